@@ -1,0 +1,1 @@
+//! the test suite for session-core drivers, as a library

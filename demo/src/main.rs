@@ -1,0 +1,2 @@
+//! a web app on session-kit
+fn main() {}

@@ -1,0 +1,1 @@
+//! in-memory driver for session-core

@@ -1,0 +1,1 @@
+//! SQLite driver for session-core, on the table that unstorage writes

@@ -1,0 +1,1 @@
+//! the devalue wire format, both ways, with serde

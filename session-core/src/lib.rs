@@ -1,0 +1,1 @@
+//! session storage with pluggable drivers: the driver contract, configuration and sessions

@@ -1,0 +1,1 @@
+//! sessions for Rust servers: every driver and integration behind one dependency

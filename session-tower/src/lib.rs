@@ -1,0 +1,1 @@
+//! tower layer and axum extractor for session-core

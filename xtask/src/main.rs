@@ -1,0 +1,2 @@
+//! sets up, tests and checks the workspace
+fn main() {}
