@@ -1,1 +1,64 @@
-//! session storage with pluggable drivers: the driver contract, configuration and sessions
+//! Session storage for Rust servers with pluggable drivers.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use session_core::{Driver, DriverExt, Result};
+//!
+//! async fn greet(driver: Arc<dyn Driver>) -> Result<()> {
+//!     driver.put("greeting", "hello").await?;
+//!     assert_eq!(driver.get("greeting").await?.as_deref(), Some(b"hello".as_slice()));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Without features this crate is what a driver needs: the [`Driver`] trait with its types, and the
+//! [`decorators`]. An application usually takes the `session-kit` crate, which brings drivers and
+//! integrations along.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `config` | drivers picked by name, typed options, configuration from TOML |
+//! | `session` | sessions, their store and their cookie |
+//! | `axum` | the session as an axum extractor, errors as axum responses |
+
+#[cfg(feature = "config")]
+pub mod config;
+pub mod decorators;
+#[cfg(feature = "session")]
+pub mod session;
+
+mod capabilities;
+mod clock;
+mod condition;
+mod driver;
+mod driver_ext;
+mod entry;
+mod error;
+mod expiry;
+mod fingerprint;
+mod key;
+mod list;
+#[cfg(test)]
+mod test_support;
+mod timestamp;
+mod version;
+
+pub use async_trait::async_trait;
+pub use bytes::Bytes;
+pub use futures_core::stream::BoxStream;
+
+pub use capabilities::{Capabilities, Conditions, Consistency, Listing};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use condition::{
+    Current, RemoveOptions, RemoveOutcome, WriteCondition, WriteOptions, WriteOutcome,
+};
+pub use driver::{Change, ChangeKind, Driver, Write};
+pub use driver_ext::DriverExt;
+pub use entry::{Entry, Metadata};
+pub use error::{Error, ErrorKind, Outcome, Result};
+pub use expiry::Expiry;
+pub use fingerprint::Fingerprint;
+pub use key::{Key, Prefix};
+pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
+pub use timestamp::Timestamp;
+pub use version::Version;

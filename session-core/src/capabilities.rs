@@ -1,0 +1,98 @@
+use std::time::Duration;
+
+/// Whose writes a condition sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conditions {
+    /// Conditions are refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    #[default]
+    None,
+    /// Conditions hold among writers that take this driver's lock; others can slip between.
+    Cooperating,
+    /// Conditions hold against every writer of the backend.
+    All,
+}
+
+/// What a listing promises of each key that is there throughout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// Listing and clearing are refused with an error of kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported).
+    None,
+    /// It comes at least once.
+    #[default]
+    AtLeastOnce,
+    /// It comes exactly once.
+    ExactlyOnce,
+}
+
+/// What a reader sees after a write was acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// Any reader sees it, or what came after it.
+    #[default]
+    Strong,
+    /// A reader may see the old state for some time.
+    Eventual,
+}
+
+/// What a driver can do: plain data that callers decide by and the conformance suite holds it to.
+///
+/// ```
+/// use session_core::{Capabilities, Conditions};
+///
+/// let capabilities = Capabilities {
+///     conditions: Conditions::All,
+///     reports_expiry: true,
+///     ..Capabilities::default()
+/// };
+/// assert!(!capabilities.touch);
+/// ```
+///
+/// The default promises what the four required methods give: no conditions, no touch, exact expiry to
+/// the millisecond, listing at least once, strong consistency, no limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Whether writes and removals take conditions, and against whom these hold.
+    pub conditions: Conditions,
+    /// Whether the backend itself removes what has ended, without a sweep by the driver.
+    pub native_expiry: bool,
+    /// How exactly an entry ends, as a reader sees it: it is gone at most this long after its time.
+    pub expiry_granularity: Duration,
+    /// The shortest time to live that is kept exactly; a shorter one is stretched to it. Zero if none.
+    pub minimum_ttl: Duration,
+    /// Whether reads and metadata tell when an entry ends.
+    pub reports_expiry: bool,
+    /// Whether [`touch`](crate::Driver::touch) works.
+    pub touch: bool,
+    /// Whether listing works, and what it promises.
+    pub listing: Listing,
+    /// Whether a batch costs less than its parts one by one.
+    pub batch: bool,
+    /// Whether [`watch`](crate::Driver::watch) works.
+    pub watch: bool,
+    /// What a reader sees after a write.
+    pub consistency: Consistency,
+    /// Longest key in bytes, base included.
+    pub max_key_size: Option<usize>,
+    /// Longest value in bytes.
+    pub max_value_size: Option<usize>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            conditions: Conditions::default(),
+            native_expiry: false,
+            expiry_granularity: Duration::from_millis(1),
+            minimum_ttl: Duration::ZERO,
+            reports_expiry: false,
+            touch: false,
+            listing: Listing::default(),
+            batch: false,
+            watch: false,
+            consistency: Consistency::default(),
+            max_key_size: None,
+            max_value_size: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Drivers by name, typed options, and configuration from TOML.

@@ -1,0 +1,134 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
+
+use crate::{
+    Capabilities, Change, Driver, Entry, Expiry, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, Write, WriteOptions, WriteOutcome,
+};
+
+/// A driver that keeps all its keys below a prefix of another: what a `base` option does.
+///
+/// ```
+/// use std::sync::Arc;
+/// use session_core::{decorators::Prefixed, Driver, Prefix};
+///
+/// fn below_app(shared: Arc<dyn Driver>) -> impl Driver {
+///     Prefixed::new(shared, Prefix::new("app"))
+/// }
+/// ```
+///
+/// Keys beside the prefix are neither seen nor touched, by listing and clearing neither. The limit on a
+/// key's size shrinks by the prefix and its separator. Closing closes the driver below.
+#[derive(Clone, Debug)]
+pub struct Prefixed<D> {
+    inner: D,
+    prefix: Prefix,
+}
+
+impl<D: Driver> Prefixed<D> {
+    /// Keeps all keys of `inner` below `prefix`; the root changes nothing.
+    pub fn new(inner: D, prefix: Prefix) -> Self {
+        Self { inner, prefix }
+    }
+}
+
+#[async_trait]
+impl<D: Driver> Driver for Prefixed<D> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.inner.capabilities();
+        if !self.prefix.is_root() {
+            let overhead = self.prefix.as_str().len() + 1;
+            capabilities.max_key_size = capabilities
+                .max_key_size
+                .map(|size| size.saturating_sub(overhead));
+        }
+        capabilities
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        self.inner.read(&self.prefix.join(key)).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.inner
+            .write(&self.prefix.join(key), value, options)
+            .await
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        self.inner.remove(&self.prefix.join(key), options).await
+    }
+
+    async fn list(&self, mut options: ListOptions) -> Result<ListPage> {
+        options.prefix = self.prefix.join_prefix(&options.prefix);
+        let page = self.inner.list(options).await?;
+        let keys = page
+            .keys
+            .iter()
+            .filter_map(|key| self.prefix.strip(key))
+            .collect();
+        Ok(ListPage {
+            keys,
+            next: page.next,
+        })
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        self.inner.exists(&self.prefix.join(key)).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
+        self.inner.metadata(&self.prefix.join(key)).await
+    }
+
+    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+        self.inner.touch(&self.prefix.join(key), expiry).await
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        self.inner.read_many(&self.join_all(keys)).await
+    }
+
+    async fn write_many(&self, mut writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        for write in &mut writes {
+            write.key = self.prefix.join(&write.key);
+        }
+        self.inner.write_many(writes).await
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        self.inner.remove_many(&self.join_all(keys)).await
+    }
+
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        self.inner.clear(&self.prefix.join_prefix(prefix)).await
+    }
+
+    async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
+        let own = self.prefix.clone();
+        let changes = self.inner.watch(&own.join_prefix(prefix)).await?;
+        let stripped = changes.filter_map(move |change| {
+            let change = change
+                .map(|Change { key, kind }| own.strip(&key).map(|key| Change { key, kind }))
+                .transpose();
+            std::future::ready(change)
+        });
+        Ok(stripped.boxed())
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+impl<D> Prefixed<D> {
+    fn join_all(&self, keys: &[Key]) -> Vec<Key> {
+        keys.iter().map(|key| self.prefix.join(key)).collect()
+    }
+}

@@ -1,0 +1,1 @@
+//! Sessions, their store and their cookie.

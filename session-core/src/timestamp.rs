@@ -1,0 +1,83 @@
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time in whole milliseconds since the Unix epoch, the unit in which Astro and
+/// JavaScript keep theirs.
+///
+/// ```
+/// use session_core::Timestamp;
+/// use std::time::Duration;
+///
+/// let start = Timestamp::from_millis(1_000);
+/// assert_eq!(start.saturating_add(Duration::from_secs(2)).as_millis(), 3_000);
+/// ```
+///
+/// Arithmetic saturates: no duration that comes from configuration or stored data can overflow it.
+/// Times before 1970 are taken as 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The current time of the system's clock.
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// The time `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This time plus `duration`, rounded up to whole milliseconds.
+    #[must_use]
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        let rounded_up = duration.as_nanos().div_ceil(1_000_000);
+        let millis = u64::try_from(rounded_up).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same time as the standard library's type, or `None` where the platform cannot hold it.
+    pub fn to_system_time(self) -> Option<SystemTime> {
+        UNIX_EPOCH.checked_add(Duration::from_millis(self.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms since 1970", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adding_the_longest_duration_saturates() {
+        let end = Timestamp::now().saturating_add(Duration::MAX);
+        assert_eq!(end.as_millis(), u64::MAX);
+    }
+
+    #[test]
+    fn fractions_of_a_millisecond_round_up() {
+        let time = Timestamp::from_millis(5).saturating_add(Duration::from_micros(1));
+        assert_eq!(time.as_millis(), 6);
+    }
+}
