@@ -1,0 +1,66 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a driver is opened: the folder that relative paths are relative to, and the environment.
+///
+/// ```
+/// use session_core::config::OpenContext;
+/// use std::path::Path;
+///
+/// let context = OpenContext::new("/etc/app").with_environment(|name| {
+///     (name == "TOKEN").then(|| "secret".to_owned())
+/// });
+/// assert_eq!(context.resolve("sessions.db"), Path::new("/etc/app/sessions.db"));
+/// assert_eq!(context.variable("TOKEN").as_deref(), Some("secret"));
+/// ```
+///
+/// The default is the current folder and the environment of the process.
+#[derive(Clone, Default)]
+pub struct OpenContext {
+    folder: PathBuf,
+    environment: Option<Arc<Environment>>,
+}
+
+type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl OpenContext {
+    /// Relative paths are relative to `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            environment: None,
+        }
+    }
+
+    /// Looks variables up with `lookup` in place of the environment of the process.
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.environment = Some(Arc::new(lookup));
+        self
+    }
+
+    /// `path` as seen from the folder; an absolute one stays as it is.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The value of an environment variable; `None` if it is not set or is not Unicode.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        match &self.environment {
+            Some(lookup) => lookup(name),
+            None => std::env::var(name).ok(),
+        }
+    }
+}
+
+impl fmt::Debug for OpenContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenContext")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,359 @@
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer};
+
+use crate::{Error, ErrorKind};
+
+use super::OpenContext;
+use super::value::{Table, Value};
+use super::{env, typed};
+
+/// A driver's options as they were configured, before the driver puts its type on them.
+///
+/// ```
+/// use session_core::config::{OptionValue, Options};
+///
+/// let options = Options::new()
+///     .with("base", "sessions")
+///     .with("pool_size", 4)
+///     .with("token", OptionValue::env("REST_TOKEN"));
+/// assert_eq!(format!("{options:?}"), "Options(base, pool_size, token)");
+/// ```
+///
+/// It deserializes from any format. `Debug` shows names and never values, since some are secrets.
+#[derive(Clone, Default, PartialEq)]
+pub struct Options(Table);
+
+impl Options {
+    /// No options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets one option; what it had before is replaced.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
+        self.0.insert(name.into(), value.into().0);
+        self
+    }
+
+    /// The names that are set, as they were written.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Whether none is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Reads the options of `driver` into its options struct.
+    ///
+    /// References to the environment are resolved with `context`. Names may be in snake_case or
+    /// camelCase. An option that the struct does not have, that is missing or that has a wrong type is an
+    /// error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) which names it and holds no value.
+    pub fn parse<T: DeserializeOwned>(
+        self,
+        driver: &str,
+        context: &OpenContext,
+    ) -> Result<T, Error> {
+        let resolved = env::resolve(self.0, context)
+            .map_err(|message| invalid(message).with_context(driver, "open"))?;
+        typed::from_table(resolved)
+            .map_err(|problem| invalid(problem.describe("option")).with_context(driver, "open"))
+    }
+
+    pub(super) fn from_table(table: Table) -> Self {
+        Self(table)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.names().collect();
+        write!(f, "Options({})", names.join(", "))
+    }
+}
+
+impl<'de> Deserialize<'de> for Options {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::Table(table) => Ok(Self(table)),
+            other => Err(de::Error::custom(format_args!(
+                "options must be a table, and not {}",
+                other.kind()
+            ))),
+        }
+    }
+}
+
+/// The value of one option; made from a text, a number, a boolean, or a list of these.
+///
+/// `Debug` shows its kind and not the value.
+#[derive(Clone, PartialEq)]
+pub struct OptionValue(Value);
+
+impl OptionValue {
+    /// The value of the environment variable `name`, looked up when the driver is opened: what
+    /// `{ env = "NAME" }` is in TOML.
+    pub fn env(name: impl Into<String>) -> Self {
+        Self(env::reference(name.into()))
+    }
+}
+
+impl fmt::Debug for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OptionValue({})", self.0.kind())
+    }
+}
+
+impl From<&str> for OptionValue {
+    fn from(value: &str) -> Self {
+        Self(Value::Text(value.to_owned()))
+    }
+}
+
+impl From<String> for OptionValue {
+    fn from(value: String) -> Self {
+        Self(Value::Text(value))
+    }
+}
+
+impl From<bool> for OptionValue {
+    fn from(value: bool) -> Self {
+        Self(Value::Bool(value))
+    }
+}
+
+impl From<i64> for OptionValue {
+    fn from(value: i64) -> Self {
+        Self(Value::Integer(value))
+    }
+}
+
+impl From<i32> for OptionValue {
+    fn from(value: i32) -> Self {
+        Self(Value::Integer(value.into()))
+    }
+}
+
+impl From<u32> for OptionValue {
+    fn from(value: u32) -> Self {
+        Self(Value::Integer(value.into()))
+    }
+}
+
+impl From<f64> for OptionValue {
+    fn from(value: f64) -> Self {
+        Self(Value::Float(value))
+    }
+}
+
+impl<T: Into<Self>> From<Vec<T>> for OptionValue {
+    fn from(values: Vec<T>) -> Self {
+        Self(Value::List(
+            values.into_iter().map(|value| value.into().0).collect(),
+        ))
+    }
+}
+
+impl From<Options> for OptionValue {
+    fn from(options: Options) -> Self {
+        Self(Value::Table(options.0))
+    }
+}
+
+pub(super) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        path: String,
+        #[serde(default)]
+        pool_size: Option<u32>,
+        #[serde(default)]
+        read_only: bool,
+        #[serde(default)]
+        mode: Option<Mode>,
+        #[serde(default)]
+        nested: Option<Nested>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Mode {
+        Fast,
+        Safe,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Nested {
+        host_name: String,
+    }
+
+    fn context() -> OpenContext {
+        OpenContext::new("/nowhere").with_environment(|name| match name {
+            "SIZE" => Some("12".to_owned()),
+            "YES" => Some("true".to_owned()),
+            "SECRET" => Some("s3cr3t".to_owned()),
+            _ => None,
+        })
+    }
+
+    fn parse(toml: &str) -> Result<Sample, String> {
+        let options: Options = toml::from_str(toml).unwrap();
+        options.parse("shelf", &context()).map_err(|error| {
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert_eq!(error.driver(), Some("shelf"));
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("s3cr3t"), "{shown}");
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn camel_case_and_snake_case_are_one_name() {
+        assert_eq!(parse("path='x'\npoolSize=3").unwrap().pool_size, Some(3));
+        let nested = parse("path='x'\nnested={hostName='h'}").unwrap().nested;
+        assert_eq!(nested.unwrap().host_name, "h");
+        assert_eq!(
+            parse("path='x'\npoolSize=3\npool_size=4").unwrap_err(),
+            "shelf: open: the option `pool_size` is given twice (snake_case and camelCase are one \
+             name); keep one"
+        );
+    }
+
+    #[test]
+    fn an_unknown_option_is_told_with_the_nearest_right_name() {
+        assert_eq!(
+            parse("path='x'\npol_size=3").unwrap_err(),
+            "shelf: open: there is no option `pol_size` (did you mean `pool_size`?)"
+        );
+        assert_eq!(
+            parse("path='x'\nzzz=3").unwrap_err(),
+            "shelf: open: there is no option `zzz`; there are `path`, `pool_size`, `read_only`, \
+             `mode`, `nested`"
+        );
+        assert_eq!(
+            parse("path='x'\nnested={hostname='s3cr3t'}").unwrap_err(),
+            "shelf: open: there is no option `nested.hostname` (did you mean `host_name`?)"
+        );
+    }
+
+    #[test]
+    fn a_missing_option_is_named() {
+        assert_eq!(
+            parse("").unwrap_err(),
+            "shelf: open: the option `path` is missing"
+        );
+        assert_eq!(
+            parse("path='x'\nnested={}").unwrap_err(),
+            "shelf: open: the option `nested.host_name` is missing"
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_without_the_value() {
+        assert_eq!(
+            parse("path='x'\npool_size='s3cr3t'").unwrap_err(),
+            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
+             not a text"
+        );
+        assert_eq!(
+            parse("path='x'\npool_size=-1").unwrap_err(),
+            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
+             not another whole number"
+        );
+        assert_eq!(
+            parse("path='x'\nmode='s3cr3t'").unwrap_err(),
+            "shelf: open: the option `mode` must be one of `fast`, `safe`"
+        );
+        assert_eq!(
+            parse("path=['s3cr3t']").unwrap_err(),
+            "shelf: open: the option `path` must be a text, and not a list"
+        );
+        assert_eq!(
+            parse("path='x'\nnested='s3cr3t'").unwrap_err(),
+            "shelf: open: the option `nested` must be a table, and not a text"
+        );
+    }
+
+    #[test]
+    fn numbers_and_booleans_may_come_from_the_environment() {
+        let sample =
+            parse("path={env='SECRET'}\npool_size={env='SIZE'}\nread_only={env='YES'}").unwrap();
+        assert_eq!(sample.path, "s3cr3t");
+        assert_eq!(sample.pool_size, Some(12));
+        assert!(sample.read_only);
+        assert!(matches!(
+            parse("path='x'\nmode='safe'").unwrap().mode,
+            Some(Mode::Safe)
+        ));
+    }
+
+    #[test]
+    fn what_the_environment_gives_never_shows_in_an_error() {
+        assert_eq!(
+            parse("path='x'\npool_size={env='SECRET'}").unwrap_err(),
+            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
+             not a text"
+        );
+        assert_eq!(
+            parse("path={env='MISSING'}").unwrap_err(),
+            "shelf: open: the option `path` is to come from the environment variable `MISSING`, \
+             which is not set or is not text"
+        );
+        assert_eq!(
+            parse("path='x'\nnested={host_name={env='MISSING'}}").unwrap_err(),
+            "shelf: open: the option `nested.host_name` is to come from the environment variable \
+             `MISSING`, which is not set or is not text"
+        );
+    }
+
+    #[test]
+    fn text_in_a_file_is_no_number() {
+        assert!(parse("path='x'\npool_size='12'").is_err());
+    }
+
+    #[test]
+    fn a_message_of_a_type_of_its_own_is_not_repeated() {
+        #[derive(Debug)]
+        struct Picky;
+
+        impl<'de> Deserialize<'de> for Picky {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Err(de::Error::custom(format!("`{text}` is bad")))
+            }
+        }
+
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it never parses")]
+        struct Holder {
+            token: Picky,
+        }
+
+        let options = Options::new().with("token", "s3cr3t");
+        let error = options.parse::<Holder>("shelf", &context()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "shelf: open: the option `token` has a value that does not fit"
+        );
+    }
+
+    #[test]
+    fn debug_shows_names_and_no_values() {
+        let options = Options::new().with("token", "s3cr3t").with("size", 4);
+        assert_eq!(format!("{options:?}"), "Options(size, token)");
+        assert_eq!(
+            format!("{:?}", OptionValue::from("s3cr3t")),
+            "OptionValue(a text)"
+        );
+    }
+}

@@ -1,0 +1,319 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Driver, Error};
+
+use super::names::{nearest, quoted, shown};
+use super::options::invalid;
+use super::{OpenContext, Options};
+
+/// The options of a driver as a type, which knows how to open it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use serde::Deserialize;
+/// use session_core::config::{DriverOptions, OpenContext, Registry};
+/// use session_core::{async_trait, Driver, Error, ErrorKind, Result};
+///
+/// #[derive(Deserialize)]
+/// struct ShelfOptions {
+///     rows: u32,
+/// }
+///
+/// #[async_trait]
+/// impl DriverOptions for ShelfOptions {
+///     async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
+///         Err(Error::new(ErrorKind::Unavailable, format!("all {} rows are full", self.rows)))
+///     }
+/// }
+///
+/// let mut registry = Registry::new();
+/// registry.register::<ShelfOptions>("shelf");
+/// ```
+///
+/// Fields are named in snake_case; camelCase is accepted for each. An optional one is an `Option` or has
+/// `#[serde(default)]`. `#[serde(flatten)]` hides the names of a struct from the check for unknown ones, so
+/// do without. A secret is an ordinary field; no message of this module shows a value.
+#[async_trait]
+pub trait DriverOptions: DeserializeOwned + Send + 'static {
+    /// Opens the driver.
+    async fn open(self, context: &OpenContext) -> Result<Arc<dyn Driver>, Error>;
+}
+
+/// The options of a driver that has none: any that is given is an error.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct NoOptions {}
+
+/// Drivers by name.
+///
+/// ```
+/// use session_core::config::{OpenContext, Options, Registry};
+/// # use session_core::*;
+/// # #[derive(Default)]
+/// # struct Nothing;
+/// # #[async_trait]
+/// # impl Driver for Nothing {
+/// #     fn name(&self) -> &str { "nothing" }
+/// #     fn capabilities(&self) -> Capabilities { Capabilities::default() }
+/// #     async fn read(&self, _: &Key) -> Result<Option<Entry>> { Ok(None) }
+/// #     async fn write(&self, _: &Key, _: Bytes, _: WriteOptions) -> Result<WriteOutcome> {
+/// #         Ok(WriteOutcome::Written { version: None })
+/// #     }
+/// #     async fn remove(&self, _: &Key, _: RemoveOptions) -> Result<RemoveOutcome> {
+/// #         Ok(RemoveOutcome::Removed)
+/// #     }
+/// #     async fn list(&self, _: ListOptions) -> Result<ListPage> { Ok(ListPage::default()) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// use session_core::config::NoOptions;
+///
+/// let mut registry = Registry::new();
+/// registry
+///     .register_with("nothing", |_: NoOptions, _| async { Ok(Nothing) })
+///     .declare("redis", "redis");
+///
+/// let driver = registry.open("nothing", Options::new(), &OpenContext::default()).await?;
+/// assert_eq!(driver.name(), "nothing");
+///
+/// let error = registry.open("redis", Options::new(), &OpenContext::default()).await.unwrap_err();
+/// assert!(error.to_string().contains("enable the cargo feature `redis`"));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is a value and not a global: each has its own names, and registering a name again replaces what it
+/// stood for. The name `cookie` is taken: in configuration it keeps the session in the cookie.
+#[derive(Clone, Default)]
+pub struct Registry {
+    drivers: BTreeMap<String, Slot>,
+}
+
+#[derive(Clone)]
+enum Slot {
+    Compiled(Arc<dyn Opener>),
+    NeedsFeature(String),
+}
+
+#[async_trait]
+trait Opener: Send + Sync {
+    async fn open(
+        &self,
+        name: &str,
+        options: Options,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Driver>, Error>;
+}
+
+struct Typed<O>(PhantomData<fn() -> O>);
+
+#[async_trait]
+impl<O: DriverOptions> Opener for Typed<O> {
+    async fn open(
+        &self,
+        name: &str,
+        options: Options,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Driver>, Error> {
+        options.parse::<O>(name, context)?.open(context).await
+    }
+}
+
+struct Closure<F, O> {
+    open: F,
+    options: PhantomData<fn() -> O>,
+}
+
+#[async_trait]
+impl<F, O, Opening, D> Opener for Closure<F, O>
+where
+    F: Fn(O, OpenContext) -> Opening + Send + Sync,
+    O: DeserializeOwned + Send + 'static,
+    Opening: Future<Output = Result<D, Error>> + Send,
+    D: Driver,
+{
+    async fn open(
+        &self,
+        name: &str,
+        options: Options,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Driver>, Error> {
+        let opening = (self.open)(options.parse::<O>(name, context)?, context.clone());
+        Ok(Arc::new(opening.await?))
+    }
+}
+
+impl Registry {
+    /// A registry without drivers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes `name` open the driver that `O` are the options of.
+    pub fn register<O: DriverOptions>(&mut self, name: impl Into<String>) -> &mut Self {
+        self.insert(name, Slot::Compiled(Arc::new(Typed::<O>(PhantomData))))
+    }
+
+    /// Makes `name` open a driver by a closure, which gets its options as a type of its choice.
+    pub fn register_with<O, F, Opening, D>(&mut self, name: impl Into<String>, open: F) -> &mut Self
+    where
+        F: Fn(O, OpenContext) -> Opening + Send + Sync + 'static,
+        O: DeserializeOwned + Send + 'static,
+        Opening: Future<Output = Result<D, Error>> + Send + 'static,
+        D: Driver,
+    {
+        let closure = Closure {
+            open,
+            options: PhantomData,
+        };
+        self.insert(name, Slot::Compiled(Arc::new(closure)))
+    }
+
+    /// Says that the driver `name` exists but needs the cargo feature `feature`, unless it is here already.
+    pub fn declare(&mut self, name: impl Into<String>, feature: impl Into<String>) -> &mut Self {
+        self.drivers
+            .entry(name.into())
+            .or_insert_with(|| Slot::NeedsFeature(feature.into()));
+        self
+    }
+
+    /// The names that can be opened, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.drivers
+            .iter()
+            .filter(|(_, slot)| matches!(slot, Slot::Compiled(_)))
+            .map(|(name, _)| name.as_str())
+    }
+
+    /// Opens the driver `name`.
+    ///
+    /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) says which name, feature or option
+    /// is wrong and what the right one is; other errors are the driver's.
+    pub async fn open(
+        &self,
+        name: &str,
+        options: Options,
+        context: &OpenContext,
+    ) -> Result<Arc<dyn Driver>, Error> {
+        match self.drivers.get(name) {
+            Some(Slot::Compiled(opener)) => opener.open(name, options, context).await,
+            Some(Slot::NeedsFeature(feature)) => Err(invalid(format!(
+                "the driver `{name}` is not compiled in; enable the cargo feature `{feature}`"
+            ))),
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let mut message = format!("there is no driver `{}`", shown(name));
+        if let Some(nearest) = nearest(name, self.drivers.keys().map(String::as_str)) {
+            message.push_str(&format!(" (did you mean `{nearest}`?)"));
+        }
+        match quoted(self.names()) {
+            none if none.is_empty() => message.push_str("; none is compiled in"),
+            names => message.push_str(&format!("; there are {names}")),
+        }
+        invalid(message)
+    }
+
+    fn insert(&mut self, name: impl Into<String>, slot: Slot) -> &mut Self {
+        self.drivers.insert(name.into(), slot);
+        self
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::test_support::Stuck;
+
+    #[derive(Deserialize)]
+    struct StuckOptions {
+        depth: u32,
+    }
+
+    #[async_trait]
+    impl DriverOptions for StuckOptions {
+        async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+            assert_eq!(self.depth, 3);
+            Ok(Arc::new(Stuck))
+        }
+    }
+
+    fn registry() -> Registry {
+        let mut registry = Registry::new();
+        registry
+            .register::<StuckOptions>("stuck")
+            .register_with("mine", |_: NoOptions, _| async { Ok(Stuck) })
+            .declare("redis", "driver-redis")
+            .declare("stuck", "stuck");
+        registry
+    }
+
+    async fn refused(name: &str, options: Options) -> String {
+        let opened = registry()
+            .open(name, options, &OpenContext::default())
+            .await;
+        let error = opened.expect_err("it must be refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn a_driver_opens_by_its_name_with_its_options() {
+        let options = Options::new().with("depth", 3);
+        let driver = registry()
+            .open("stuck", options, &OpenContext::default())
+            .await
+            .unwrap();
+        assert_eq!(driver.name(), "stuck");
+    }
+
+    #[tokio::test]
+    async fn a_name_of_ones_own_opens_by_a_closure() {
+        let context = OpenContext::default();
+        let driver = registry().open("mine", Options::new(), &context).await;
+        assert_eq!(driver.unwrap().name(), "stuck");
+        assert_eq!(
+            refused("mine", Options::new().with("depth", 3)).await,
+            "mine: open: there is no option `depth`; there are no options here"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_driver_is_told_with_those_that_are_there() {
+        assert_eq!(
+            refused("stukc", Options::new()).await,
+            "there is no driver `stukc` (did you mean `stuck`?); there are `mine`, `stuck`"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_is_not_compiled_in_says_which_feature_to_enable() {
+        assert_eq!(
+            refused("redis", Options::new()).await,
+            "the driver `redis` is not compiled in; enable the cargo feature `driver-redis`"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_wrong_option_names_the_driver() {
+        assert_eq!(
+            refused("stuck", Options::new().with("dept", 3)).await,
+            "stuck: open: there is no option `dept` (did you mean `depth`?)"
+        );
+    }
+}
