@@ -1,0 +1,140 @@
+//! Integers of any size.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// A JavaScript BigInt, as its decimal digits.
+///
+/// ```
+/// use serde_devalue::BigInt;
+///
+/// let int = BigInt::from(u64::MAX);
+/// assert_eq!(serde_devalue::to_string(&int)?, r#"[["BigInt","18446744073709551615"]]"#);
+/// assert_eq!(u64::try_from(&int)?, u64::MAX);
+/// assert_eq!("-0042".parse::<BigInt>()?.as_str(), "-42");
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+///
+/// It does no arithmetic: convert it to an integer type, or hand its digits to a crate that has large ones. In another
+/// format than devalue it is the text of its digits.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct BigInt(Box<str>);
+
+/// Turning other bases into decimal takes time that grows with the square of the length.
+const LONGEST_OF_OTHER_BASE: usize = 1 << 12;
+
+impl BigInt {
+    /// Its decimal digits, after a sign if it is negative.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads what JavaScript's `BigInt(text)` reads, but for digits of another base by the thousands.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_matches(|char: char| {
+            char.is_whitespace() && char != '\u{85}' || char == '\u{feff}'
+        });
+        let based = |prefixes: [&str; 2]| {
+            prefixes
+                .iter()
+                .find_map(|prefix| text.strip_prefix(*prefix))
+        };
+        for (prefixes, base) in [(["0x", "0X"], 16), (["0o", "0O"], 8), (["0b", "0B"], 2)] {
+            if let Some(digits) = based(prefixes) {
+                return decimal(digits, base).map(Self);
+            }
+        }
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        if !digits.bytes().all(|byte| byte.is_ascii_digit())
+            || digits.is_empty() && !text.is_empty()
+        {
+            return None;
+        }
+        let digits = digits.trim_start_matches('0');
+        Some(Self(match (digits, negative) {
+            ("", _) => "0".into(),
+            (digits, true) => format!("-{digits}").into(),
+            (digits, false) => digits.into(),
+        }))
+    }
+
+    /// What `BigInt(number)` makes: nothing of a fraction.
+    pub(crate) fn from_number(number: f64) -> Option<Self> {
+        // Rust prints all digits of an integral double, as BigInt has them.
+        (number.is_finite() && number.fract() == 0.0)
+            .then(|| Self(format!("{:.0}", number + 0.0).into()))
+    }
+}
+
+fn decimal(digits: &str, base: u32) -> Option<Box<str>> {
+    if digits.is_empty() || digits.len() > LONGEST_OF_OTHER_BASE {
+        return None;
+    }
+    // Nine decimal digits each, the lowest first.
+    let mut limbs = vec![0_u32];
+    for char in digits.chars() {
+        let mut carry = u64::from(char.to_digit(base)?);
+        for limb in &mut limbs {
+            let sum = u64::from(*limb) * u64::from(base) + carry;
+            // The remainder fits by the divisor.
+            *limb = u32::try_from(sum % 1_000_000_000).ok()?;
+            carry = sum / 1_000_000_000;
+        }
+        if carry > 0 {
+            limbs.push(u32::try_from(carry).ok()?);
+        }
+    }
+    let mut text = String::with_capacity(limbs.len() * 9);
+    for limb in limbs.iter().rev() {
+        if text.is_empty() {
+            text.push_str(&limb.to_string());
+        } else {
+            text.push_str(&format!("{limb:09}"));
+        }
+    }
+    Some(text.into())
+}
+
+impl std::str::FromStr for BigInt {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text).ok_or_else(|| Error::new(ErrorKind::Data, None, "not an integer"))
+    }
+}
+
+impl fmt::Display for BigInt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BigInt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}n", self.0)
+    }
+}
+
+macro_rules! integers {
+    ($($int:ty)*) => {$(
+        impl From<$int> for BigInt {
+            fn from(int: $int) -> Self {
+                Self(itoa::Buffer::new().format(int).into())
+            }
+        }
+
+        impl TryFrom<&BigInt> for $int {
+            type Error = Error;
+
+            fn try_from(int: &BigInt) -> Result<Self, Error> {
+                int.0.parse().map_err(|_| Error::new(ErrorKind::Data, None, "an integer too large for the type"))
+            }
+        }
+    )*};
+}
+
+integers!(i32 u32 i64 u64 i128 u128);

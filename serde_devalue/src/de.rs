@@ -1,0 +1,406 @@
+//! Any type that serde can deserialize, straight from the text.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use serde::de::{self, Deserialize, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use crate::de_access::{Bytes, Elements, Members, Pairs, SparseElements, Variant};
+use crate::entry::{Entries, Entry, Item, Quoted, Slot};
+use crate::error::{Error, ErrorKind};
+use crate::leaf;
+use crate::tag::{Tag, ViewKind};
+use crate::token;
+use crate::walk::{boxed, budget, over_budget, sparse, view_buffer};
+
+/// What one call to deserialize shares among its parts.
+pub(crate) struct Context<'i, 't> {
+    pub(crate) entries: Entries<'i, 't>,
+    budget: Cell<usize>,
+}
+
+impl<'i, 't> Context<'i, 't> {
+    pub(crate) fn new(entries: Entries<'i, 't>) -> Self {
+        Self {
+            entries,
+            budget: Cell::new(budget(&entries)),
+        }
+    }
+
+    pub(crate) fn deserialize<T: Deserialize<'t>>(&self, slot: Slot) -> Result<T, Error> {
+        T::deserialize(Deserializer {
+            context: self,
+            slot,
+            depth: 0,
+        })
+    }
+
+    pub(crate) fn charge(&self, cost: usize, position: usize) -> Result<(), Error> {
+        let rest = self
+            .budget
+            .get()
+            .checked_sub(cost)
+            .ok_or_else(|| over_budget(position))?;
+        self.budget.set(rest);
+        Ok(())
+    }
+
+    /// Says which of the two it was that made the nesting too deep.
+    #[cold]
+    fn too_deep(&self, slot: Slot) -> Error {
+        let position = self.entries.position(slot);
+        if crate::cycle::leads_to_itself(self.entries, slot) {
+            Error::new(ErrorKind::Cycle, position, "a value that contains itself")
+        } else {
+            Error::new(ErrorKind::TooDeep, position, "values are nested too deeply")
+        }
+    }
+}
+
+/// One value, about to be deserialized.
+#[derive(Clone, Copy)]
+pub(crate) struct Deserializer<'c, 'i, 't> {
+    pub(crate) context: &'c Context<'i, 't>,
+    pub(crate) slot: Slot,
+    pub(crate) depth: usize,
+}
+
+impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
+    /// What an item within this value refers to.
+    #[inline]
+    pub(crate) fn follow(&self, item: Item<'t>) -> Result<Self, Error> {
+        let slot = self.context.entries.follow(item)?.slot();
+        Ok(self.inside(slot))
+    }
+
+    pub(crate) fn inside(&self, slot: Slot) -> Self {
+        Self {
+            slot,
+            depth: self.depth + 1,
+            ..*self
+        }
+    }
+
+    #[inline]
+    fn entry(&self) -> Entry<'t> {
+        self.context.entries.entry(self.slot)
+    }
+
+    pub(crate) fn position(&self) -> usize {
+        self.context.entries.position(self.slot)
+    }
+
+    fn check_depth(&self) -> Result<(), Error> {
+        if self.depth < self.context.entries.options.limits.depth {
+            Ok(())
+        } else {
+            Err(self.context.too_deep(self.slot))
+        }
+    }
+
+    /// Gives an error of the visitor's the place of the value, unless it has that of a part.
+    #[inline]
+    fn located<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|error| error.at(self.position()))
+    }
+
+    fn any<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
+        self.context.charge(1, self.position())?;
+        match self.entry() {
+            Entry::Undefined | Entry::Null => visitor.visit_unit(),
+            Entry::Bool(bool) => visitor.visit_bool(bool),
+            Entry::Number(number) => visit_number(number, visitor),
+            Entry::String(text) => self.text(text, visitor),
+            Entry::Array(elements) => {
+                self.check_depth()?;
+                Elements::new(self, elements).visit(visitor)
+            }
+            Entry::Sparse(elements) => {
+                self.check_depth()?;
+                let (length, items) = sparse(elements)?;
+                // A Rust sequence has no holes, so each one costs.
+                self.context.charge(length as usize, self.position())?;
+                visitor.visit_seq(SparseElements::new(self, length, items))
+            }
+            Entry::Object(members) => {
+                self.check_depth()?;
+                visitor.visit_map(Members::new(self, members, in_struct))
+            }
+            Entry::Tagged(tag, name, elements) => {
+                self.tagged(tag, name, elements, visitor, in_struct)
+            }
+        }
+    }
+
+    fn text<V: Visitor<'t>>(&self, text: Quoted<'t>, visitor: V) -> Result<V::Value, Error> {
+        self.context.charge(text.raw.len(), text.at)?;
+        match text.utf8()? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    fn tagged<V: Visitor<'t>>(
+        self,
+        tag: Tag,
+        name: Quoted<'t>,
+        mut elements: crate::entry::Elements<'t>,
+        visitor: V,
+        in_struct: bool,
+    ) -> Result<V::Value, Error> {
+        match tag {
+            Tag::Map => {
+                self.check_depth()?;
+                visitor.visit_map(Pairs::new(self, elements))
+            }
+            Tag::Set => {
+                self.check_depth()?;
+                Elements::new(self, elements).visit(visitor)
+            }
+            Tag::NullObject => {
+                self.check_depth()?;
+                visitor.visit_map(Members::new(self, elements, in_struct))
+            }
+            Tag::Date => {
+                let date = leaf::date(elements)?;
+                match date.as_millis() {
+                    Some(_) => visitor.visit_string(date.to_string()),
+                    None => visitor.visit_unit(),
+                }
+            }
+            Tag::BigInt => {
+                let int = leaf::bigint(elements)?;
+                let digits = int.as_str();
+                if let Ok(int) = digits.parse() {
+                    visitor.visit_i64(int)
+                } else if let Ok(int) = digits.parse() {
+                    visitor.visit_u64(int)
+                } else if let Ok(int) = digits.parse() {
+                    visitor.visit_i128(int)
+                } else if let Ok(int) = digits.parse() {
+                    visitor.visit_u128(int)
+                } else {
+                    visitor.visit_str(digits)
+                }
+            }
+            Tag::Boxed => {
+                let slot = boxed(&self.context.entries, elements)?;
+                self.inside(slot).any(visitor, in_struct)
+            }
+            Tag::Url => visitor.visit_string(leaf::url(self.context.entries, elements)?.into()),
+            Tag::RegExp | Tag::UrlSearchParams | Tag::Temporal(_) => {
+                match leaf::decode(tag, elements)? {
+                    Some(crate::Value::RegExp(regexp)) => {
+                        visitor.visit_string(format!("/{}/{}", regexp.source(), regexp.flags()))
+                    }
+                    Some(crate::Value::UrlSearchParams(text) | crate::Value::Temporal(_, text)) => {
+                        visitor.visit_string(text)
+                    }
+                    _ => visitor.visit_unit(),
+                }
+            }
+            Tag::ArrayBuffer => visitor.visit_byte_buf(self.buffer(elements)?),
+            Tag::View(ViewKind::Uint8Array | ViewKind::Uint8ClampedArray | ViewKind::DataView) => {
+                let (_, bytes) = self.view(elements)?;
+                visitor.visit_byte_buf(bytes)
+            }
+            Tag::View(_) => {
+                let (kind, bytes) = self.view(elements)?;
+                visitor.visit_seq(Bytes::new(kind, bytes))
+            }
+            Tag::Custom => {
+                self.context.entries.check_tag(name)?;
+                self.check_depth()?;
+                let at = elements.position();
+                match elements.next() {
+                    Some(item @ Item::Number(..)) => self.follow(item)?.any(visitor, in_struct),
+                    Some(Item::String(text)) => self.text(text, visitor),
+                    Some(Item::Bool(bool, _)) => visitor.visit_bool(bool),
+                    Some(Item::Null(_)) => visitor.visit_unit(),
+                    Some(Item::Nested(_)) | None => Err(Error::format(at, "a tag without a value")),
+                }
+            }
+        }
+    }
+
+    fn buffer(&self, elements: crate::entry::Elements<'t>) -> Result<Vec<u8>, Error> {
+        let bytes = leaf::buffer(elements)?;
+        self.context.charge(bytes.len(), self.position())?;
+        Ok(bytes)
+    }
+
+    /// The bytes that a view shows.
+    fn view(&self, elements: crate::entry::Elements<'t>) -> Result<(ViewKind, Vec<u8>), Error> {
+        let Entry::Tagged(Tag::View(kind), ..) = self.entry() else {
+            return Err(Error::format(self.position(), "a view without a buffer"));
+        };
+        let (slot, size, window) = view_buffer(&self.context.entries, elements)?;
+        let (offset, length) = leaf::window(kind, size, window)?;
+        let Entry::Tagged(Tag::ArrayBuffer, _, payload) = self.context.entries.entry(slot) else {
+            return Err(Error::format(self.position(), "a view without a buffer"));
+        };
+        let mut bytes = self.buffer(payload)?;
+        bytes.truncate(offset + length * kind.element_size());
+        bytes.drain(..offset);
+        Ok((kind, bytes))
+    }
+
+    /// The bytes, if it is a buffer or a view of one.
+    fn raw_bytes(&self) -> Result<Option<(ViewKind, Vec<u8>)>, Error> {
+        match self.entry() {
+            Entry::Tagged(Tag::ArrayBuffer, _, elements) => {
+                Ok(Some((ViewKind::Uint8Array, self.buffer(elements)?)))
+            }
+            Entry::Tagged(Tag::View(_), _, elements) => self.view(elements).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The wrappers of this crate, which know more than serde's own types.
+    fn wrapper<V: Visitor<'t>>(self, name: &str, visitor: V) -> Result<V::Value, Error> {
+        match (name, self.entry()) {
+            (token::VALUE, _) => {
+                let value = crate::build::to_value(self.context.entries, self.slot)?;
+                let mut writer = crate::Writer::new(crate::WriteOptions::new().depth(usize::MAX));
+                writer.value(&value);
+                let text = writer.finish()?;
+                self.context.charge(text.len(), self.position())?;
+                visitor.visit_string(text)
+            }
+            (token::DATE, Entry::Tagged(Tag::Date, _, elements)) => {
+                visitor.visit_string(leaf::date(elements)?.to_string())
+            }
+            (token::BIGINT, Entry::Tagged(Tag::BigInt, _, elements)) => {
+                visitor.visit_str(leaf::bigint(elements)?.as_str())
+            }
+            (token::MAP | token::SET, _) => visitor.visit_newtype_struct(self),
+            _ => self.any(visitor, false),
+        }
+    }
+}
+
+pub(crate) fn visit_number<'t, V: Visitor<'t>>(number: f64, visitor: V) -> Result<V::Value, Error> {
+    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+    let integral = number.fract() == 0.0
+        && number.abs() < TOO_LARGE
+        && (number != 0.0 || number.is_sign_positive());
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    if !integral {
+        visitor.visit_f64(number)
+    } else if number >= 0.0 {
+        visitor.visit_u64(number as u64)
+    } else {
+        visitor.visit_i64(number as i64)
+    }
+}
+
+impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
+    type Error = Error;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.located(self.any(visitor, false))
+    }
+
+    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.entry() {
+            Entry::Undefined => visitor.visit_none(),
+            // An option takes both for none, and this crate's `Value` tells them apart.
+            Entry::Null => visitor.visit_unit(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'t>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if token::is(name) {
+            return self.located(self.wrapper(name, visitor));
+        }
+        visitor.visit_newtype_struct(self)
+    }
+
+    #[inline]
+    fn deserialize_struct<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.located(self.any(visitor, true))
+    }
+
+    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.located(self.raw_bytes())? {
+            Some((kind, bytes)) => self.located(visitor.visit_seq(Bytes::new(kind, bytes))),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'t>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.located(self.raw_bytes())? {
+            Some((_, bytes)) => self.located(visitor.visit_byte_buf(bytes)),
+            None => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let result = match self.entry() {
+            Entry::String(text) => text.utf8().and_then(|variant| {
+                let variant: de::value::CowStrDeserializer<'_, Error> = variant.into_deserializer();
+                visitor.visit_enum(variant)
+            }),
+            Entry::Object(members) | Entry::Tagged(Tag::NullObject, _, members) => {
+                self.check_depth()?;
+                Variant::new(self, members).and_then(|variant| visitor.visit_enum(variant))
+            }
+            _ => Err(Error::custom(
+                "neither a string nor an object, where an enum was expected",
+            )),
+        };
+        self.located(result)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        <V: Visitor<'t>>
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string unit unit_struct map identifier
+    }
+}
+
+/// Deserializes from a text whose syntax has been checked.
+pub(crate) fn from_entries<'t, T: Deserialize<'t>>(entries: Entries<'_, 't>) -> Result<T, Error> {
+    Context::new(entries).deserialize(entries.root())
+}

@@ -1,0 +1,119 @@
+//! Reading and writing in one call, in serde_json's manner.
+
+use std::io;
+
+use bytes::Bytes;
+use serde::de::{Deserialize, DeserializeOwned};
+use serde::ser::Serialize;
+
+use crate::document::Document;
+use crate::entry::Entries;
+use crate::error::Error;
+use crate::limits::ParseOptions;
+use crate::options::WriteOptions;
+use crate::scan::scan;
+use crate::value::Value;
+use crate::writer::Writer;
+
+/// Reads a text into a type, which may borrow from it.
+///
+/// ```
+/// #[derive(serde::Deserialize)]
+/// struct User<'a> {
+///     name: &'a str,
+///     age: Option<u8>,
+/// }
+///
+/// let user: User = serde_devalue::from_str(r#"[{"name":1},"Ann"]"#)?;
+/// assert_eq!((user.name, user.age), ("Ann", None));
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
+    from_str_with(text, &ParseOptions::default())
+}
+
+/// Reads a text into a type, under limits of one's own or with custom tags.
+pub fn from_str_with<'de, T: Deserialize<'de>>(
+    text: &'de str,
+    options: &ParseOptions,
+) -> Result<T, Error> {
+    let index = scan(text, &options.limits)?;
+    crate::de::from_entries(Entries {
+        text,
+        index: &index,
+        options,
+    })
+}
+
+/// Reads UTF-8 into a type, which may borrow from it.
+pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => from_str(text),
+        Err(error) => Err(Error::syntax(error.valid_up_to(), "not UTF-8")),
+    }
+}
+
+/// Turns a [`Value`] into a type.
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    let mut writer = Writer::new(WriteOptions::new());
+    writer.value(value);
+    from_str_with(&writer.finish()?, &crate::token::parse_options())
+}
+
+pub(crate) fn value_of(text: &str) -> Result<Value, Error> {
+    let options = crate::token::parse_options();
+    let index = scan(text, &options.limits)?;
+    let entries = Entries {
+        text,
+        index: &index,
+        options: &options,
+    };
+    crate::build::to_value(entries, entries.root())
+}
+
+/// Writes a value as `devalue.stringify` does.
+///
+/// ```
+/// assert_eq!(serde_devalue::to_string(&["a", "b", "a"])?, r#"[[1,2,1],"a","b"]"#);
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
+    to_string_with(value, WriteOptions::default())
+}
+
+/// Writes a value, with options.
+pub fn to_string_with<T: Serialize + ?Sized>(
+    value: &T,
+    options: WriteOptions,
+) -> Result<String, Error> {
+    let mut writer = Writer::new(options);
+    writer.serialize(value)?;
+    writer.finish()
+}
+
+/// Writes a value to a stream.
+///
+/// The text is made in memory first: an entry is complete only after those that it refers to.
+pub fn to_writer<W: io::Write, T: Serialize + ?Sized>(mut writer: W, value: &T) -> io::Result<()> {
+    let text = to_string(value).map_err(io::Error::other)?;
+    writer.write_all(text.as_bytes())
+}
+
+/// Turns a value of any type into a [`Value`].
+pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
+    value_of(&to_string(value)?)
+}
+
+/// Turns a value of any type into a document, whose nodes a [`Writer`] can put where they belong.
+///
+/// ```
+/// let document = serde_devalue::to_document(&[1, 2])?;
+/// assert_eq!(document.root().kind(), serde_devalue::Kind::Array);
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, Error> {
+    Document::parse_with(
+        Bytes::from(to_string(value)?),
+        crate::token::parse_options(),
+    )
+}

@@ -1,0 +1,116 @@
+//! Objects, in JavaScript's order of keys.
+
+use crate::string::JsString;
+use crate::value::{Members, Value};
+use crate::writer::array_index;
+
+/// An object's members in JavaScript's order: integer keys first, ascending, then the others as they were inserted.
+///
+/// ```
+/// use serde_devalue::Object;
+///
+/// let mut object = Object::new();
+/// object.insert("b", 1);
+/// object.insert("7", 2);
+/// object.insert("a", 3);
+/// let keys: Vec<_> = object.iter().filter_map(|(key, _)| key.as_str()).collect();
+/// assert_eq!(keys, ["7", "b", "a"]);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    members: Members,
+    null_prototype: bool,
+}
+
+impl Object {
+    /// An empty object.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty object without a prototype, as `Object.create(null)` makes.
+    pub fn without_prototype() -> Self {
+        Self {
+            members: Members::default(),
+            null_prototype: true,
+        }
+    }
+
+    /// Whether it was made without a prototype.
+    pub fn has_null_prototype(&self) -> bool {
+        self.null_prototype
+    }
+
+    /// Puts a member in; one of the same key is replaced in its place.
+    pub fn insert(&mut self, key: impl Into<JsString>, value: impl Into<Value>) -> Option<Value> {
+        let (key, value) = (key.into(), value.into());
+        let Some(integer) = key.as_str().and_then(array_index) else {
+            return self.members.insert(key, value);
+        };
+        if let Some(place) = self.members.get_mut(&key) {
+            return Some(std::mem::replace(place, value));
+        }
+        let lower = |key: &JsString| {
+            key.as_str()
+                .and_then(array_index)
+                .is_some_and(|other| other < integer)
+        };
+        let place = self.members.partition_point(|key, _| lower(key));
+        self.members.shift_insert(place, key, value)
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.members.get(&JsString::from(key))
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        self.members.shift_remove(&JsString::from(key))
+    }
+
+    /// How many members it has.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Its members, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&JsString, &Value)> {
+        self.members.iter()
+    }
+
+    /// Its members, in order, with values that can be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&JsString, &mut Value)> {
+        self.members.iter_mut()
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.null_prototype == other.null_prototype && self.members.iter().eq(other.members.iter())
+    }
+}
+
+impl IntoIterator for Object {
+    type Item = (JsString, Value);
+    type IntoIter = indexmap::map::IntoIter<JsString, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.members.into_iter()
+    }
+}
+
+impl<K: Into<JsString>, V: Into<Value>> FromIterator<(K, V)> for Object {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(members: I) -> Self {
+        let mut object = Self::new();
+        for (key, value) in members {
+            object.insert(key, value);
+        }
+        object
+    }
+}

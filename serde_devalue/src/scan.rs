@@ -1,0 +1,357 @@
+//! One pass over the text: is it JSON, and where does each entry begin?
+
+use crate::error::{Error, ErrorKind};
+use crate::limits::Limits;
+
+/// How deeply the syntax may nest; what devalue writes nests two deep.
+const NESTING: usize = 512;
+
+/// Where the entries of a document are.
+#[derive(Debug)]
+pub(crate) enum Index {
+    /// The whole text is one negative number.
+    Sentinel(f64),
+    /// The text is an array; its elements begin at these offsets.
+    Entries(Vec<u32>),
+}
+
+/// Checks the syntax of the whole text and finds the entries.
+pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
+    let bytes = text.as_bytes();
+    if bytes.len() > limits.size || u32::try_from(bytes.len()).is_err() {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            None,
+            "the text is larger than the limit",
+        ));
+    }
+    let mut scanner = Scanner {
+        bytes,
+        at: 0,
+        open: Nesting::default(),
+    };
+    scanner.whitespace();
+    let index = match scanner.peek() {
+        Some(b'[') => {
+            scanner.at += 1;
+            Index::Entries(scanner.entries()?)
+        }
+        Some(b'-' | b'0'..=b'9') => {
+            let from = scanner.at;
+            scanner.number()?;
+            let number = text
+                .get(from..scanner.at)
+                .and_then(|digits| digits.parse().ok())
+                .unwrap_or(f64::NAN);
+            if ![-1.0, -3.0, -4.0, -5.0, -6.0].contains(&number) {
+                return Err(Error::format(from, "a number that stands for nothing"));
+            }
+            Index::Sentinel(number)
+        }
+        Some(b'{' | b'"' | b't' | b'f' | b'n') => {
+            let from = scanner.at;
+            scanner.value()?;
+            return Err(Error::format(from, "neither an array nor a number"));
+        }
+        _ => return Err(scanner.unexpected()),
+    };
+    scanner.whitespace();
+    if scanner.at < bytes.len() {
+        return Err(scanner.unexpected());
+    }
+    Ok(index)
+}
+
+struct Scanner<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    open: Nesting,
+}
+
+impl Scanner<'_> {
+    #[inline]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    fn whitespace(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    #[cold]
+    fn unexpected(&self) -> Error {
+        match self.peek() {
+            Some(_) => Error::syntax(self.at, "unexpected character"),
+            None => Error::syntax(self.at, "unexpected end"),
+        }
+    }
+
+    fn entries(&mut self) -> Result<Vec<u32>, Error> {
+        self.whitespace();
+        if self.peek() == Some(b']') {
+            return Err(Error::format(self.at, "an array without entries"));
+        }
+        // A guess that fits typical records at once; a text of many short entries grows it.
+        let mut starts = Vec::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
+        loop {
+            self.whitespace();
+            // `scan` has checked that the text's length fits.
+            #[allow(clippy::cast_possible_truncation)]
+            starts.push(self.at as u32);
+            self.value()?;
+            self.whitespace();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(starts);
+                }
+                _ => return Err(self.unexpected()),
+            }
+        }
+    }
+
+    /// Passes one value, however deeply it is nested, without recursion.
+    #[inline]
+    fn value(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'[' | b'{') => self.nested(),
+            _ => self.scalar(),
+        }
+    }
+
+    fn scalar(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            _ => Err(self.unexpected()),
+        }
+    }
+
+    fn nested(&mut self) -> Result<(), Error> {
+        let floor = self.open.depth;
+        loop {
+            self.whitespace();
+            let opened = match self.peek() {
+                Some(b'[') => {
+                    self.enter(false)?;
+                    self.peek() != Some(b']')
+                }
+                Some(b'{') => {
+                    self.enter(true)?;
+                    let filled = self.peek() != Some(b'}');
+                    if filled {
+                        self.key()?;
+                    }
+                    filled
+                }
+                Some(b'"') => {
+                    self.string()?;
+                    false
+                }
+                _ => {
+                    self.scalar()?;
+                    false
+                }
+            };
+            if opened {
+                continue;
+            }
+            loop {
+                self.whitespace();
+                match (self.peek(), self.open.is_object()) {
+                    (Some(b','), in_object) => {
+                        self.at += 1;
+                        if in_object {
+                            self.whitespace();
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    (Some(b']'), false) | (Some(b'}'), true) => {
+                        self.at += 1;
+                        self.open.leave();
+                        if self.open.depth == floor {
+                            return Ok(());
+                        }
+                    }
+                    _ => return Err(self.unexpected()),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn enter(&mut self, object: bool) -> Result<(), Error> {
+        if !self.open.enter(object) {
+            return Err(Error::new(ErrorKind::TooDeep, self.at, "nested too deeply"));
+        }
+        self.at += 1;
+        self.whitespace();
+        Ok(())
+    }
+
+    #[inline]
+    fn key(&mut self) -> Result<(), Error> {
+        if self.peek() != Some(b'"') {
+            return Err(self.unexpected());
+        }
+        self.string()?;
+        self.whitespace();
+        if self.peek() != Some(b':') {
+            return Err(self.unexpected());
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn string(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        loop {
+            self.at += plain_prefix(self.bytes.get(self.at..).unwrap_or_default());
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => self.escape()?,
+                Some(_) => return Err(Error::syntax(self.at, "a control character in a string")),
+                None => return Err(self.unexpected()),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Error> {
+        self.at += 1;
+        match self.peek() {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+            Some(b'u') => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek().is_some_and(|byte| byte.is_ascii_hexdigit()) {
+                        return Err(self.unexpected());
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return Err(self.unexpected()),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Result<(), Error> {
+        if !self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            return Err(self.unexpected());
+        }
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&mut self) -> Result<(), Error> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, literal: &[u8]) -> Result<(), Error> {
+        for &expected in literal {
+            if self.peek() != Some(expected) {
+                return Err(self.unexpected());
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes pass before a quote, a backslash or a control character.
+#[inline]
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut passed = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // The lowest byte that is marked is marked rightly; those above it may not be.
+        let below = |mask: u64, bound: u64| (mask.wrapping_sub(ONES * bound)) & !mask;
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let control = below(word, 0x20);
+        let marked = (quote | backslash | control) & HIGHS;
+        if marked != 0 {
+            return passed + (marked.trailing_zeros() / 8) as usize;
+        }
+        passed += 8;
+    }
+    passed
+        + rest
+            .iter()
+            .take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20)
+            .count()
+}
+
+/// Which of the open brackets are braces, one bit each.
+#[derive(Default)]
+struct Nesting {
+    depth: usize,
+    objects: [u64; NESTING / 64],
+}
+
+impl Nesting {
+    #[inline]
+    fn enter(&mut self, object: bool) -> bool {
+        let Some(word) = self.objects.get_mut(self.depth / 64) else {
+            return false;
+        };
+        let bit = 1 << (self.depth % 64);
+        if object {
+            *word |= bit;
+        } else {
+            *word &= !bit;
+        }
+        self.depth += 1;
+        true
+    }
+
+    #[inline]
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    #[inline]
+    fn is_object(&self) -> bool {
+        let top = self.depth.wrapping_sub(1);
+        self.objects
+            .get(top / 64)
+            .is_some_and(|word| word & (1 << (top % 64)) != 0)
+    }
+}

@@ -1,0 +1,69 @@
+//! URLs.
+
+use std::fmt;
+
+use crate::error::{Error, ErrorKind};
+
+/// A URL in the form in which every browser and Node write it.
+///
+/// ```
+/// use serde_devalue::Url;
+///
+/// let url = Url::parse("https://EXAMPLE.com/a/../b")?;
+/// assert_eq!(url.as_str(), "https://example.com/b");
+/// assert!(Url::parse("/b").is_err());
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+///
+/// It is parsed by the [`url`](https://docs.rs/url) crate. In another format than devalue it is its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Url(Box<str>);
+
+impl Url {
+    /// Parses an absolute URL, and puts it in its normal form.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        match ::url::Url::parse(text) {
+            Ok(url) => Ok(Self(String::from(url).into())),
+            Err(_) => Err(Error::new(ErrorKind::Data, None, "not an absolute URL")),
+        }
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Url({:?})", self.0)
+    }
+}
+
+impl std::str::FromStr for Url {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl From<Url> for String {
+    fn from(url: Url) -> Self {
+        url.0.into()
+    }
+}
+
+/// What `new URLSearchParams(text).toString()` gives.
+pub(crate) fn normalize_search_params(text: &str) -> String {
+    let text = text.strip_prefix('?').unwrap_or(text);
+    ::url::form_urlencoded::Serializer::new(String::with_capacity(text.len()))
+        .extend_pairs(::url::form_urlencoded::parse(text.as_bytes()))
+        .finish()
+}

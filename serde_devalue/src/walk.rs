@@ -1,0 +1,493 @@
+//! Walking over a node and all that it holds, without recursion.
+
+use std::collections::BTreeMap;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::entry::{Elements, Entries, Entry, Item, Quoted, Reference, Slot, number};
+use crate::error::{Error, ErrorKind};
+use crate::leaf;
+use crate::string::Text;
+use crate::tag::{Tag, ViewKind};
+use crate::value::Value;
+use crate::writer::array_index;
+
+/// What a walk reports to. Objects come with the entry that they are.
+pub(crate) trait Sink<'t> {
+    /// A value without identity: anything but an object.
+    fn primitive(&mut self, primitive: Primitive<'t>);
+    /// An object that holds no other value.
+    fn leaf(&mut self, entry: u32, value: Value);
+    /// An object that does, whose contents follow.
+    fn begin(&mut self, entry: u32, container: Container<'t>);
+    /// The end of what the latest open `begin` began.
+    fn end(&mut self) -> Result<(), Error>;
+    /// The key of the next value, in an object.
+    fn key(&mut self, key: Text<'t>);
+    /// The index of the next value, in a sparse array.
+    fn index(&mut self, index: u32);
+    /// A hole in an array.
+    fn hole(&mut self);
+    /// Puts in an object that it knows; says whether it does.
+    fn again(&mut self, entry: u32) -> bool;
+}
+
+pub(crate) enum Primitive<'t> {
+    Undefined,
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(Text<'t>),
+    BigInt(crate::bigint::BigInt),
+}
+
+pub(crate) enum Container<'t> {
+    Array,
+    Sparse(u32),
+    Object,
+    NullObject,
+    Map,
+    Set,
+    Boxed,
+    /// With the window, if it is not the whole buffer.
+    View(ViewKind, usize, usize, bool),
+    Custom(std::borrow::Cow<'t, str>),
+}
+
+/// What is yet to be walked of an open container.
+enum Rest<'t> {
+    Array(Elements<'t>),
+    /// Keys and values that are known to be in order.
+    Members(Elements<'t>),
+    Ordered(std::vec::IntoIter<(Text<'t>, Item<'t>)>),
+    Sparse(std::collections::btree_map::IntoIter<u32, Item<'t>>),
+    References(std::vec::IntoIter<Slot>),
+    One(Option<Slot>),
+    Custom(Option<Item<'t>>),
+}
+
+/// Walks over all that `slot` holds.
+pub(crate) fn walk<'t>(
+    entries: Entries<'_, 't>,
+    slot: Slot,
+    sink: &mut impl Sink<'t>,
+) -> Result<(), Error> {
+    let mut walk = Walk {
+        entries,
+        sink,
+        open: Vec::new(),
+        customs: Vec::new(),
+        budget: budget(&entries),
+    };
+    walk.value(slot)?;
+    while let Some((_, rest)) = walk.open.last_mut() {
+        let next = match rest {
+            Rest::Array(elements) => match elements.next() {
+                None => None,
+                Some(item) => match entries.follow(item)? {
+                    Reference::To(slot) => Some(slot),
+                    Reference::Hole => {
+                        walk.charge(1)?;
+                        walk.sink.hole();
+                        continue;
+                    }
+                },
+            },
+            Rest::Members(members) => match (members.next(), members.next()) {
+                (Some(Item::String(key)), Some(value)) => {
+                    walk.sink.key(checked_key(key)?);
+                    Some(entries.follow(value)?.slot())
+                }
+                (None, _) => None,
+                (Some(key), _) => {
+                    return Err(Error::format(
+                        key.position(),
+                        "a key that is no string, or no value for it",
+                    ));
+                }
+            },
+            Rest::Ordered(members) => match members.next() {
+                Some((key, value)) => {
+                    walk.sink.key(key);
+                    Some(entries.follow(value)?.slot())
+                }
+                None => None,
+            },
+            Rest::Sparse(items) => match items.next() {
+                Some((index, item)) => {
+                    walk.sink.index(index);
+                    Some(entries.follow(item)?.slot())
+                }
+                None => None,
+            },
+            Rest::References(slots) => slots.next(),
+            Rest::One(slot) => slot.take(),
+            Rest::Custom(item) => match item.take() {
+                Some(item @ Item::Number(..)) => Some(entries.follow(item)?.slot()),
+                Some(item) => {
+                    walk.inline(item)?;
+                    continue;
+                }
+                None => None,
+            },
+        };
+        match next {
+            Some(slot) => walk.value(slot)?,
+            None => {
+                if let Some((_, Rest::Custom(_))) = walk.open.pop() {
+                    walk.customs.pop();
+                }
+                walk.sink.end()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many values and bytes of strings may be met: what the text has room for without sharing, and what the limit adds.
+pub(crate) fn budget(entries: &Entries<'_, '_>) -> usize {
+    entries
+        .text
+        .len()
+        .saturating_add(entries.options.limits.expansion)
+}
+
+pub(crate) fn over_budget(position: usize) -> Error {
+    Error::new(
+        ErrorKind::TooExpanded,
+        position,
+        "shared references expand to more than the limit",
+    )
+}
+
+struct Walk<'w, 'i, 't, S> {
+    entries: Entries<'i, 't>,
+    sink: &'w mut S,
+    open: Vec<(u32, Rest<'t>)>,
+    /// The custom values that are open, with how many containers were open around each.
+    customs: Vec<(u32, usize)>,
+    budget: usize,
+}
+
+impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
+    fn charge(&mut self, cost: usize) -> Result<(), Error> {
+        match self.budget.checked_sub(cost) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(over_budget(0)),
+        }
+    }
+
+    fn value(&mut self, slot: Slot) -> Result<(), Error> {
+        let position = self.entries.position(slot);
+        let entry = self.entries.entry(slot);
+        self.charge(1).map_err(|error| error.at(position))?;
+        let primitive = match &entry {
+            Entry::Undefined => Primitive::Undefined,
+            Entry::Null => Primitive::Null,
+            Entry::Bool(bool) => Primitive::Bool(*bool),
+            Entry::Number(number) => Primitive::Number(*number),
+            Entry::String(text) => {
+                self.charge(text.raw.len())?;
+                Primitive::Text(text.text())
+            }
+            Entry::Tagged(Tag::BigInt, _, payload) => Primitive::BigInt(leaf::bigint(*payload)?),
+            _ => return self.object(slot, position, entry),
+        };
+        self.sink.primitive(primitive);
+        Ok(())
+    }
+
+    fn object(&mut self, slot: Slot, position: usize, entry: Entry<'t>) -> Result<(), Error> {
+        let Slot::Entry(id) = slot else { return Ok(()) };
+        if self.sink.again(id) {
+            // Between devalue's revivers, which make their object only after its payload, there is no way back.
+            return match self.customs.iter().find(|(custom, _)| *custom == id) {
+                Some((_, depth))
+                    if self
+                        .open
+                        .iter()
+                        .skip(*depth)
+                        .all(|(_, rest)| matches!(rest, Rest::Custom(_))) =>
+                {
+                    Err(Error::format(
+                        position,
+                        "a circular reference that nothing can be made of",
+                    ))
+                }
+                _ => Ok(()),
+            };
+        }
+        let (container, rest) = match entry {
+            Entry::Array(elements) => (Container::Array, Rest::Array(elements)),
+            Entry::Sparse(elements) => {
+                let (length, items) = sparse(elements)?;
+                (Container::Sparse(length), Rest::Sparse(items.into_iter()))
+            }
+            Entry::Object(members) => (Container::Object, self.members(members)?),
+            Entry::Tagged(tag, name, elements) => match tag {
+                Tag::NullObject => (Container::NullObject, self.members(elements)?),
+                Tag::Map => (
+                    Container::Map,
+                    Rest::References(self.map(elements)?.into_iter()),
+                ),
+                Tag::Set => (
+                    Container::Set,
+                    Rest::References(self.set(elements)?.into_iter()),
+                ),
+                Tag::Boxed => (
+                    Container::Boxed,
+                    Rest::One(Some(boxed(&self.entries, elements)?)),
+                ),
+                Tag::View(kind) => {
+                    let (buffer, bytes, window) = view_buffer(&self.entries, elements)?;
+                    let (offset, length) = leaf::window(kind, bytes, window)?;
+                    let whole = length.saturating_mul(kind.element_size()) == bytes;
+                    (
+                        Container::View(kind, offset, length, whole),
+                        Rest::One(Some(buffer)),
+                    )
+                }
+                Tag::Custom => {
+                    self.entries.check_tag(name)?;
+                    let mut elements = elements;
+                    let payload = elements
+                        .next()
+                        .ok_or_else(|| Error::format(position, "a tag without a value"))?;
+                    self.customs.push((id, self.open.len()));
+                    (Container::Custom(name.utf8()?), Rest::Custom(Some(payload)))
+                }
+                Tag::Url => {
+                    let url = leaf::url(self.entries, elements)?;
+                    self.sink.leaf(id, Value::Url(url));
+                    return Ok(());
+                }
+                _ => {
+                    if let Some(value) = leaf::decode(tag, elements)? {
+                        self.sink.leaf(id, value);
+                    }
+                    return Ok(());
+                }
+            },
+            _ => return Ok(()),
+        };
+        if self.open.len() >= self.entries.options.limits.depth {
+            return Err(Error::new(
+                ErrorKind::TooDeep,
+                position,
+                "values are nested too deeply",
+            ));
+        }
+        self.sink.begin(id, container);
+        self.open.push((id, rest));
+        Ok(())
+    }
+
+    /// The payload of a custom value that a built-in type of the same name would have inline.
+    fn inline(&mut self, item: Item<'t>) -> Result<(), Error> {
+        self.sink.primitive(match item {
+            Item::String(text) => Primitive::Text(text.text()),
+            Item::Null(_) => Primitive::Null,
+            Item::Bool(bool, _) => Primitive::Bool(bool),
+            Item::Number(digits, _) => Primitive::Number(number(digits)),
+            Item::Nested(at) => {
+                return Err(Error::format(at, "an array or an object that is no entry"));
+            }
+        });
+        Ok(())
+    }
+
+    /// The members of an object in JavaScript's order, each key once.
+    fn members(&self, members: Elements<'t>) -> Result<Rest<'t>, Error> {
+        let mut last_integer = None;
+        let mut named = false;
+        let mut in_order = true;
+        let keys = members.step_by(2).map(|key| match key {
+            Item::String(key) => key.raw,
+            _ => "",
+        });
+        for key in keys.clone() {
+            let integer = array_index(key);
+            in_order &= !key.contains('\\')
+                && integer
+                    .is_none_or(|integer| !named && last_integer.is_none_or(|last| last < integer));
+            named |= integer.is_none();
+            last_integer = integer.or(last_integer);
+        }
+        if in_order && !crate::writer::any_twice(keys) {
+            return Ok(Rest::Members(members));
+        }
+        let mut unique: indexmap::IndexMap<Text<'t>, Item<'t>, hashbrown::DefaultHashBuilder> =
+            Default::default();
+        let mut members = members;
+        while let Some(key) = members.next() {
+            let Item::String(key) = key else {
+                return Err(Error::format(key.position(), "a key that is no string"));
+            };
+            let value = members
+                .next()
+                .ok_or_else(|| Error::format(key.at, "a key without a value"))?;
+            unique.insert(checked_key(key)?, value);
+        }
+        let mut ordered: Vec<_> = unique.into_iter().collect();
+        ordered.sort_by_key(|(key, _)| match key {
+            Text::Utf8(key) => array_index(key).unwrap_or(u32::MAX),
+            Text::Utf16(_) => u32::MAX,
+        });
+        Ok(Rest::Ordered(ordered.into_iter()))
+    }
+
+    /// The keys and values of a Map in turn, each key once, with its last value in its first place.
+    fn map(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
+        let mut slots = self.follow_all(elements)?;
+        if slots.len() % 2 != 0 {
+            return Err(Error::format(elements.position(), "a key without a value"));
+        }
+        let mut known = HashMap::with_capacity(slots.len() / 2);
+        let mut distinct = 0;
+        for pair in 0..slots.len() / 2 {
+            let (Some(&key), Some(&value)) = (slots.get(pair * 2), slots.get(pair * 2 + 1)) else {
+                break;
+            };
+            let (key, identity) = self.identity(key)?;
+            let place = *known.entry(identity).or_insert(distinct);
+            if place == distinct {
+                distinct += 1;
+                if let Some(slot) = slots.get_mut(place * 2) {
+                    *slot = key;
+                }
+            }
+            if let Some(slot) = slots.get_mut(place * 2 + 1) {
+                *slot = value;
+            }
+        }
+        slots.truncate(distinct * 2);
+        Ok(slots)
+    }
+
+    /// The elements of a Set, each once.
+    fn set(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
+        let mut known = HashSet::new();
+        let mut distinct = Vec::new();
+        for slot in self.follow_all(elements)? {
+            let (slot, identity) = self.identity(slot)?;
+            if known.insert(identity) {
+                distinct.push(slot);
+            }
+        }
+        Ok(distinct)
+    }
+
+    fn follow_all(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
+        elements
+            .map(|item| Ok(self.entries.follow(item)?.slot()))
+            .collect()
+    }
+
+    /// What makes a key of a Map the same as another; with the key that the Map keeps, which is never −0.
+    fn identity(&self, slot: Slot) -> Result<(Slot, Identity<'t>), Error> {
+        Ok(match self.entries.entry(slot) {
+            Entry::Undefined => (slot, Identity::Undefined),
+            Entry::Null => (slot, Identity::Null),
+            Entry::Bool(bool) => (slot, Identity::Bool(bool)),
+            Entry::Number(0.0) => (Slot::Zero, Identity::Number(0)),
+            Entry::Number(number) => (slot, Identity::Number(number.to_bits())),
+            Entry::String(text) => (slot, Identity::Text(text.text())),
+            Entry::Tagged(Tag::BigInt, _, payload) => {
+                (slot, Identity::BigInt(leaf::bigint(payload)?))
+            }
+            _ => (slot, Identity::Object(slot)),
+        })
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Identity<'t> {
+    Undefined,
+    Null,
+    Bool(bool),
+    Number(u64),
+    Text(Text<'t>),
+    BigInt(crate::bigint::BigInt),
+    Object(Slot),
+}
+
+pub(crate) fn checked_key(key: Quoted<'_>) -> Result<Text<'_>, Error> {
+    match key.text() {
+        Text::Utf8(text) if text == "__proto__" => {
+            Err(Error::format(key.at, "a key that is `__proto__`"))
+        }
+        text => Ok(text),
+    }
+}
+
+/// The length and the elements of an array in the sparse form.
+pub(crate) fn sparse<'t>(
+    mut elements: Elements<'t>,
+) -> Result<(u32, BTreeMap<u32, Item<'t>>), Error> {
+    let at = elements.position();
+    let integer = |item: Option<Item<'_>>| match item {
+        Some(Item::Number(digits, at)) => {
+            let number = number(digits);
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            if number.fract() == 0.0 && (0.0..=u32::MAX.into()).contains(&number) {
+                Ok(number as u32)
+            } else {
+                Err(Error::format(at, "no index of an array"))
+            }
+        }
+        _ => Err(Error::format(
+            at,
+            "an array without a length, or an element without an index",
+        )),
+    };
+    let length = integer(elements.next())?;
+    let mut items = BTreeMap::new();
+    while let Some(index) = elements.next() {
+        let position = index.position();
+        let index = integer(Some(index))?;
+        let Some(item) = elements.next().filter(|_| index < length) else {
+            return Err(Error::format(
+                position,
+                "an index without an element, or beyond the length",
+            ));
+        };
+        items.insert(index, item);
+    }
+    Ok((length, items))
+}
+
+/// The primitive in a box.
+pub(crate) fn boxed(entries: &Entries<'_, '_>, mut elements: Elements<'_>) -> Result<Slot, Error> {
+    let at = elements.position();
+    let invalid = || Error::format(at, "a box without a primitive");
+    let item = elements.next().ok_or_else(invalid)?;
+    let slot = match entries.follow(item)? {
+        Reference::To(slot) => slot,
+        Reference::Hole => return Err(invalid()),
+    };
+    match entries.entry(slot) {
+        Entry::Bool(_) | Entry::Number(_) | Entry::String(_) | Entry::Tagged(Tag::BigInt, ..) => {
+            Ok(slot)
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// The buffer of a view, its size in bytes, and the items that say where in it the view is.
+pub(crate) fn view_buffer<'t>(
+    entries: &Entries<'_, 't>,
+    mut elements: Elements<'t>,
+) -> Result<(Slot, usize, Elements<'t>), Error> {
+    let at = elements.position();
+    let invalid = || Error::format(at, "a view without a buffer");
+    let slot = entries.follow(elements.next().ok_or_else(invalid)?)?.slot();
+    match entries.entry(slot) {
+        Entry::Tagged(Tag::ArrayBuffer, _, payload) => {
+            Ok((slot, leaf::buffer(payload)?.len(), elements))
+        }
+        _ => Err(invalid()),
+    }
+}

@@ -1,0 +1,890 @@
+//! Writing, with the numbering and the sharing of `devalue.stringify`.
+
+use std::fmt;
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind};
+use crate::escape::{replace_lone_surrogates, write_number, write_str, write_text};
+use crate::limits::{Limits, ParseOptions};
+use crate::node::Node;
+use crate::options::{Version, WriteOptions};
+use crate::ser::Serializer;
+use crate::string::{JsString, Text};
+use crate::tag::ViewKind;
+use crate::value::AnchorId;
+
+/// A streaming writer, which numbers and shares as `devalue.stringify` does.
+///
+/// ```
+/// use serde_devalue::{WriteOptions, Writer};
+///
+/// let mut writer = Writer::new(WriteOptions::astro());
+/// writer.begin_map();
+/// writer.string("user");
+/// writer.begin_object();
+/// writer.key("data");
+/// writer.serialize("alice")?;
+/// writer.key("expires");
+/// writer.undefined();
+/// writer.end();
+/// writer.end();
+/// assert_eq!(writer.finish()?, r#"[["Map",1,2],"user",{"data":3,"expires":-1},"alice"]"#);
+/// # Ok::<_, serde_devalue::Error>(())
+/// ```
+///
+/// Primitives are shared by value. Each `begin_…` is an object of its own, except that the nodes of one
+/// [`Document`](crate::Document) keep what they share, cycles included. In an object, each value follows a
+/// [`key`](Self::key); in a Map, keys and values alternate.
+///
+/// The methods do not fail one by one: what cannot be written, or an unbalanced use, is the error of
+/// [`finish`](Self::finish). After an error of [`node`](Self::node) or [`serialize`](Self::serialize) it is one, too.
+pub struct Writer {
+    pub(crate) options: WriteOptions,
+    /// The finished entries, in the order in which they were finished.
+    arena: String,
+    /// For each index, its entry's place in the arena.
+    entries: Vec<Span>,
+    primitives: Primitives,
+    frames: Vec<Frame>,
+    /// What the open containers hold so far.
+    children: Vec<Child>,
+    /// The keys and tags of the open containers, ready to be copied.
+    keys: String,
+    /// For each document that nodes came from, what its objects have become.
+    documents: Vec<(u64, HashMap<u32, i32>)>,
+    anchors: HashMap<AnchorId, i32>,
+    pending_anchor: Option<AnchorId>,
+    /// The sizes of the buffers that have been written for values.
+    buffers: HashMap<i32, usize>,
+    root: Option<i32>,
+    error: Option<Error>,
+    /// Whether something came in an order that devalue would not have, so that `finish` has to number anew.
+    disordered: bool,
+    /// Whether what comes has been put in order already.
+    ordered: bool,
+    lone_surrogate: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    from: usize,
+    to: usize,
+}
+
+/// The entries of primitives, by value. The text of a primitive is its value's alone.
+#[derive(Default)]
+struct Primitives {
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    null: Option<i32>,
+    bools: [Option<i32>; 2],
+}
+
+struct Frame {
+    shape: Shape,
+    index: usize,
+    /// How many children and how much of the keys belong to those below.
+    children: usize,
+    keys: usize,
+    /// Where the latest key begins, if no value has followed it yet.
+    key: Option<usize>,
+    /// The highest integer key so far, and whether another key has come.
+    integer_key: Option<u32>,
+    named_key: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    Array,
+    /// With the length, and each child's place in `Child::place`.
+    Sparse(u32),
+    Object,
+    NullObject,
+    /// A tag and indices.
+    Tagged(&'static str),
+    /// The same, with the tag in `keys`.
+    Custom,
+    View(ViewKind, Option<(usize, usize)>),
+}
+
+#[derive(Clone, Copy)]
+struct Child {
+    reference: i32,
+    /// In an object, where its key ends in `keys`; in a sparse array, its index.
+    place: usize,
+}
+
+pub(crate) const UNDEFINED: i32 = -1;
+const HOLE: i32 = -2;
+const NAN: i32 = -3;
+const INFINITY: i32 = -4;
+const NEGATIVE_INFINITY: i32 = -5;
+const NEGATIVE_ZERO: i32 = -6;
+
+impl Writer {
+    /// A writer of one value.
+    pub fn new(options: WriteOptions) -> Self {
+        Self {
+            options,
+            arena: String::new(),
+            entries: Vec::new(),
+            primitives: Primitives::default(),
+            frames: Vec::new(),
+            children: Vec::new(),
+            keys: String::new(),
+            documents: Vec::new(),
+            anchors: HashMap::default(),
+            pending_anchor: None,
+            buffers: HashMap::default(),
+            root: None,
+            error: None,
+            disordered: false,
+            ordered: false,
+            lone_surrogate: false,
+        }
+    }
+
+    /// Writes `undefined`.
+    pub fn undefined(&mut self) {
+        self.attach(UNDEFINED);
+    }
+
+    /// Leaves a hole in an array.
+    pub fn hole(&mut self) {
+        match self.frames.last() {
+            Some(Frame {
+                shape: Shape::Array,
+                ..
+            }) => self.attach(HOLE),
+            _ => self.fail("a hole outside of an array"),
+        }
+    }
+
+    /// Writes `null`.
+    pub fn null(&mut self) {
+        let reference = match self.primitives.null {
+            Some(reference) => reference,
+            None => {
+                let reference = self.entry(|arena| arena.push_str("null"));
+                self.primitives.null = Some(reference);
+                reference
+            }
+        };
+        self.attach(reference);
+    }
+
+    /// Writes a boolean.
+    pub fn bool(&mut self, bool: bool) {
+        let [no, yes] = self.primitives.bools;
+        let known = if bool { yes } else { no };
+        let reference = known.unwrap_or_else(|| {
+            let reference = self.entry(|arena| arena.push_str(if bool { "true" } else { "false" }));
+            let [no, yes] = &mut self.primitives.bools;
+            *(if bool { yes } else { no }) = Some(reference);
+            reference
+        });
+        self.attach(reference);
+    }
+
+    /// Writes a number.
+    pub fn number(&mut self, number: f64) {
+        if number.is_nan() {
+            self.attach(NAN);
+        } else if number == f64::INFINITY {
+            self.attach(INFINITY);
+        } else if number == f64::NEG_INFINITY {
+            self.attach(NEGATIVE_INFINITY);
+        } else if number == 0.0 && number.is_sign_negative() {
+            self.attach(NEGATIVE_ZERO);
+        } else {
+            self.primitive(|arena| write_number(arena, number));
+        }
+    }
+
+    /// Writes a string.
+    pub fn string(&mut self, text: &str) {
+        self.primitive(|arena| write_str(arena, text));
+    }
+
+    /// Writes a string that may have a lone surrogate.
+    pub fn js_string(&mut self, text: &JsString) {
+        self.text(&text.as_text());
+    }
+
+    pub(crate) fn text(&mut self, text: &Text<'_>) {
+        let mut lone = false;
+        self.primitive(|arena| lone = write_text(arena, text));
+        self.lone_surrogate |= lone;
+    }
+
+    /// Writes a BigInt of canonical decimal digits.
+    pub(crate) fn bigint_digits(&mut self, digits: &str) {
+        self.primitive(|arena| {
+            arena.push_str("[\"BigInt\",\"");
+            arena.push_str(digits);
+            arena.push_str("\"]");
+        });
+    }
+
+    /// Writes an object that holds no other value, by its whole text.
+    pub(crate) fn leaf(&mut self, write: impl FnOnce(&mut String)) -> i32 {
+        let reference = self.entry(write);
+        self.anchor(reference);
+        self.attach(reference);
+        reference
+    }
+
+    /// Begins a Map: keys and values follow in turn.
+    pub fn begin_map(&mut self) {
+        self.begin(Shape::Tagged("[\"Map\""));
+    }
+
+    /// Begins a Set.
+    pub fn begin_set(&mut self) {
+        self.begin(Shape::Tagged("[\"Set\""));
+    }
+
+    /// Begins an array.
+    pub fn begin_array(&mut self) {
+        self.begin(Shape::Array);
+    }
+
+    /// Begins an array of this length, with holes wherever no [`index`](Self::index) puts an element.
+    pub fn begin_sparse_array(&mut self, length: u32) {
+        self.begin(Shape::Sparse(length));
+    }
+
+    /// Says where in a sparse array the next element goes; the indices must rise.
+    pub fn index(&mut self, index: u32) {
+        let rising = match self.frames.last_mut() {
+            Some(
+                frame @ Frame {
+                    shape: Shape::Sparse(_),
+                    key: None,
+                    ..
+                },
+            ) => {
+                let Shape::Sparse(length) = frame.shape else {
+                    return;
+                };
+                frame.key = Some(index as usize);
+                let rising = frame.integer_key.is_none_or(|last| last < index);
+                frame.integer_key = Some(index);
+                if index < length { Some(rising) } else { None }
+            }
+            _ => None,
+        };
+        match rising {
+            Some(rising) => self.disordered |= !rising,
+            None => self.fail("an index where none can be"),
+        }
+    }
+
+    /// Begins an object.
+    pub fn begin_object(&mut self) {
+        self.begin(Shape::Object);
+    }
+
+    /// Begins an object without a prototype.
+    pub fn begin_null_object(&mut self) {
+        self.begin(Shape::NullObject);
+    }
+
+    /// Writes the key of the next value of an object.
+    pub fn key(&mut self, key: &str) {
+        if key == "__proto__" {
+            self.fail("an object with a key `__proto__`");
+        }
+        let integer = array_index(key);
+        self.key_with(integer, |keys| {
+            write_str(keys, key);
+            false
+        });
+    }
+
+    pub(crate) fn text_key(&mut self, key: &Text<'_>) {
+        match key {
+            Text::Utf8(key) => self.key(key),
+            Text::Utf16(_) => self.key_with(None, |keys| write_text(keys, key)),
+        }
+    }
+
+    /// A key that is known to be neither an integer nor `__proto__` nor a second one of its name: a field of a struct.
+    #[inline]
+    fn key_with(&mut self, integer: Option<u32>, write: impl FnOnce(&mut String) -> bool) {
+        let from = self.keys.len();
+        let Some(frame) = self.frames.last_mut() else {
+            return self.fail("a key outside of an object");
+        };
+        if !matches!(frame.shape, Shape::Object | Shape::NullObject) || frame.key.is_some() {
+            return self.fail("a key where none can be");
+        }
+        frame.key = Some(from);
+        if let Some(integer) = integer {
+            if frame.named_key || frame.integer_key.is_some_and(|last| integer <= last) {
+                self.disordered = true;
+            }
+            frame.integer_key = Some(integer);
+        } else {
+            frame.named_key = true;
+        }
+        self.lone_surrogate |= write(&mut self.keys);
+    }
+
+    /// Begins a boxed primitive.
+    pub(crate) fn begin_boxed(&mut self) {
+        self.begin(Shape::Tagged("[\"Object\""));
+    }
+
+    pub(crate) fn begin_url(&mut self) {
+        self.begin(Shape::Tagged("[\"URL\""));
+    }
+
+    /// Begins a view of the buffer that follows; with an offset and a length if they are not the buffer's.
+    pub(crate) fn begin_view(&mut self, kind: ViewKind, window: Option<(usize, usize)>) {
+        self.begin(Shape::View(kind, window));
+    }
+
+    /// Begins a value with a tag of an application's own, which one value follows.
+    ///
+    /// ```
+    /// use serde_devalue::{WriteOptions, Writer};
+    ///
+    /// let mut writer = Writer::new(WriteOptions::new());
+    /// writer.begin_custom("Money");
+    /// writer.number(1250.0);
+    /// writer.end();
+    /// assert_eq!(writer.finish()?, r#"[["Money",1],1250]"#);
+    /// # Ok::<_, serde_devalue::Error>(())
+    /// ```
+    pub fn begin_custom(&mut self, tag: &str) {
+        self.begin(Shape::Custom);
+        write_str(&mut self.keys, tag);
+    }
+
+    fn begin(&mut self, shape: Shape) {
+        if self.frames.len() >= self.options.depth {
+            self.too_deep();
+        }
+        let index = self.entries.len();
+        self.entries.push(Span { from: 0, to: 0 });
+        let reference = reference(index);
+        self.anchor(reference);
+        self.attach(reference);
+        self.frames.push(Frame {
+            shape,
+            index,
+            children: self.children.len(),
+            keys: self.keys.len(),
+            key: None,
+            integer_key: None,
+            named_key: false,
+        });
+    }
+
+    /// Ends what the latest open `begin_…` began.
+    pub fn end(&mut self) {
+        let Some(frame) = self.frames.pop() else {
+            return self.fail("an end without a beginning");
+        };
+        let children = self.children.get(frame.children..).unwrap_or_default();
+        let keys = self.keys.get(frame.keys..).unwrap_or_default();
+        let from = self.arena.len();
+        let arena = &mut self.arena;
+        let complete = match frame.shape {
+            Shape::Array => {
+                write_array(arena, children);
+                true
+            }
+            Shape::Sparse(length) => {
+                write_sparse(arena, length, children);
+                true
+            }
+            Shape::Object => {
+                self.disordered |= has_duplicates(children, keys, frame.keys);
+                write_members(arena, children, keys, frame.keys, ["{", ":", "}"]);
+                true
+            }
+            Shape::NullObject => {
+                self.disordered |= has_duplicates(children, keys, frame.keys);
+                let brackets = if children.is_empty() {
+                    ["[\"null\"", ",", "]"]
+                } else {
+                    ["[\"null\",", ",", "]"]
+                };
+                write_members(arena, children, keys, frame.keys, brackets);
+                true
+            }
+            Shape::Tagged(tag) => {
+                arena.push_str(tag);
+                write_tail(arena, children);
+                match tag {
+                    "[\"Map\"" => {
+                        self.disordered |= repeats(children.iter().step_by(2));
+                        children.len() % 2 == 0
+                    }
+                    "[\"Set\"" => {
+                        self.disordered |= repeats(children.iter());
+                        true
+                    }
+                    _ => children.len() == 1,
+                }
+            }
+            Shape::Custom => {
+                arena.push('[');
+                arena.push_str(keys);
+                write_tail(arena, children);
+                children.len() == 1
+            }
+            Shape::View(kind, window) => {
+                arena.push_str("[\"");
+                arena.push_str(kind.name());
+                arena.push('"');
+                for child in children {
+                    arena.push(',');
+                    push_int(arena, child.reference);
+                }
+                if let Some((offset, length)) = window {
+                    for number in [offset, length] {
+                        arena.push(',');
+                        arena.push_str(itoa::Buffer::new().format(number));
+                    }
+                }
+                arena.push(']');
+                children.len() == 1
+            }
+        };
+        if let Some(span) = self.entries.get_mut(frame.index) {
+            *span = Span {
+                from,
+                to: self.arena.len(),
+            };
+        }
+        self.children.truncate(frame.children);
+        self.keys.truncate(frame.keys);
+        if !complete || frame.key.is_some() {
+            self.fail("a key without a value, or a tag without its one value");
+        }
+    }
+
+    /// Writes a node of a document, in the form in which devalue would write it anew.
+    ///
+    /// Nodes of one document keep what they share with each other. An error if a part of it is one that devalue would
+    /// refuse to read.
+    pub fn node(&mut self, node: Node<'_>) -> Result<(), Error> {
+        let result = crate::transcode::node(self, node);
+        self.poison(result)
+    }
+
+    /// Writes a value of a type that serde knows.
+    pub fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let result = value.serialize(Serializer::new(self));
+        self.poison(result)
+    }
+
+    /// The text; an error if the calls were not balanced, or something could not be written.
+    pub fn finish(mut self) -> Result<String, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let root = match self.root {
+            Some(root) if self.frames.is_empty() => root,
+            _ => {
+                return Err(Error::unwritable(
+                    "something was begun and not ended, or nothing was written",
+                ));
+            }
+        };
+        if root < 0 {
+            return Ok(root.to_string());
+        }
+        let mut text = String::with_capacity(self.arena_size() + self.entries.len() + 1);
+        for (index, span) in self.entries.iter().enumerate() {
+            text.push(if index == 0 { '[' } else { ',' });
+            text.push_str(self.arena.get(span.from..span.to).unwrap_or_default());
+        }
+        text.push(']');
+        if self.disordered && !self.ordered {
+            return reorder(text, self.options);
+        }
+        if self.lone_surrogate && self.options.version == Version::V5 {
+            text = replace_lone_surrogates(&text);
+        }
+        Ok(text)
+    }
+
+    fn arena_size(&self) -> usize {
+        self.entries.iter().map(|span| span.to - span.from).sum()
+    }
+
+    /// Makes an entry.
+    #[inline]
+    fn entry(&mut self, write: impl FnOnce(&mut String)) -> i32 {
+        let from = self.arena.len();
+        write(&mut self.arena);
+        self.entries.push(Span {
+            from,
+            to: self.arena.len(),
+        });
+        reference(self.entries.len() - 1)
+    }
+
+    /// Makes the entry of a primitive, or finds the one that it has.
+    #[inline]
+    fn primitive(&mut self, write: impl FnOnce(&mut String)) {
+        let from = self.arena.len();
+        write(&mut self.arena);
+        let (arena, entries) = (&self.arena, &self.entries);
+        let text = arena.get(from..).unwrap_or_default();
+        let Primitives { table, hasher, .. } = &mut self.primitives;
+        let text_of = |index: u32| {
+            let span = entries.get(index as usize)?;
+            arena.get(span.from..span.to)
+        };
+        let found = table.entry(
+            hasher.hash_one(text),
+            |&index| text_of(index) == Some(text),
+            |&index| hasher.hash_one(text_of(index).unwrap_or_default()),
+        );
+        let reference = match found {
+            hashbrown::hash_table::Entry::Occupied(known) => {
+                let reference = reference(*known.get() as usize);
+                self.arena.truncate(from);
+                reference
+            }
+            hashbrown::hash_table::Entry::Vacant(vacant) => {
+                let reference = reference(entries.len());
+                vacant.insert(reference.unsigned_abs());
+                self.entries.push(Span {
+                    from,
+                    to: self.arena.len(),
+                });
+                reference
+            }
+        };
+        self.attach(reference);
+    }
+
+    /// Puts a value where the next one goes.
+    pub(crate) fn attach(&mut self, reference: i32) {
+        let place = match self.frames.last_mut() {
+            None if self.root.is_none() => {
+                self.root = Some(reference);
+                return;
+            }
+            None => return self.fail("a second value"),
+            Some(frame) => match (frame.shape, frame.key.take()) {
+                (Shape::Object | Shape::NullObject, Some(_)) => self.keys.len(),
+                (Shape::Sparse(_), Some(index)) => index,
+                (Shape::Object | Shape::NullObject | Shape::Sparse(_), None) => {
+                    return self.fail("a value without a key");
+                }
+                _ => 0,
+            },
+        };
+        self.children.push(Child { reference, place });
+    }
+
+    fn anchor(&mut self, reference: i32) {
+        if let Some(anchor) = self.pending_anchor.take() {
+            self.anchors.insert(anchor, reference);
+        }
+    }
+
+    /// Lets the next object be known by this anchor.
+    pub(crate) fn expect_anchor(&mut self, anchor: AnchorId) {
+        self.pending_anchor = Some(anchor);
+    }
+
+    pub(crate) fn clear_anchors(&mut self) {
+        self.pending_anchor = None;
+        self.anchors.clear();
+    }
+
+    pub(crate) fn alias(&mut self, anchor: AnchorId) {
+        match self.anchors.get(&anchor) {
+            Some(&reference) => self.attach(reference),
+            None => self.fail("an alias without its anchor"),
+        }
+    }
+
+    pub(crate) fn note_buffer(&mut self, reference: i32, size: usize) {
+        self.buffers.insert(reference, size);
+    }
+
+    /// Checks the view that is open against the buffer that it has got, and drops its window if that is all of it.
+    pub(crate) fn fit_view(&mut self) {
+        let buffer = self
+            .children
+            .last()
+            .and_then(|child| self.buffers.get(&child.reference));
+        let fits = match (self.frames.last_mut().map(|frame| &mut frame.shape), buffer) {
+            (Some(Shape::View(kind, window)), Some(&size)) => {
+                let (offset, length) = window.unwrap_or_default();
+                let bytes = length.saturating_mul(kind.element_size());
+                if bytes == size && offset == 0 {
+                    *window = None;
+                }
+                offset % kind.element_size() == 0 && offset.saturating_add(bytes) <= size
+            }
+            _ => false,
+        };
+        if !fits {
+            self.fail("a view without a buffer, or beyond it");
+        }
+    }
+
+    pub(crate) fn too_deep(&mut self) {
+        self.error.get_or_insert_with(|| {
+            Error::new(ErrorKind::TooDeep, None, "nested too deeply to be written")
+        });
+    }
+
+    /// What an object of a document has become here.
+    pub(crate) fn known(&self, document: u64, entry: u32) -> Option<i32> {
+        let (_, known) = self
+            .documents
+            .iter()
+            .find(|(serial, _)| *serial == document)?;
+        known.get(&entry).copied()
+    }
+
+    /// Notes that the next entry is what this object of a document becomes.
+    pub(crate) fn expect_known(&mut self, document: u64, entry: u32) {
+        let next = reference(self.entries.len());
+        match self
+            .documents
+            .iter_mut()
+            .find(|(serial, _)| *serial == document)
+        {
+            Some((_, known)) => {
+                known.insert(entry, next);
+            }
+            None => self
+                .documents
+                .push((document, HashMap::from_iter([(entry, next)]))),
+        }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.error.is_some()
+    }
+
+    /// An error if something has gone wrong, so that a type without end stops.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match &self.error {
+            Some(error) => Err(error.again()),
+            None => Ok(()),
+        }
+    }
+
+    /// The first thing that went wrong is what `finish` reports.
+    #[cold]
+    pub(crate) fn fail(&mut self, message: &str) {
+        self.error.get_or_insert_with(|| Error::unwritable(message));
+    }
+
+    fn poison(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        if let Err(error) = &result {
+            self.error.get_or_insert_with(|| {
+                Error::new(error.kind(), None, "an earlier value could not be written")
+            });
+        }
+        result
+    }
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("entries", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn reference(index: usize) -> i32 {
+    // A text of so many entries would not fit the memory of the machine.
+    i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+fn push_int(out: &mut String, int: i32) {
+    out.push_str(itoa::Buffer::new().format(int));
+}
+
+fn write_tail(out: &mut String, children: &[Child]) {
+    for child in children {
+        out.push(',');
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+fn write_members(
+    out: &mut String,
+    children: &[Child],
+    keys: &str,
+    base: usize,
+    brackets: [&str; 3],
+) {
+    let [open, colon, close] = brackets;
+    out.push_str(open);
+    let mut from = 0;
+    for (position, child) in children.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        let to = child.place - base;
+        out.push_str(keys.get(from..to).unwrap_or_default());
+        out.push_str(colon);
+        push_int(out, child.reference);
+        from = to;
+    }
+    out.push_str(close);
+}
+
+fn write_array(out: &mut String, children: &[Child]) {
+    let holes = children
+        .iter()
+        .filter(|child| child.reference == HOLE)
+        .count();
+    if holes > 0 && is_sparse(children.len(), children.len() - holes) {
+        out.push_str("[-7,");
+        out.push_str(itoa::Buffer::new().format(children.len()));
+        for (index, child) in children
+            .iter()
+            .enumerate()
+            .filter(|(_, child)| child.reference != HOLE)
+        {
+            out.push(',');
+            out.push_str(itoa::Buffer::new().format(index));
+            out.push(',');
+            push_int(out, child.reference);
+        }
+        out.push(']');
+        return;
+    }
+    out.push('[');
+    for (position, child) in children.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+fn write_sparse(out: &mut String, length: u32, children: &[Child]) {
+    let rising = children.is_sorted_by(|a, b| a.place < b.place);
+    if rising && !is_sparse(length as usize, children.len()) {
+        // The rule bounds the length by a small multiple of the elements, so that this cannot be long.
+        let mut children = children.iter().peekable();
+        out.push('[');
+        for index in 0..length as usize {
+            if index > 0 {
+                out.push(',');
+            }
+            push_int(
+                out,
+                children
+                    .next_if(|child| child.place == index)
+                    .map_or(HOLE, |child| child.reference),
+            );
+        }
+        out.push(']');
+        return;
+    }
+    out.push_str("[-7,");
+    out.push_str(itoa::Buffer::new().format(length));
+    for child in children {
+        out.push(',');
+        out.push_str(itoa::Buffer::new().format(child.place));
+        out.push(',');
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+/// Devalue's rule for an array with holes: whichever form is shorter.
+fn is_sparse(length: usize, population: usize) -> bool {
+    let digits = itoa::Buffer::new().format(length).len();
+    (length - population.min(length)).saturating_mul(3)
+        > 4 + digits + population.saturating_mul(digits + 1)
+}
+
+/// Whether a key comes twice.
+fn has_duplicates(children: &[Child], keys: &str, base: usize) -> bool {
+    let mut from = 0;
+    let ranges = children.iter().map(|child| {
+        let to = child.place - base;
+        let key = keys.get(from..to).unwrap_or_default();
+        from = to;
+        key
+    });
+    any_twice(ranges)
+}
+
+/// Whether a key of a Map or an element of a Set comes twice, or is the zero that those do not keep.
+fn repeats<'c>(children: impl Iterator<Item = &'c Child> + Clone) -> bool {
+    children
+        .clone()
+        .any(|child| child.reference == NEGATIVE_ZERO)
+        || any_twice(children.map(|child| child.reference))
+}
+
+pub(crate) fn any_twice<T: PartialEq + std::hash::Hash + Eq>(
+    items: impl Iterator<Item = T>,
+) -> bool {
+    let mut few: [Option<T>; 8] = [const { None }; 8];
+    let mut items = items;
+    for slot in 0..few.len() {
+        let Some(item) = items.next() else {
+            return false;
+        };
+        if few
+            .iter()
+            .take(slot)
+            .any(|known| known.as_ref() == Some(&item))
+        {
+            return true;
+        }
+        if let Some(place) = few.get_mut(slot) {
+            *place = Some(item);
+        }
+    }
+    let mut many: hashbrown::HashSet<T> = few.into_iter().flatten().collect();
+    items.any(|item| !many.insert(item))
+}
+
+/// The number that a key is, if it is one that JavaScript puts before all others.
+pub(crate) fn array_index(key: &str) -> Option<u32> {
+    match key.as_bytes() {
+        [b'0'] => Some(0),
+        [b'1'..=b'9', rest @ ..] if rest.len() < 10 && rest.iter().all(u8::is_ascii_digit) => {
+            key.parse().ok().filter(|&index| index != u32::MAX)
+        }
+        _ => None,
+    }
+}
+
+/// Numbers anew what came in an order that devalue would not have: integer keys after others, a key that came twice.
+#[cold]
+fn reorder(text: String, options: WriteOptions) -> Result<String, Error> {
+    let limits = Limits {
+        size: usize::MAX,
+        depth: options.depth,
+        expansion: usize::MAX,
+    };
+    let options_for_parsing = ParseOptions::new().limits(limits).any_custom_tag();
+    let value = crate::Document::parse_with(text, options_for_parsing)?
+        .root()
+        .to_value()?;
+    let mut writer = Writer::new(options);
+    writer.ordered = true;
+    writer.value(&value);
+    writer.finish()
+}
