@@ -21,6 +21,8 @@
 //! | `session` | sessions, their store and their cookie |
 //! | `axum` | the session as an axum extractor, errors as axum responses |
 
+#[cfg(feature = "axum")]
+pub mod axum;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod decorators;

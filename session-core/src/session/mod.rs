@@ -1,1 +1,99 @@
-//! Sessions, their store and their cookie.
+//! Sessions: what a visitor's requests have in common, kept in a driver.
+//!
+//! ```
+//! use session_core::{session::Session, Result};
+//!
+//! async fn greet(session: Session) -> Result<String> {
+//!     match session.get::<String>("name").await? {
+//!         Some(name) => Ok(format!("Welcome back, {name}")),
+//!         None => Ok("Who are you?".to_owned()),
+//!     }
+//! }
+//!
+//! fn introduce(session: &Session, name: &str) -> Result<()> {
+//!     session.set("name", name)
+//! }
+//! ```
+//!
+//! # Methods
+//!
+//! | method of [`Session`] | async | provisional until the commit | after the response has begun |
+//! |---|---|---|---|
+//! | `get(key) -> Result<Option<T>>` | yes | – | works |
+//! | `get_or_default(typed_key) -> Result<T>` | yes | – | works |
+//! | `has(name) -> Result<bool>` | yes | – | works |
+//! | `keys() -> Result<Vec<String>>` | yes | – | works |
+//! | `entries() -> Result<Vec<(String, Value)>>` | yes | – | works |
+//! | `set(key, &value) -> Result<()>` | no | the write | error |
+//! | `set_with(key, &value, expiry) -> Result<()>` | no | the write | error |
+//! | `remove(name) -> Result<()>` | no | the write | error |
+//! | `update(key, \|old\| new) -> Result<T>` | yes | the returned value | error |
+//! | `flash(key, &value) -> Result<()>` | no | the write | error |
+//! | `take_flash(key) -> Result<Option<T>>` | yes | the returned value | error |
+//! | `regenerate() -> Result<()>` | no | the new id | error |
+//! | `set_lifetime(lifetime) -> Result<()>` | no | the write | error |
+//! | `destroy() -> Result<()>` | yes | – (it is done when it returns) | error |
+//! | `load(id) -> Result<bool>` | yes | – | error |
+//! | `reload() -> Result<()>` | yes | – | works |
+//! | `save() -> Result<SaveOutcome>` | yes | – (it is the commit) | error |
+//! | `id() -> Option<SessionId>` | no | an id that was not loaded yet | works |
+//! | `detach() -> Result<Session>` | no | – | works; so does its `save` |
+//!
+//! # What is read and written
+//!
+//! Nothing, for a request that does not use its session, and nothing for one without a session cookie that
+//! only reads. The record is read when it is first needed and written once, after the handler, if it
+//! changed.
+//!
+//! A session remembers what was done to it, and the commit writes on condition that the record is as it was
+//! read. If another request changed it meanwhile, the commit takes the fresh record, does the same to it
+//! again, and tries again. So changes to different values all survive, [`update`](Session::update) is atomic,
+//! and of two plain [`set`](Session::set)s to one value the later commit wins. On a driver without conditional
+//! writes the later record wins as a whole.
+//!
+//! # Gone is gone
+//!
+//! A commit that finds its record gone (a logout elsewhere, the end of its lifetime) writes nothing, sets no
+//! cookie and says so: by [`SaveOutcome::Gone`], and to the hook of the store. A handler that goes on after
+//! [`save`](Session::save) said so, and that means to begin anew, calls [`regenerate`](Session::regenerate):
+//! then what it sets afterwards goes to a new session. An id that comes from a client and has no record is
+//! never adopted.
+//!
+//! # The record
+//!
+//! What is stored is what Astro stores: the devalue text of a `Map` from each name to `{ data, expires }`, so
+//! an Astro application reads and writes the same sessions. We add two entries, which Astro carries along:
+//! `$session:flash` and `$session:lifetime`. Names that begin with `$session:` are reserved.
+//!
+//! Astro writes whole records without a condition: what it overwrites or revives is its doing. A commit
+//! of ours notices a record that Astro changed meanwhile, and replays its changes on it.
+
+mod changes;
+mod commit;
+mod cookie;
+mod encode;
+mod event;
+mod finish;
+#[cfg(feature = "config")]
+mod from_config;
+mod handle;
+mod headers;
+mod id;
+mod lifetime;
+mod queue;
+mod record;
+mod run_to_end;
+mod state;
+mod store;
+mod typed_key;
+
+pub use commit::SaveOutcome;
+pub use cookie::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
+pub use event::SessionEvent;
+pub use finish::{Finish, Finished, ResponseEffects};
+pub use handle::Session;
+pub use id::SessionId;
+pub use lifetime::Lifetime;
+pub use serde_devalue::Value;
+pub use store::{CommitFailure, SessionStore, SessionStoreBuilder};
+pub use typed_key::{SessionKey, TypedKey};

@@ -1,0 +1,201 @@
+use std::fmt;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_devalue::{Document, Node};
+
+use super::Lifetime;
+use super::record::{Item, Record};
+use crate::{Result, Timestamp};
+
+/// Makes the new value of an update from the old one.
+pub(crate) type Replay = Arc<dyn Fn(Option<Node<'_>>) -> Result<Document> + Send + Sync>;
+
+/// What was done to a session since its last commit, so that it can be done again to a record that somebody
+/// else changed meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    entries: IndexMap<Box<str>, Change>,
+    flashes: IndexMap<Box<str>, FlashChange>,
+    lifetime: Option<LifetimeChange>,
+    /// Grows with each change, so that a commit can tell those that came after it began.
+    sequence: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    sequence: u64,
+    operation: Operation,
+    /// What the value is after the operation, as far as this request knows.
+    result: Option<Item>,
+}
+
+#[derive(Clone)]
+enum Operation {
+    /// The value is `result`, whatever it was.
+    Replace,
+    /// The value is made from what it was by each of these in turn.
+    Update(Vec<Replay>),
+}
+
+#[derive(Clone, Debug)]
+struct FlashChange {
+    sequence: u64,
+    /// The flashed value, or `None` if it was taken.
+    value: Option<Item>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct LifetimeChange {
+    sequence: u64,
+    lifetime: Lifetime,
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replace => f.write_str("Replace"),
+            Self::Update(replays) => write!(f, "Update({})", replays.len()),
+        }
+    }
+}
+
+/// What this request's changes alone say of a value.
+pub(crate) enum Known<'a> {
+    /// Nothing: it is what the record says.
+    No,
+    /// It is this, or absent.
+    Yes(Option<&'a Item>),
+}
+
+impl Changes {
+    /// A mark of the newest change.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    fn next(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    pub(crate) fn set(&mut self, name: &str, item: Item) {
+        self.replace(name, Some(item));
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.replace(name, None);
+    }
+
+    fn replace(&mut self, name: &str, result: Option<Item>) {
+        let sequence = self.next();
+        let operation = Operation::Replace;
+        let change = Change {
+            sequence,
+            operation,
+            result,
+        };
+        self.entries.insert(name.into(), change);
+    }
+
+    /// Keeps an update, whose first result is `result`.
+    pub(crate) fn update(&mut self, name: &str, replay: Replay, result: Item) {
+        let sequence = self.next();
+        if let Some(change) = self.entries.get_mut(name) {
+            change.sequence = sequence;
+            change.result = Some(result);
+            // A value that this request set itself is known, and so is what an update makes of it.
+            if let Operation::Update(replays) = &mut change.operation {
+                replays.push(replay);
+            }
+            return;
+        }
+        let change = Change {
+            sequence,
+            operation: Operation::Update(vec![replay]),
+            result: Some(result),
+        };
+        self.entries.insert(name.into(), change);
+    }
+
+    pub(crate) fn flash(&mut self, name: &str, value: Option<Item>) {
+        let sequence = self.next();
+        self.flashes
+            .insert(name.into(), FlashChange { sequence, value });
+    }
+
+    pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
+        let sequence = self.next();
+        self.lifetime = Some(LifetimeChange { sequence, lifetime });
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Known<'_> {
+        match self.entries.get(name) {
+            Some(change) => Known::Yes(change.result.as_ref()),
+            None => Known::No,
+        }
+    }
+
+    pub(crate) fn flashed(&self, name: &str) -> Known<'_> {
+        match self.flashes.get(name) {
+            Some(change) => Known::Yes(change.value.as_ref()),
+            None => Known::No,
+        }
+    }
+
+    pub(crate) fn lifetime(&self) -> Option<&Lifetime> {
+        self.lifetime.as_ref().map(|change| &change.lifetime)
+    }
+
+    /// The names that this request set, in the order in which it first did.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
+        self.entries
+            .iter()
+            .map(|(name, change)| (&**name, change.result.as_ref()))
+    }
+
+    pub(crate) fn flashes(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
+        self.flashes
+            .iter()
+            .map(|(name, change)| (&**name, change.value.as_ref()))
+    }
+
+    pub(crate) fn touches_flashes(&self) -> bool {
+        !self.flashes.is_empty()
+    }
+
+    /// These changes as they come out on another record than the one that they were made on.
+    pub(crate) fn replayed(
+        &self,
+        base: Option<&Record>,
+        default_expires: Option<f64>,
+        now: Timestamp,
+    ) -> Result<Self> {
+        let mut replayed = self.clone();
+        for (name, change) in &mut replayed.entries {
+            let Operation::Update(replays) = &change.operation else {
+                continue;
+            };
+            let mut current = base.and_then(|record| record.item(name, now));
+            for replay in replays {
+                let document = replay(current.as_ref().map(Item::node))?;
+                let expires = match &current {
+                    Some(item) => item.expires,
+                    None => default_expires,
+                };
+                current = Some(Item::whole(document, expires));
+            }
+            change.result = current;
+        }
+        Ok(replayed)
+    }
+
+    /// Forgets what a commit of the changes up to `sequence` has written; `None` if nothing is left.
+    pub(crate) fn after(mut self, sequence: u64) -> Option<Self> {
+        self.entries.retain(|_, change| change.sequence > sequence);
+        self.flashes.retain(|_, change| change.sequence > sequence);
+        self.lifetime = self.lifetime.filter(|change| change.sequence > sequence);
+        let empty = self.entries.is_empty() && self.flashes.is_empty() && self.lifetime.is_none();
+        (!empty).then_some(self)
+    }
+}

@@ -1,0 +1,652 @@
+//! The commit protocol: how the changes of a request reach the store without losing anybody's.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+use super::changes::Changes;
+use super::cookie::CookieChange;
+use super::encode::{self, Encoded};
+use super::lifetime::{RecordLifetime, record_expiry};
+use super::record::{self, Stored, TOMBSTONE};
+use super::state::{Base, Snapshot};
+use super::store::StoreInner;
+use super::{SessionEvent, SessionId};
+use crate::{
+    Current, Driver, Entry, Error, ErrorKind, Expiry, Outcome, RemoveOptions, RemoveOutcome,
+    Result, Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome,
+};
+
+/// What became of a session's changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SaveOutcome {
+    /// There was nothing to write.
+    Unchanged,
+    /// The changes are stored.
+    Written,
+    /// The session had ended or was destroyed elsewhere, and the changes were dropped.
+    Gone,
+}
+
+/// What a commit starts from.
+pub(crate) struct Work {
+    pub(crate) id: Option<SessionId>,
+    pub(crate) base: Base,
+    pub(crate) changes: Option<Arc<Changes>>,
+    pub(crate) regenerate: bool,
+    pub(crate) next_id: Option<SessionId>,
+    /// Whether a session without a record may be given one under a new id.
+    pub(crate) may_create: bool,
+    /// Whether the handle goes on being used, and so needs what was written.
+    pub(crate) goes_on: bool,
+}
+
+/// What a commit came to.
+pub(crate) struct Done {
+    pub(crate) outcome: SaveOutcome,
+    pub(crate) id: Option<SessionId>,
+    pub(crate) base: Base,
+    pub(crate) cookie: Option<CookieChange>,
+}
+
+/// Whether what was destroyed had moved to another id before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destroyed {
+    Removed,
+    HadMoved,
+}
+
+pub(crate) async fn commit(store: &StoreInner, work: Work) -> Result<Done> {
+    let commit = Commit {
+        store,
+        goes_on: work.goes_on,
+        tries: Tries::new(store.commit_deadline),
+    };
+    let changes = work.changes.as_deref();
+    let base = match (work.base, work.id) {
+        (Base::Unread, Some(id)) if changes.is_some() || work.regenerate => store.read(id).await?,
+        (base, _) => base,
+    };
+    match (base, work.id) {
+        (Base::Present(snapshot), Some(id)) if work.regenerate => {
+            let next_id = work.next_id.unwrap_or_else(SessionId::random);
+            commit.regenerate(id, snapshot, next_id, changes).await
+        }
+        (Base::Present(snapshot), Some(id)) => match changes {
+            Some(changes) => commit.update(id, snapshot, changes).await,
+            None => commit.keep_alive(id, snapshot).await,
+        },
+        (base, id) => {
+            let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
+            match changes {
+                Some(_) if lost && !work.regenerate => Ok(gone(id, base)),
+                Some(changes) => commit.create(id, base, work.next_id, changes).await,
+                None => Ok(unchanged(id, base)),
+            }
+        }
+    }
+}
+
+/// Whether a written session's cookie goes out.
+#[derive(Clone, Copy)]
+enum SendCookie {
+    /// The browser does not have this id or this lifetime yet.
+    Always,
+    /// The browser has it, and must only hear of the new end, if its cookie has a Max-Age.
+    IfLimited,
+    No,
+}
+
+struct Commit<'a> {
+    store: &'a StoreInner,
+    goes_on: bool,
+    tries: Tries,
+}
+
+fn unchanged(id: Option<SessionId>, base: Base) -> Done {
+    Done {
+        outcome: SaveOutcome::Unchanged,
+        id,
+        base,
+        cookie: None,
+    }
+}
+
+fn gone(id: Option<SessionId>, base: Base) -> Done {
+    let base = match base {
+        Base::Tombstone => Base::Tombstone,
+        _ => Base::Gone,
+    };
+    Done {
+        outcome: SaveOutcome::Gone,
+        id,
+        base,
+        cookie: None,
+    }
+}
+
+impl Commit<'_> {
+    /// Writes a session that has no record yet under a new id.
+    async fn create(
+        mut self,
+        id: Option<SessionId>,
+        base: Base,
+        next_id: Option<SessionId>,
+        changes: &Changes,
+    ) -> Result<Done> {
+        let store = self.store;
+        let changes = match base {
+            Base::Absent => Cow::Borrowed(changes),
+            // What an update made of the record that is gone must not come back.
+            _ => Cow::Owned(changes.replayed(None, store.default_expires(), store.now())?),
+        };
+        let Some(encoded) = self.encode(None, &changes)? else {
+            return Ok(unchanged(id, base));
+        };
+        let mut new_id = next_id.unwrap_or_else(SessionId::random);
+        loop {
+            match self.write_new(new_id, &encoded).await? {
+                WriteOutcome::Written { version } => {
+                    return self.written(new_id, &encoded, version, SendCookie::Always);
+                }
+                WriteOutcome::Conflict(_) => {
+                    self.tries.pause().await?;
+                    new_id = SessionId::random();
+                }
+            }
+        }
+    }
+
+    /// Writes changes to a record on condition that nobody else has changed it, and makes them again on top
+    /// of what somebody else wrote.
+    async fn update(
+        mut self,
+        id: SessionId,
+        snapshot: Snapshot,
+        changes: &Changes,
+    ) -> Result<Done> {
+        let store = self.store;
+        let _turn = store.queue.enter(id).await;
+        let Some((mut current, mut replayed)) =
+            self.refresh(id, snapshot, Cow::Borrowed(changes)).await?
+        else {
+            return Ok(gone(Some(id), Base::Gone));
+        };
+        loop {
+            let Some(encoded) = self.encode(Some(&current), &replayed)? else {
+                return self.keep_alive_in_turn(id, current).await;
+            };
+            let moved =
+                store
+                    .rules
+                    .touch_is_due(Some(&encoded.lifetime), current.expires_at, encoded.end);
+            let send_cookie = match changes.lifetime() {
+                Some(_) => SendCookie::Always,
+                None if moved => SendCookie::IfLimited,
+                None => SendCookie::No,
+            };
+            let options = WriteOptions {
+                expiry: record_expiry(encoded.end),
+                condition: self.unchanged_since(&current)?,
+            };
+            match store
+                .driver
+                .write(&id.key()?, encoded.bytes.clone(), options)
+                .await?
+            {
+                WriteOutcome::Written { version } => {
+                    return self.written(id, &encoded, version, send_cookie);
+                }
+                WriteOutcome::Conflict(found) => match resolve(store, id, found).await? {
+                    Base::Present(fresh) => current = fresh,
+                    base => return Ok(gone(Some(id), base)),
+                },
+            }
+            replayed = Cow::Owned(self.replay(changes, &current)?);
+            self.tries.pause().await?;
+        }
+    }
+
+    /// Moves a session to a new id: writes the new record, then puts a tombstone in the place of the old one.
+    async fn regenerate(
+        mut self,
+        old_id: SessionId,
+        snapshot: Snapshot,
+        new_id: SessionId,
+        changes: Option<&Changes>,
+    ) -> Result<Done> {
+        let store = self.store;
+        let none = Changes::default();
+        let changes = changes.unwrap_or(&none);
+        let _turn = store.queue.enter(old_id).await;
+        let Some((mut current, replayed)) = self
+            .refresh(old_id, snapshot, Cow::Borrowed(changes))
+            .await?
+        else {
+            return Ok(gone(Some(old_id), Base::Gone));
+        };
+        let mut encoded = self.encode_whole(&current, &replayed)?;
+        let mut version = match self.write_new(new_id, &encoded).await? {
+            WriteOutcome::Written { version } => version,
+            WriteOutcome::Conflict(_) => return Err(id_taken()),
+        };
+        // The new record is certain: whatever happens to the old one from here on is reported and does not
+        // undo it, but for a logout that came in between.
+        loop {
+            match self.put_away(old_id, &current).await {
+                Ok(Base::Tombstone) => break,
+                Ok(Base::Present(fresh)) => {
+                    let merged = self.merge(new_id, &fresh, changes, version.as_ref()).await;
+                    match merged {
+                        Ok((merged, merged_version)) => {
+                            (encoded, version, current) = (merged, merged_version, fresh);
+                        }
+                        Err(error) => {
+                            self.cleanup_failed(old_id, &error);
+                            break;
+                        }
+                    }
+                }
+                Ok(_) => {
+                    let removed = store
+                        .driver
+                        .remove(&new_id.key()?, RemoveOptions::default())
+                        .await;
+                    if let Err(error) = removed {
+                        self.cleanup_failed(new_id, &error);
+                    }
+                    return Ok(gone(Some(old_id), Base::Gone));
+                }
+                Err(error) => {
+                    self.cleanup_failed(old_id, &error);
+                    break;
+                }
+            }
+            if let Err(error) = self.tries.pause().await {
+                self.cleanup_failed(old_id, &error);
+                break;
+            }
+        }
+        self.written(new_id, &encoded, version, SendCookie::Always)
+    }
+
+    /// Replaces the old record by a tombstone, unless somebody changed it; says what is there then.
+    async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Base> {
+        let grace = self.store.now().saturating_add(self.store.regenerate_grace);
+        let options = WriteOptions {
+            expiry: Expiry::At(grace),
+            condition: self.unchanged_since(current)?,
+        };
+        let outcome = self
+            .store
+            .driver
+            .write(&old_id.key()?, TOMBSTONE, options)
+            .await?;
+        match outcome {
+            WriteOutcome::Written { .. } => Ok(Base::Tombstone),
+            WriteOutcome::Conflict(found) => match resolve(self.store, old_id, found).await? {
+                Base::Present(fresh) => Ok(Base::Present(fresh)),
+                // Another request moved or destroyed it first.
+                _ => Ok(Base::Gone),
+            },
+        }
+    }
+
+    /// Writes what came into the old record meanwhile into the new one as well.
+    async fn merge(
+        &self,
+        new_id: SessionId,
+        fresh: &Snapshot,
+        changes: &Changes,
+        version: Option<&Version>,
+    ) -> Result<(Encoded, Option<Version>)> {
+        let encoded = self.encode_whole(fresh, &self.replay(changes, fresh)?)?;
+        let options = WriteOptions {
+            expiry: record_expiry(encoded.end),
+            condition: version
+                .cloned()
+                .map_or(WriteCondition::Always, WriteCondition::IfVersion),
+        };
+        let outcome = self
+            .store
+            .driver
+            .write(&new_id.key()?, encoded.bytes.clone(), options)
+            .await?;
+        match outcome {
+            WriteOutcome::Written { version } => Ok((encoded, version)),
+            WriteOutcome::Conflict(_) => Err(id_taken()),
+        }
+    }
+
+    /// Moves the end of a record that was only read, if it is due.
+    async fn keep_alive(self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
+        if !self.store.keep_alive_is_due(&snapshot) {
+            return Ok(unchanged(Some(id), Base::Present(snapshot)));
+        }
+        let _turn = self.store.queue.enter(id).await;
+        self.keep_alive_in_turn(id, snapshot).await
+    }
+
+    async fn keep_alive_in_turn(&self, id: SessionId, mut snapshot: Snapshot) -> Result<Done> {
+        let store = self.store;
+        if !store.keep_alive_is_due(&snapshot) {
+            return Ok(unchanged(Some(id), Base::Present(snapshot)));
+        }
+        let end = store.end_of(&snapshot);
+        let mut cookie = None;
+        match self.extend(id, &snapshot, record_expiry(end)).await {
+            Ok(false) => {}
+            Ok(true) => {
+                snapshot.expires_at = end;
+                let persistent = snapshot
+                    .record
+                    .lifetime()
+                    .is_some_and(|lifetime| lifetime.persistent);
+                let max_age = store.max_age(persistent, end);
+                cookie = max_age.map(|max_age| CookieChange::Set {
+                    id,
+                    max_age: Some(max_age),
+                });
+            }
+            Err(error) => store.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
+        }
+        Ok(Done {
+            cookie,
+            ..unchanged(Some(id), Base::Present(snapshot))
+        })
+    }
+
+    /// Moves the end of a record, and says whether there was one to move. A driver that cannot touch gets the
+    /// same bytes again, unless somebody changed them.
+    async fn extend(&self, id: SessionId, snapshot: &Snapshot, expiry: Expiry) -> Result<bool> {
+        let store = self.store;
+        let key = id.key()?;
+        if store.capabilities.touch {
+            return store.driver.touch(&key, expiry).await;
+        }
+        if !store.has_conditions() {
+            match store.read(id).await? {
+                Base::Present(fresh) if fresh.record.bytes() == snapshot.record.bytes() => {}
+                _ => return Ok(false),
+            }
+        }
+        let options = WriteOptions {
+            expiry,
+            condition: self.unchanged_since(snapshot)?,
+        };
+        let outcome = store
+            .driver
+            .write(&key, snapshot.record.bytes().clone(), options)
+            .await?;
+        Ok(matches!(outcome, WriteOutcome::Written { .. }))
+    }
+
+    /// On a driver without conditions, reads the record once more right before it is written: the later
+    /// writer wins, but over as short a time as can be had.
+    async fn refresh<'c>(
+        &self,
+        id: SessionId,
+        snapshot: Snapshot,
+        changes: Cow<'c, Changes>,
+    ) -> Result<Option<(Snapshot, Cow<'c, Changes>)>> {
+        if self.store.has_conditions() {
+            return Ok(Some((snapshot, changes)));
+        }
+        match self.store.read(id).await? {
+            Base::Present(fresh) => {
+                let replayed = self.replay(&changes, &fresh)?;
+                Ok(Some((fresh, Cow::Owned(replayed))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn replay(&self, changes: &Changes, on: &Snapshot) -> Result<Changes> {
+        let store = self.store;
+        changes.replayed(Some(&on.record), store.default_expires(), store.now())
+    }
+
+    fn encode(&self, base: Option<&Snapshot>, changes: &Changes) -> Result<Option<Encoded>> {
+        let store = self.store;
+        let record = base.map(|snapshot| &snapshot.record);
+        match encode::encode(
+            record,
+            changes,
+            &store.rules,
+            store.max_record_size,
+            store.now(),
+        )? {
+            encode::Outcome::Unchanged => Ok(None),
+            encode::Outcome::Changed(encoded) => Ok(Some(encoded)),
+        }
+    }
+
+    /// The record with the changes, also where these change nothing.
+    fn encode_whole(&self, base: &Snapshot, changes: &Changes) -> Result<Encoded> {
+        if let Some(encoded) = self.encode(Some(base), changes)? {
+            return Ok(encoded);
+        }
+        let store = self.store;
+        let lifetime = base.record.lifetime();
+        Ok(Encoded {
+            bytes: base.record.bytes().clone(),
+            end: store.end_of(base),
+            lifetime: lifetime.unwrap_or_else(|| store.rules.begin(store.now())),
+        })
+    }
+
+    fn unchanged_since(&self, snapshot: &Snapshot) -> Result<WriteCondition> {
+        if !self.store.has_conditions() {
+            return Ok(WriteCondition::Always);
+        }
+        version_of(self.store, snapshot.version.as_ref()).map(WriteCondition::IfVersion)
+    }
+
+    async fn write_new(&self, id: SessionId, encoded: &Encoded) -> Result<WriteOutcome> {
+        let condition = if self.store.has_conditions() {
+            WriteCondition::IfAbsent
+        } else {
+            WriteCondition::Always
+        };
+        let options = WriteOptions {
+            expiry: record_expiry(encoded.end),
+            condition,
+        };
+        self.store
+            .driver
+            .write(&id.key()?, encoded.bytes.clone(), options)
+            .await
+    }
+
+    fn written(
+        &self,
+        id: SessionId,
+        encoded: &Encoded,
+        version: Option<Version>,
+        send_cookie: SendCookie,
+    ) -> Result<Done> {
+        let base = if self.goes_on {
+            match record::parse(encoded.bytes.clone())? {
+                Stored::Record(record) => Base::Present(Snapshot {
+                    record,
+                    version,
+                    expires_at: encoded.end,
+                }),
+                Stored::Nothing | Stored::Tombstone => Base::Unread,
+            }
+        } else {
+            Base::Unread
+        };
+        let RecordLifetime { persistent, .. } = encoded.lifetime;
+        let max_age = self.store.max_age(persistent, encoded.end);
+        let send = match send_cookie {
+            SendCookie::Always => true,
+            SendCookie::IfLimited => max_age.is_some(),
+            SendCookie::No => false,
+        };
+        Ok(Done {
+            outcome: SaveOutcome::Written,
+            id: Some(id),
+            base,
+            cookie: send.then_some(CookieChange::Set { id, max_age }),
+        })
+    }
+
+    fn cleanup_failed(&self, id: SessionId, error: &Error) {
+        let event = SessionEvent::CleanupFailed(error);
+        self.store.report(Some(id.fingerprint()), &event);
+    }
+}
+
+/// Removes the record of `id` whatever it holds, unless the session has moved to another id: its tombstone
+/// stays, so that the new session's browser is not thrown out.
+pub(crate) async fn destroy(
+    store: &StoreInner,
+    id: SessionId,
+    known: Option<&Snapshot>,
+) -> Result<Destroyed> {
+    let key = id.key()?;
+    let _turn = store.queue.enter(id).await;
+    if !store.has_conditions() {
+        let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
+        return Ok(Destroyed::Removed);
+    }
+    let mut tries = Tries::new(store.commit_deadline);
+    let mut version = known.and_then(|snapshot| snapshot.version.clone());
+    loop {
+        let expected = match version.take() {
+            Some(version) => version,
+            None => match store.driver.read(&key).await.map_err(not_applied)? {
+                None => return Ok(Destroyed::Removed),
+                Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
+                Some(entry) => version_of(store, entry.version.as_ref())?,
+            },
+        };
+        match store
+            .driver
+            .remove(&key, RemoveOptions::if_version(expected))
+            .await?
+        {
+            RemoveOutcome::Removed | RemoveOutcome::Conflict(Current::Absent) => {
+                return Ok(Destroyed::Removed);
+            }
+            RemoveOutcome::Conflict(Current::Present(entry)) if is_tombstone(&entry) => {
+                return Ok(Destroyed::HadMoved);
+            }
+            RemoveOutcome::Conflict(Current::Present(entry)) => version = entry.version,
+            RemoveOutcome::Conflict(Current::Unknown) => {}
+        }
+        tries.pause().await?;
+    }
+}
+
+fn is_tombstone(entry: &Entry) -> bool {
+    matches!(record::parse(entry.value.clone()), Ok(Stored::Tombstone))
+}
+
+/// What a failed condition found, read anew where the driver did not say.
+async fn resolve(store: &StoreInner, id: SessionId, found: Current) -> Result<Base> {
+    match found {
+        Current::Absent => Ok(Base::Absent),
+        Current::Present(entry) => store.interpret(entry),
+        Current::Unknown => store.read(id).await,
+    }
+}
+
+fn version_of(store: &StoreInner, version: Option<&Version>) -> Result<Version> {
+    version.cloned().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Backend,
+            "the driver says that it has conditions and gave an entry without a version; \
+             run the conformance suite on it",
+        )
+        .with_outcome(Outcome::NotApplied)
+        .with_context(store.driver.name(), "read")
+    })
+}
+
+fn id_taken() -> Error {
+    Error::new(
+        ErrorKind::Backend,
+        "something is stored under a session id that was just drawn at random; \
+         check the random number generator of this machine",
+    )
+    .with_outcome(Outcome::NotApplied)
+}
+
+pub(crate) fn not_applied(error: Error) -> Error {
+    error.with_outcome(Outcome::NotApplied)
+}
+
+/// Tries again until a deadline, at first at once and then after growing, random pauses.
+struct Tries {
+    deadline: Duration,
+    started: Instant,
+    pauses: Option<ExponentialBackoff>,
+}
+
+impl Tries {
+    fn new(deadline: Duration) -> Self {
+        Self {
+            deadline,
+            started: Instant::now(),
+            pauses: None,
+        }
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        if self.started.elapsed() >= self.deadline {
+            return Err(Error::new(
+                ErrorKind::Contended,
+                format!(
+                    "others changed the session again and again for {:?}; its changes were not written. \
+                     Store what changes so often elsewhere, or raise `commit_deadline`",
+                    self.deadline
+                ),
+            ));
+        }
+        match &mut self.pauses {
+            None => {
+                self.pauses = Some(
+                    ExponentialBuilder::default()
+                        .with_min_delay(Duration::from_millis(1))
+                        .with_max_delay(Duration::from_millis(50))
+                        .without_max_times()
+                        .with_jitter()
+                        .build(),
+                );
+            }
+            Some(pauses) => {
+                let pause = pauses.next().unwrap_or(Duration::from_millis(50));
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StoreInner {
+    /// When a record that is used now ends.
+    pub(crate) fn end_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
+        let lifetime = snapshot.record.lifetime();
+        let last_value_ends = snapshot.record.last_value_ends();
+        self.rules
+            .end(lifetime.as_ref(), last_value_ends, self.now())
+    }
+
+    pub(crate) fn keep_alive_is_due(&self, snapshot: &Snapshot) -> bool {
+        let lifetime = snapshot.record.lifetime();
+        let end = self.end_of(snapshot);
+        self.rules
+            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, end)
+    }
+
+    fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {
+        let left = end.map(|end| end.saturating_since(self.now()));
+        self.cookie.max_age(persistent, left)
+    }
+}

@@ -1,0 +1,246 @@
+use std::borrow::Cow;
+
+use serde_devalue::{Node, WriteOptions, Writer};
+
+use super::changes::{Changes, Known};
+use super::lifetime::{IdleTimeout, LifetimeRules, RecordLifetime};
+use super::record::{
+    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, to_expires, to_timestamp,
+};
+use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
+
+/// A record as it is to be written.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Bytes,
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) lifetime: RecordLifetime,
+}
+
+/// What changes make of a record.
+pub(crate) enum Outcome {
+    /// The same as before, or nothing where nothing was.
+    Unchanged,
+    /// Something to write.
+    Changed(Encoded),
+}
+
+enum Name<'a> {
+    Text(&'a str),
+    Node(Node<'a>),
+}
+
+enum Value<'a> {
+    /// An entry as it stands in the old record, whatever its shape.
+    Entry(EntryNodes<'a>),
+    Item(&'a Item),
+}
+
+/// Applies `changes` to `base` and encodes the result.
+///
+/// Entries keep the order in which they were first stored. Values that have ended are left out.
+pub(crate) fn encode(
+    base: Option<&Record>,
+    changes: &Changes,
+    rules: &LifetimeRules,
+    max_size: usize,
+    now: Timestamp,
+) -> Result<Outcome> {
+    let entries = merge_entries(base, changes, now);
+    let flashes = merge_flashes(base, changes);
+    let stored_lifetime = base.and_then(Record::lifetime);
+    let asked_lifetime = changes.lifetime();
+
+    if base.is_none() && entries.is_empty() && flashes.is_empty() {
+        return Ok(Outcome::Unchanged);
+    }
+    if let Some(base) = base
+        && asked_lifetime.is_none()
+    {
+        let same = write(&entries, &flashes, stored_lifetime.as_ref())?;
+        if same.as_bytes() == base.bytes() {
+            return Ok(Outcome::Unchanged);
+        }
+    }
+    let mut lifetime = stored_lifetime.unwrap_or_else(|| rules.begin(now));
+    if let Some(asked) = asked_lifetime {
+        lifetime = lifetime.with(asked, now);
+    }
+    let text = write(&entries, &flashes, Some(&lifetime))?;
+    if text.len() > max_size {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the session would take {} bytes, and the limit is {max_size}; store less in it, or \
+                 raise `max_record_size`",
+                text.len()
+            ),
+        ));
+    }
+    let last_value_ends = if flashes.is_empty() {
+        last_value_ends(&entries)
+    } else {
+        None
+    };
+    Ok(Outcome::Changed(Encoded {
+        bytes: text.into(),
+        end: rules.end(Some(&lifetime), last_value_ends, now),
+        lifetime,
+    }))
+}
+
+fn merge_entries<'a>(
+    base: Option<&'a Record>,
+    changes: &'a Changes,
+    now: Timestamp,
+) -> Vec<(Name<'a>, Value<'a>)> {
+    let mut merged = Vec::new();
+    let mut seen: Vec<Cow<'_, str>> = Vec::new();
+    for entry in base.into_iter().flat_map(Record::entries) {
+        let name = entry.text_name();
+        match name.as_deref() {
+            Some(FLASH_ENTRY | LIFETIME_ENTRY) => continue,
+            Some(text) => {
+                if let Known::Yes(result) = changes.value(text) {
+                    if let Some(item) = result
+                        && !has_ended(item.expires, now)
+                    {
+                        merged.push((Name::Node(entry.name), Value::Item(item)));
+                    }
+                    seen.extend(name);
+                    continue;
+                }
+            }
+            None => {}
+        }
+        if !has_ended(entry.expires(), now) {
+            merged.push((Name::Node(entry.name), Value::Entry(entry)));
+        }
+    }
+    for (name, result) in changes.names() {
+        if let Some(item) = result
+            && !seen.iter().any(|seen| seen == name)
+        {
+            merged.push((Name::Text(name), Value::Item(item)));
+        }
+    }
+    merged
+}
+
+fn merge_flashes<'a>(
+    base: Option<&'a Record>,
+    changes: &'a Changes,
+) -> Vec<(Cow<'a, str>, Node<'a>)> {
+    let mut flashes = base.map(Record::flashes).unwrap_or_default();
+    if changes.touches_flashes() {
+        for (name, value) in changes.flashes() {
+            flashes.retain(|(found, _)| found != name);
+            if let Some(item) = value {
+                flashes.push((Cow::Borrowed(name), item.node()));
+            }
+        }
+    }
+    flashes
+}
+
+fn last_value_ends(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
+    let mut last = None;
+    for (_, value) in entries {
+        let expires = match value {
+            Value::Item(item) => item.expires,
+            Value::Entry(entry) => entry.expires(),
+        };
+        last = last.max(Some(to_timestamp(expires?)?));
+    }
+    last
+}
+
+fn write(
+    entries: &[(Name<'_>, Value<'_>)],
+    flashes: &[(Cow<'_, str>, Node<'_>)],
+    lifetime: Option<&RecordLifetime>,
+) -> Result<String> {
+    let mut writer = Writer::new(WriteOptions::astro());
+    writer.begin_map();
+    for (name, value) in entries {
+        match name {
+            Name::Text(text) => writer.string(text),
+            Name::Node(node) => writer.node(*node).map_err(unserializable)?,
+        }
+        match value {
+            Value::Entry(entry) => writer.node(entry.value).map_err(unserializable)?,
+            Value::Item(item) => {
+                writer.begin_object();
+                writer.key("data");
+                writer.node(item.node()).map_err(unserializable)?;
+                write_expires(&mut writer, item.expires);
+                writer.end();
+            }
+        }
+    }
+    if !flashes.is_empty() {
+        writer.string(FLASH_ENTRY);
+        writer.begin_object();
+        writer.key("data");
+        writer.begin_map();
+        for (name, value) in flashes {
+            writer.string(name);
+            writer.node(*value).map_err(unserializable)?;
+        }
+        writer.end();
+        write_expires(&mut writer, None);
+        writer.end();
+    }
+    if let Some(lifetime) = lifetime {
+        write_lifetime(&mut writer, lifetime);
+    }
+    writer.end();
+    writer.finish().map_err(unserializable)
+}
+
+fn write_expires(writer: &mut Writer, expires: Option<f64>) {
+    writer.key("expires");
+    match expires {
+        Some(expires) => writer.number(expires),
+        None => writer.undefined(),
+    }
+}
+
+fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
+    writer.string(LIFETIME_ENTRY);
+    writer.begin_object();
+    writer.key("data");
+    writer.begin_object();
+    writer.key("created");
+    writer.number(to_expires(lifetime.created));
+    if let Some(deadline) = lifetime.deadline {
+        writer.key("deadline");
+        writer.number(to_expires(deadline));
+    }
+    match lifetime.idle {
+        IdleTimeout::Configured => {}
+        IdleTimeout::Never => {
+            writer.key("idle");
+            writer.null();
+        }
+        IdleTimeout::After(idle) => {
+            writer.key("idle");
+            let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+            writer.number(to_expires(Timestamp::from_millis(millis)));
+        }
+    }
+    if lifetime.persistent {
+        writer.key("persistent");
+        writer.bool(true);
+    }
+    writer.end();
+    write_expires(writer, None);
+    writer.end();
+}
+
+fn unserializable(error: serde_devalue::Error) -> Error {
+    Error::new(
+        ErrorKind::Unserializable,
+        "the session cannot be written in its format; nothing was changed",
+    )
+    .with_source(error)
+}

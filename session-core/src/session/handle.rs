@@ -1,0 +1,624 @@
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_devalue::{Document, Value};
+
+use super::changes::{Known, Replay};
+use super::commit::{self, Destroyed, SaveOutcome, Work};
+use super::cookie::{CookieChange, RequestCookie};
+use super::record::{Item, RESERVED, has_ended, to_expires};
+use super::run_to_end::RunToEnd;
+use super::state::{Base, State};
+use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionStore, TypedKey};
+use crate::{Error, ErrorKind, Expiry, Outcome, Result};
+
+/// What the handle of a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It belongs to a request, whose response carries its cookie and commits it.
+    Request,
+    /// It works on an id that the client has; nobody commits it but [`Session::save`].
+    Detached,
+    /// It belongs to no request; [`Session::save`] gives it an id.
+    Standalone,
+}
+
+/// The session of one visitor: values by name, which last from one request to the next.
+///
+/// ```
+/// use session_core::{session::Session, Result};
+///
+/// async fn visits(session: Session) -> Result<String> {
+///     let n = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
+///     Ok(format!("visit number {n}"))
+/// }
+/// ```
+///
+/// It is a handle: clones are the same session. What it does is in the table of the
+/// [module's documentation](crate::session).
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+pub(crate) struct Inner {
+    store: SessionStore,
+    mode: Mode,
+    /// Taken by whatever reads or writes the record, so that loads and commits of one handle do not cross.
+    io: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+impl Session {
+    pub(crate) fn new(store: SessionStore, mode: Mode, cookie: RequestCookie) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            mode,
+            io: tokio::sync::Mutex::new(()),
+            state: Mutex::new(State::new(cookie)),
+        }))
+    }
+
+    /// The store that this session belongs to.
+    pub fn store(&self) -> &SessionStore {
+        &self.0.store
+    }
+
+    /// The value of `key`, or `None` if there is none or it has ended.
+    ///
+    /// A value of another type is an error of kind [`WrongType`](ErrorKind::WrongType), and stays as it is.
+    pub async fn get<T: DeserializeOwned>(&self, key: impl SessionKey<T>) -> Result<Option<T>> {
+        let name = key.name();
+        check_name(name)?;
+        match self.item(name).await? {
+            Some(item) => decode(&item, name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of `key`, or the key's default if there is none.
+    pub async fn get_or_default<T: DeserializeOwned>(&self, key: TypedKey<T>) -> Result<T> {
+        let value = self.get(&key).await?;
+        Ok(value.unwrap_or_else(|| key.default_value()))
+    }
+
+    /// Whether there is a value called `name`, of whatever type.
+    pub async fn has(&self, name: &str) -> Result<bool> {
+        check_name(name)?;
+        if let Some(known) = self.0.known_presence(name) {
+            return Ok(known);
+        }
+        self.ensure_loaded().await?;
+        let now = self.0.store.inner().now();
+        let state = self.0.state.lock();
+        Ok(state.record().is_some_and(|record| record.has(name, now)))
+    }
+
+    /// The names of all values, in the order in which they were first stored.
+    pub async fn keys(&self) -> Result<Vec<String>> {
+        Ok(self
+            .items()
+            .await?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect())
+    }
+
+    /// All values with their names, in the order in which they were first stored.
+    pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
+        let mut entries = Vec::new();
+        for (name, item) in self.items().await? {
+            let value = item.node().to_value().map_err(|error| {
+                Error::new(
+                    ErrorKind::CorruptData,
+                    format!("the value `{name}` cannot be decoded"),
+                )
+                .with_source(error)
+            })?;
+            entries.push((name, value));
+        }
+        Ok(entries)
+    }
+
+    /// Sets `key` to `value`, whatever it was. It ends after the store's default time, if that has one.
+    ///
+    /// The value is encoded at once, so a later change to it is not stored. It is an error if it cannot be
+    /// encoded, if the name is reserved, or if the response has begun.
+    pub fn set<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
+        self.set_with(key, value, Expiry::Default)
+    }
+
+    /// Sets `key` to `value` until `expiry`.
+    pub fn set_with<T: Serialize + ?Sized>(
+        &self,
+        key: impl SessionKey<T>,
+        value: &T,
+        expiry: Expiry,
+    ) -> Result<()> {
+        let name = key.name();
+        check_name(name)?;
+        let expires = match expiry {
+            Expiry::Default => self.0.store.inner().default_expires(),
+            Expiry::Never => None,
+            Expiry::At(time) => Some(to_expires(time)),
+        };
+        let item = Item::whole(encode(value, name)?, expires);
+        self.0.change()?.changes_mut().set(name, item);
+        Ok(())
+    }
+
+    /// Removes the value called `name`, if there is one.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        check_name(name)?;
+        self.0.change()?.changes_mut().remove(name);
+        Ok(())
+    }
+
+    /// Makes the new value of `key` from the old one, keeps its expiry, and gives the new value.
+    ///
+    /// When the commit finds that somebody else changed the session, `update` runs again on what they wrote:
+    /// so it is atomic among all requests and servers, it may run several times, also after the handler has
+    /// returned, and what this returns is provisional until [`save`](Self::save).
+    pub async fn update<T, F>(&self, key: impl SessionKey<T>, update: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        let name = key.name().to_owned();
+        drop(key);
+        check_name(&name)?;
+        let _io = self.0.io.lock().await;
+        self.0.load_locked().await?;
+        let store = self.0.store.inner();
+        let now = store.now();
+        let (old, expires) = {
+            let state = self.0.change()?;
+            let item = state.item(&name, now);
+            let expires = match &item {
+                Some(item) => item.expires,
+                None => store.default_expires(),
+            };
+            (item, expires)
+        };
+        let old = old.map(|item| decode(&item, &name)).transpose()?;
+        let new = update(old);
+        let item = Item::whole(encode(&new, &name)?, expires);
+        let replay: Replay = {
+            let name = name.clone();
+            Arc::new(move |node| {
+                let old = match node {
+                    Some(node) => Some(
+                        node.deserialize()
+                            .map_err(|error| wrong_type(&name, error))?,
+                    ),
+                    None => None,
+                };
+                encode(&update(old), &name)
+            })
+        };
+        self.0.change()?.changes_mut().update(&name, replay, item);
+        Ok(new)
+    }
+
+    /// Puts a value for [`take_flash`](Self::take_flash) to take once: a message for the next page.
+    pub fn flash<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
+        let name = key.name();
+        let item = Item::whole(encode(value, name)?, None);
+        self.0.change()?.changes_mut().flash(name, Some(item));
+        Ok(())
+    }
+
+    /// Takes the value that was flashed as `key`, so that nobody gets it again.
+    ///
+    /// What this returns is provisional until [`save`](Self::save): of two requests that take it at the same
+    /// time, both may get it.
+    pub async fn take_flash<T: DeserializeOwned>(
+        &self,
+        key: impl SessionKey<T>,
+    ) -> Result<Option<T>> {
+        let name = key.name().to_owned();
+        drop(key);
+        let _io = self.0.io.lock().await;
+        self.0.load_locked().await?;
+        let Some(item) = self.0.state.lock().flash(&name) else {
+            return Ok(None);
+        };
+        let value = decode(&item, &name)?;
+        self.0.change()?.changes_mut().flash(&name, None);
+        Ok(Some(value))
+    }
+
+    /// Moves the session to a new id when it is committed. Call it when a visitor logs in or gains rights, so
+    /// that nobody who knew the old id comes along.
+    ///
+    /// The cookie changes with the response. A request that still carries the old id sees an empty session.
+    pub fn regenerate(&self) -> Result<()> {
+        if self.0.mode == Mode::Detached {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a detached session cannot move to a new id, since no response would carry its cookie; \
+                 call `regenerate` in the handler",
+            ));
+        }
+        let mut state = self.0.change()?;
+        state.regenerate = true;
+        state.next_id = Some(SessionId::random());
+        Ok(())
+    }
+
+    /// Removes the session from the store now, and its cookie with the response. What is set afterwards goes
+    /// to a new session.
+    ///
+    /// An error means that the session may still be there, and this handle still has it.
+    pub async fn destroy(&self) -> Result<()> {
+        drop(self.0.change()?);
+        let inner = Arc::clone(&self.0);
+        let tasks = &self.0.store.inner().tasks;
+        RunToEnd::new(tasks, async move { inner.destroy().await }).await
+    }
+
+    /// Changes to the session under `id`, drops what was not saved, and says whether there is one. If not,
+    /// everything stays as it was.
+    ///
+    /// The id comes from the application, not from the client's cookie; the cookie changes with the response.
+    pub async fn load(&self, id: SessionId) -> Result<bool> {
+        let _io = self.0.io.lock().await;
+        drop(self.0.change()?);
+        let base = self.0.read(id).await?;
+        if !matches!(base, Base::Present(_)) {
+            return Ok(false);
+        }
+        let mut state = self.0.change()?;
+        state.reset();
+        state.id = Some(id);
+        state.base = base;
+        state.response_cookie = Some(CookieChange::Set { id, max_age: None });
+        Ok(true)
+    }
+
+    /// Reads the session again; what was not saved is kept on top of it.
+    pub async fn reload(&self) -> Result<()> {
+        let _io = self.0.io.lock().await;
+        let (id, had_record) = {
+            let state = self.0.state.lock();
+            (
+                state.id,
+                matches!(state.base, Base::Present(_) | Base::Gone),
+            )
+        };
+        let Some(id) = id else { return Ok(()) };
+        let base = match self.0.read(id).await? {
+            Base::Absent if had_record => Base::Gone,
+            base => base,
+        };
+        let changes = self.0.state.lock().changes.clone();
+        let store = self.0.store.inner();
+        let record = match &base {
+            Base::Present(snapshot) => Some(&snapshot.record),
+            _ => None,
+        };
+        let replayed = changes
+            .as_ref()
+            .map(|changes| changes.replayed(record, store.default_expires(), store.now()))
+            .transpose()?;
+        let mut state = self.0.state.lock();
+        state.base = base;
+        let newer = match (&state.changes, &changes) {
+            (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
+            _ => true,
+        };
+        if !newer {
+            state.changes = replayed.map(Arc::new);
+        }
+        Ok(())
+    }
+
+    /// Writes the changes now and says what became of them; reads after it see what was written.
+    ///
+    /// Without it, the integration writes them when the handler is done. An error whose
+    /// [`outcome`](Error::outcome) is unknown leaves nothing to be written again: doing an update twice would
+    /// be worse.
+    pub async fn save(&self) -> Result<SaveOutcome> {
+        drop(self.0.change()?);
+        let inner = Arc::clone(&self.0);
+        let tasks = &self.0.store.inner().tasks;
+        RunToEnd::new(tasks, async move { inner.commit(true).await }).await
+    }
+
+    /// The session's id, if it has one: the one that the next commit writes under, or the client's, which is
+    /// provisional until the session was loaded. Keep it secret.
+    pub fn id(&self) -> Option<SessionId> {
+        let state = self.0.state.lock();
+        if state.regenerate {
+            return state.next_id;
+        }
+        match state.base {
+            Base::Unread | Base::Present(_) => state.id,
+            Base::Absent | Base::Tombstone | Base::Gone => None,
+        }
+    }
+
+    /// Gives this session a lifetime of its own, such as for "remember me". It is stored with the session, and
+    /// the cookie's Max-Age follows it if it is persistent.
+    pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
+        self.0.change()?.changes_mut().set_lifetime(lifetime);
+        Ok(())
+    }
+
+    /// A handle that works after the response has begun, for streams and websockets. Only its own
+    /// [`save`](Self::save) writes its changes.
+    ///
+    /// It needs an id that the client has: that of a stored session, or of one that was saved in this
+    /// request. It does not see what this handle has not saved.
+    pub fn detach(&self) -> Result<Self> {
+        let id = {
+            let state = self.0.state.lock();
+            match (&state.response_cookie, &state.base) {
+                (Some(CookieChange::Set { id, .. }), _) => Some(*id),
+                (_, Base::Unread | Base::Present(_)) => state.id,
+                _ => None,
+            }
+        };
+        let id = id.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "the client has no session yet, so nothing could find again what a detached handle stores; \
+                 set a value and `save` the session first",
+            )
+        })?;
+        let cookie = RequestCookie::Id(id);
+        Ok(Self::new(self.0.store.clone(), Mode::Detached, cookie))
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
+    /// Loads the session and says whether it has a record.
+    pub(crate) async fn load_own(&self) -> Result<bool> {
+        self.ensure_loaded().await?;
+        Ok(self.0.state.lock().record().is_some())
+    }
+
+    async fn load_now(&self) -> Result<()> {
+        let _io = self.0.io.lock().await;
+        self.0.load_locked().await
+    }
+
+    async fn item(&self, name: &str) -> Result<Option<Item>> {
+        let now = self.0.store.inner().now();
+        {
+            let mut state = self.0.state.lock();
+            state.used = true;
+            if !matches!(state.base, Base::Unread) || matches!(state.known(name), Known::Yes(_)) {
+                return Ok(state.item(name, now));
+            }
+        }
+        self.load_now().await?;
+        Ok(self.0.state.lock().item(name, now))
+    }
+
+    async fn items(&self) -> Result<Vec<(String, Item)>> {
+        self.ensure_loaded().await?;
+        let now = self.0.store.inner().now();
+        let state = self.0.state.lock();
+        let mut items: Vec<(String, Item)> = Vec::new();
+        if let Some(record) = state.record() {
+            for entry in record.entries() {
+                let Some(name) = entry.text_name() else {
+                    continue;
+                };
+                if name.starts_with(RESERVED) || has_ended(entry.expires(), now) {
+                    continue;
+                }
+                match state.known(&name) {
+                    Known::Yes(Some(item)) => items.push((name.into_owned(), item.clone())),
+                    Known::Yes(None) => {}
+                    Known::No => {
+                        let item = record.item_of(&entry, now);
+                        items.extend(item.map(|item| (name.into_owned(), item)));
+                    }
+                }
+            }
+        }
+        if let Some(changes) = &state.changes {
+            for (name, item) in changes.names() {
+                let new = !items.iter().any(|(found, _)| found == name);
+                if let (true, Some(item)) = (new, item) {
+                    items.push((name.to_owned(), item.clone()));
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    async fn ensure_loaded(&self) -> Result<()> {
+        {
+            let mut state = self.0.state.lock();
+            state.used = true;
+            if !matches!(state.base, Base::Unread) {
+                return Ok(());
+            }
+        }
+        self.load_now().await
+    }
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    pub(crate) fn store(&self) -> &SessionStore {
+        &self.store
+    }
+
+    /// The state, to be changed; an error once the response has begun.
+    fn change(&self) -> Result<MutexGuard<'_, State>> {
+        let mut state = self.state.lock();
+        if state.sealed {
+            return Err(Error::new(
+                ErrorKind::ResponseStarted,
+                "the response has begun, so a change of the session would be lost; change it in the handler, \
+                 or use a handle from `detach`",
+            ));
+        }
+        state.used = true;
+        Ok(state)
+    }
+
+    fn known_presence(&self, name: &str) -> Option<bool> {
+        let mut state = self.state.lock();
+        state.used = true;
+        match state.known(name) {
+            Known::Yes(item) => Some(item.is_some()),
+            Known::No => None,
+        }
+    }
+
+    /// Reads the record unless it was read; the caller holds `io`.
+    async fn load_locked(&self) -> Result<()> {
+        let id = {
+            let mut state = self.state.lock();
+            state.used = true;
+            match (&state.base, state.id) {
+                (Base::Unread, Some(id)) => id,
+                _ => return Ok(()),
+            }
+        };
+        let base = self.read(id).await?;
+        self.state.lock().base = base;
+        Ok(())
+    }
+
+    async fn read(&self, id: SessionId) -> Result<Base> {
+        let store = self.store.inner();
+        let read = store.read(id).await;
+        if let Err(error) = &read {
+            store.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
+        }
+        read
+    }
+
+    /// Runs the commit protocol on what was changed so far.
+    pub(crate) async fn commit(&self, goes_on: bool) -> Result<SaveOutcome> {
+        let _io = self.io.lock().await;
+        let store = self.store.inner();
+        let work = {
+            let state = self.state.lock();
+            Work {
+                id: state.id,
+                base: state.base.clone(),
+                changes: state.changes.clone(),
+                regenerate: state.regenerate,
+                next_id: state.next_id,
+                may_create: self.mode != Mode::Detached,
+                goes_on,
+            }
+        };
+        let fingerprint = work.id.map(|id| id.fingerprint());
+        let changes = work.changes.clone();
+        match commit::commit(store, work).await {
+            Ok(done) => {
+                if done.outcome == SaveOutcome::Gone {
+                    store.report(fingerprint, &SessionEvent::Gone);
+                }
+                let mut state = self.state.lock();
+                state.forget(changes.as_ref());
+                state.id = done.id;
+                state.base = done.base;
+                state.regenerate = false;
+                state.next_id = None;
+                if done.cookie.is_some() {
+                    state.response_cookie = done.cookie;
+                }
+                Ok(done.outcome)
+            }
+            Err(error) => {
+                if error.outcome() == Outcome::Unknown {
+                    let mut state = self.state.lock();
+                    state.forget(changes.as_ref());
+                    state.regenerate = false;
+                    state.next_id = None;
+                    state.base = if state.id.is_some() {
+                        Base::Unread
+                    } else {
+                        Base::Absent
+                    };
+                }
+                store.report(fingerprint, &SessionEvent::CommitFailed(&error));
+                Err(error)
+            }
+        }
+    }
+
+    async fn destroy(&self) -> Result<()> {
+        let _io = self.io.lock().await;
+        let (id, base) = {
+            let state = self.state.lock();
+            (state.id, state.base.clone())
+        };
+        let destroyed = match (id, &base) {
+            (Some(id), Base::Unread) => commit::destroy(self.store.inner(), id, None).await?,
+            (Some(id), Base::Present(snapshot)) => {
+                commit::destroy(self.store.inner(), id, Some(snapshot)).await?
+            }
+            (_, Base::Tombstone) => Destroyed::HadMoved,
+            _ => Destroyed::Removed,
+        };
+        let mut state = self.state.lock();
+        state.reset();
+        // The browser of a session that has moved holds the new id, or is about to.
+        let has_cookie = state.cookie != RequestCookie::Missing || state.response_cookie.is_some();
+        if destroyed == Destroyed::Removed && has_cookie {
+            state.response_cookie = Some(CookieChange::Remove);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.state.lock();
+        f.debug_struct("Session")
+            .field("id", &state.id)
+            .field("mode", &self.0.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let reason = if name.is_empty() {
+        "a session value needs a name"
+    } else if name.starts_with(RESERVED) {
+        "names that begin with `$session:` are reserved; choose another"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorKind::InvalidKey, reason))
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T, name: &str) -> Result<Document> {
+    serde_devalue::to_document(value).map_err(|error| {
+        Error::new(
+            ErrorKind::Unserializable,
+            format!("the session value `{name}` cannot be written as devalue; nothing was changed"),
+        )
+        .with_source(error)
+    })
+}
+
+fn decode<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
+    item.node()
+        .deserialize()
+        .map_err(|error| wrong_type(name, error))
+}
+
+fn wrong_type(name: &str, error: serde_devalue::Error) -> Error {
+    Error::new(
+        ErrorKind::WrongType,
+        format!("the session value `{name}` is not of the type asked for; it stays as it is"),
+    )
+    .with_source(error)
+}

@@ -1,0 +1,336 @@
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_devalue::{Document, Kind, Node, NodeId};
+
+use super::lifetime::{IdleTimeout, RecordLifetime};
+use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
+
+/// Names that begin so are ours, and no value of the application's.
+pub(crate) const RESERVED: &str = "$session:";
+/// Holds the flashed values: a Map from their names.
+pub(crate) const FLASH_ENTRY: &str = "$session:flash";
+/// Holds when the session began and what ends it.
+pub(crate) const LIFETIME_ENTRY: &str = "$session:lifetime";
+
+/// What is written in place of a record that moved to another id; Astro reads it as "no session".
+pub(crate) const TOMBSTONE: Bytes = Bytes::from_static(b"null");
+
+/// A value of a session, still encoded, and when it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) document: Document,
+    pub(crate) node: NodeId,
+    /// Epoch milliseconds as JavaScript has them.
+    pub(crate) expires: Option<f64>,
+}
+
+impl Item {
+    pub(crate) fn whole(document: Document, expires: Option<f64>) -> Self {
+        let node = document.root().id();
+        Self {
+            document,
+            node,
+            expires,
+        }
+    }
+
+    pub(crate) fn node(&self) -> Node<'_> {
+        self.document.node(self.node)
+    }
+}
+
+/// Whether a value with this `expires` has ended, by Astro's rule: only a number that lies before now.
+pub(crate) fn has_ended(expires: Option<f64>, now: Timestamp) -> bool {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "2^53 ms lie 285,000 years ahead"
+    )]
+    let now = now.as_millis() as f64;
+    expires.is_some_and(|expires| expires < now)
+}
+
+/// The `expires` of a value that ends at `time`.
+pub(crate) fn to_expires(time: Timestamp) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "2^53 ms lie 285,000 years ahead"
+    )]
+    let expires = time.as_millis() as f64;
+    expires
+}
+
+/// The time that a number of milliseconds in a record means, where it means one.
+pub(crate) fn to_timestamp(millis: f64) -> Option<Timestamp> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and negative numbers are taken out first"
+    )]
+    (millis.is_finite() && millis >= 0.0).then_some(Timestamp::from_millis(millis as u64))
+}
+
+/// What the bytes under a session's key say.
+pub(crate) enum Stored {
+    /// What Astro takes as no session.
+    Nothing,
+    /// The session moved to another id.
+    Tombstone,
+    /// A record.
+    Record(Record),
+}
+
+/// A record, of which nothing is decoded before it is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    document: Document,
+    entries: Vec<RecordEntry>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RecordEntry {
+    name: NodeId,
+    value: NodeId,
+}
+
+/// One entry as it stands in the record.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryNodes<'a> {
+    pub(crate) name: Node<'a>,
+    pub(crate) value: Node<'a>,
+}
+
+impl<'a> EntryNodes<'a> {
+    /// The entry's name, if it is a text; Astro keeps numbers as they are.
+    pub(crate) fn text_name(&self) -> Option<Cow<'a, str>> {
+        self.name.as_str()
+    }
+
+    fn field(&self, wanted: &str) -> Option<Node<'a>> {
+        let fields = self.value.object_entries().ok()?;
+        fields
+            .filter_map(std::result::Result::ok)
+            .find(|(field, _)| field == wanted)
+            .map(|(_, node)| node)
+    }
+
+    pub(crate) fn data(&self) -> Option<Node<'a>> {
+        self.field("data")
+    }
+
+    /// When the entry ends; anything but a number is never.
+    pub(crate) fn expires(&self) -> Option<f64> {
+        self.field("expires")?.as_f64()
+    }
+}
+
+pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
+    match bytes.trim_ascii() {
+        b"null" => return Ok(Stored::Tombstone),
+        // unstorage turns these into values that JavaScript takes as false.
+        b"" | b"0" | b"\"\"" => return Ok(Stored::Nothing),
+        word if word.eq_ignore_ascii_case(b"false")
+            || word.eq_ignore_ascii_case(b"null")
+            || word.eq_ignore_ascii_case(b"undefined")
+            || word.eq_ignore_ascii_case(b"nan") =>
+        {
+            return Ok(Stored::Nothing);
+        }
+        _ => {}
+    }
+    let document = Document::parse(bytes).map_err(corrupt)?;
+    let root = document.root();
+    if root.kind() != Kind::Map {
+        return Err(Error::new(
+            ErrorKind::CorruptData,
+            "the stored session is no Map, so something else wrote it; it was left as it is. \
+             Destroy the session, or give sessions a `base` of their own",
+        ));
+    }
+    let mut entries: Vec<RecordEntry> = Vec::new();
+    for entry in root.map_entries().map_err(corrupt)? {
+        let (name, value) = entry.map_err(corrupt)?;
+        entries.push(RecordEntry {
+            name: name.id(),
+            value: value.id(),
+        });
+    }
+    Ok(Stored::Record(Record { document, entries }))
+}
+
+fn corrupt(error: serde_devalue::Error) -> Error {
+    Error::new(
+        ErrorKind::CorruptData,
+        "the stored session cannot be parsed; it was left as it is. Destroy the session to be rid of it",
+    )
+    .with_source(error)
+}
+
+impl Record {
+    /// The record as it is stored.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        self.document.as_bytes()
+    }
+
+    /// The entries in the order in which they are stored.
+    pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = EntryNodes<'_>> {
+        self.entries.iter().map(|entry| EntryNodes {
+            name: self.document.node(entry.name),
+            value: self.document.node(entry.value),
+        })
+    }
+
+    fn find(&self, name: &str) -> Option<EntryNodes<'_>> {
+        self.entries()
+            .find(|entry| entry.text_name().is_some_and(|found| found == name))
+    }
+
+    /// Whether the record has an entry of this name that has not ended, whatever its shape.
+    pub(crate) fn has(&self, name: &str, now: Timestamp) -> bool {
+        self.find(name)
+            .is_some_and(|entry| !has_ended(entry.expires(), now))
+    }
+
+    /// The value of this name, unless it has ended.
+    pub(crate) fn item(&self, name: &str, now: Timestamp) -> Option<Item> {
+        self.find(name).and_then(|entry| self.item_of(&entry, now))
+    }
+
+    pub(crate) fn item_of(&self, entry: &EntryNodes<'_>, now: Timestamp) -> Option<Item> {
+        let expires = entry.expires();
+        if has_ended(expires, now) {
+            return None;
+        }
+        Some(Item {
+            document: self.document.clone(),
+            node: entry.data()?.id(),
+            expires,
+        })
+    }
+
+    /// The flashed values with their names.
+    pub(crate) fn flashes(&self) -> Vec<(Cow<'_, str>, Node<'_>)> {
+        let Some(map) = self.find(FLASH_ENTRY).and_then(|entry| entry.data()) else {
+            return Vec::new();
+        };
+        let Ok(flashes) = map.map_entries() else {
+            return Vec::new();
+        };
+        flashes
+            .filter_map(std::result::Result::ok)
+            .filter_map(|(name, value)| Some((name.as_str()?, value)))
+            .collect()
+    }
+
+    pub(crate) fn flash(&self, name: &str) -> Option<Item> {
+        let (_, value) = self
+            .flashes()
+            .into_iter()
+            .find(|(found, _)| found == name)?;
+        Some(Item {
+            document: self.document.clone(),
+            node: value.id(),
+            expires: None,
+        })
+    }
+
+    /// What the record keeps of its lifetime; `None` if only Astro wrote it.
+    pub(crate) fn lifetime(&self) -> Option<RecordLifetime> {
+        let data = self.find(LIFETIME_ENTRY)?.data()?;
+        let mut lifetime = RecordLifetime {
+            created: Timestamp::from_millis(0),
+            deadline: None,
+            idle: IdleTimeout::Configured,
+            persistent: false,
+        };
+        for field in data.object_entries().ok()? {
+            let Ok((name, node)) = field else { continue };
+            let number = node.as_f64();
+            match (&*name, number.and_then(to_timestamp)) {
+                ("created", Some(created)) => lifetime.created = created,
+                ("deadline", Some(deadline)) => lifetime.deadline = Some(deadline),
+                ("idle", Some(idle)) => {
+                    lifetime.idle = IdleTimeout::After(Duration::from_millis(idle.as_millis()));
+                }
+                ("idle", None) if node.kind() == Kind::Null => lifetime.idle = IdleTimeout::Never,
+                ("persistent", None) => lifetime.persistent = node.as_bool() == Some(true),
+                _ => {}
+            }
+        }
+        Some(lifetime)
+    }
+
+    /// The last end of the record's values, if each of them has one.
+    pub(crate) fn last_value_ends(&self) -> Option<Timestamp> {
+        let mut last = None;
+        for entry in self.entries() {
+            match entry.text_name() {
+                Some(name) if name == LIFETIME_ENTRY => {}
+                _ => last = last.max(Some(to_timestamp(entry.expires()?)?)),
+            }
+        }
+        last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &'static str) -> Record {
+        match parse(Bytes::from_static(text.as_bytes())).unwrap() {
+            Stored::Record(record) => record,
+            _ => panic!("no record"),
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    #[test]
+    fn a_record_that_astro_wrote_is_read() {
+        let record = record(r#"[["Map",1,2],"user",{"data":3,"expires":-1},"alice"]"#);
+        let item = record.item("user", NOW).unwrap();
+        assert_eq!(item.node().as_str().unwrap(), "alice");
+        assert!(record.lifetime().is_none());
+    }
+
+    #[test]
+    fn a_value_ends_after_its_last_millisecond() {
+        let record = record(
+            r#"[["Map",1,2,3,4],"a",{"data":5,"expires":6},"b",{"data":5,"expires":7},1,999,1000]"#,
+        );
+        assert!(!record.has("a", NOW));
+        assert!(record.has("b", NOW));
+    }
+
+    #[test]
+    fn entries_of_a_foreign_shape_are_there_and_have_no_value() {
+        let record = record(r#"[["Map",1,2],"a","just text"]"#);
+        assert!(record.has("a", NOW));
+        assert!(record.item("a", NOW).is_none());
+    }
+
+    #[test]
+    fn what_astro_takes_as_no_session_is_none() {
+        for text in ["", " ", "0", "false", "NaN", "undefined"] {
+            assert!(
+                matches!(
+                    parse(Bytes::from_static(text.as_bytes())),
+                    Ok(Stored::Nothing)
+                ),
+                "{text}"
+            );
+        }
+        assert!(matches!(parse(TOMBSTONE), Ok(Stored::Tombstone)));
+    }
+
+    #[test]
+    fn what_is_no_record_is_corrupt() {
+        for text in [r#"[["Map",1,2],"a""#, "[[1],2]", r#"[{"a":1},2]"#, "hello"] {
+            let Err(error) = parse(Bytes::from_static(text.as_bytes())) else {
+                panic!("{text} was taken");
+            };
+            assert_eq!(error.kind(), ErrorKind::CorruptData, "{text}");
+        }
+    }
+}

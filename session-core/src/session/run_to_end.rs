@@ -1,0 +1,129 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A future that, once polled, runs to its end even if it is dropped.
+///
+/// It runs in the task of its caller, at no cost over the bare future, as long as that task awaits it. Dropped
+/// half-way (the client has gone, a timeout cut the handler off) it moves into a task of `tracker`, whose
+/// owner waits for it.
+pub(crate) struct RunToEnd<T: Send + 'static> {
+    future: Option<BoxFuture<T>>,
+    begun: bool,
+    tracker: TaskTracker,
+    token: Option<TaskTrackerToken>,
+}
+
+impl<T: Send + 'static> RunToEnd<T> {
+    pub(crate) fn new(
+        tracker: &TaskTracker,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Self {
+        Self {
+            future: Some(Box::pin(future)),
+            begun: false,
+            tracker: tracker.clone(),
+            token: None,
+        }
+    }
+}
+
+impl<T: Send + 'static> Future for RunToEnd<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let this = self.get_mut();
+        if !this.begun {
+            this.begun = true;
+            this.token = Some(this.tracker.token());
+        }
+        let Some(future) = &mut this.future else {
+            return Poll::Pending;
+        };
+        let output = std::task::ready!(future.as_mut().poll(cx));
+        this.future = None;
+        this.token = None;
+        Poll::Ready(output)
+    }
+}
+
+impl<T: Send + 'static> Drop for RunToEnd<T> {
+    fn drop(&mut self) {
+        let (true, Some(future)) = (self.begun, self.future.take()) else {
+            return;
+        };
+        // A runtime that is shutting down has no task to run it in; the driver's contract then keeps the
+        // store whole.
+        if let Ok(runtime) = Handle::try_current() {
+            let token = self.token.take();
+            self.tracker.spawn_on(
+                async move {
+                    let _token = token;
+                    future.await;
+                },
+                &runtime,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dropped_future_goes_on_and_its_owner_waits_for_it() {
+        let tracker = TaskTracker::new();
+        let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (gate, flag) = (Arc::clone(&go), Arc::clone(&done));
+        let mut future = RunToEnd::new(&tracker, async move {
+            gate.notified().await;
+            flag.store(true, Ordering::SeqCst);
+        });
+        assert!(futures_util::poll!(&mut future).is_pending());
+        drop(future);
+
+        go.notify_one();
+        tracker.close();
+        tracker.wait().await;
+        assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_future_that_never_began_does_nothing() {
+        let tracker = TaskTracker::new();
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        drop(RunToEnd::new(&tracker, async move {
+            flag.store(true, Ordering::SeqCst);
+        }));
+        tracker.close();
+        tracker.wait().await;
+        assert!(!done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn the_owner_waits_for_what_still_runs_with_its_caller() {
+        let tracker = TaskTracker::new();
+        let go = Arc::new(Notify::new());
+        let gate = Arc::clone(&go);
+        let mut future = RunToEnd::new(&tracker, async move { gate.notified().await });
+        assert!(futures_util::poll!(&mut future).is_pending());
+        tracker.close();
+        let mut waiting = std::pin::pin!(tracker.wait());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        go.notify_one();
+        future.await;
+        waiting.await;
+    }
+}

@@ -1,0 +1,360 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::{StreamExt, TryStreamExt};
+use http::HeaderMap;
+use tokio_util::task::TaskTracker;
+
+use super::commit;
+use super::cookie::{CookieCodec, RequestCookie};
+use super::event::EventHook;
+use super::handle::Mode;
+use super::lifetime::LifetimeRules;
+use super::queue::CommitQueue;
+use super::record::{self, Record, Stored};
+use super::state::{Base, Snapshot};
+use super::{CookieOptions, Session, SessionEvent, SessionId};
+use crate::{
+    Capabilities, Clock, Conditions, Driver, DriverExt, Error, ErrorKind, Fingerprint, Prefix,
+    Result, SystemClock, Timestamp,
+};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What becomes of a response whose session could not be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CommitFailure {
+    /// It is replaced by an empty one with status 500, so that no visitor is told of what did not happen.
+    #[default]
+    FailResponse,
+    /// It goes out as it is, without the session's cookie; the failure is reported to the hook alone.
+    KeepResponse,
+}
+
+/// The sessions of an application: where they are stored, for how long, and how their cookie looks.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use session_core::{session::{CookieOptions, SessionStore}, Driver};
+///
+/// fn sessions(driver: Arc<dyn Driver>) -> session_core::Result<SessionStore> {
+///     SessionStore::builder(driver)
+///         .cookie(CookieOptions::default().with_name("shop"))
+///         .idle_timeout(Duration::from_secs(30 * 60))
+///         .build()
+/// }
+/// ```
+///
+/// A server takes one through an integration, such as the layer of `session-tower`. Outside of requests,
+/// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
+/// any session. It is cheap to clone; all clones are the same store.
+#[derive(Clone)]
+pub struct SessionStore(Arc<StoreInner>);
+
+pub(crate) struct StoreInner {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) cookie: CookieCodec,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rules: LifetimeRules,
+    pub(crate) value_ttl: Option<Duration>,
+    pub(crate) regenerate_grace: Duration,
+    pub(crate) commit_deadline: Duration,
+    pub(crate) commit_failure: CommitFailure,
+    pub(crate) max_record_size: usize,
+    pub(crate) queue: CommitQueue,
+    pub(crate) tasks: TaskTracker,
+    hook: Option<EventHook>,
+}
+
+/// Settings of a [`SessionStore`].
+pub struct SessionStoreBuilder {
+    driver: Arc<dyn Driver>,
+    cookie: CookieOptions,
+    clock: Arc<dyn Clock>,
+    rules: LifetimeRules,
+    value_ttl: Option<Duration>,
+    regenerate_grace: Duration,
+    commit_deadline: Duration,
+    commit_failure: CommitFailure,
+    max_record_size: usize,
+    hook: Option<EventHook>,
+}
+
+impl SessionStoreBuilder {
+    fn new(driver: Arc<dyn Driver>) -> Self {
+        Self {
+            driver,
+            cookie: CookieOptions::default(),
+            clock: Arc::new(SystemClock),
+            rules: LifetimeRules {
+                idle: Some(14 * DAY),
+                absolute: None,
+                touch_interval: None,
+            },
+            value_ttl: None,
+            regenerate_grace: Duration::from_secs(60),
+            commit_deadline: Duration::from_secs(2),
+            commit_failure: CommitFailure::default(),
+            max_record_size: 1024 * 1024,
+            hook: None,
+        }
+    }
+
+    fn finish(self, cookie: CookieCodec) -> SessionStore {
+        SessionStore(Arc::new(StoreInner {
+            capabilities: self.driver.capabilities(),
+            cookie,
+            driver: self.driver,
+            clock: self.clock,
+            rules: self.rules,
+            value_ttl: self.value_ttl,
+            regenerate_grace: self.regenerate_grace,
+            commit_deadline: self.commit_deadline,
+            commit_failure: self.commit_failure,
+            max_record_size: self.max_record_size,
+            queue: CommitQueue::default(),
+            tasks: TaskTracker::new(),
+            hook: self.hook,
+        }))
+    }
+
+    /// The cookie that carries the session id. Default: [`CookieOptions::default`].
+    #[must_use]
+    pub fn cookie(mut self, cookie: CookieOptions) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// How long a value lives after it was set, unless its own call says otherwise. Default: as long as its
+    /// session.
+    #[must_use]
+    pub fn value_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.value_ttl = ttl.into();
+        self
+    }
+
+    /// How long a session lives after the last request that loaded it; `None` is for ever. Default: 14 days.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.rules.idle = timeout.into();
+        self
+    }
+
+    /// How long a session lives in all, whatever its activity; `None` is for ever. Default: `None`.
+    #[must_use]
+    pub fn absolute_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.rules.absolute = timeout.into();
+        self
+    }
+
+    /// How far the end of a session that is only read must lie off before it is moved, which costs one
+    /// operation. Default: a twentieth of the idle timeout, and an hour at most.
+    #[must_use]
+    pub fn touch_interval(mut self, interval: Duration) -> Self {
+        self.rules.touch_interval = Some(interval);
+        self
+    }
+
+    /// How long a request that still carries the id from before a
+    /// [`regenerate`](super::Session::regenerate) is recognised. Default: 60 s.
+    #[must_use]
+    pub fn regenerate_grace(mut self, grace: Duration) -> Self {
+        self.regenerate_grace = grace;
+        self
+    }
+
+    /// How long a commit tries again while others change the same session. Default: 2 s.
+    #[must_use]
+    pub fn commit_deadline(mut self, deadline: Duration) -> Self {
+        self.commit_deadline = deadline;
+        self
+    }
+
+    /// What becomes of a response whose session could not be written. Default: it fails.
+    #[must_use]
+    pub fn commit_failure(mut self, policy: CommitFailure) -> Self {
+        self.commit_failure = policy;
+        self
+    }
+
+    /// The longest record in bytes. Default: 1 MiB.
+    #[must_use]
+    pub fn max_record_size(mut self, bytes: usize) -> Self {
+        self.max_record_size = bytes;
+        self
+    }
+
+    /// Calls `hook` for each [`SessionEvent`], in the task where it happens. It must not block.
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(&SessionEvent<'_>) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Takes the time from `clock`, for tests of lifetimes. Default: the system's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the store; an error of kind [`ErrorKind::InvalidConfig`] says what does not go together.
+    pub fn build(self) -> Result<SessionStore> {
+        if self.rules.idle.is_some_and(|idle| idle.is_zero())
+            || self
+                .rules
+                .absolute
+                .is_some_and(|absolute| absolute.is_zero())
+        {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                "a session that lives for 0 s is of no use; give `idle_timeout` and `absolute_timeout` \
+                 at least a second, or \"never\"",
+            ));
+        }
+        let cookie = CookieCodec::new(&self.cookie)?;
+        Ok(self.finish(cookie))
+    }
+}
+
+impl SessionStore {
+    /// Sessions in `driver` with default settings.
+    pub fn new(driver: Arc<dyn Driver>) -> Self {
+        SessionStoreBuilder::new(driver).finish(CookieCodec::default())
+    }
+
+    /// Sessions in `driver`, with every setting to be changed before they are built.
+    pub fn builder(driver: Arc<dyn Driver>) -> SessionStoreBuilder {
+        SessionStoreBuilder::new(driver)
+    }
+
+    /// The driver below.
+    pub fn driver(&self) -> &Arc<dyn Driver> {
+        &self.0.driver
+    }
+
+    /// The name of the session cookie.
+    pub fn cookie_name(&self) -> &str {
+        self.0.cookie.name()
+    }
+
+    /// The session of a request with these headers, for authors of integrations. It costs no I/O.
+    pub fn session_of(&self, headers: &HeaderMap) -> Session {
+        let cookie = self.0.cookie.read(headers);
+        Session::new(self.clone(), Mode::Request, cookie)
+    }
+
+    /// The session under `id`, or `None` if there is none. Changes to it are written by
+    /// [`save`](Session::save) alone.
+    pub async fn open(&self, id: SessionId) -> Result<Option<Session>> {
+        let session = Session::new(self.clone(), Mode::Detached, RequestCookie::Id(id));
+        Ok(session.load_own().await?.then_some(session))
+    }
+
+    /// A new session, for programs without requests and for tests of handlers. It is stored, and gets its id,
+    /// by [`save`](Session::save).
+    pub fn create(&self) -> Session {
+        Session::new(self.clone(), Mode::Standalone, RequestCookie::Missing)
+    }
+
+    /// Destroys the session under `id`, if there is one.
+    pub async fn destroy(&self, id: SessionId) -> Result<()> {
+        commit::destroy(&self.0, id, None).await?;
+        Ok(())
+    }
+
+    /// The ids under which something is stored, as a stream that pages through the store. An id that was just
+    /// regenerated is among them until its grace is over; [`open`](Self::open) tells it apart.
+    pub fn ids(&self) -> impl Stream<Item = Result<SessionId>> + Send + '_ {
+        self.0
+            .driver
+            .keys(Prefix::root())
+            .map_ok(|key| SessionId::parse(key.as_str().as_bytes()))
+            .filter_map(|id| std::future::ready(id.transpose()))
+    }
+
+    /// Waits for the commits that still run, and closes the driver. Sessions cannot be read or written
+    /// afterwards.
+    pub async fn close(&self) -> Result<()> {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.driver.close().await
+    }
+
+    /// Whether both are the same store.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<StoreInner> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionStore")
+            .field("driver", &self.0.driver)
+            .field("cookie", &self.cookie_name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreInner {
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The `expires` of a value whose setter gave none.
+    pub(crate) fn default_expires(&self) -> Option<f64> {
+        self.value_ttl
+            .map(|ttl| record::to_expires(self.now().saturating_add(ttl)))
+    }
+
+    pub(crate) fn report(&self, session: Option<Fingerprint>, event: &SessionEvent<'_>) {
+        event.trace(session);
+        if let Some(hook) = &self.hook {
+            hook(event);
+        }
+    }
+
+    pub(crate) fn has_conditions(&self) -> bool {
+        self.capabilities.conditions != Conditions::None
+    }
+
+    /// Reads what is stored under `id`.
+    pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
+        match self
+            .driver
+            .read(&id.key()?)
+            .await
+            .map_err(commit::not_applied)?
+        {
+            None => Ok(Base::Absent),
+            Some(entry) => self.interpret(entry),
+        }
+    }
+
+    /// What an entry of the driver means for the session.
+    pub(crate) fn interpret(&self, entry: crate::Entry) -> Result<Base> {
+        let stored = record::parse(entry.value)?;
+        match stored {
+            Stored::Nothing => Ok(Base::Absent),
+            Stored::Tombstone => Ok(Base::Tombstone),
+            Stored::Record(record) if self.is_past_deadline(&record) => Ok(Base::Absent),
+            Stored::Record(record) => Ok(Base::Present(Snapshot {
+                record,
+                version: entry.version,
+                expires_at: entry.expires_at,
+            })),
+        }
+    }
+
+    fn is_past_deadline(&self, record: &Record) -> bool {
+        let deadline = record.lifetime().and_then(|lifetime| lifetime.deadline);
+        deadline.is_some_and(|deadline| deadline <= self.now())
+    }
+}

@@ -1,0 +1,86 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Response, StatusCode};
+use pin_project_lite::pin_project;
+use session_core::Error;
+use session_core::session::{Finish, Finished, Session};
+
+use crate::CommitError;
+
+pin_project! {
+    /// The future of [`SessionService`](crate::SessionService).
+    ///
+    /// Dropped while the handler runs, it commits nothing; dropped while the commit runs, the commit goes on.
+    pub struct ResponseFuture<F, B> {
+        #[pin]
+        step: Step<F, B>,
+    }
+}
+
+pin_project! {
+    #[project = StepProjection]
+    enum Step<F, B> {
+        Handling { #[pin] handler: F, session: Option<Session> },
+        Committing { finish: Finish, response: Option<Response<B>> },
+    }
+}
+
+impl<F, B> ResponseFuture<F, B> {
+    pub(crate) fn new(handler: F, session: Option<Session>) -> Self {
+        Self {
+            step: Step::Handling { handler, session },
+        }
+    }
+}
+
+impl<F, B, E> Future for ResponseFuture<F, B>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Default,
+{
+    type Output = Result<Response<B>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.step.as_mut().project() {
+                StepProjection::Handling { handler, session } => {
+                    let response = ready!(handler.poll(cx))?;
+                    let Some(session) = session.take() else {
+                        return Poll::Ready(Ok(response));
+                    };
+                    this.step.set(Step::Committing {
+                        finish: session.finish(),
+                        response: Some(response),
+                    });
+                }
+                StepProjection::Committing { finish, response } => {
+                    let finished = ready!(Pin::new(finish).poll(cx));
+                    return match response.take() {
+                        Some(response) => Poll::Ready(Ok(complete(response, finished))),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+}
+
+fn complete<B: Default>(mut response: Response<B>, finished: Finished) -> Response<B> {
+    if let Some(error) = finished.error {
+        response = failed(error);
+    }
+    finished.effects.apply(response.headers_mut());
+    response
+}
+
+fn failed<B: Default>(error: Error) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+        .extensions_mut()
+        .insert(CommitError(Arc::new(error)));
+    response
+}

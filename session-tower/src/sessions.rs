@@ -1,0 +1,64 @@
+use session_core::session::Session;
+
+/// The sessions of layers further out, in the order from the outermost in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OuterSessions(Vec<Session>);
+
+impl OuterSessions {
+    pub(crate) fn push(&mut self, session: Session) {
+        self.0.push(session);
+    }
+}
+
+/// Every session of a request, for routes under several session layers with cookies of different names.
+///
+/// ```
+/// use session_tower::{Error, Sessions};
+///
+/// async fn dashboard(sessions: Sessions) -> Result<String, Error> {
+///     let Some(admin) = sessions.by_cookie("admin") else {
+///         return Ok("no admin sessions here".to_owned());
+///     };
+///     Ok(admin.get("name").await?.unwrap_or_default())
+/// }
+/// ```
+///
+/// A [`Session`] extractor gives that of the innermost layer.
+#[derive(Clone, Debug)]
+pub struct Sessions(Vec<Session>);
+
+impl Sessions {
+    /// The sessions that the layers around a handler put into its request.
+    pub fn from_extensions(extensions: &http::Extensions) -> Self {
+        let mut sessions = extensions
+            .get::<OuterSessions>()
+            .map(|outer| outer.0.clone())
+            .unwrap_or_default();
+        sessions.extend(extensions.get::<Session>().cloned());
+        Self(sessions)
+    }
+
+    /// The session whose cookie has this name.
+    pub fn by_cookie(&self, name: &str) -> Option<&Session> {
+        self.0
+            .iter()
+            .find(|session| session.store().cookie_name() == name)
+    }
+
+    /// All of them, from the outermost layer in.
+    pub fn iter(&self) -> impl Iterator<Item = &Session> {
+        self.0.iter()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Send + Sync> axum_core::extract::FromRequestParts<S> for Sessions {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_extensions(&parts.extensions))
+    }
+}
