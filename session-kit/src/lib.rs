@@ -1,1 +1,54 @@
-//! sessions for Rust servers: every driver and integration behind one dependency
+//! Sessions for Rust servers: every driver and integration behind one dependency.
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "memory"))]
+//! # mod app {
+//! use axum::{Router, routing::get};
+//! use session_kit::{Session, SessionLayer};
+//!
+//! async fn visits(session: Session) -> Result<String, session_kit::Error> {
+//!     let n = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
+//!     Ok(format!("visit number {n}"))
+//! }
+//!
+//! async fn app() -> Result<Router, session_kit::Error> {
+//!     let sessions = SessionLayer::from_toml("session.toml").await?;
+//!     Ok(Router::new().route("/", get(visits)).layer(sessions))
+//! }
+//! # }
+//! ```
+//!
+//! with a `session.toml` of
+//!
+//! ```toml
+//! driver = "sqlite"
+//!
+//! [options]
+//! path = "sessions.db"
+//! ```
+//!
+//! What a [`Session`] does is in the documentation of [`session`]; what a driver must do, and how to write one,
+//! in that of [`Driver`].
+//!
+//! # Features
+//!
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `axum` | yes | [`Session`] as an axum extractor, [`Error`] as an axum response |
+//! | `tower` | with `axum` | the layer for any tower HTTP service |
+//! | `memory` | yes | `driver = "memory"`: the memory of the process |
+//! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
+
+pub mod drivers;
+#[cfg(feature = "tower")]
+mod layer;
+mod registry;
+
+pub use session_core::session::{self, Session, SessionStore};
+pub use session_core::{Driver, DriverExt, Error, ErrorKind, Result, config, decorators};
+#[cfg(feature = "tower")]
+pub use session_tower::{CommitError, Sessions};
+
+#[cfg(feature = "tower")]
+pub use layer::SessionLayer;
+pub use registry::registry;

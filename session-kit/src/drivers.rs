@@ -1,0 +1,6 @@
+//! The drivers of this build, to be used without a configuration.
+
+#[cfg(feature = "memory")]
+pub use driver_memory::{MemoryDriver, MemoryOptions};
+#[cfg(feature = "sqlite")]
+pub use driver_sqlite::{SqliteDriver, SqliteOptions};

@@ -1,0 +1,33 @@
+use session_core::config::Registry;
+
+/// Every driver that this build has, under the name by which configuration picks it.
+///
+/// ```
+/// let registry = session_kit::registry();
+/// assert!(registry.names().any(|name| name == "memory"));
+/// ```
+///
+/// A driver that exists and is not compiled in is known too: picking it is an error that names the feature to
+/// enable. It is a value of its own, to which drivers of one's own are added:
+///
+/// ```
+/// use session_kit::{config::NoOptions, drivers::MemoryDriver};
+///
+/// let mut registry = session_kit::registry();
+/// registry.register_with("mine", |_: NoOptions, _| async { Ok(MemoryDriver::new()) });
+/// ```
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+
+    #[cfg(feature = "memory")]
+    registry.register::<driver_memory::MemoryOptions>("memory");
+    #[cfg(not(feature = "memory"))]
+    registry.declare("memory", "memory");
+
+    #[cfg(feature = "sqlite")]
+    registry.register::<driver_sqlite::SqliteOptions>("sqlite");
+    #[cfg(not(feature = "sqlite"))]
+    registry.declare("sqlite", "sqlite");
+
+    registry
+}
