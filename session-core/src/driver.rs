@@ -1,4 +1,5 @@
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -224,7 +225,11 @@ impl fmt::Debug for dyn Driver {
     }
 }
 
-#[async_trait]
+/// What `async_trait` makes of an asynchronous method.
+type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Passes each operation on as it is. By hand, and not as async functions: a call on an `Arc<dyn Driver>`
+/// is a call of this one, and each would put the future of the driver into another box.
 impl<D: Driver + ?Sized> Driver for Arc<D> {
     fn name(&self) -> &str {
         (**self).name()
@@ -234,55 +239,129 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
         (**self).capabilities()
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        (**self).read(key).await
+    fn read<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<Option<Entry>>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).read(key)
     }
 
-    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        (**self).write(key, value, options).await
+    fn write<'a, 'b, 'r>(
+        &'a self,
+        key: &'b Key,
+        value: Bytes,
+        options: WriteOptions,
+    ) -> Running<'r, Result<WriteOutcome>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).write(key, value, options)
     }
 
-    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        (**self).remove(key, options).await
+    fn remove<'a, 'b, 'r>(
+        &'a self,
+        key: &'b Key,
+        options: RemoveOptions,
+    ) -> Running<'r, Result<RemoveOutcome>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).remove(key, options)
     }
 
-    async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        (**self).list(options).await
+    fn list<'a, 'r>(&'a self, options: ListOptions) -> Running<'r, Result<ListPage>>
+    where
+        Self: 'r,
+        'a: 'r,
+    {
+        (**self).list(options)
     }
 
-    async fn exists(&self, key: &Key) -> Result<bool> {
-        (**self).exists(key).await
+    fn exists<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<bool>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).exists(key)
     }
 
-    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
-        (**self).metadata(key).await
+    fn metadata<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<Option<Metadata>>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).metadata(key)
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        (**self).touch(key, expiry).await
+    fn touch<'a, 'b, 'r>(&'a self, key: &'b Key, expiry: Expiry) -> Running<'r, Result<bool>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).touch(key, expiry)
     }
 
-    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        (**self).read_many(keys).await
+    fn read_many<'a, 'b, 'r>(&'a self, keys: &'b [Key]) -> Running<'r, Result<Vec<Option<Entry>>>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).read_many(keys)
     }
 
-    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
-        (**self).write_many(writes).await
+    fn write_many<'a, 'r>(&'a self, writes: Vec<Write>) -> Running<'r, Vec<Result<WriteOutcome>>>
+    where
+        Self: 'r,
+        'a: 'r,
+    {
+        (**self).write_many(writes)
     }
 
-    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
-        (**self).remove_many(keys).await
+    fn remove_many<'a, 'b, 'r>(&'a self, keys: &'b [Key]) -> Running<'r, Result<()>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).remove_many(keys)
     }
 
-    async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        (**self).clear(prefix).await
+    fn clear<'a, 'b, 'r>(&'a self, prefix: &'b Prefix) -> Running<'r, Result<()>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).clear(prefix)
     }
 
-    async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
-        (**self).watch(prefix).await
+    fn watch<'a, 'b, 'r>(
+        &'a self,
+        prefix: &'b Prefix,
+    ) -> Running<'r, Result<BoxStream<'static, Result<Change>>>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        (**self).watch(prefix)
     }
 
-    async fn close(&self) -> Result<()> {
-        (**self).close().await
+    fn close<'a, 'r>(&'a self) -> Running<'r, Result<()>>
+    where
+        Self: 'r,
+        'a: 'r,
+    {
+        (**self).close()
     }
 }
