@@ -36,12 +36,13 @@ impl<'i, 't> Context<'i, 't> {
         })
     }
 
-    pub(crate) fn charge(&self, cost: usize, position: usize) -> Result<(), Error> {
+    #[inline]
+    pub(crate) fn charge(&self, cost: usize) -> Result<(), Error> {
         let rest = self
             .budget
             .get()
             .checked_sub(cost)
-            .ok_or_else(|| over_budget(position))?;
+            .ok_or_else(over_budget)?;
         self.budget.set(rest);
         Ok(())
     }
@@ -74,6 +75,19 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         Ok(self.inside(slot))
     }
 
+    /// What the next element within this value refers to.
+    #[inline]
+    pub(crate) fn next(
+        &self,
+        elements: &mut crate::entry::Elements<'t>,
+    ) -> Result<Option<Self>, Error> {
+        match self.context.entries.next_reference(elements) {
+            Some(reference) => Ok(Some(self.inside(reference?.slot()))),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
     pub(crate) fn inside(&self, slot: Slot) -> Self {
         Self {
             slot,
@@ -105,8 +119,21 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         result.map_err(|error| error.at(self.position()))
     }
 
+    #[inline]
     fn any<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
-        self.context.charge(1, self.position())?;
+        self.context.charge(1)?;
+        if let Some(text) = self.context.entries.string(self.slot) {
+            return self.text(text, visitor);
+        }
+        if let Some(members) = self.context.entries.object(self.slot) {
+            self.check_depth()?;
+            return visitor.visit_map(Members::new(self, members, in_struct));
+        }
+        self.others(visitor, in_struct)
+    }
+
+    /// What is neither a string nor an object.
+    fn others<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
         match self.entry() {
             Entry::Undefined | Entry::Null => visitor.visit_unit(),
             Entry::Bool(bool) => visitor.visit_bool(bool),
@@ -120,7 +147,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                 self.check_depth()?;
                 let (length, items) = sparse(elements)?;
                 // A Rust sequence has no holes, so each one costs.
-                self.context.charge(length as usize, self.position())?;
+                self.context.charge(length as usize)?;
                 visitor.visit_seq(SparseElements::new(self, length, items))
             }
             Entry::Object(members) => {
@@ -133,8 +160,12 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         }
     }
 
+    #[inline]
     fn text<V: Visitor<'t>>(&self, text: Quoted<'t>, visitor: V) -> Result<V::Value, Error> {
-        self.context.charge(text.raw.len(), text.at)?;
+        self.context.charge(text.raw.len())?;
+        if text.plain {
+            return visitor.visit_borrowed_str(text.raw);
+        }
         match text.utf8()? {
             Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
             Cow::Owned(text) => visitor.visit_string(text),
@@ -226,7 +257,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
     fn buffer(&self, elements: crate::entry::Elements<'t>) -> Result<Vec<u8>, Error> {
         let bytes = leaf::buffer(elements)?;
-        self.context.charge(bytes.len(), self.position())?;
+        self.context.charge(bytes.len())?;
         Ok(bytes)
     }
 
@@ -265,7 +296,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                 let mut writer = crate::Writer::new(crate::WriteOptions::new().depth(usize::MAX));
                 writer.value(&value);
                 let text = writer.finish()?;
-                self.context.charge(text.len(), self.position())?;
+                self.context.charge(text.len())?;
                 visitor.visit_string(text)
             }
             (token::DATE, Entry::Tagged(Tag::Date, _, elements)) => {

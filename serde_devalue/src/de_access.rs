@@ -7,7 +7,7 @@ use serde::de::{self, DeserializeSeed, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use crate::de::{Deserializer, visit_number};
-use crate::entry::{self, Item, Slot};
+use crate::entry::{self, Item, Quoted, Slot};
 use crate::error::Error;
 use crate::tag::ViewKind;
 use crate::walk::checked_key;
@@ -44,8 +44,8 @@ impl<'t> de::SeqAccess<'t> for &mut Elements<'_, '_, 't> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Error> {
-        match self.rest.next() {
-            Some(item) => seed.deserialize(self.parent.follow(item)?).map(Some),
+        match self.parent.next(&mut self.rest)? {
+            Some(element) => seed.deserialize(element).map(Some),
             None => Ok(None),
         }
     }
@@ -117,24 +117,20 @@ impl<'c, 'i, 't> Members<'c, 'i, 't> {
     }
 
     #[inline]
-    fn next_key(&mut self) -> Result<Option<Cow<'t, str>>, Error> {
-        while let Some(key) = self.rest.next() {
-            let Item::String(key) = key else {
-                return Err(Error::format(key.position(), "a key that is no string"));
-            };
-            let value = self
-                .rest
-                .next()
-                .ok_or_else(|| Error::format(key.at, "a key without a value"))?;
-            if matches!(key.raw.as_bytes(), [b'_', ..] | [b'\\', ..]) {
+    fn next_key(&mut self) -> Result<Option<Quoted<'t>>, Error> {
+        while let Some(key) = self.rest.next_key() {
+            let key = key?;
+            if !key.plain || key.raw.starts_with('_') {
                 checked_key(key)?;
             }
-            let value = self.parent.follow(value)?;
+            let Some(value) = self.parent.next(&mut self.rest)? else {
+                return Err(Error::format(key.at, "a key without a value"));
+            };
             if self.skip_undefined && value.slot == Slot::Undefined {
                 continue;
             }
             self.value = Some(value);
-            return key.utf8().map(Some);
+            return Ok(Some(key));
         }
         Ok(None)
     }
@@ -149,7 +145,8 @@ impl<'t> de::MapAccess<'t> for Members<'_, '_, 't> {
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
         match self.next_key()? {
-            Some(key) => seed.deserialize(Key(key)).map(Some),
+            Some(key) if key.plain => seed.deserialize(Key(Cow::Borrowed(key.raw))).map(Some),
+            Some(key) => seed.deserialize(Key(key.utf8()?)).map(Some),
             None => Ok(None),
         }
     }
@@ -183,8 +180,8 @@ impl<'t> de::MapAccess<'t> for Pairs<'_, '_, 't> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
-        match self.rest.next() {
-            Some(item) => seed.deserialize(self.parent.follow(item)?).map(Some),
+        match self.parent.next(&mut self.rest)? {
+            Some(element) => seed.deserialize(element).map(Some),
             None => Ok(None),
         }
     }
@@ -284,7 +281,10 @@ impl<'c, 'i, 't> Variant<'c, 'i, 't> {
             members.value.take(),
             members.next_key()?,
         ) {
-            (Some(name), Some(content), None) => Ok(Self { name, content }),
+            (Some(name), Some(content), None) => Ok(Self {
+                name: name.utf8()?,
+                content,
+            }),
             _ => Err(Error::custom(
                 "an object of not exactly one member, where an enum was expected",
             )),

@@ -104,11 +104,7 @@ impl Document {
 impl Inner {
     #[inline]
     pub(crate) fn entries(&self) -> Entries<'_, '_> {
-        Entries {
-            text: &self.text,
-            index: &self.index,
-            options: &self.options,
-        }
+        Entries::new(&self.text, &self.index, &self.options)
     }
 
     pub(crate) fn serial(&self) -> u64 {

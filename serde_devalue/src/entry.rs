@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::ParseOptions;
-use crate::scan::Index;
+use crate::scan::{Index, plain_prefix};
 use crate::string::Text;
 use crate::tag::Tag;
 
@@ -12,7 +12,8 @@ use crate::tag::Tag;
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'i, 't> {
     pub(crate) text: &'t str,
-    pub(crate) index: &'i Index,
+    starts: &'i [u32],
+    root: Slot,
     pub(crate) options: &'i ParseOptions,
 }
 
@@ -50,12 +51,27 @@ pub(crate) enum Entry<'t> {
 pub(crate) struct Quoted<'t> {
     pub(crate) raw: &'t str,
     pub(crate) at: usize,
+    /// Whether it stands there as it is, without escapes.
+    pub(crate) plain: bool,
 }
 
 impl<'t> Quoted<'t> {
     #[inline]
     pub(crate) fn text(self) -> Text<'t> {
-        Text::unescape(self.raw)
+        if self.plain {
+            Text::Utf8(Cow::Borrowed(self.raw))
+        } else {
+            Text::unescape(self.raw)
+        }
+    }
+
+    fn tag(self) -> Tag {
+        if self.plain {
+            return Tag::of(self.raw);
+        }
+        self.text()
+            .into_utf8()
+            .map_or(Tag::Custom, |name| Tag::of(&name))
     }
 
     #[inline]
@@ -107,28 +123,62 @@ impl Reference {
 }
 
 impl<'i, 't> Entries<'i, 't> {
-    pub(crate) fn root(&self) -> Slot {
-        match self.index {
-            Index::Entries(_) => Slot::Entry(0),
-            Index::Sentinel(number) => sentinel(*number),
+    #[inline]
+    pub(crate) fn new(text: &'t str, index: &'i Index, options: &'i ParseOptions) -> Self {
+        let (starts, root) = match index {
+            Index::Entries(starts) => (&**starts, Slot::Entry(0)),
+            Index::Sentinel(number) => (&[][..], sentinel(*number)),
+        };
+        Self {
+            text,
+            starts,
+            root,
+            options,
         }
+    }
+
+    pub(crate) fn root(&self) -> Slot {
+        self.root
     }
 
     pub(crate) fn count(&self) -> usize {
-        match self.index {
-            Index::Entries(starts) => starts.len(),
-            Index::Sentinel(_) => 0,
-        }
+        self.starts.len()
     }
 
     /// Where the entry begins in the text.
+    #[inline]
     pub(crate) fn position(&self, slot: Slot) -> usize {
-        match (slot, self.index) {
-            (Slot::Entry(entry), Index::Entries(starts)) => starts
+        match slot {
+            Slot::Entry(entry) => self
+                .starts
                 .get(entry as usize)
                 .map_or(self.text.len(), |&start| start as usize),
             _ => 0,
         }
+    }
+
+    /// The entry, if it is a string: the most frequent question of all.
+    #[inline]
+    pub(crate) fn string(&self, slot: Slot) -> Option<Quoted<'t>> {
+        let mut cursor = Cursor {
+            text: self.text,
+            at: self.position(slot),
+        };
+        matches!((slot, cursor.peek()), (Slot::Entry(_), Some(b'"'))).then(|| cursor.quoted())
+    }
+
+    /// The entry, if it is an object with a prototype.
+    #[inline]
+    pub(crate) fn object(&self, slot: Slot) -> Option<Elements<'t>> {
+        let at = self.position(slot);
+        let cursor = Cursor {
+            text: self.text,
+            at,
+        };
+        matches!((slot, cursor.peek()), (Slot::Entry(_), Some(b'{'))).then_some(Elements(Cursor {
+            text: self.text,
+            at: at + 1,
+        }))
     }
 
     #[inline]
@@ -158,30 +208,29 @@ impl<'i, 't> Entries<'i, 't> {
             }
             Some(b'[') => {
                 elements.0.at += 1;
-                let whole = elements;
-                match elements.next() {
-                    Some(Item::String(tag)) => Entry::Tagged(
-                        if tag.raw.contains('\\') {
-                            tag.text()
-                                .into_utf8()
-                                .map_or(Tag::Custom, |name| Tag::of(&name))
-                        } else {
-                            Tag::of(tag.raw)
-                        },
-                        tag,
-                        elements,
-                    ),
-                    Some(Item::Number(digits, _))
-                        if digits.starts_with('-') && number(digits) == -7.0 =>
-                    {
-                        Entry::Sparse(elements)
+                elements.0.separators();
+                match elements.0.peek() {
+                    Some(b'"') => {
+                        let tag = elements.0.quoted();
+                        Entry::Tagged(tag.tag(), tag, elements)
                     }
-                    _ => Entry::Array(whole),
+                    Some(b'-') => {
+                        let whole = elements;
+                        if number(elements.0.token()) == -7.0 {
+                            Entry::Sparse(elements)
+                        } else {
+                            Entry::Array(whole)
+                        }
+                    }
+                    _ => Entry::Array(elements),
                 }
             }
             Some(b't') => Entry::Bool(true),
             Some(b'f') => Entry::Bool(false),
-            Some(b'-' | b'0'..=b'9') => Entry::Number(number(elements.0.token())),
+            Some(b'-' | b'0'..=b'9') => {
+                let small = elements.0.small_number();
+                Entry::Number(small.map_or_else(|| number(elements.0.token()), f64::from))
+            }
             Some(b'n') => Entry::Null,
             // Past the end, for a node that another document gave.
             _ => Entry::Undefined,
@@ -195,33 +244,39 @@ impl<'i, 't> Entries<'i, 't> {
         let Item::Number(digits, at) = item else {
             return Err(Error::format(item.position(), "expected an index"));
         };
-        let mut index = 0_usize;
-        if digits.len() <= 9 && digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            for digit in digits.bytes() {
-                index = index * 10 + usize::from(digit - b'0');
-            }
-        } else {
-            let number = number(digits);
-            if number == -2.0 {
-                return Ok(Reference::Hole);
-            }
-            // An entry's index is below 2^32, so that the conversion is exact for all that pass the check.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            match number {
-                _ if number.is_sign_negative() && number != 0.0 => {
-                    return Ok(Reference::To(sentinel(number)));
-                }
-                _ if number >= self.count() as f64 => index = usize::MAX,
-                _ if number.fract() != 0.0 => return Ok(Reference::To(Slot::Undefined)),
-                // JavaScript's `-0 === -6` is false and `-0 in array` is the entry 0.
-                _ => index = number as usize,
-            }
+        let number = number(digits);
+        if number == -2.0 {
+            return Ok(Reference::Hole);
         }
-        if index >= self.count() {
+        if number < 0.0 {
+            return Ok(Reference::To(sentinel(number)));
+        }
+        if number >= self.count() as f64 {
             return Err(Error::format(at, "an index that is out of range"));
         }
-        #[allow(clippy::cast_possible_truncation)]
-        Ok(Reference::To(Slot::Entry(index as u32)))
+        if number.fract() != 0.0 {
+            return Ok(Reference::To(Slot::Undefined));
+        }
+        // An entry's index is below 2^32, so that this is exact.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Ok(Reference::To(Slot::Entry(number as u32)))
+    }
+
+    /// What the next element refers to.
+    #[inline]
+    pub(crate) fn next_reference(
+        &self,
+        elements: &mut Elements<'t>,
+    ) -> Option<Result<Reference, Error>> {
+        elements.0.separators();
+        let at = elements.0.at;
+        match elements.0.small_number() {
+            Some(index) if (index as usize) < self.count() => {
+                Some(Ok(Reference::To(Slot::Entry(index))))
+            }
+            Some(_) => Some(Err(Error::format(at, "an index that is out of range"))),
+            None => elements.next().map(|item| self.follow(item)),
+        }
     }
 
     /// The error for a tag that nobody declared.
@@ -285,25 +340,44 @@ impl<'t> Cursor<'t> {
         let from = at + 1;
         let bytes = self.text.as_bytes();
         let mut end = from;
+        let mut plain = true;
         loop {
-            let rest = bytes.get(end..).unwrap_or_default();
-            match memchr::memchr2(b'"', b'\\', rest) {
-                Some(found) if rest.get(found) == Some(&b'"') => {
-                    end += found;
-                    break;
+            end += plain_prefix(bytes.get(end..).unwrap_or_default());
+            match bytes.get(end) {
+                Some(b'\\') => {
+                    plain = false;
+                    end += 2;
                 }
-                Some(found) => end += found + 2,
-                None => {
-                    end = bytes.len();
-                    break;
-                }
+                // The scan has let no control character pass.
+                _ => break,
             }
         }
         self.at = end + 1;
         Quoted {
             raw: self.text.get(from..end).unwrap_or_default(),
             at,
+            plain,
         }
+    }
+
+    /// The integer that begins here, if it is one of at most nine digits and nothing else.
+    #[inline]
+    fn small_number(&mut self) -> Option<u32> {
+        let mut number = 0;
+        let mut at = self.at;
+        let bytes = self.text.as_bytes();
+        while let Some(digit @ b'0'..=b'9') = bytes.get(at) {
+            if at - self.at == 9 {
+                return None;
+            }
+            number = number * 10 + u32::from(digit - b'0');
+            at += 1;
+        }
+        if at == self.at || matches!(bytes.get(at), Some(b'.' | b'e' | b'E')) {
+            return None;
+        }
+        self.at = at;
+        Some(number)
     }
 
     /// The number or literal that begins here.
@@ -371,7 +445,18 @@ impl<'t> Iterator for Elements<'t> {
     }
 }
 
-impl Elements<'_> {
+impl<'t> Elements<'t> {
+    /// The next element, if it is a string: a key, where there must be one.
+    #[inline]
+    pub(crate) fn next_key(&mut self) -> Option<Result<Quoted<'t>, Error>> {
+        self.0.separators();
+        if self.0.peek() == Some(b'"') {
+            return Some(Ok(self.0.quoted()));
+        }
+        self.next()
+            .map(|item| Err(Error::format(item.position(), "a key that is no string")))
+    }
+
     /// Where it stands in the text.
     pub(crate) fn position(&self) -> usize {
         self.0.at

@@ -2,27 +2,6 @@
 
 use crate::string::Text;
 
-/// For each byte: 0 if it is written as it is, otherwise what becomes of it.
-const ESCAPES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut control = 0;
-    while control < 0x20 {
-        table[control] = b'u';
-        control += 1;
-    }
-    table[0x08] = b'b';
-    table[0x09] = b't';
-    table[0x0a] = b'n';
-    table[0x0c] = b'f';
-    table[0x0d] = b'r';
-    table[b'"' as usize] = b'"';
-    table[b'\\' as usize] = b'\\';
-    table[b'<' as usize] = b'<';
-    // U+2028 and U+2029 begin with this byte, as do others.
-    table[0xe2] = 0xe2;
-    table
-};
-
 /// Writes a string literal. Says whether it had a lone surrogate.
 pub(crate) fn write_text(out: &mut String, text: &Text<'_>) -> bool {
     match text {
@@ -46,11 +25,16 @@ pub(crate) fn write_str(out: &mut String, text: &str) {
 
 #[inline]
 fn escape_into(out: &mut String, text: &str) {
+    match unescaped_prefix(text.as_bytes()) {
+        plain if plain == text.len() => out.push_str(text),
+        plain => escape_from(out, text, plain),
+    }
+}
+
+fn escape_from(out: &mut String, text: &str, first: usize) {
     let mut rest = text;
-    while let Some(found) = rest
-        .bytes()
-        .position(|byte| ESCAPES.get(usize::from(byte)) != Some(&0))
-    {
+    let mut found = first;
+    while found < rest.len() {
         let (plain, tail) = rest.split_at_checked(found).unwrap_or((rest, ""));
         out.push_str(plain);
         let mut chars = tail.chars();
@@ -58,8 +42,35 @@ fn escape_into(out: &mut String, text: &str) {
             escape_char(out, char);
         }
         rest = chars.as_str();
+        found = unescaped_prefix(rest.as_bytes());
     }
     out.push_str(rest);
+}
+
+/// How many bytes pass before one that may have to be escaped: a control character, a quote, a backslash, `<`, or the
+/// first byte of U+2028 and U+2029, which others have too.
+#[inline]
+fn unescaped_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut passed = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let below = |mask: u64, bound: u64| mask.wrapping_sub(ONES * bound) & !mask;
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let marked = (below(word, 0x20) | is(b'"') | is(b'\\') | is(b'<') | is(0xe2)) & HIGHS;
+        if marked != 0 {
+            // The lowest byte that is marked is marked rightly; those above it may not be.
+            return passed + (marked.trailing_zeros() / 8) as usize;
+        }
+        passed += 8;
+    }
+    passed
+        + rest
+            .iter()
+            .take_while(|byte| !matches!(byte, ..0x20 | b'"' | b'\\' | b'<' | 0xe2))
+            .count()
 }
 
 fn escape_char(out: &mut String, char: char) {

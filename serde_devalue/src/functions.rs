@@ -38,11 +38,7 @@ pub fn from_str_with<'de, T: Deserialize<'de>>(
     options: &ParseOptions,
 ) -> Result<T, Error> {
     let index = scan(text, &options.limits)?;
-    crate::de::from_entries(Entries {
-        text,
-        index: &index,
-        options,
-    })
+    crate::de::from_entries(Entries::new(text, &index, options))
 }
 
 /// Reads UTF-8 into a type, which may borrow from it.
@@ -63,11 +59,7 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
 pub(crate) fn value_of(text: &str) -> Result<Value, Error> {
     let options = crate::token::parse_options();
     let index = scan(text, &options.limits)?;
-    let entries = Entries {
-        text,
-        index: &index,
-        options: &options,
-    };
+    let entries = Entries::new(text, &index, &options);
     crate::build::to_value(entries, entries.root())
 }
 

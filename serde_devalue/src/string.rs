@@ -143,7 +143,7 @@ impl<'t> Text<'t> {
     }
 
     /// Decodes what stands between the quotes of a JSON string whose syntax is known to be right.
-    #[inline]
+    #[cold]
     pub(crate) fn unescape(raw: &'t str) -> Self {
         match memchr::memchr(b'\\', raw.as_bytes()) {
             None => Self::Utf8(Cow::Borrowed(raw)),

@@ -152,10 +152,10 @@ pub(crate) fn budget(entries: &Entries<'_, '_>) -> usize {
         .saturating_add(entries.options.limits.expansion)
 }
 
-pub(crate) fn over_budget(position: usize) -> Error {
+pub(crate) fn over_budget() -> Error {
     Error::new(
         ErrorKind::TooExpanded,
-        position,
+        None,
         "shared references expand to more than the limit",
     )
 }
@@ -176,7 +176,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 self.budget = rest;
                 Ok(())
             }
-            None => Err(over_budget(0)),
+            None => Err(over_budget()),
         }
     }
 

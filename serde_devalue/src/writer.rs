@@ -1,7 +1,7 @@
 //! Writing, with the numbering and the sharing of `devalue.stringify`.
 
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use serde::Serialize;
@@ -75,9 +75,9 @@ struct Span {
 }
 
 /// The entries of primitives, by value. The text of a primitive is its value's alone.
-#[derive(Default)]
 struct Primitives {
-    table: HashTable<u32>,
+    /// Indices with the hashes of their texts.
+    table: HashTable<(u64, i32)>,
     hasher: DefaultHashBuilder,
     null: Option<i32>,
     bools: [Option<i32>; 2],
@@ -129,12 +129,18 @@ impl Writer {
     pub fn new(options: WriteOptions) -> Self {
         Self {
             options,
-            arena: String::new(),
-            entries: Vec::new(),
-            primitives: Primitives::default(),
-            frames: Vec::new(),
-            children: Vec::new(),
-            keys: String::new(),
+            // What a typical session record takes, so that it grows nothing.
+            arena: String::with_capacity(1_024),
+            entries: Vec::with_capacity(48),
+            primitives: Primitives {
+                table: HashTable::with_capacity(28),
+                hasher: DefaultHashBuilder::default(),
+                null: None,
+                bools: [None; 2],
+            },
+            frames: Vec::with_capacity(8),
+            children: Vec::with_capacity(32),
+            keys: String::with_capacity(128),
             documents: Vec::new(),
             anchors: HashMap::default(),
             pending_anchor: None,
@@ -539,25 +545,23 @@ impl Writer {
         write(&mut self.arena);
         let (arena, entries) = (&self.arena, &self.entries);
         let text = arena.get(from..).unwrap_or_default();
-        let Primitives { table, hasher, .. } = &mut self.primitives;
-        let text_of = |index: u32| {
-            let span = entries.get(index as usize)?;
-            arena.get(span.from..span.to)
+        let hash = self.primitives.hash(text);
+        let is_same = |&(known, index): &(u64, i32)| {
+            known == hash
+                && entries
+                    .get(index.unsigned_abs() as usize)
+                    .is_some_and(|span| arena.get(span.from..span.to) == Some(text))
         };
-        let found = table.entry(
-            hasher.hash_one(text),
-            |&index| text_of(index) == Some(text),
-            |&index| hasher.hash_one(text_of(index).unwrap_or_default()),
-        );
-        let reference = match found {
-            hashbrown::hash_table::Entry::Occupied(known) => {
-                let reference = reference(*known.get() as usize);
+        let reference = match self.primitives.table.find(hash, is_same) {
+            Some(&(_, known)) => {
                 self.arena.truncate(from);
-                reference
+                known
             }
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
+            None => {
                 let reference = reference(entries.len());
-                vacant.insert(reference.unsigned_abs());
+                self.primitives
+                    .table
+                    .insert_unique(hash, (hash, reference), |&(hash, _)| hash);
                 self.entries.push(Span {
                     from,
                     to: self.arena.len(),
@@ -695,6 +699,15 @@ impl Writer {
             });
         }
         result
+    }
+}
+
+impl Primitives {
+    #[inline]
+    fn hash(&self, text: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 }
 
