@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+use session_core::Error;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::config::{SqliteOptions, Synchronous};
+use crate::error::{During, closed, from_sqlx};
+use crate::statements::MAX_BATCH;
+
+/// How connections are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Connector {
+    options: SqliteConnectOptions,
+    in_memory: bool,
+}
+
+impl Connector {
+    pub(crate) fn new(options: &SqliteOptions) -> Self {
+        /// Enough for the longest transaction, so that the thread that holds the lock never waits for us.
+        const ROWS_BUFFERED: usize = 2 * MAX_BATCH;
+        /// A transaction of each mix of sizes is a statement of its own.
+        const STATEMENTS_KEPT: usize = 32;
+        let synchronous = match options.synchronous {
+            Synchronous::Off => SqliteSynchronous::Off,
+            Synchronous::Normal => SqliteSynchronous::Normal,
+            Synchronous::Full => SqliteSynchronous::Full,
+        };
+        let in_memory = options.is_memory();
+        let connect = SqliteConnectOptions::new()
+            .in_memory(in_memory)
+            .create_if_missing(true)
+            .busy_timeout(options.busy_timeout)
+            .synchronous(synchronous)
+            .foreign_keys(false)
+            .row_buffer_size(ROWS_BUFFERED)
+            .statement_cache_capacity(STATEMENTS_KEPT)
+            .thread_name(|id| format!("driver-sqlite-{id}"))
+            .disable_statement_logging();
+        let connect = match in_memory {
+            true => connect,
+            false => connect.filename(&options.path),
+        };
+        Self {
+            options: connect,
+            in_memory,
+        }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options.connect().await
+    }
+}
+
+/// A place for one connection, which one operation at a time uses.
+pub(crate) struct Slot {
+    connector: Connector,
+    held: Mutex<Held>,
+}
+
+pub(crate) struct Held {
+    connection: Option<SqliteConnection>,
+    closed: bool,
+    /// A transaction was begun on the connection, and its end was not seen: the task that ran it was dropped
+    /// with its runtime.
+    unfinished: bool,
+}
+
+impl Slot {
+    /// A slot whose connection is made when it is first used.
+    pub(crate) fn new(connector: Connector, connection: Option<SqliteConnection>) -> Self {
+        Self {
+            connector,
+            held: Mutex::new(Held {
+                connection,
+                closed: false,
+                unfinished: false,
+            }),
+        }
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<Lease<'_>> {
+        let held = self.held.try_lock().ok()?;
+        Some(Lease {
+            connector: &self.connector,
+            held,
+        })
+    }
+
+    pub(crate) async fn lock(&self) -> Lease<'_> {
+        Lease {
+            connector: &self.connector,
+            held: self.held.lock().await,
+        }
+    }
+
+    /// Closes the connection after what runs on it; nothing opens another.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        let mut held = self.held.lock().await;
+        held.closed = true;
+        match held.connection.take() {
+            Some(connection) => connection
+                .close()
+                .await
+                .map_err(|error| from_sqlx(error, During::Reading)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A slot in use.
+pub(crate) struct Lease<'a> {
+    connector: &'a Connector,
+    held: MutexGuard<'a, Held>,
+}
+
+impl Lease<'_> {
+    /// The connection, made anew where there is none.
+    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
+        if self.held.closed {
+            return Err(closed());
+        }
+        if self.held.unfinished {
+            self.roll_back().await;
+        }
+        if self.held.connection.is_none() {
+            let connection = self.connector.connect().await;
+            let connection = connection.map_err(|error| from_sqlx(error, During::Reading))?;
+            self.held.connection = Some(connection);
+        }
+        self.held.connection.as_mut().ok_or_else(closed)
+    }
+
+    /// The connection for a transaction, which [`finished`](Self::finished) or
+    /// [`roll_back`](Self::roll_back) ends.
+    pub(crate) async fn transaction(&mut self) -> Result<&mut SqliteConnection, Error> {
+        self.connection().await?;
+        self.held.unfinished = true;
+        self.held.connection.as_mut().ok_or_else(closed)
+    }
+
+    pub(crate) fn finished(&mut self) {
+        self.held.unfinished = false;
+    }
+
+    /// Ends a transaction that failed. SQLite may have ended it already, so its answer says nothing.
+    pub(crate) async fn roll_back(&mut self) {
+        if let Some(connection) = self.held.connection.as_mut() {
+            let _maybe_none_was_open = connection.execute("ROLLBACK").await;
+        }
+        self.held.unfinished = false;
+    }
+
+    /// Gives a connection up whose thread has ended; the next use makes another. A database in memory would
+    /// be lost with it, so there it stays, and says what is wrong.
+    pub(crate) fn note(&mut self, error: &sqlx::Error) {
+        if matches!(error, sqlx::Error::WorkerCrashed) && !self.connector.in_memory {
+            self.held.connection = None;
+        }
+    }
+}
+
+/// How long to wait between tries of what SQLite does not itself wait for.
+pub(crate) const RETRY_EVERY: Duration = Duration::from_millis(20);

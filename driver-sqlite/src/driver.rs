@@ -1,0 +1,551 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use session_core::{
+    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
+    Expiry, Key, ListOptions, ListPage, Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome,
+    Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
+};
+use sqlx::Executor;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::change::{Change, Changed, Revisions, Stored};
+use crate::config::SqliteOptions;
+use crate::connection::{Connector, Slot};
+use crate::error::{During, closed, from_sqlx};
+use crate::reader::{Readers, failed, read_on};
+use crate::rows::{bind, column, millis, revision, time, version};
+use crate::schema;
+use crate::statements::Statements;
+use crate::sweep::{SWEEP_BATCH, gap, sweep_every};
+use crate::writer::Writer;
+
+const NAME: &str = "sqlite";
+
+/// SQLite's own limit is 10⁹ bytes for a row; this leaves room for the rest of it.
+const MAX_VALUE_SIZE: usize = 999_000_000;
+const MAX_KEY_SIZE: usize = 900_000;
+
+/// A page lists no more keys than this, whatever is asked for.
+const MAX_PAGE: usize = 10_000;
+
+/// Sessions, or anything else, in a table of a SQLite database; see the [crate](crate).
+///
+/// ```
+/// use driver_sqlite::{SqliteDriver, SqliteOptions};
+/// use session_core::{Driver, DriverExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> session_core::Result<()> {
+/// let driver = SqliteDriver::open(SqliteOptions::new(":memory:")).await?;
+/// driver.put("greeting", "hello").await?;
+/// driver.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
+pub struct SqliteDriver {
+    writer: Writer,
+    readers: Readers,
+    writing: Arc<Slot>,
+    slots: Vec<Arc<Slot>>,
+    revisions: Revisions,
+    base: Prefix,
+    ttl: Option<Duration>,
+    closed: AtomicBool,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+impl SqliteDriver {
+    /// Opens the database and makes its table where it is missing.
+    ///
+    /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the
+    /// driver is used: the tasks that write for many callers, and sweep, run on it.
+    pub async fn open(options: SqliteOptions) -> Result<Self> {
+        let table = options.check().map_err(in_open)?;
+        check_place(&options).map_err(in_open)?;
+        let in_memory = options.is_memory();
+        let connector = Connector::new(&options);
+        let mut connection = connector
+            .connect()
+            .await
+            .map_err(|error| in_open(from_sqlx(error, During::Writing)))?;
+        schema::prepare(&mut connection, &table, in_memory, options.busy_timeout)
+            .await
+            .map_err(in_open)?;
+
+        let statements = Arc::new(Statements::new(&table));
+        let writing = Arc::new(Slot::new(connector.clone(), Some(connection)));
+        let reading: Vec<Arc<Slot>> = match in_memory {
+            true => vec![Arc::clone(&writing)],
+            false => (0..options.pool_size)
+                .map(|_| Arc::new(Slot::new(connector.clone(), None)))
+                .collect(),
+        };
+        let mut slots = reading.clone();
+        slots.push(Arc::clone(&writing));
+
+        let stop = CancellationToken::new();
+        let (writer, write) =
+            Writer::new(Arc::clone(&writing), Arc::clone(&statements), stop.clone());
+        let (readers, read) = Readers::new(reading, Arc::clone(&statements), &stop);
+        let mut tasks: Vec<_> = read.into_iter().map(tokio::spawn).collect();
+        tasks.push(tokio::spawn(write));
+        if let Some(interval) = options.sweep_interval {
+            let slot = Arc::clone(&writing);
+            tasks.push(tokio::spawn(sweep_every(
+                interval,
+                slot,
+                statements,
+                stop.clone(),
+            )));
+        }
+        Ok(Self {
+            writer,
+            readers,
+            writing,
+            slots,
+            revisions: Revisions::new(),
+            base: Prefix::new(options.base.as_deref().unwrap_or_default()),
+            ttl: options.ttl,
+            closed: AtomicBool::new(false),
+            tasks: Mutex::new(tasks),
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
+    /// What a write stores, and as what change.
+    fn change(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<(Change, i64)> {
+        let key = self.base.join(key);
+        if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                "the key may have 900,000 bytes and the value 999,000,000 at most",
+            ));
+        }
+        let revision_now = self.revisions.next();
+        let stored = Stored {
+            value,
+            expires_at: self.end(options.expiry),
+            revision: revision_now,
+        };
+        let change = match options.condition {
+            WriteCondition::Always => Change::Put {
+                key,
+                stored,
+                over_living: true,
+            },
+            WriteCondition::IfAbsent => Change::Put {
+                key,
+                stored,
+                over_living: false,
+            },
+            WriteCondition::IfVersion(version) => Change::Replace {
+                key,
+                stored,
+                expected: revision(&version),
+            },
+        };
+        Ok((change, revision_now))
+    }
+
+    fn end(&self, expiry: Expiry) -> Option<i64> {
+        expiry.resolve(self.ttl, Timestamp::now()).map(millis)
+    }
+
+    /// Reads one row by a statement of a key and the time.
+    async fn row(&self, sql: sqlx::SqlStr, key: &Key) -> Result<Option<SqliteRow>> {
+        let key = self.base.join(key);
+        let mut lease = self.readers.lease().await?;
+        let mut arguments = SqliteArguments::default();
+        bind(&mut arguments, key.as_str())?;
+        bind(&mut arguments, millis(Timestamp::now()))?;
+        let query = sqlx::query_with(sql, arguments);
+        let row = lease.connection().await?.fetch_optional(query).await;
+        row.map_err(|error| failed(&mut lease, error))
+    }
+
+    async fn page(&self, options: ListOptions) -> Result<ListPage> {
+        let statements = self.readers.statements();
+        let range = Range::below(&self.base.join_prefix(&options.prefix));
+        let after = match &options.cursor {
+            Some(cursor) => cursor.as_str(),
+            None => &range.start,
+        };
+        let limit = options.limit.clamp(1, MAX_PAGE);
+        let sql = match range.end {
+            Some(_) => &statements.list,
+            None => &statements.list_all,
+        };
+        let mut arguments = SqliteArguments::default();
+        range.bind(&mut arguments, after)?;
+        bind(&mut arguments, i64::try_from(limit).unwrap_or(i64::MAX))?;
+        let query = sqlx::query_with(sql.clone(), arguments);
+        let mut lease = self.readers.lease().await?;
+        let rows = lease.connection().await?.fetch_all(query).await;
+        let rows = rows.map_err(|error| failed(&mut lease, error))?;
+        drop(lease);
+
+        let now = Timestamp::now();
+        let mut page = ListPage::default();
+        for row in &rows {
+            let ended = time(column(row, 1)?).is_some_and(|end| end <= now);
+            let text: &str = column(row, 0)?;
+            // A key that is not normalised was not written through unstorage, and no Key can name it.
+            if let Ok(key) = Key::new(text)
+                && !ended
+                && key.as_str() == text
+                && let Some(key) = self.base.strip(&key)
+            {
+                page.keys.push(key);
+            }
+        }
+        if rows.len() == limit
+            && let Some(last) = rows.last()
+        {
+            page.next = Some(Cursor::new(column::<String>(last, 0)?));
+        }
+        Ok(page)
+    }
+
+    /// Removes everything below `prefix`, a stretch of keys by each statement, from the first to the last: who
+    /// writes behind it does not keep it going.
+    async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
+        let statements = self.readers.statements();
+        let range = Range::below(&self.base.join_prefix(prefix));
+        let page_end = match range.end {
+            Some(_) => &statements.page_end,
+            None => &statements.page_end_all,
+        };
+        let mut after = range.start.clone();
+        loop {
+            let started = Instant::now();
+            let mut arguments = SqliteArguments::default();
+            range.bind(&mut arguments, &after)?;
+            bind(&mut arguments, SWEEP_BATCH)?;
+            let query = sqlx::query_with(page_end.clone(), arguments);
+            let mut lease = self.writing.lock().await;
+            let row = lease.connection().await?.fetch_one(query).await;
+            let row = row.map_err(|error| failed(&mut lease, error))?;
+            let Some(end) = column::<Option<String>>(&row, 0)? else {
+                return Ok(());
+            };
+            let mut arguments = SqliteArguments::default();
+            bind(&mut arguments, after.as_str())?;
+            bind(&mut arguments, end.as_str())?;
+            let query = sqlx::query_with(statements.delete_range.clone(), arguments);
+            let done = lease.connection().await?.execute(query).await;
+            done.map_err(|error| {
+                lease.note(&error);
+                from_sqlx(error, During::Writing)
+            })?;
+            drop(lease);
+            after = end;
+            gap(started).await;
+        }
+    }
+}
+
+/// The keys below a prefix, as a stretch of the index.
+struct Range {
+    start: String,
+    end: Option<String>,
+}
+
+impl Range {
+    /// All that begins with the prefix and `:`, which `;` follows in the order of bytes. No key is empty, so
+    /// the root begins after the empty text.
+    fn below(prefix: &Prefix) -> Self {
+        if prefix.is_root() {
+            return Self {
+                start: String::new(),
+                end: None,
+            };
+        }
+        Self {
+            start: format!("{}:", prefix.as_str()),
+            end: Some(format!("{};", prefix.as_str())),
+        }
+    }
+
+    fn bind(&self, arguments: &mut SqliteArguments, after: &str) -> Result<()> {
+        bind(arguments, after)?;
+        if let Some(end) = &self.end {
+            bind(arguments, end.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+fn check_place(options: &SqliteOptions) -> Result<()> {
+    if options.is_memory() {
+        return Ok(());
+    }
+    let folder = options
+        .path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        return Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "the folder `{}` of the database does not exist; make it, or mend `path`",
+                folder.display()
+            ),
+        ));
+    }
+    if options.path.is_dir() {
+        return Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "`{}` is a folder; `path` must name a file",
+                options.path.display()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn in_open(error: Error) -> Error {
+    error.with_context(NAME, "open")
+}
+
+/// A conflict, where what was found can have been its reason; what has changed since then says nothing.
+fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
+    match changed {
+        Changed::Yes => WriteOutcome::Written {
+            version: Some(version(Some(revision))),
+        },
+        Changed::No(Current::Absent) if if_absent => WriteOutcome::Conflict(Current::Unknown),
+        Changed::No(current) => WriteOutcome::Conflict(current),
+    }
+}
+
+#[async_trait]
+impl Driver for SqliteDriver {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let overhead = match self.base.is_root() {
+            true => 0,
+            false => self.base.as_str().len() + 1,
+        };
+        Capabilities {
+            conditions: Conditions::All,
+            native_expiry: false,
+            expiry_granularity: Duration::from_millis(1),
+            minimum_ttl: Duration::ZERO,
+            reports_expiry: true,
+            touch: true,
+            listing: Listing::ExactlyOnce,
+            batch: true,
+            watch: false,
+            consistency: Consistency::Strong,
+            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
+            max_value_size: Some(MAX_VALUE_SIZE),
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = async {
+            self.check_open()?;
+            self.readers.read(&self.base.join(key)).await
+        };
+        in_operation("read", read.await)
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        let write = async {
+            self.check_open()?;
+            let if_absent = options.condition == WriteCondition::IfAbsent;
+            let (change, revision) = self.change(key, value, options)?;
+            let changed = self.writer.apply(change).await?;
+            Ok(written(changed, revision, if_absent))
+        };
+        in_operation("write", write.await)
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        let remove = async {
+            self.check_open()?;
+            let key = self.base.join(key);
+            let Some(version) = options.if_version else {
+                self.writer.apply(Change::Delete { key }).await?;
+                return Ok(RemoveOutcome::Removed);
+            };
+            let expected = revision(&version);
+            Ok(
+                match self
+                    .writer
+                    .apply(Change::DeleteIf { key, expected })
+                    .await?
+                {
+                    Changed::Yes => RemoveOutcome::Removed,
+                    Changed::No(current) => RemoveOutcome::Conflict(current),
+                },
+            )
+        };
+        in_operation("remove", remove.await)
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        let list = async {
+            self.check_open()?;
+            self.page(options).await
+        };
+        in_operation("list", list.await)
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let exists = async {
+            self.check_open()?;
+            let sql = self.readers.statements().exists.clone();
+            Ok(self.row(sql, key).await?.is_some())
+        };
+        in_operation("exists", exists.await)
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
+        let metadata = async {
+            self.check_open()?;
+            let sql = self.readers.statements().metadata.clone();
+            let row = self.row(sql, key).await?;
+            row.as_ref().map(metadata_of).transpose()
+        };
+        in_operation("metadata", metadata.await)
+    }
+
+    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+        let touch = async {
+            self.check_open()?;
+            let change = Change::Touch {
+                key: self.base.join(key),
+                expires_at: self.end(expiry),
+            };
+            Ok(matches!(self.writer.apply(change).await?, Changed::Yes))
+        };
+        in_operation("touch", touch.await)
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let read = async {
+            self.check_open()?;
+            let keys: Vec<Key> = keys.iter().map(|key| self.base.join(key)).collect();
+            let by_reference: Vec<&Key> = keys.iter().collect();
+            let mut lease = self.readers.lease().await?;
+            let found = read_on(&mut lease, self.readers.statements(), &by_reference).await?;
+            Ok(keys
+                .iter()
+                .map(|key| found.get(key.as_str()).cloned())
+                .collect())
+        };
+        in_operation("read_many", read.await)
+    }
+
+    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let mut prepared = Vec::with_capacity(writes.len());
+        let mut changes = Vec::with_capacity(writes.len());
+        for write in writes {
+            let if_absent = write.options.condition == WriteCondition::IfAbsent;
+            let change = self
+                .check_open()
+                .and_then(|()| self.change(&write.key, write.value, write.options));
+            prepared.push(change.map(|(change, revision)| {
+                changes.push(change);
+                (revision, if_absent)
+            }));
+        }
+        let mut changed = self.writer.apply_many(changes).await.into_iter();
+        prepared
+            .into_iter()
+            .map(|prepared| {
+                let outcome = prepared.and_then(|(revision, if_absent)| {
+                    let changed = changed.next().ok_or_else(closed)??;
+                    Ok(written(changed, revision, if_absent))
+                });
+                in_operation("write_many", outcome)
+            })
+            .collect()
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let remove = async {
+            self.check_open()?;
+            let changes = keys.iter().map(|key| Change::Delete {
+                key: self.base.join(key),
+            });
+            let results = self.writer.apply_many(changes.collect()).await;
+            results.into_iter().try_for_each(|result| result.map(drop))
+        };
+        in_operation("remove_many", remove.await)
+    }
+
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        let clear = async {
+            self.check_open()?;
+            self.clear_below(prefix).await
+        };
+        in_operation("clear", clear.await)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        self.stop.cancel();
+        let mut tasks = self.tasks.lock().await;
+        // A task is forgotten only once it has ended, so a close that is dropped can be made again.
+        while let Some(task) = tasks.last_mut() {
+            let _panicked = task.await;
+            tasks.pop();
+        }
+        for slot in &self.slots {
+            in_operation("close", slot.close().await)?;
+        }
+        Ok(())
+    }
+}
+
+fn metadata_of(row: &SqliteRow) -> Result<Metadata> {
+    let seconds = |column: Option<i64>| time(column.map(|seconds| seconds.saturating_mul(1_000)));
+    let size: Option<i64> = column(row, 0)?;
+    let mut metadata = Metadata::default();
+    metadata.size = size.and_then(|size| u64::try_from(size).ok());
+    metadata.expires_at = time(column(row, 1)?);
+    metadata.version = Some(version(column(row, 2)?));
+    metadata.created_at = seconds(column(row, 3)?);
+    metadata.modified_at = seconds(column(row, 4)?);
+    Ok(metadata)
+}
+
+fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| error.with_context(NAME, operation))
+}
+
+impl fmt::Debug for SqliteDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteDriver")
+            .field("base", &self.base)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}
