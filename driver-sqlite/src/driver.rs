@@ -54,7 +54,7 @@ const MAX_PAGE: usize = 10_000;
 pub struct SqliteDriver {
     writer: Writer,
     readers: Readers,
-    writing: Arc<Slot>,
+    pub(crate) writing: Arc<Slot>,
     slots: Vec<Arc<Slot>>,
     revisions: Revisions,
     base: Prefix,

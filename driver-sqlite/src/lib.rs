@@ -5,6 +5,8 @@ mod config;
 mod connection;
 mod driver;
 mod error;
+#[cfg(test)]
+mod fault_tests;
 mod reader;
 mod rows;
 mod schema;
