@@ -45,9 +45,14 @@ mod layer;
 mod registry;
 
 pub use session_core::session::{self, Session, SessionStore};
-pub use session_core::{Driver, DriverExt, Error, ErrorKind, Result, config, decorators};
+pub use session_core::{
+    Capabilities, Conditions, Consistency, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
+    Fingerprint, Key, Listing, Metadata, Outcome, Result, Timestamp, config, decorators,
+};
 #[cfg(feature = "tower")]
 pub use session_tower::{CommitError, Sessions};
+#[cfg(feature = "axum")]
+pub use session_tower::{MissingSessionLayer, ResponseError};
 
 #[cfg(feature = "tower")]
 pub use layer::SessionLayer;
