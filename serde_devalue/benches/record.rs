@@ -1,5 +1,12 @@
 //! A typical session record, beside serde_json with the equivalent JSON, in one run: `cargo bench -p serde_devalue`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::leaf;
 use crate::tag::{Tag, ViewKind};
 use crate::token;
+use crate::value::Value;
 use crate::walk::{boxed, budget, over_budget, sparse, view_buffer};
 
 /// What one call to deserialize shares among its parts.
@@ -203,6 +204,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             Tag::BigInt => {
                 let int = leaf::bigint(elements)?;
                 let digits = int.as_str();
+                self.context.charge(digits.len())?;
                 if let Ok(int) = digits.parse() {
                     visitor.visit_i64(int)
                 } else if let Ok(int) = digits.parse() {
@@ -219,17 +221,21 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                 let slot = boxed(&self.context.entries, elements)?;
                 self.inside(slot).any(visitor, in_struct)
             }
-            Tag::Url => visitor.visit_string(leaf::url(self.context.entries, elements)?.into()),
+            Tag::Url => {
+                let url = leaf::url(self.context.entries, elements)?;
+                self.context.charge(url.as_str().len())?;
+                visitor.visit_string(url.into())
+            }
             Tag::RegExp | Tag::UrlSearchParams | Tag::Temporal(_) => {
-                match leaf::decode(tag, elements)? {
-                    Some(crate::Value::RegExp(regexp)) => {
-                        visitor.visit_string(format!("/{}/{}", regexp.source(), regexp.flags()))
+                let text = match leaf::decode(tag, elements)? {
+                    Some(Value::RegExp(regexp)) => {
+                        format!("/{}/{}", regexp.source(), regexp.flags())
                     }
-                    Some(crate::Value::UrlSearchParams(text) | crate::Value::Temporal(_, text)) => {
-                        visitor.visit_string(text)
-                    }
-                    _ => visitor.visit_unit(),
-                }
+                    Some(Value::UrlSearchParams(text) | Value::Temporal(_, text)) => text,
+                    _ => String::new(),
+                };
+                self.context.charge(text.len())?;
+                visitor.visit_string(text)
             }
             Tag::ArrayBuffer => visitor.visit_byte_buf(self.buffer(elements)?),
             Tag::View(ViewKind::Uint8Array | ViewKind::Uint8ClampedArray | ViewKind::DataView) => {
@@ -267,6 +273,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             return Err(Error::format(self.position(), "a view without a buffer"));
         };
         let (slot, size, window) = view_buffer(&self.context.entries, elements)?;
+        self.context.charge(size)?;
         let (offset, length) = leaf::window(kind, size, window)?;
         let Entry::Tagged(Tag::ArrayBuffer, _, payload) = self.context.entries.entry(slot) else {
             return Err(Error::format(self.position(), "a view without a buffer"));
@@ -303,7 +310,9 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                 visitor.visit_string(leaf::date(elements)?.to_string())
             }
             (token::BIGINT, Entry::Tagged(Tag::BigInt, _, elements)) => {
-                visitor.visit_str(leaf::bigint(elements)?.as_str())
+                let int = leaf::bigint(elements)?;
+                self.context.charge(int.as_str().len())?;
+                visitor.visit_str(int.as_str())
             }
             (token::MAP | token::SET, _) => visitor.visit_newtype_struct(self),
             _ => self.any(visitor, false),

@@ -3,10 +3,15 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod as_date;
 mod bigint;
 mod build;
 mod cycle;
 mod date;
+#[cfg(feature = "jiff")]
+mod date_jiff;
+#[cfg(feature = "time")]
+mod date_time;
 mod de;
 mod de_access;
 mod document;

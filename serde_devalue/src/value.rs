@@ -135,12 +135,15 @@ impl View {
     /// A view of `kind` on the whole of `bytes`; `None` if they are not a multiple of the element's size.
     pub fn new(kind: ViewKind, bytes: Vec<u8>) -> Option<Self> {
         let length = bytes.len() / kind.element_size();
-        (bytes.len() % kind.element_size() == 0).then(|| Self {
-            kind,
-            buffer: Value::ArrayBuffer(bytes),
-            byte_offset: 0,
-            length,
-        })
+        bytes
+            .len()
+            .is_multiple_of(kind.element_size())
+            .then(|| Self {
+                kind,
+                buffer: Value::ArrayBuffer(bytes),
+                byte_offset: 0,
+                length,
+            })
     }
 
     /// The bytes that it shows, if its buffer is not an alias.

@@ -193,7 +193,11 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 self.charge(text.raw.len())?;
                 Primitive::Text(text.text())
             }
-            Entry::Tagged(Tag::BigInt, _, payload) => Primitive::BigInt(leaf::bigint(*payload)?),
+            Entry::Tagged(Tag::BigInt, _, payload) => {
+                let int = leaf::bigint(*payload)?;
+                self.charge(int.as_str().len())?;
+                Primitive::BigInt(int)
+            }
             _ => return self.object(slot, position, entry),
         };
         self.sink.primitive(primitive);
@@ -243,6 +247,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 ),
                 Tag::View(kind) => {
                     let (buffer, bytes, window) = view_buffer(&self.entries, elements)?;
+                    self.charge(bytes)?;
                     let (offset, length) = leaf::window(kind, bytes, window)?;
                     let whole = length.saturating_mul(kind.element_size()) == bytes;
                     (
@@ -261,6 +266,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 }
                 Tag::Url => {
                     let url = leaf::url(self.entries, elements)?;
+                    self.charge(url.as_str().len())?;
                     self.sink.leaf(id, Value::Url(url));
                     return Ok(());
                 }
@@ -340,7 +346,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     /// The keys and values of a Map in turn, each key once, with its last value in its first place.
-    fn map(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
+    fn map(&mut self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
         let mut slots = self.follow_all(elements)?;
         if slots.len() % 2 != 0 {
             return Err(Error::format(elements.position(), "a key without a value"));
@@ -368,7 +374,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     /// The elements of a Set, each once.
-    fn set(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
+    fn set(&mut self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
         let mut known = HashSet::new();
         let mut distinct = Vec::new();
         for slot in self.follow_all(elements)? {
@@ -387,16 +393,21 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     /// What makes a key of a Map the same as another; with the key that the Map keeps, which is never −0.
-    fn identity(&self, slot: Slot) -> Result<(Slot, Identity<'t>), Error> {
+    fn identity(&mut self, slot: Slot) -> Result<(Slot, Identity<'t>), Error> {
         Ok(match self.entries.entry(slot) {
             Entry::Undefined => (slot, Identity::Undefined),
             Entry::Null => (slot, Identity::Null),
             Entry::Bool(bool) => (slot, Identity::Bool(bool)),
             Entry::Number(0.0) => (Slot::Zero, Identity::Number(0)),
             Entry::Number(number) => (slot, Identity::Number(number.to_bits())),
-            Entry::String(text) => (slot, Identity::Text(text.text())),
+            Entry::String(text) => {
+                self.charge(text.raw.len())?;
+                (slot, Identity::Text(text.text()))
+            }
             Entry::Tagged(Tag::BigInt, _, payload) => {
-                (slot, Identity::BigInt(leaf::bigint(payload)?))
+                let int = leaf::bigint(payload)?;
+                self.charge(int.as_str().len())?;
+                (slot, Identity::BigInt(int))
             }
             _ => (slot, Identity::Object(slot)),
         })

@@ -1,5 +1,12 @@
 //! The real devalue, versions 5 and 6, on the machine's Node: what each side writes, the other reads as it was meant.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod arbitrary;
 mod describe;
 

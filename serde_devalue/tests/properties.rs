@@ -1,5 +1,12 @@
 //! What holds for every value.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod arbitrary;
 
 use proptest::prelude::*;

@@ -1,5 +1,12 @@
 //! The records that a session layer reads and writes, entry by entry.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 use serde_devalue::{Document, Kind, WriteOptions, Writer, to_document};
 
 const RECORD: &str = r#"[["Map",1,2,4,5],"user",{"data":3,"expires":-1},"alice","cart",{"data":6,"expires":8},[7,7],"shoe",1795298151123]"#;

@@ -1,5 +1,12 @@
 //! The cases that the real package wrote, and what it made of others.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
 mod describe;
 
 use describe::describe;
