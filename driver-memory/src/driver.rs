@@ -1,21 +1,24 @@
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
+use futures_util::future::lazy;
 use session_core::{
     Capabilities, Change, Clock, Conditions, Driver, Entry, Expiry, Key, ListOptions, ListPage,
-    Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, SystemClock, WriteOptions,
-    WriteOutcome,
+    Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, WriteOptions, WriteOutcome,
 };
 
-use crate::now::Now;
+use crate::now::{Now, Time};
 use crate::slot::End;
-use crate::store::{Put, SHARDS, Store};
+use crate::store::{SHARDS, Store};
 use crate::sweeper::Sweeper;
 use crate::{DEFAULT_MAX_ENTRIES, NAME};
+
+type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A driver that keeps its entries in the memory of this process.
 ///
@@ -40,7 +43,7 @@ use crate::{DEFAULT_MAX_ENTRIES, NAME};
 /// To share it, put it into an [`Arc`]. Dropping it drops the entries and ends its sweeper.
 pub struct MemoryDriver {
     store: Arc<Store>,
-    clock: Arc<dyn Clock>,
+    time: Time,
     sweeper: Sweeper,
     ttl: Option<Duration>,
     max_entries: usize,
@@ -51,7 +54,7 @@ impl MemoryDriver {
     pub fn new() -> Self {
         Self {
             store: Arc::new(Store::new()),
-            clock: Arc::new(SystemClock),
+            time: Time::System,
             sweeper: Sweeper::default(),
             ttl: None,
             max_entries: DEFAULT_MAX_ENTRIES,
@@ -76,7 +79,7 @@ impl MemoryDriver {
     /// Takes the time from `clock`, for tests of lifetimes that do not wait. Set it before the first write.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.time = Time::Given(Arc::new(clock));
         self
     }
 
@@ -99,14 +102,10 @@ impl MemoryDriver {
     ) -> Result<WriteOutcome> {
         let now = self.now();
         let end = self.end_of(options.expiry, &now);
-        let put = Put {
-            key,
-            value,
-            end,
-            condition: options.condition,
-            max_entries: self.max_entries,
-        };
-        let outcome = self.store.write(put, &now)?;
+        let condition = &options.condition;
+        let outcome = self
+            .store
+            .write(key, value, end, condition, self.max_entries, &now)?;
         self.sweep_if_it_ends(end);
         Ok(outcome)
     }
@@ -127,12 +126,12 @@ impl MemoryDriver {
 
     fn sweep_if_it_ends(&self, end: End) {
         if end != End::NEVER {
-            self.sweeper.ensure_running(&self.store, &self.clock);
+            self.sweeper.ensure_running(&self.store, &self.time);
         }
     }
 
     fn now(&self) -> Now<'_> {
-        Now::of(&*self.clock)
+        Now::of(&self.time)
     }
 
     fn end_of(&self, expiry: Expiry, now: &Now<'_>) -> End {
@@ -156,7 +155,7 @@ impl fmt::Debug for MemoryDriver {
             .field("entry_count", &self.entry_count())
             .field("max_entries", &self.max_entries)
             .field("ttl", &self.ttl)
-            .field("clock", &self.clock)
+            .field("time", &self.time)
             .field("sweeper", &self.sweeper)
             .finish()
     }
@@ -179,12 +178,30 @@ impl Driver for MemoryDriver {
         }
     }
 
-    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        self.read_now(key)
+    // The two below are what `async_trait` makes of an async function, by hand: the future that it makes
+    // keeps each argument twice and the result too, and moving those costs more than the operation.
+
+    fn read<'a, 'b, 'r>(&'a self, key: &'b Key) -> Pending<'r, Result<Option<Entry>>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        Box::pin(lazy(move |_| self.read_now(key)))
     }
 
-    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        self.write_now(key, value, options)
+    fn write<'a, 'b, 'r>(
+        &'a self,
+        key: &'b Key,
+        value: Bytes,
+        options: WriteOptions,
+    ) -> Pending<'r, Result<WriteOutcome>>
+    where
+        Self: 'r,
+        'a: 'r,
+        'b: 'r,
+    {
+        Box::pin(lazy(move |_| self.write_now(key, value, options)))
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {

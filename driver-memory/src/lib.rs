@@ -19,7 +19,7 @@
 //!
 //! # Concurrency
 //!
-//! Entries are spread over 1,024 shards, each behind a lock of its own. A lock is held for the step of one
+//! Entries are spread over 256 shards, each behind a lock of its own. A lock is held for the step of one
 //! operation, never across an `.await`, and never for a walk over everything: listing, clearing and
 //! sweeping go in steps of a few hundred entries. A condition is checked and acted on under one lock, so
 //! of two writers with the same version one wins.
@@ -54,6 +54,7 @@
 //! [`Bytes`](session_core::Bytes) that is a slice of a larger buffer keeps the whole buffer alive; where that
 //! matters, give a copy: `Bytes::copy_from_slice`.
 
+mod config;
 mod driver;
 mod now;
 mod shard;
@@ -62,6 +63,7 @@ mod store;
 mod sweeper;
 mod watchers;
 
+pub use config::MemoryOptions;
 pub use driver::MemoryDriver;
 
 /// How many entries a driver holds at most when nobody says: a million.

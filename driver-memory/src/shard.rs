@@ -2,8 +2,9 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
-use session_core::{Key, Prefix, Timestamp};
+use session_core::{Key, Prefix};
 
+use crate::now::Now;
 use crate::slot::{Due, End, MAX_POSITIONS, Slot};
 
 /// How many slots an empty shard may keep, so that one key which comes and goes does not allocate each time.
@@ -165,20 +166,22 @@ impl Shard {
     }
 
     /// Whether a slot is due to be looked at.
-    pub(crate) fn has_due(&self, now: impl FnOnce() -> Timestamp) -> bool {
-        self.by_end.first().is_some_and(|due| due.is_past(now()))
+    pub(crate) fn has_due(&self, now: &Now<'_>) -> bool {
+        self.by_end
+            .first()
+            .is_some_and(|due| now.has_reached(due.moment()))
     }
 
     /// Looks at up to `limit` slots that are due, and takes out those that ended.
     pub(crate) fn sweep(
         &mut self,
-        now: Timestamp,
+        now: &Now<'_>,
         limit: usize,
         hash_of: impl Fn(&Key) -> u64,
     ) -> Swept {
         let mut swept = Swept::default();
         for _ in 0..limit {
-            if !self.has_due(|| now) {
+            if !self.has_due(now) {
                 return swept;
             }
             let Some(due) = self.by_end.pop_first() else {
@@ -189,13 +192,13 @@ impl Shard {
             };
             slot.due = None;
             let (end, hash) = (slot.end, hash_of(&slot.key));
-            if end.has_passed(|| now) {
+            if end.has_passed(now) {
                 swept.removed.extend(self.remove(hash, due.position()));
             } else {
                 self.move_end(due.position(), end);
             }
         }
-        swept.more = self.has_due(|| now);
+        swept.more = self.has_due(now);
         swept
     }
 
@@ -242,7 +245,12 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use session_core::{ManualClock, Timestamp};
+
     use super::*;
+    use crate::now::Time;
 
     /// The worst hash there is: every key collides with every other.
     fn same_hash(_: &Key) -> u64 {
@@ -265,7 +273,11 @@ mod tests {
     }
 
     fn sweep(shard: &mut Shard, now: u64, limit: usize) -> Swept {
-        shard.sweep(Timestamp::from_millis(now), limit, same_hash)
+        shard.sweep(&Now::of(&at(now)), limit, same_hash)
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::Given(Arc::new(ManualClock::new(Timestamp::from_millis(millis))))
     }
 
     #[test]
@@ -291,7 +303,7 @@ mod tests {
             assert_eq!(shard.by_end.len(), 1);
         }
         assert!(sweep(&mut shard, 10, 10).removed.is_empty());
-        assert!(!shard.has_due(|| Timestamp::from_millis(998)));
+        assert!(!shard.has_due(&Now::of(&at(998))));
         assert_eq!(sweep(&mut shard, 999, 10).removed.len(), 1);
         assert!(shard.by_end.is_empty());
     }
@@ -302,7 +314,7 @@ mod tests {
         let position = insert(&mut shard, "k", end(1_000));
         shard.move_end(position, end(10));
         assert_eq!(shard.by_end.len(), 1);
-        assert!(shard.has_due(|| Timestamp::from_millis(10)));
+        assert!(shard.has_due(&Now::of(&at(10))));
         shard.move_end(position, None.into());
         assert!(shard.by_end.is_empty());
         assert!(sweep(&mut shard, u64::MAX, 10).removed.is_empty());

@@ -3,6 +3,8 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use session_core::{Entry, Key, Metadata, Timestamp, Version};
 
+use crate::now::Now;
+
 /// What the map holds for one key.
 pub(crate) struct Slot {
     pub(crate) key: Key,
@@ -15,9 +17,11 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn to_entry(&self) -> Entry {
-        Entry::new(self.value.clone())
-            .with_version(Version::from_u64(self.version))
-            .with_expires_at(self.end.to_timestamp())
+        Entry {
+            value: self.value.clone(),
+            version: Some(Version::from_u64(self.version)),
+            expires_at: self.end.to_timestamp(),
+        }
     }
 
     pub(crate) fn to_metadata(&self) -> Metadata {
@@ -41,8 +45,8 @@ impl End {
             .map(|shifted| Timestamp::from_millis(shifted.get() - 1))
     }
 
-    pub(crate) fn has_passed(self, now: impl FnOnce() -> Timestamp) -> bool {
-        self.to_timestamp().is_some_and(|end| end <= now())
+    pub(crate) fn has_passed(self, now: &Now<'_>) -> bool {
+        self.to_timestamp().is_some_and(|end| now.has_reached(end))
     }
 }
 
@@ -75,8 +79,9 @@ impl Due {
         NonZeroU64::new(moment << POSITION_BITS | u64::from(position)).map(Self)
     }
 
-    pub(crate) fn is_past(self, now: Timestamp) -> bool {
-        self.0.get() >> POSITION_BITS <= now.as_millis()
+    /// The time without the position.
+    pub(crate) fn moment(self) -> Timestamp {
+        Timestamp::from_millis(self.0.get() >> POSITION_BITS)
     }
 
     /// Whether this looks at its slot at or before `other` does.
@@ -117,8 +122,8 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.position(), last);
         assert_eq!(late.position(), 0);
-        assert!(early.is_past(Timestamp::from_millis(1_000)));
-        assert!(!late.is_past(Timestamp::from_millis(1_000)));
+        assert_eq!(early.moment(), Timestamp::from_millis(1_000));
+        assert_eq!(late.moment(), Timestamp::from_millis(1_001));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use futures_core::stream::BoxStream;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use session_core::{
     Change, ChangeKind, Current, Cursor, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
-    Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, Version,
-    WriteCondition, WriteOutcome,
+    Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Version, WriteCondition,
+    WriteOutcome,
 };
 
 use crate::NAME;
@@ -18,8 +18,9 @@ use crate::shard::{Shard, Swept};
 use crate::slot::{End, Slot};
 use crate::watchers::Watchers;
 
-/// So many that a shard of a million sessions is a thousand, and no step over one takes long.
-pub(crate) const SHARDS: usize = 1_024;
+/// So many that a shard of a million sessions holds a few thousand and no step over one takes long, and so
+/// few that their locks stay in the cache.
+pub(crate) const SHARDS: usize = 256;
 
 /// How many due slots one step of a sweep looks at under the lock.
 pub(crate) const SWEEP_STEP: usize = 64;
@@ -49,15 +50,6 @@ pub(crate) struct Store {
     reclaim_from: AtomicUsize,
     closed: AtomicBool,
     watchers: Watchers,
-}
-
-/// A write with its expiry resolved.
-pub(crate) struct Put<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) value: Bytes,
-    pub(crate) end: End,
-    pub(crate) condition: WriteCondition,
-    pub(crate) max_entries: usize,
 }
 
 /// What one step of sweeping a shard came to.
@@ -120,9 +112,7 @@ impl Store {
         let hash = self.hash(key);
         let shard = self.shard(hash).read();
         let found = shard.find(hash, key).map(|(_, slot)| slot);
-        Ok(found
-            .filter(|slot| !slot.end.has_passed(|| now.get()))
-            .map(describe))
+        Ok(found.filter(|slot| !slot.end.has_passed(now)).map(describe))
     }
 
     pub(crate) fn read(&self, key: &Key, now: &Now<'_>) -> Result<Option<Entry>> {
@@ -137,21 +127,22 @@ impl Store {
         self.look("metadata", key, now, Slot::to_metadata)
     }
 
-    pub(crate) fn write(&self, put: Put<'_>, now: &Now<'_>) -> Result<WriteOutcome> {
-        let Put {
-            key,
-            value,
-            end,
-            condition,
-            max_entries,
-        } = put;
+    pub(crate) fn write(
+        &self,
+        key: &Key,
+        value: Bytes,
+        end: End,
+        condition: &WriteCondition,
+        max_entries: usize,
+        now: &Now<'_>,
+    ) -> Result<WriteOutcome> {
         let hash = self.hash(key);
         loop {
             let mut shard = self.shard(hash).write();
             self.check_open("write")?;
             let found = shard.find(hash, key);
-            let current = found.filter(|(_, slot)| !slot.end.has_passed(|| now.get()));
-            if let Some(conflict) = conflict_of(&condition, current.map(|(_, slot)| slot)) {
+            let current = found.filter(|(_, slot)| !slot.end.has_passed(now));
+            if let Some(conflict) = conflict_of(condition, current.map(|(_, slot)| slot)) {
                 return Ok(WriteOutcome::Conflict(conflict));
             }
             if let Some((position, _)) = found {
@@ -164,7 +155,7 @@ impl Store {
             }
             if !self.reserve(max_entries) {
                 drop(shard);
-                if !self.reclaim_one_step(now.get()) {
+                if !self.reclaim_one_step(now) {
                     return Err(full(max_entries));
                 }
                 continue;
@@ -175,8 +166,8 @@ impl Store {
             };
             self.note_end(end);
             self.watchers.tell(key, ChangeKind::Written);
-            let swept = if shard.has_due(|| now.get()) {
-                self.sweep_step(&mut shard, now.get(), SWEEP_ON_WRITE)
+            let swept = if shard.has_due(now) {
+                self.sweep_step(&mut shard, now, SWEEP_ON_WRITE)
             } else {
                 Swept::default()
             };
@@ -214,8 +205,8 @@ impl Store {
     }
 
     /// Looks through the shards until one step has taken something out, and says whether one has.
-    fn reclaim_one_step(&self, now: Timestamp) -> bool {
-        if self.nothing_due_at.load(Ordering::Relaxed) == now.as_millis() {
+    fn reclaim_one_step(&self, now: &Now<'_>) -> bool {
+        if self.nothing_due_at.load(Ordering::Relaxed) == now.get().as_millis() {
             return false;
         }
         let first = self.reclaim_from.load(Ordering::Relaxed);
@@ -228,15 +219,15 @@ impl Store {
             }
         }
         self.nothing_due_at
-            .store(now.as_millis(), Ordering::Relaxed);
+            .store(now.get().as_millis(), Ordering::Relaxed);
         false
     }
 
     /// One bounded step of sweeping a shard; `None` if nothing was due.
-    pub(crate) fn sweep_shard(&self, number: usize, now: Timestamp) -> Option<SweepStep> {
+    pub(crate) fn sweep_shard(&self, number: usize, now: &Now<'_>) -> Option<SweepStep> {
         let shard = self.shards.get(number)?;
         // Under the read lock first, so that callers are not held up where nothing is due.
-        if !shard.read().has_due(|| now) {
+        if !shard.read().has_due(now) {
             return None;
         }
         let swept = self.sweep_step(&mut shard.write(), now, SWEEP_STEP);
@@ -246,7 +237,7 @@ impl Store {
         })
     }
 
-    fn sweep_step(&self, shard: &mut Shard, now: Timestamp, limit: usize) -> Swept {
+    fn sweep_step(&self, shard: &mut Shard, now: &Now<'_>, limit: usize) -> Swept {
         let swept = shard.sweep(now, limit, self.hash_of());
         self.release(swept.removed.len());
         for slot in &swept.removed {
@@ -266,7 +257,7 @@ impl Store {
         self.check_open("remove")?;
         let found = shard.find(hash, key);
         if let Some(version) = options.if_version {
-            let current = found.filter(|(_, slot)| !slot.end.has_passed(|| now.get()));
+            let current = found.filter(|(_, slot)| !slot.end.has_passed(now));
             let condition = WriteCondition::IfVersion(version);
             if let Some(conflict) = conflict_of(&condition, current.map(|(_, slot)| slot)) {
                 return Ok(RemoveOutcome::Conflict(conflict));
@@ -293,7 +284,7 @@ impl Store {
         self.check_open("touch")?;
         let live = shard
             .find(hash, key)
-            .filter(|(_, slot)| !slot.end.has_passed(|| now.get()));
+            .filter(|(_, slot)| !slot.end.has_passed(now));
         let Some((position, _)) = live else {
             return Ok(false);
         };
@@ -316,7 +307,7 @@ impl Store {
             let shard = shard.read();
             let (slots, next) = shard.scan(start, SCAN_STEP);
             for (position, slot) in slots {
-                if !options.prefix.contains(&slot.key) || slot.end.has_passed(|| now.get()) {
+                if !options.prefix.contains(&slot.key) || slot.end.has_passed(now) {
                     continue;
                 }
                 if keys.len() == limit {

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use session_core::Clock;
+use session_core::Timestamp;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use crate::now::{Now, Time};
 use crate::store::{SHARDS, Store};
 
 /// How long an entry that ended takes up memory at most, in a runtime that is not overloaded. Readers do
@@ -36,7 +37,7 @@ enum Task {
 impl Sweeper {
     /// Starts the task if it does not run and a runtime is there to run it. Without one, what ended is
     /// swept by later writes.
-    pub(crate) fn ensure_running(&self, store: &Arc<Store>, clock: &Arc<dyn Clock>) {
+    pub(crate) fn ensure_running(&self, store: &Arc<Store>, time: &Time) {
         if self.running.load(Ordering::Relaxed) {
             return;
         }
@@ -48,12 +49,12 @@ impl Sweeper {
             return;
         }
         let running = RunningMark(Arc::clone(&self.running));
-        let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+        let (store, time) = (Arc::clone(store), time.clone());
         *task = Task::Started(runtime.spawn(async move {
             let _running = running;
             loop {
                 tokio::time::sleep(INTERVAL).await;
-                sweep(&store, &*clock).await;
+                sweep(&store, time.now()).await;
             }
         }));
     }
@@ -96,12 +97,11 @@ impl Drop for RunningMark {
 }
 
 /// Frees what has ended, step by step, with room for others after each.
-async fn sweep(store: &Store, clock: &dyn Clock) {
-    let now = clock.now();
+async fn sweep(store: &Store, now: Timestamp) {
     for number in 0..SHARDS {
         let mut more = true;
         while more {
-            let step = store.sweep_shard(number, now);
+            let step = store.sweep_shard(number, &Now::at(now));
             if step.is_some() || number % SHARDS_AT_ONCE == 0 {
                 tokio::task::yield_now().await;
             }

@@ -25,14 +25,20 @@ pub struct Version(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    /// Apart from the other short ones, since most versions are numbers and eight bytes are quick to move.
+    Number([u8; 8]),
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
     Shared(Bytes),
 }
 
 impl Version {
     /// A version that is a number, such as a revision.
+    #[inline]
     pub fn from_u64(number: u64) -> Self {
-        Self::from_bytes(&number.to_be_bytes())
+        Self(Repr::Number(number.to_be_bytes()))
     }
 
     /// A version that is a short run of bytes, such as a hash or an entity tag.
@@ -55,6 +61,7 @@ impl Version {
     /// The bytes that the version was made from.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
+            Repr::Number(bytes) => bytes,
             Repr::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
             Repr::Shared(bytes) => bytes,
         }
