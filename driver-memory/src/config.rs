@@ -86,13 +86,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_options_take_effect() {
-        let driver = open(
-            "base = 'app'
-ttl = 60
-maxEntries = 1",
-        )
-        .await
-        .unwrap();
+        let options = Options::new()
+            .with("base", "app")
+            .with("ttl", 60)
+            .with("maxEntries", 1);
+        let driver = open(options).await.unwrap();
         let before = Timestamp::now();
         driver.put("one", "").await.unwrap();
         let entry = driver.read(&Key::new("one").unwrap()).await.unwrap();
