@@ -1,0 +1,470 @@
+//! What the layer promises for each kind of request and response.
+
+mod support;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::routing::get;
+use driver_memory::MemoryDriver;
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
+use http::{Method, Request, Response, StatusCode};
+use parking_lot::Mutex;
+use session_core::session::{CommitFailure, CookieOptions, SessionStore};
+use session_core::{Driver, Error, ErrorKind, Outcome};
+use session_tower::{CommitError, Session, SessionLayer, Sessions};
+use support::{Browser, Probe, send};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+async fn visits(session: Session) -> Result<String, Error> {
+    let n = session
+        .update("visits", |n: Option<u32>| n.unwrap_or(0) + 1)
+        .await?;
+    Ok(n.to_string())
+}
+
+async fn peek(session: Session) -> Result<String, Error> {
+    Ok(format!("{:?}", session.get::<u32>("visits").await?))
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/", get(visits))
+        .route("/peek", get(peek))
+        .route("/untouched", get(|| async { "hello" }))
+        .route(
+            "/failed",
+            get(|session: Session| async move {
+                session.set("note", "kept").unwrap();
+                StatusCode::UNPROCESSABLE_ENTITY
+            }),
+        )
+        .route(
+            "/public",
+            get(|session: Session| async move {
+                session.set("visits", &7_u32).unwrap();
+                ([(CACHE_CONTROL, "public, max-age=60")], "cached?")
+            }),
+        )
+}
+
+fn app(driver: Arc<dyn Driver>) -> Router {
+    routes().layer(SessionLayer::new(driver))
+}
+
+#[tokio::test]
+async fn a_session_lasts_from_one_request_to_the_next() {
+    let app = app(Arc::new(MemoryDriver::new()));
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/").await.body, "1");
+    let second = browser.get(&app, "/").await;
+    assert_eq!(second.body, "2");
+    assert!(
+        second.set_cookies().is_empty(),
+        "the browser has the cookie already"
+    );
+    assert_eq!(Browser::default().get(&app, "/").await.body, "1");
+}
+
+#[tokio::test]
+async fn a_request_costs_only_the_operations_that_it_needs() {
+    let probe = Probe::new();
+    let app = app(probe.clone()).route(
+        "/regenerate",
+        get(|session: Session| async move {
+            session.get::<u32>("visits").await?;
+            session.regenerate()
+        })
+        .layer(SessionLayer::new(probe.clone())),
+    );
+    let mut browser = Browser::default();
+    let cases: [(&str, &[&str]); 7] = [
+        ("/untouched", &[]),
+        ("/peek", &[]),
+        ("/", &["write"]),
+        ("/untouched", &[]),
+        ("/peek", &["read"]),
+        ("/", &["read", "write"]),
+        ("/regenerate", &["read", "write", "write"]),
+    ];
+    for (uri, expected) in cases {
+        let answer = browser.get(&app, uri).await;
+        assert_eq!(answer.status, StatusCode::OK, "{uri}");
+        assert_eq!(probe.take_operations(), expected, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_response_that_depends_on_the_session_says_so() {
+    let app = app(Arc::new(MemoryDriver::new()));
+    let mut browser = Browser::default();
+    let untouched = browser.get(&app, "/untouched").await;
+    assert!(untouched.headers.get(VARY).is_none());
+    let anonymous = browser.get(&app, "/peek").await;
+    assert_eq!(anonymous.headers[VARY], "cookie");
+    assert!(anonymous.headers.get(CACHE_CONTROL).is_none());
+}
+
+#[tokio::test]
+async fn a_response_that_sets_the_cookie_is_private() {
+    let app = app(Arc::new(MemoryDriver::new()));
+    let answer = Browser::default().get(&app, "/public").await;
+    assert_eq!(answer.set_cookies().len(), 1);
+    assert_eq!(answer.headers[CACHE_CONTROL], "private, max-age=60");
+}
+
+#[tokio::test]
+async fn changes_are_committed_whatever_the_status() {
+    let probe = Probe::new();
+    let app = app(probe.clone());
+    let mut browser = Browser::default();
+    let answer = browser.get(&app, "/failed").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(probe.stored(&browser.key()).await.is_some());
+}
+
+#[tokio::test]
+async fn a_failed_commit_gives_an_empty_500_and_keeps_the_old_record() {
+    let probe = Probe::new();
+    let app = app(probe.clone());
+    let mut browser = Browser::default();
+    browser.get(&app, "/").await;
+    let before = probe.stored(&browser.key()).await;
+
+    probe.fail("write", Outcome::NotApplied);
+    let response = app.clone().oneshot(browser.request("/")).await.unwrap();
+    let CommitError(error) = response.extensions().get().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let answer = browser.get(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.body, "");
+    assert!(answer.set_cookies().is_empty());
+    assert!(
+        Browser::default()
+            .get(&app, "/")
+            .await
+            .set_cookies()
+            .is_empty()
+    );
+    assert_eq!(probe.stored(&browser.key()).await, before);
+
+    probe.heal();
+    assert_eq!(browser.get(&app, "/").await.body, "2");
+}
+
+#[tokio::test]
+async fn a_failed_commit_can_be_configured_to_keep_the_response() {
+    let probe = Probe::new();
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let store = SessionStore::builder(probe.clone())
+        .commit_failure(CommitFailure::KeepResponse)
+        .on_event(move |event| seen.lock().push(event.to_string()))
+        .build()
+        .unwrap();
+    let app = routes().layer(SessionLayer::from_store(store));
+    probe.fail("write", Outcome::Unknown);
+    let answer = Browser::default().get(&app, "/").await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "1"));
+    assert!(answer.set_cookies().is_empty());
+    let events = events.lock();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].contains("could not be written"), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_failed_load_is_an_error_and_never_leads_to_a_write() {
+    let probe = Probe::new();
+    let app = app(probe.clone());
+    let mut browser = Browser::default();
+    browser.get(&app, "/").await;
+    let before = probe.stored(&browser.key()).await;
+    probe.take_operations();
+
+    probe.fail("read", Outcome::NotApplied);
+    let answer = browser.get(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.body, "");
+    // Sets without reading: the commit must read, and cannot.
+    let answer = browser.get(&app, "/public").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!probe.take_operations().contains(&"write"));
+    assert_eq!(probe.stored(&browser.key()).await, before);
+}
+
+#[tokio::test]
+async fn an_error_of_the_inner_service_goes_on_and_nothing_is_committed() {
+    let probe = Probe::new();
+    let service =
+        SessionLayer::new(probe.clone()).layer(service_fn(async |request: Request<Body>| {
+            let session = request.extensions().get::<Session>().unwrap();
+            session.set("k", "v").unwrap();
+            Err::<Response<Body>, _>("inner")
+        }));
+    let error = service
+        .oneshot(Browser::default().request("/"))
+        .await
+        .unwrap_err();
+    assert_eq!(error, "inner");
+    assert!(probe.take_operations().is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_of_the_handler_commits_nothing() {
+    let probe = Probe::new();
+    let service = SessionLayer::new(probe.clone()).layer(service_fn(
+        async |request: Request<Body>| -> Result<Response<Body>, Infallible> {
+            let session = request.extensions().get::<Session>().unwrap();
+            session.set("k", "v").unwrap();
+            panic!("the handler fails");
+        },
+    ));
+    let response = service.oneshot(Browser::default().request("/"));
+    let outcome = std::panic::AssertUnwindSafe(response).catch_unwind().await;
+    assert!(outcome.is_err());
+    assert!(probe.take_operations().is_empty());
+}
+
+#[tokio::test]
+async fn the_same_layer_twice_is_one() {
+    let probe = Probe::new();
+    let layer = SessionLayer::new(probe.clone());
+    let app = routes().layer(layer.clone()).layer(layer);
+    let mut browser = Browser::default();
+    let answer = browser.get(&app, "/").await;
+    assert_eq!(answer.set_cookies().len(), 1);
+    assert_eq!(probe.take_operations(), ["write"]);
+    assert_eq!(browser.get(&app, "/").await.body, "2");
+}
+
+#[tokio::test]
+async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
+    let named = |name: &str| {
+        let store = SessionStore::builder(Arc::new(MemoryDriver::new()))
+            .cookie(CookieOptions::default().with_name(name))
+            .build();
+        SessionLayer::from_store(store.unwrap())
+    };
+    let handler = |session: Session, sessions: Sessions| async move {
+        let outer = sessions.by_cookie("outer").unwrap();
+        outer.set("is", "outer")?;
+        session.set("is", "inner")?;
+        assert!(sessions.by_cookie("other").is_none());
+        assert_eq!(sessions.iter().count(), 2);
+        Ok::<_, Error>(session.store().cookie_name().to_owned())
+    };
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(named("inner"))
+        .layer(named("outer"));
+    let answer = send(&app, Browser::default().request("/")).await;
+    assert_eq!(answer.body, "inner");
+    let cookies = answer.set_cookies();
+    assert_eq!(cookies.len(), 2);
+    assert!(cookies.iter().any(|cookie| cookie.starts_with("inner=")));
+    assert!(cookies.iter().any(|cookie| cookie.starts_with("outer=")));
+}
+
+#[tokio::test]
+async fn clones_are_one_session_and_are_sealed_with_it() {
+    let kept: Arc<Mutex<Option<Session>>> = Arc::default();
+    let handler = |State(kept): State<Arc<Mutex<Option<Session>>>>, session: Session| async move {
+        session.clone().set("visits", &1_u32).unwrap();
+        *kept.lock() = Some(session.clone());
+        format!("{:?}", session.get::<u32>("visits").await.unwrap())
+    };
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(SessionLayer::new(Arc::new(MemoryDriver::new())))
+        .with_state(Arc::clone(&kept));
+    assert_eq!(Browser::default().get(&app, "/").await.body, "Some(1)");
+
+    let session = kept.lock().take().unwrap();
+    let error = session.set("visits", &2_u32).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ResponseStarted);
+    for error in [
+        session.remove("visits").unwrap_err(),
+        session.regenerate().unwrap_err(),
+        session.destroy().await.unwrap_err(),
+        session.save().await.unwrap_err(),
+        session
+            .update("visits", |n: Option<u32>| n.unwrap_or(0))
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::ResponseStarted);
+    }
+    assert_eq!(session.get::<u32>("visits").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_detached_handle_saves_after_the_response() {
+    let kept: Arc<Mutex<Vec<Session>>> = Arc::default();
+    let handler = |State(kept): State<Arc<Mutex<Vec<Session>>>>, session: Session| async move {
+        let known = session.detach();
+        session.set("visits", &1_u32)?;
+        session.save().await?;
+        kept.lock().push(session.detach()?);
+        Ok::<_, Error>(format!("{:?}", known.map_err(|error| error.kind()).err()))
+    };
+    let store = SessionStore::new(Arc::new(MemoryDriver::new()));
+    let app = Router::new()
+        .route("/", get(handler))
+        .route("/peek", get(peek))
+        .layer(SessionLayer::from_store(store))
+        .with_state(Arc::clone(&kept));
+    let mut browser = Browser::default();
+    let answer = browser.get(&app, "/").await;
+    assert_eq!(answer.body, "Some(Unsupported)", "the client had no id yet");
+
+    let detached = kept.lock().pop().unwrap();
+    detached.set("visits", &5_u32).unwrap();
+    detached.save().await.unwrap();
+    assert_eq!(browser.get(&app, "/peek").await.body, "Some(5)");
+    assert_eq!(
+        detached.regenerate().unwrap_err().kind(),
+        ErrorKind::Unsupported
+    );
+}
+
+#[tokio::test]
+async fn the_cookie_is_found_in_headers_that_http_2_split() {
+    let app = app(Arc::new(MemoryDriver::new()));
+    let mut browser = Browser::default();
+    browser.get(&app, "/").await;
+    let request = Request::get("/peek")
+        .header(COOKIE, "theme=dark")
+        .header(COOKIE, browser.cookie.clone().unwrap())
+        .header(COOKIE, "last=1")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(send(&app, request).await.body, "Some(1)");
+}
+
+#[tokio::test]
+async fn a_head_request_commits_as_its_get_would() {
+    let app = app(Arc::new(MemoryDriver::new()));
+    let mut browser = Browser::default();
+    let mut request = browser.request("/");
+    *request.method_mut() = Method::HEAD;
+    let answer = send(&app, request).await;
+    assert_eq!(answer.body, "");
+    let cookie = answer.set_cookies()[0]
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
+    browser.cookie = Some(cookie);
+    assert_eq!(browser.get(&app, "/peek").await.body, "Some(1)");
+}
+
+#[tokio::test]
+async fn an_upgrade_carries_the_cookie_in_its_101() {
+    let handler = |session: Session| async move {
+        session.set("visits", &1_u32).unwrap();
+        StatusCode::SWITCHING_PROTOCOLS
+    };
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(SessionLayer::new(Arc::new(MemoryDriver::new())));
+    let answer = Browser::default().get(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!(answer.set_cookies().len(), 1);
+}
+
+#[tokio::test]
+async fn a_route_without_the_layer_says_what_to_add() {
+    let app = routes();
+    let answer = Browser::default().get(&app, "/").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.body.contains("session layer"), "{}", answer.body);
+
+    let optional = Router::new().route(
+        "/",
+        get(|session: Option<Session>| async move { session.is_none().to_string() }),
+    );
+    assert_eq!(Browser::default().get(&optional, "/").await.body, "true");
+}
+
+#[tokio::test]
+async fn a_commit_runs_to_its_end_when_the_client_has_gone_and_close_waits_for_it() {
+    let probe = Probe::new();
+    let layer = SessionLayer::new(probe.clone());
+    let app = routes().layer(layer.clone());
+    let mut browser = Browser::default();
+    browser.get(&app, "/").await;
+    let key = browser.key();
+    let before = probe.stored(&key).await;
+
+    probe
+        .writes
+        .forget_permits(probe.writes.available_permits());
+    let begun = probe.writes_begun.load(Ordering::SeqCst);
+    {
+        let mut service = app.clone();
+        let mut response = std::pin::pin!(Service::call(&mut service, browser.request("/")));
+        while probe.writes_begun.load(Ordering::SeqCst) == begun {
+            assert!(futures_util::poll!(&mut response).is_pending());
+            tokio::task::yield_now().await;
+        }
+        // The client goes here, in the middle of the write.
+    }
+    let mut closing = std::pin::pin!(layer.close());
+    assert!(futures_util::poll!(&mut closing).is_pending());
+    assert_eq!(probe.stored(&key).await, before);
+
+    probe.writes.add_permits(10);
+    closing.await.unwrap();
+    assert_eq!(probe.take_operations().last(), Some(&"close"));
+    assert_eq!(probe.writes_done.load(Ordering::SeqCst), begun + 1);
+}
+
+#[tokio::test]
+async fn a_handler_that_is_cut_off_commits_nothing() {
+    let probe = Probe::new();
+    let app = Router::new()
+        .route(
+            "/",
+            get(|session: Session| async move {
+                session.set("k", "v").unwrap();
+                std::future::pending::<()>().await;
+            }),
+        )
+        .layer(SessionLayer::new(probe.clone()));
+    let mut response = Box::pin(app.oneshot(Browser::default().request("/")));
+    assert!(futures_util::poll!(&mut response).is_pending());
+    drop(response);
+    assert!(probe.take_operations().is_empty());
+}
+
+#[tokio::test]
+async fn a_cookie_that_was_certain_goes_out_with_a_failing_response() {
+    let probe = Probe::new();
+    let saving = probe.clone();
+    let app = Router::new()
+        .route("/", get(visits))
+        .route(
+            "/login",
+            get(move |session: Session| async move {
+                session.regenerate()?;
+                session.save().await?;
+                saving.fail("write", Outcome::NotApplied);
+                session.set("late", "change")
+            }),
+        )
+        .layer(SessionLayer::new(probe.clone()));
+    let mut browser = Browser::default();
+    browser.get(&app, "/").await;
+    let old = browser.key();
+    let answer = browser.get(&app, "/login").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answer.headers.get_all(SET_COOKIE).iter().count(), 1);
+    assert_ne!(browser.key(), old);
+    probe.heal();
+    assert_eq!(browser.get(&app, "/").await.body, "2");
+}

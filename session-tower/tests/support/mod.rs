@@ -1,0 +1,173 @@
+//! What the tests of the layer share: a browser with one cookie, and drivers to look at and to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use driver_memory::MemoryDriver;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use session_core::{
+    Bytes, Capabilities, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage,
+    Outcome, RemoveOptions, RemoveOutcome, Result, WriteOptions, WriteOutcome, async_trait,
+};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+/// A response with its body.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn set_cookies(&self) -> Vec<&str> {
+        let cookies = self.headers.get_all(SET_COOKIE).iter();
+        cookies.map(|cookie| cookie.to_str().unwrap()).collect()
+    }
+}
+
+/// A visitor who keeps the cookie that the last response set.
+#[derive(Default)]
+pub(crate) struct Browser {
+    pub(crate) cookie: Option<String>,
+}
+
+impl Browser {
+    pub(crate) fn request(&self, uri: &str) -> Request<Body> {
+        let mut request = Request::get(uri);
+        if let Some(cookie) = &self.cookie {
+            request = request.header(COOKIE, cookie);
+        }
+        request.body(Body::empty()).unwrap()
+    }
+
+    pub(crate) async fn get(&mut self, app: &Router, uri: &str) -> Answer {
+        let answer = send(app, self.request(uri)).await;
+        for cookie in answer.set_cookies() {
+            let pair = cookie.split(';').next().unwrap();
+            self.cookie = (!cookie.contains("Max-Age=0")).then(|| pair.to_owned());
+        }
+        answer
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        let (_, id) = self.cookie.as_deref().unwrap().split_once('=').unwrap();
+        Key::new(id).unwrap()
+    }
+}
+
+pub(crate) async fn send(app: &Router, request: Request<Body>) -> Answer {
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+    }
+}
+
+/// A memory driver that counts its operations, fails them on demand, and waits before writes on demand.
+pub(crate) struct Probe {
+    pub(crate) inner: MemoryDriver,
+    operations: Mutex<Vec<&'static str>>,
+    fail: Mutex<Option<(&'static str, Outcome)>>,
+    /// Writes take a permit each.
+    pub(crate) writes: Semaphore,
+    pub(crate) writes_begun: AtomicUsize,
+    pub(crate) writes_done: AtomicUsize,
+}
+
+impl Probe {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: MemoryDriver::new(),
+            operations: Mutex::default(),
+            fail: Mutex::default(),
+            writes: Semaphore::new(Semaphore::MAX_PERMITS),
+            writes_begun: AtomicUsize::new(0),
+            writes_done: AtomicUsize::new(0),
+        })
+    }
+
+    /// The operations since the last call.
+    pub(crate) fn take_operations(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.operations.lock())
+    }
+
+    /// Lets every `operation` fail from now on, without being applied.
+    pub(crate) fn fail(&self, operation: &'static str, outcome: Outcome) {
+        *self.fail.lock() = Some((operation, outcome));
+    }
+
+    pub(crate) fn heal(&self) {
+        *self.fail.lock() = None;
+    }
+
+    fn begin(&self, operation: &'static str) -> Result<()> {
+        self.operations.lock().push(operation);
+        match *self.fail.lock() {
+            Some((failing, outcome)) if failing == operation => {
+                Err(Error::new(ErrorKind::Unavailable, "the backend is away")
+                    .with_outcome(outcome)
+                    .with_context("probe", operation))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn stored(&self, key: &Key) -> Option<Bytes> {
+        let entry = self.inner.read(key).await.unwrap();
+        entry.map(|entry| entry.value)
+    }
+}
+
+#[async_trait]
+impl Driver for Probe {
+    fn name(&self) -> &str {
+        "probe"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        self.begin("read")?;
+        self.inner.read(key).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.begin("write")?;
+        self.writes_begun.fetch_add(1, Ordering::SeqCst);
+        let _permit = self.writes.acquire().await.unwrap();
+        let outcome = self.inner.write(key, value, options).await?;
+        self.writes_done.fetch_add(1, Ordering::SeqCst);
+        Ok(outcome)
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        self.begin("remove")?;
+        self.inner.remove(key, options).await
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        self.begin("list")?;
+        self.inner.list(options).await
+    }
+
+    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+        self.begin("touch")?;
+        self.inner.touch(key, expiry).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.begin("close")?;
+        self.inner.close().await
+    }
+}
