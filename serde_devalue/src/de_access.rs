@@ -144,6 +144,14 @@ impl<'t> de::MapAccess<'t> for Members<'_, '_, 't> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
+        let entries = &self.parent.context.entries;
+        while let Some((key, slot)) = entries.next_plain_member(&mut self.rest) {
+            if self.skip_undefined && slot == Slot::Undefined {
+                continue;
+            }
+            self.value = Some(self.parent.inside(slot));
+            return seed.deserialize(Key(Cow::Borrowed(key))).map(Some);
+        }
         match self.next_key()? {
             Some(key) if key.plain => seed.deserialize(Key(Cow::Borrowed(key.raw))).map(Some),
             Some(key) => seed.deserialize(Key(key.utf8()?)).map(Some),

@@ -262,6 +262,41 @@ impl<'i, 't> Entries<'i, 't> {
         Ok(Reference::To(Slot::Entry(number as u32)))
     }
 
+    /// The next member of an object, if it is one of the usual kind: a key without escapes and an index, both without
+    /// white space around them.
+    #[inline]
+    pub(crate) fn next_plain_member(&self, elements: &mut Elements<'t>) -> Option<(&'t str, Slot)> {
+        let mut cursor = elements.0;
+        if cursor.peek() == Some(b',') {
+            cursor.at += 1;
+        }
+        // A key that may be `__proto__` is not of the usual kind.
+        if !matches!(cursor.text.as_bytes().get(cursor.at..cursor.at + 2), Some([b'"', first]) if *first != b'_')
+        {
+            return None;
+        }
+        let from = cursor.at + 1;
+        let end = from + plain_prefix(cursor.text.as_bytes().get(from..).unwrap_or_default());
+        cursor.at = end + 1;
+        if cursor.peek() != Some(b':') || cursor.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        cursor.at = end + 2;
+        let slot = match cursor.small_number() {
+            Some(index) if (index as usize) < self.count() => Slot::Entry(index),
+            Some(_) => return None,
+            None => match cursor.text.as_bytes().get(cursor.at..cursor.at + 3) {
+                Some([b'-', b'1', b',' | b'}']) => {
+                    cursor.at += 2;
+                    Slot::Undefined
+                }
+                _ => return None,
+            },
+        };
+        elements.0.at = cursor.at;
+        Some((cursor.text.get(from..end)?, slot))
+    }
+
     /// What the next element refers to.
     #[inline]
     pub(crate) fn next_reference(

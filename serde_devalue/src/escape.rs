@@ -57,9 +57,10 @@ fn unescaped_prefix(bytes: &[u8]) -> usize {
     let mut passed = 0;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        let below = |mask: u64, bound: u64| mask.wrapping_sub(ONES * bound) & !mask;
-        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-        let marked = (below(word, 0x20) | is(b'"') | is(b'\\') | is(b'<') | is(0xe2)) & HIGHS;
+        // As in the scan, but U+2028's first byte has its high bit set and is looked for by itself.
+        let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+        let ascii = (word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\') | is(b'<')) & !word;
+        let marked = (ascii | (is(0xe2) & word)) & HIGHS;
         if marked != 0 {
             // The lowest byte that is marked is marked rightly; those above it may not be.
             return passed + (marked.trailing_zeros() / 8) as usize;

@@ -119,7 +119,13 @@ impl Scanner<'_> {
     fn value(&mut self) -> Result<(), Error> {
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'[' | b'{') => self.nested(),
+            Some(b'[' | b'{') => {
+                if self.flat() {
+                    Ok(())
+                } else {
+                    self.nested()
+                }
+            }
             _ => self.scalar(),
         }
     }
@@ -132,6 +138,54 @@ impl Scanner<'_> {
             Some(b'n') => self.literal(b"null"),
             _ => Err(self.unexpected()),
         }
+    }
+
+    /// Passes an array of indices or an object of them, which is what most entries are, if it is without white space;
+    /// otherwise stays where it is.
+    #[inline]
+    fn flat(&mut self) -> bool {
+        let from = self.at;
+        let object = self.peek() == Some(b'{');
+        let end = if object { b'}' } else { b']' };
+        loop {
+            self.at += 1;
+            if object || self.at == from + 1 && self.peek() == Some(b'"') {
+                if self.peek() != Some(b'"') || self.string().is_err() {
+                    break;
+                }
+                match (self.peek(), object) {
+                    (Some(b':'), true) => self.at += 1,
+                    (Some(b','), false) => continue,
+                    (Some(b']'), false) => {
+                        self.at += 1;
+                        return true;
+                    }
+                    _ => break,
+                }
+            }
+            if self.peek() == Some(b'-') {
+                self.at += 1;
+            }
+            match self.peek() {
+                Some(b'0') => self.at += 1,
+                Some(b'1'..=b'9') => {
+                    while let Some(b'0'..=b'9') = self.peek() {
+                        self.at += 1;
+                    }
+                }
+                _ => break,
+            }
+            match self.peek() {
+                Some(b',') => {}
+                Some(byte) if byte == end => {
+                    self.at += 1;
+                    return true;
+                }
+                _ => break,
+            }
+        }
+        self.at = from;
+        false
     }
 
     fn nested(&mut self) -> Result<(), Error> {
@@ -301,12 +355,12 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     let mut passed = 0;
     for word in words {
         let word = u64::from_le_bytes(*word);
-        // The lowest byte that is marked is marked rightly; those above it may not be.
-        let below = |mask: u64, bound: u64| (mask.wrapping_sub(ONES * bound)) & !mask;
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let control = below(word, 0x20);
-        let marked = (quote | backslash | control) & HIGHS;
+        // A byte less than what is subtracted borrows into its high bit. The lowest byte that is marked is marked
+        // rightly; those above it may not be.
+        let control = word.wrapping_sub(ONES * 0x20);
+        let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+        let marked = (control | quote | backslash) & !word & HIGHS;
         if marked != 0 {
             return passed + (marked.trailing_zeros() / 8) as usize;
         }

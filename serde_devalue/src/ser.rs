@@ -272,10 +272,18 @@ impl<'w> ser::Serializer for Serializer<'w> {
         })
     }
 
+    #[inline]
     fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Compound<'w>, Error> {
-        let mut compound = self.serialize_map(Some(length))?;
-        compound.variant = false;
-        Ok(compound)
+        if self.shape == Shape::Map {
+            return self.serialize_map(Some(length));
+        }
+        self.writer.begin_struct();
+        self.writer.check()?;
+        Ok(Compound {
+            writer: self.writer,
+            map: false,
+            variant: false,
+        })
     }
 
     fn serialize_struct_variant(
@@ -286,7 +294,7 @@ impl<'w> ser::Serializer for Serializer<'w> {
         _length: usize,
     ) -> Result<Compound<'w>, Error> {
         let writer = self.variant(variant);
-        writer.begin_object();
+        writer.begin_struct();
         writer.check()?;
         Ok(Compound {
             writer,

@@ -94,6 +94,8 @@ struct Frame {
     /// The highest integer key so far, and whether another key has come.
     integer_key: Option<u32>,
     named_key: bool,
+    /// Whether its keys are the fields of a struct, of which none comes twice.
+    fields: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -294,6 +296,14 @@ impl Writer {
         self.begin(Shape::Object);
     }
 
+    /// Begins an object for the fields of a struct.
+    pub(crate) fn begin_struct(&mut self) {
+        self.begin_object();
+        if let Some(frame) = self.frames.last_mut() {
+            frame.fields = true;
+        }
+    }
+
     /// Begins an object without a prototype.
     pub fn begin_null_object(&mut self) {
         self.begin(Shape::NullObject);
@@ -388,6 +398,7 @@ impl Writer {
             key: None,
             integer_key: None,
             named_key: false,
+            fields: false,
         });
     }
 
@@ -410,7 +421,7 @@ impl Writer {
                 true
             }
             Shape::Object => {
-                self.disordered |= has_duplicates(children, keys, frame.keys);
+                self.disordered |= !frame.fields && has_duplicates(children, keys, frame.keys);
                 write_members(arena, children, keys, frame.keys, ["{", ":", "}"]);
                 true
             }
@@ -725,8 +736,22 @@ fn reference(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
+#[inline]
 fn push_int(out: &mut String, int: i32) {
-    out.push_str(itoa::Buffer::new().format(int));
+    // Most indices are of one or two digits, for which the general way costs more than the digits.
+    match int {
+        0..10 => out.push(digit(int)),
+        10..100 => {
+            out.push(digit(int / 10));
+            out.push(digit(int % 10));
+        }
+        _ => out.push_str(itoa::Buffer::new().format(int)),
+    }
+}
+
+#[inline]
+fn digit(int: i32) -> char {
+    char::from(b'0'.wrapping_add(int as u8))
 }
 
 fn write_tail(out: &mut String, children: &[Child]) {
