@@ -1,2 +1,86 @@
-//! a web app on session-kit
-fn main() {}
+//! A small shop on `session-kit`: a counter, a cart, and a login with a flash message.
+//!
+//! Read it as an example of how to use the library: `app.rs` shows where the session layer goes, and each file in
+//! `pages` is one page.
+
+mod app;
+mod assets;
+mod catalogue;
+mod errors;
+mod headers;
+mod layout;
+mod notice;
+mod pages;
+mod same_site;
+mod settings;
+mod shutdown;
+mod user;
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use session_kit::SessionLayer;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// A small shop whose sessions are kept where a TOML file says.
+#[derive(Parser)]
+#[command(name = "demo")]
+struct Arguments {
+    /// TOML file that says where sessions are kept; without it, a SQLite file in demo/data
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    listen: String,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        )
+        // With RUST_LOG=debug, each operation of the driver and how long it took.
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("demo: {}", errors::with_sources(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let config = settings::sessions(arguments.config.as_deref()).await?;
+    let sessions = SessionLayer::from_config(&config).await?;
+    let served = serve(&arguments.listen, &sessions).await;
+    // Also when serving failed: what was written is on its way to the driver, and this waits for it.
+    sessions.close().await?;
+    served
+}
+
+async fn serve(address: &str, sessions: &SessionLayer) -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on `{address}` (option --listen): {error}"))?;
+    // Before the line that says that the server is there, so that whoever reads it can also stop it.
+    let stop = shutdown::requested()?;
+    println!(
+        "The demo is on http://{}, its sessions in {}; Ctrl-C stops it.",
+        listener.local_addr()?,
+        sessions.store().driver().name(),
+    );
+    shutdown::serve_until(stop, listener, app::router(sessions.clone())).await?;
+    Ok(())
+}

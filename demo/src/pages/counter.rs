@@ -1,0 +1,48 @@
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::{get, post};
+use maud::{Markup, html};
+use session_kit::session::TypedKey;
+use session_kit::{Error, Session};
+
+use crate::layout::{Section, page};
+
+const VISITS: TypedKey<u32> = TypedKey::new("visits", || 0);
+
+pub(crate) fn routes() -> Router {
+    Router::new()
+        .route("/", get(show))
+        .route("/counter/reset", post(reset))
+}
+
+async fn show(session: Session) -> Result<Markup, Error> {
+    session
+        .update(VISITS, |visits| visits.unwrap_or(0) + 1)
+        .await?;
+    // The layer would write it after this handler as well. Doing so now makes the number certain: when two
+    // requests count at the same time, each gets a number of its own.
+    session.save().await?;
+    let visits = session.get_or_default(VISITS).await?;
+
+    let content = html! {
+        h1 { "Counter" }
+        p.lead { "You have been here" }
+        p.count { strong id="visits" { (visits) } (if visits == 1 { " time" } else { " times" }) }
+        p {
+            "Reload the page, open it in several tabs at once, restart the server: no visit gets lost, and no two \
+             of them get the same number."
+        }
+        form method="post" action="/counter/reset" {
+            div.actions {
+                a.button href="/" { "Come again" }
+                button.quiet type="submit" { "Forget my visits" }
+            }
+        }
+    };
+    page(&session, Section::Counter, "Counter", content).await
+}
+
+async fn reset(session: Session) -> Result<Redirect, Error> {
+    session.set(VISITS, &0)?;
+    Ok(Redirect::to("/"))
+}

@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use maud::{Markup, html};
+use serde_json::value::RawValue;
+use session_kit::session::SessionId;
+use session_kit::{Capabilities, Conditions, Consistency, Driver, Entry, Error, Key, Listing};
+use session_kit::{Session, Timestamp};
+
+use crate::layout::{Section, page};
+
+pub(crate) fn routes() -> Router {
+    Router::new().route("/session", get(show))
+}
+
+/// What is stored under this session's id. An application has no need of this: it is here to look behind the scenes.
+async fn show(session: Session) -> Result<Markup, Error> {
+    // This loads the session, so that its id is one that the store knows and not just what the browser sent.
+    let names = session.keys().await?;
+    let driver = session.store().driver();
+    let stored = match session.id() {
+        Some(id) => {
+            let entry = driver.read(&Key::new(id.expose())?).await?;
+            entry.map(|entry| (id, entry))
+        }
+        None => None,
+    };
+    let content = html! {
+        h1 { "Session" }
+        @match &stored {
+            Some((id, entry)) => (details(id, entry, &names)),
+            None => p.empty {
+                "You have no session yet. One begins when there is something to remember, and not before: "
+                a href="/" { "count a visit" } " or " a href="/cart" { "fill the cart" } "."
+            },
+        }
+        h2 { "Driver" }
+        (description(&**driver))
+    };
+    page(&session, Section::Session, "Session", content).await
+}
+
+fn details(id: &SessionId, entry: &Entry, names: &[String]) -> Markup {
+    html! {
+        dl {
+            div { dt { "Id" } dd {
+                "a secret: whoever has it, has the session. In the log it is " code { (id.fingerprint()) } "."
+            } }
+            div { dt { "Ends" } dd { (end(entry.expires_at)) } }
+            div { dt { "Values" } dd { (names.join(", ")) } }
+            div { dt { "Size" } dd { (entry.value.len()) " bytes" } }
+        }
+        h2 id="record" { "Stored record" }
+        pre tabindex="0" role="region" aria-labelledby="record" { code { (pretty(&entry.value)) } }
+        p.hint {
+            "This is devalue, which an Astro app reads and writes as well: a list in which numbers refer to \
+             other entries by their position."
+        }
+    }
+}
+
+fn end(end: Option<Timestamp>) -> Markup {
+    let Some(end) = end else {
+        return html! { "never" };
+    };
+    let left = end.saturating_since(Timestamp::now());
+    html! {
+        "in " (in_words(left)) " without a visit"
+        @if let Some(end) = end.to_system_time() { ", on " (httpdate::fmt_http_date(end)) }
+    }
+}
+
+fn in_words(time: Duration) -> String {
+    let minutes = time.as_secs().div_ceil(60);
+    let (days, hours, minutes) = (minutes / (24 * 60), minutes / 60 % 24, minutes % 60);
+    let parts: Vec<String> = [(days, "day"), (hours, "hour"), (minutes, "minute")]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .take(2)
+        .map(|(count, unit)| format!("{count} {unit}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    match parts.is_empty() {
+        true => "a moment".to_owned(),
+        false => parts.join(" and "),
+    }
+}
+
+/// The record with each entry of its list in a line of its own, under its position.
+fn pretty(record: &[u8]) -> String {
+    match serde_json::from_slice::<Vec<&RawValue>>(record) {
+        Ok(entries) => entries
+            .iter()
+            .enumerate()
+            .map(|(position, entry)| format!("{position:>3}  {entry}\n"))
+            .collect(),
+        Err(_) => String::from_utf8_lossy(record).into_owned(),
+    }
+}
+
+fn description(driver: &dyn Driver) -> Markup {
+    let can = driver.capabilities();
+    let facts = facts(&can);
+    html! {
+        dl {
+            div { dt { "Name" } dd id="driver" { (driver.name()) } }
+            @for (name, fact) in facts {
+                div { dt { (name) } dd { (fact) } }
+            }
+        }
+    }
+}
+
+fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
+    let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
+    [
+        (
+            "Conditional writes",
+            match can.conditions {
+                Conditions::None => "no: the last writer wins",
+                Conditions::Cooperating => "among writers that take its lock",
+                Conditions::All => "yes, against every writer",
+            }
+            .to_owned(),
+        ),
+        (
+            "Consistency",
+            match can.consistency {
+                Consistency::Strong => "strong: a read sees what was written before",
+                Consistency::Eventual => "eventual: a read may see an older state",
+            }
+            .to_owned(),
+        ),
+        (
+            "Expiry is exact to",
+            format!("{} ms", can.expiry_granularity.as_millis()),
+        ),
+        ("Removes ended entries itself", yes_or_no(can.native_expiry)),
+        ("Moves an end without a write", yes_or_no(can.touch)),
+        (
+            "Lists keys",
+            match can.listing {
+                Listing::None => "no",
+                Listing::AtLeastOnce => "each at least once",
+                Listing::ExactlyOnce => "each exactly once",
+            }
+            .to_owned(),
+        ),
+        ("Batches", yes_or_no(can.batch)),
+        ("Tells of changes", yes_or_no(can.watch)),
+    ]
+}

@@ -1,0 +1,117 @@
+//! What the configuration says, and what happens when it is wrong.
+
+use std::path::Path;
+
+use crate::browser::Browser;
+use crate::program::{Server, Site, demo, fail};
+
+#[tokio::test]
+async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut command = demo(folder.path());
+    command.env("CARGO_MANIFEST_DIR", folder.path());
+    let browser = Browser::new();
+    for visit in 1..=2 {
+        let server = Server::start(&mut command).await;
+        assert!(
+            server.greeting().contains("sqlite"),
+            "{}",
+            server.greeting()
+        );
+        assert_eq!(browser.visit(&server).await, visit);
+        assert!(server.stop().await.status.success());
+    }
+    assert!(folder.path().join("data/sessions.db").is_file());
+}
+
+#[tokio::test]
+async fn every_example_works() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut drivers = Vec::new();
+    for example in std::fs::read_dir(examples).unwrap() {
+        let path = example.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        // A copy, since the driver writes beside it.
+        let site = Site::new(&std::fs::read_to_string(&path).unwrap());
+        let server = site.serve().await;
+        let browser = Browser::new();
+        browser.visit(&server).await;
+        assert_eq!(browser.visit(&server).await, 2, "{}", path.display());
+        let page = browser.get(&server, "/session").await;
+        drivers.extend(
+            ["memory", "sqlite"]
+                .into_iter()
+                .filter(|driver| page.shows(&format!("<dd id=\"driver\">{driver}</dd>"))),
+        );
+        assert!(server.stop().await.status.success());
+    }
+    drivers.sort_unstable();
+    assert_eq!(drivers, ["memory", "sqlite"]);
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
+    for (config, named) in [
+        ("driver = 'sqlite'\n[options]\npaht = 'a.db'", "`paht`"),
+        ("driver = 'sqlite'", "`path`"),
+        ("driver = 'sqlite'\noptions = { path = 3 }", "`path`"),
+        ("driver = 'sqlight'", "`sqlight`"),
+        ("driver = 'memory'\ncokie = 'a'", "`cokie`"),
+        (
+            "driver = 'memory'\ncookie = { name = 'a b' }",
+            "`cookie.name`",
+        ),
+        (
+            "driver = 'sqlite'\noptions = { path = 'nowhere/a.db' }",
+            "nowhere",
+        ),
+        ("driver = ", "line 1"),
+    ] {
+        let (status, errors) = Site::new(config).fail_to_serve().await;
+        assert_eq!(status.code(), Some(1), "{config}: {errors}");
+        let ours: Vec<&str> = errors
+            .lines()
+            .filter(|line| line.starts_with("demo: "))
+            .collect();
+        assert!(
+            matches!(ours[..], [line] if line.contains(named)),
+            "{config}: {errors}"
+        );
+        assert!(!errors.contains("panicked"), "{config}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_none_is_refused_and_left_alone() {
+    let site = Site::sqlite();
+    let file = site.path().join("sessions.db");
+    let text = "Dear diary, ".repeat(100);
+    std::fs::write(&file, &text).unwrap();
+    let (status, errors) = site.fail_to_serve().await;
+    assert_eq!(status.code(), Some(1), "{errors}");
+    assert!(errors.contains("demo: sqlite: "), "{errors}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_missing_file_and_a_taken_address_are_told() {
+    let site = Site::sqlite();
+    let mut command = demo(site.path());
+    command.args(["--config", "nothing-here.toml"]);
+    let (status, errors) = fail(&mut command).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("`nothing-here.toml`"), "{errors}");
+
+    let server = site.serve().await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_demo"));
+    command.arg("--config").arg(site.config());
+    command.args(["--listen", server.address()]);
+    let (status, errors) = fail(&mut command).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        errors.contains("--listen") && errors.contains(server.address()),
+        "{errors}"
+    );
+}

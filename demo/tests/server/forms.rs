@@ -1,0 +1,95 @@
+//! Forms that other sites send, and forms that make no sense.
+
+use reqwest::StatusCode;
+
+use crate::browser::Browser;
+use crate::html;
+use crate::program::Site;
+
+#[tokio::test]
+async fn a_form_of_another_site_is_refused_and_does_nothing() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    browser.log_in(&server, "Ann").await;
+
+    for header in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "http://evil.example"),
+        ("origin", "http://127.0.0.1"),
+        ("origin", "null"),
+        ("origin", ""),
+    ] {
+        let page = browser.post_from(&server, "/logout", &[], header).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{header:?}");
+        assert!(page.shows("This form came from another site"), "{header:?}");
+        assert!(!page.sets_a_cookie(), "{header:?}");
+        html::check(&page.body);
+    }
+    assert!(browser.get(&server, "/login").await.shows("Hello, Ann"));
+}
+
+#[tokio::test]
+async fn a_form_of_the_site_itself_is_taken() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    for header in [
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-site", "none"),
+        ("origin", server.url()),
+    ] {
+        let form = [("product", "kite")];
+        let page = browser.post_from(&server, "/cart/add", &form, header).await;
+        assert_eq!(page.status, StatusCode::OK, "{header:?}");
+    }
+    assert_eq!(browser.items(&server).await, 3);
+}
+
+#[tokio::test]
+async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    for (path, form) in [
+        ("/cart/add", &[("product", "yacht")][..]),
+        ("/cart/add", &[]),
+        ("/cart/quantity", &[("product", "kite"), ("quantity", "-1")]),
+        (
+            "/cart/quantity",
+            &[("product", "kite"), ("quantity", "lots")],
+        ),
+        ("/login", &[("name", "Ann")]),
+    ] {
+        let page = browser.post(&server, path, form).await;
+        assert!(
+            page.status.is_client_error(),
+            "{path} {form:?}: {}",
+            page.status
+        );
+        assert!(
+            page.shows("We did not understand that form"),
+            "{path} {form:?}"
+        );
+        assert!(!page.sets_a_cookie());
+        html::check(&page.body);
+    }
+    let page = browser.post(&server, "/", &[]).await;
+    assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED);
+    html::check(&page.body);
+}
+
+#[tokio::test]
+async fn what_a_visitor_types_is_shown_as_text() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    browser.log_in(&server, "<script>alert(1)</script>").await;
+    for path in ["/login", "/session"] {
+        let page = browser.get(&server, path).await;
+        assert!(page.shows("&lt;script&gt;"), "{path}");
+        assert!(!page.shows("<script"), "{path}");
+        html::check(&page.body);
+    }
+}

@@ -1,0 +1,19 @@
+//! The demo as its users meet it: the real program, a browser's cookies, and signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod browser;
+mod html;
+mod program;
+
+mod config;
+mod forms;
+mod many_at_once;
+mod pages;
+mod secrets;
+mod stopping;
+mod visitor;

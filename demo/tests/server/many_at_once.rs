@@ -1,0 +1,63 @@
+//! Requests of one session at the same time.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinSet;
+
+use crate::browser::Browser;
+use crate::program::Site;
+
+#[tokio::test]
+async fn fifty_visits_at_once_are_fifty_visits() {
+    let site = Site::sqlite();
+    let server = std::sync::Arc::new(site.serve().await);
+    let browser = Browser::new();
+    assert_eq!(browser.visit(&server).await, 1);
+
+    let mut visits = JoinSet::new();
+    for _ in 0..50 {
+        let (browser, server) = (browser.clone(), server.clone());
+        visits.spawn(async move { browser.visit(&server).await });
+    }
+    let numbers: BTreeSet<u32> = visits.join_all().await.into_iter().collect();
+    assert_eq!(numbers, (2..=51).collect());
+}
+
+#[tokio::test]
+async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
+    let site = Site::sqlite();
+    let server = std::sync::Arc::new(site.serve().await);
+    let browser = Browser::new();
+    assert_eq!(browser.visit(&server).await, 1);
+
+    let mut additions = JoinSet::new();
+    for number in 0..50 {
+        let (browser, server) = (browser.clone(), server.clone());
+        let product = ["teapot", "kite", "lantern"][number % 3];
+        additions.spawn(async move { browser.add(&server, product).await.status });
+    }
+    for status in additions.join_all().await {
+        assert!(status.is_success(), "{status}");
+    }
+    assert_eq!(browser.items(&server).await, 50);
+}
+
+#[tokio::test]
+async fn four_servers_on_one_file_never_give_a_number_twice() {
+    let site = Site::sqlite();
+    let mut servers = Vec::new();
+    for _ in 0..4 {
+        servers.push(std::sync::Arc::new(site.serve().await));
+    }
+    let browser = Browser::new();
+    assert_eq!(browser.visit(&servers[0]).await, 1);
+
+    let mut visits = JoinSet::new();
+    for number in 0..100 {
+        let (browser, server) = (browser.clone(), servers[number % 4].clone());
+        visits.spawn(async move { browser.visit(&server).await });
+    }
+    let numbers: BTreeSet<u32> = visits.join_all().await.into_iter().collect();
+    assert_eq!(numbers, (2..=101).collect());
+    assert_eq!(browser.visit(&servers[3]).await, 102);
+}

@@ -1,0 +1,134 @@
+//! What holds for each page.
+
+use reqwest::StatusCode;
+
+use crate::browser::{Browser, Page};
+use crate::html;
+use crate::program::Site;
+
+const PAGES: [&str; 5] = ["/", "/cart", "/login", "/logout", "/session"];
+
+#[tokio::test]
+async fn every_page_is_whole_for_anonymous_and_logged_in_visitors() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    for path in PAGES {
+        let page = Browser::new().get(&server, path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        html::check(&page.body);
+    }
+    browser.log_in(&server, "Ann").await;
+    browser.add(&server, "teapot").await;
+    for path in PAGES {
+        let page = browser.get(&server, path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        html::check(&page.body);
+        is_protected(&page);
+        assert!(
+            page.headers["cache-control"]
+                .to_str()
+                .unwrap()
+                .contains("no-store"),
+            "{path}"
+        );
+        assert!(page.shows("Logged in as"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn looking_around_begins_no_session() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    for path in ["/cart", "/login", "/logout", "/session", "/nothing-here"] {
+        assert!(
+            !Browser::new().get(&server, path).await.sets_a_cookie(),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_session_page_shows_the_record_its_end_and_the_driver() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    browser.visit(&server).await;
+    browser.log_in(&server, "Ann").await;
+    let page = browser.get(&server, "/session").await;
+    assert!(page.shows("[&quot;Map&quot;,") && page.shows("&quot;Ann&quot;"));
+    assert!(page.shows("<dd>visits, user</dd>"), "{}", page.body);
+    assert!(page.shows("in 14 days"), "{}", page.body);
+    assert!(page.shows("<dd id=\"driver\">sqlite</dd>"));
+    assert!(page.shows("yes, against every writer"));
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_there_says_so() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let page = Browser::new().get(&server, "/nothing-here").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.shows("There is no such page"));
+    html::check(&page.body);
+    is_protected(&page);
+}
+
+#[tokio::test]
+async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    let page = browser.get(&server, "/cart").await;
+    for (attribute, media_type) in [
+        ("rel=\"stylesheet\" href=\"", "text/css; charset=utf-8"),
+        ("type=\"image/svg+xml\" href=\"", "image/svg+xml"),
+    ] {
+        let (_, rest) = page.body.split_once(attribute).unwrap();
+        let (path, _) = rest.split_once('"').unwrap();
+        let asset = browser.get(&server, path).await;
+        assert_eq!(asset.status, StatusCode::OK, "{path}");
+        assert_eq!(asset.headers["content-type"], media_type);
+        let caching = asset.headers["cache-control"].to_str().unwrap();
+        assert!(caching.contains("public") && caching.contains("immutable"));
+        assert!(!asset.headers.contains_key("vary") && !asset.sets_a_cookie());
+        assert_eq!(asset.headers["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() {
+    let site = Site::new(
+        "driver = 'memory'\n\
+         cookie = { name = 'demo-session', secure = false }\n\
+         options = { max_entries = 1 }",
+    );
+    let server = site.serve().await;
+    Browser::new().visit(&server).await;
+
+    let page = Browser::new().get(&server, "/").await;
+    assert!(page.status.is_server_error(), "{}", page.status);
+    assert!(!page.sets_a_cookie());
+    assert!(
+        !page.shows("max_entries") && !page.shows("memory"),
+        "{}",
+        page.body
+    );
+    html::check(&page.body);
+    is_protected(&page);
+
+    let log = server.stop().await.output;
+    let told = |line: &str| line.contains("ERROR") && line.contains("max_entries");
+    assert!(log.lines().any(told), "{log}");
+}
+
+fn is_protected(page: &Page) {
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("default-src 'none'"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.headers["x-content-type-options"], "nosniff");
+    for inline in ["<style", " style=", "<script", " onclick="] {
+        assert!(!page.shows(inline), "{inline} does not go with {policy}");
+    }
+}
