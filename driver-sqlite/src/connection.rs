@@ -22,6 +22,11 @@ impl Connector {
         const ROWS_BUFFERED: usize = 2 * MAX_BATCH;
         /// A transaction of each mix of sizes is a statement of its own.
         const STATEMENTS_KEPT: usize = 32;
+        /// In pages: 16 MiB at most in the log. Many sessions share a page, and the more commits lie between
+        /// two checkpoints, the more seldom each page is written and the disk waited for.
+        const CHECKPOINT_AFTER: &str = "4000";
+        /// In KiB, negative by SQLite's convention. The writer's cache outlives its transactions.
+        const CACHE: &str = "-8192";
         let synchronous = match options.synchronous {
             Synchronous::Off => SqliteSynchronous::Off,
             Synchronous::Normal => SqliteSynchronous::Normal,
@@ -34,6 +39,8 @@ impl Connector {
             .busy_timeout(options.busy_timeout)
             .synchronous(synchronous)
             .foreign_keys(false)
+            .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER)
             .row_buffer_size(ROWS_BUFFERED)
             .statement_cache_capacity(STATEMENTS_KEPT)
             .thread_name(|id| format!("driver-sqlite-{id}"))

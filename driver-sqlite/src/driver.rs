@@ -97,7 +97,12 @@ impl SqliteDriver {
         let stop = CancellationToken::new();
         let (writer, write) =
             Writer::new(Arc::clone(&writing), Arc::clone(&statements), stop.clone());
-        let (readers, read) = Readers::new(reading, Arc::clone(&statements), &stop);
+        let (readers, read) = Readers::new(
+            Arc::clone(&writing),
+            reading,
+            Arc::clone(&statements),
+            &stop,
+        );
         let mut tasks: Vec<_> = read.into_iter().map(tokio::spawn).collect();
         tasks.push(tokio::spawn(write));
         if let Some(interval) = options.sweep_interval {

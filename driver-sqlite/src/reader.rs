@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Lease, Slot};
 use crate::error::{During, closed, from_sqlx, lost, shared};
+use crate::queue::receive;
 use crate::rows::{bind, column, entry, millis};
 use crate::statements::{MAX_BATCH, Statements, size_for};
 
@@ -29,7 +30,11 @@ struct Job {
 ///
 /// A caller who finds one free reads on it alone, as on a bare connection. Otherwise the read is queued, and
 /// whichever connection comes free answers all that have queued up by one statement.
+///
+/// Before these the connection that writes is tried: SQLite forgets what a connection has cached whenever
+/// another one commits, so a caller who reads and writes in turn is served fastest by one connection.
 pub(crate) struct Readers {
+    writing: Arc<Slot>,
     slots: Vec<Arc<Slot>>,
     statements: Arc<Statements>,
     next: AtomicUsize,
@@ -41,6 +46,7 @@ pub(crate) struct Readers {
 impl Readers {
     /// The readers on `slots`, and a task for each of these.
     pub(crate) fn new(
+        writing: Arc<Slot>,
         slots: Vec<Arc<Slot>>,
         statements: Arc<Statements>,
         stop: &CancellationToken,
@@ -61,6 +67,7 @@ impl Readers {
             })
             .collect();
         let readers = Self {
+            writing,
             slots,
             statements,
             next: AtomicUsize::new(0),
@@ -73,7 +80,7 @@ impl Readers {
     /// Reads one entry that is alive.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Entry>, Error> {
         if !self.crowded.load(Ordering::Relaxed)
-            && let Some(mut lease) = self.free()
+            && let Some(mut lease) = self.writing.try_lock().or_else(|| self.free())
         {
             return read_one(&mut lease, &self.statements, key).await;
         }
@@ -118,14 +125,7 @@ impl ReaderTask {
         loop {
             let received = {
                 let mut jobs = self.jobs.lock().await;
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled(), if !jobs.is_closed() => {
-                        jobs.close();
-                        continue;
-                    }
-                    received = jobs.recv_many(&mut batch, MAX_BATCH) => received,
-                }
+                receive(&mut jobs, &mut batch, &stop).await
             };
             if received == 0 {
                 return;

@@ -10,7 +10,8 @@ use crate::config::TableName;
 
 /// Milliseconds since 1970 by SQLite. It is taken when the statement runs, hence under the lock of its
 /// transaction: a time that was taken before waiting for the lock would let an ended entry count as alive.
-const NOW: &str = "CAST(round(unixepoch('now','subsec')*1000)AS INTEGER)";
+/// (`unixepoch('now','subsec')` says the same and takes longer.)
+const NOW: &str = "round((julianday()-2440587.5)*86400000.0)";
 
 /// How many of one kind of statement a transaction or a read of many is made of. Few sizes, filled up with
 /// statements that do nothing, keep the number of prepared statements small.

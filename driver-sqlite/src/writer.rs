@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::change::{Change, Changed, bind_nothing};
 use crate::connection::{Lease, Slot};
 use crate::error::{During, closed, from_sqlx, is_locked, lost, shared};
+use crate::queue::receive;
 use crate::reader::{Found, read_on};
 use crate::statements::{Counts, KINDS, MAX_BATCH, Statements, size_for};
 
@@ -131,14 +132,7 @@ impl WriterTask {
     async fn run(mut self, stop: CancellationToken) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         loop {
-            let received = tokio::select! {
-                biased;
-                () = stop.cancelled(), if !self.jobs.is_closed() => {
-                    self.jobs.close();
-                    continue;
-                }
-                received = self.jobs.recv_many(&mut batch, MAX_BATCH) => received,
-            };
+            let received = receive(&mut self.jobs, &mut batch, &stop).await;
             if received == 0 {
                 return;
             }

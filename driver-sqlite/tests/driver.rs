@@ -1,5 +1,13 @@
 //! What the driver does beyond the conformance suite.
 
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,13 @@
 //! Beside unstorage and Astro: their table, their writes, their rows.
 
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod support;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};

@@ -1,0 +1,98 @@
+//! The driver by its name in configuration.
+#![cfg(feature = "config")]
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use driver_sqlite::SqliteOptions;
+use session_core::config::{OpenContext, Registry, SessionConfig};
+use session_core::{DriverExt, ErrorKind, ListOptions};
+
+fn registry() -> Registry {
+    let mut registry = Registry::new();
+    registry.register::<SqliteOptions>("sqlite");
+    registry
+}
+
+#[tokio::test]
+async fn a_relative_path_is_relative_to_the_file_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("session.toml");
+    let toml = r#"
+        driver = "sqlite"
+        [options]
+        path = "sessions.db"
+        base = "app"
+        ttl = 3600
+        poolSize = 2
+        synchronous = "full"
+        busy_timeout = 0.5
+        sweepInterval = "never"
+    "#;
+    std::fs::write(&file, toml).unwrap();
+    let config = SessionConfig::from_toml_file(&file).await.unwrap();
+    let driver = config.open_driver(&registry()).await.unwrap();
+    driver.put("k", "v").await.unwrap();
+    let entry = driver
+        .read(&session_core::Key::new("k").unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(entry.expires_at.is_some());
+    driver.close().await.unwrap();
+    assert!(folder.path().join("sessions.db").exists());
+
+    let config = SessionConfig::new("sqlite")
+        .with_option("path", "sessions.db")
+        .with_context(OpenContext::new(folder.path()));
+    let all = config.open_driver(&registry()).await.unwrap();
+    let page = all.list(ListOptions::default()).await.unwrap();
+    assert_eq!(page.keys[0].as_str(), "app:k");
+}
+
+#[tokio::test]
+async fn a_database_in_memory_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SessionConfig::new("sqlite")
+        .with_option("path", ":memory:")
+        .with_context(OpenContext::new(folder.path()));
+    let driver = config.open_driver(&registry()).await.unwrap();
+    driver.put("k", "v").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn mistakes_name_the_driver_and_the_option() {
+    for (toml, expected) in [
+        (
+            "driver = 'sqlite'",
+            "sqlite: open: the option `path` is missing",
+        ),
+        (
+            "driver = { name = 'sqlite', pth = 'x' }",
+            "sqlite: open: there is no option `pth` (did you mean `path`?)",
+        ),
+        (
+            "driver = { name = 'sqlite', path = ':memory:', ttl = 0 }",
+            "sqlite: open: the option `ttl` must be a number of seconds above 0, and not another whole number",
+        ),
+        (
+            "driver = { name = 'sqlite', path = ':memory:', synchronous = 'sometimes' }",
+            "sqlite: open: the option `synchronous` must be one of `off`, `normal`, `full`",
+        ),
+        (
+            "driver = { name = 'sqlite', path = ':memory:', pool_size = 0 }",
+            "sqlite: open: `pool_size` must be from 1 to 64",
+        ),
+    ] {
+        let config = SessionConfig::from_toml_str(toml).unwrap();
+        let error = config.open_driver(&registry()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert_eq!(error.to_string(), expected);
+    }
+}
