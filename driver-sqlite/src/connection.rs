@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::config::{SqliteOptions, Synchronous};
 use crate::error::{During, closed, from_sqlx};
-use crate::statements::MAX_BATCH;
+use crate::statements::{KINDS, MAX_BATCH};
 
 /// How connections are made.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) fn new(options: &SqliteOptions) -> Self {
         /// Enough for the longest transaction, so that the thread that holds the lock never waits for us.
-        const ROWS_BUFFERED: usize = 2 * MAX_BATCH;
+        const ROWS_BUFFERED: usize = (KINDS.len() + 1) * MAX_BATCH;
         /// A transaction of each mix of sizes is a statement of its own.
         const STATEMENTS_KEPT: usize = 32;
         /// In pages: 16 MiB at most in the log. Many sessions share a page, and the more commits lie between
@@ -52,6 +52,15 @@ impl Connector {
         Self {
             options: connect,
             in_memory,
+        }
+    }
+
+    /// For further connections: where the file has gone meanwhile, that is an error, and no new one is made.
+    #[must_use]
+    pub(crate) fn to_existing(&self) -> Self {
+        Self {
+            options: self.options.clone().create_if_missing(false),
+            in_memory: self.in_memory,
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use session_core::{
     Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome,
-    Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Expiry, Key, ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions,
+    RemoveOutcome, Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome,
+    async_trait,
 };
 use sqlx::Executor;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -84,6 +85,7 @@ impl SqliteDriver {
             .map_err(in_open)?;
 
         let statements = Arc::new(Statements::new(&table));
+        let connector = connector.to_existing();
         let writing = Arc::new(Slot::new(connector.clone(), Some(connection)));
         let reading: Vec<Arc<Slot>> = match in_memory {
             true => vec![Arc::clone(&writing)],
@@ -330,8 +332,11 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
     Ok(())
 }
 
+/// Opening again is always safe, whatever of it was done.
 fn in_open(error: Error) -> Error {
-    error.with_context(NAME, "open")
+    error
+        .with_outcome(Outcome::NotApplied)
+        .with_context(NAME, "open")
 }
 
 /// A conflict, where what was found can have been its reason; what has changed since then says nothing.

@@ -15,7 +15,7 @@ const NOW: &str = "round((julianday()-2440587.5)*86400000.0)";
 
 /// How many of one kind of statement a transaction or a read of many is made of. Few sizes, filled up with
 /// statements that do nothing, keep the number of prepared statements small.
-const SIZES: [usize; 5] = [0, 1, 4, 16, MAX_BATCH];
+const SIZES: [usize; 6] = [0, 1, 4, 16, 32, MAX_BATCH];
 
 /// How many statements a transaction, or keys a read, holds at most.
 pub(crate) const MAX_BATCH: usize = 64;
