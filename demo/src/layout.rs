@@ -14,6 +14,13 @@ pub(crate) enum Section {
     Account,
 }
 
+/// An entry, where it leads, and what it is called.
+type Link = (Section, (&'static str, &'static str));
+
+const COUNTER: Link = (Section::Counter, ("/", "Counter"));
+const CART: Link = (Section::Cart, ("/cart", "Cart"));
+const SESSION: Link = (Section::Session, ("/session", "Session"));
+
 /// A page of the visitor with this session: with the name in the navigation, and with the flashed notice.
 pub(crate) async fn page(
     session: &Session,
@@ -23,42 +30,37 @@ pub(crate) async fn page(
 ) -> Result<Markup, Error> {
     let user = session.get(USER).await?;
     let notice = Notice::take(session).await?;
-    Ok(document(
-        title,
-        &navigation(Some(section), user.as_deref()),
-        notice,
-        &content,
-    ))
-}
-
-/// A page for when there may be no session to be had.
-pub(crate) fn without_session(title: &str, content: Markup) -> Markup {
-    document(title, &navigation(None, None), None, &content)
-}
-
-fn navigation(current: Option<Section>, user: Option<&str>) -> Markup {
     let account = match user {
         Some(_) => ("/logout", "Log out"),
         None => ("/login", "Log in"),
     };
-    let entries = [
-        (Section::Counter, ("/", "Counter")),
-        (Section::Cart, ("/cart", "Cart")),
-        (Section::Session, ("/session", "Session")),
-        (Section::Account, account),
-    ];
-    html! {
+    let navigation = html! {
         nav aria-label="Pages" {
             ul {
-                @for (section, (path, name)) in entries {
-                    li { a href=(path) aria-current=[(current == Some(section)).then_some("page")] { (name) } }
+                @for (to, (path, name)) in [COUNTER, CART, SESSION, (Section::Account, account)] {
+                    li { a href=(path) aria-current=[(to == section).then_some("page")] { (name) } }
                 }
             }
         }
         @if let Some(user) = user {
             p.user { "Logged in as " strong { (user) } }
         }
-    }
+    };
+    Ok(document(title, &navigation, notice, &content))
+}
+
+/// A page for when there may be no session to be had.
+pub(crate) fn without_session(title: &str, content: Markup) -> Markup {
+    let navigation = html! {
+        nav aria-label="Pages" {
+            ul {
+                @for (_, (path, name)) in [COUNTER, CART, SESSION] {
+                    li { a href=(path) { (name) } }
+                }
+            }
+        }
+    };
+    document(title, &navigation, None, &content)
 }
 
 fn document(title: &str, navigation: &Markup, notice: Option<Notice>, content: &Markup) -> Markup {

@@ -12,7 +12,7 @@ mod layout;
 mod notice;
 mod pages;
 mod same_site;
-mod settings;
+mod sessions;
 mod shutdown;
 mod user;
 
@@ -62,8 +62,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let config = settings::sessions(arguments.config.as_deref()).await?;
-    let sessions = SessionLayer::from_config(&config).await?;
+    let sessions = sessions::open(arguments.config.as_deref()).await?;
     let served = serve(&arguments.listen, &sessions).await;
     // Also when serving failed: what was written is on its way to the driver, and this waits for it.
     sessions.close().await?;

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 /// How long requests that already run may take when the server is asked to stop.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves `app` until `stop`; then takes no new requests and finishes those that run.
 pub(crate) async fn serve_until(

@@ -118,7 +118,7 @@ fn contents(cart: &[Line]) -> Markup {
         @if lines.is_empty() {
             p.empty { "Your cart is empty. Pick something below." }
         } @else {
-            div.scroll {
+            div.scroll tabindex="0" role="region" aria-label="What is in the cart" {
                 table.cart {
                     thead {
                         tr {

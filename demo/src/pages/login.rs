@@ -6,7 +6,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde::Deserialize;
-use session_kit::session::Lifetime;
+use session_kit::session::{Lifetime, TypedKey};
 use session_kit::{Error, Session};
 
 use crate::layout::{Section, page};
@@ -15,6 +15,9 @@ use crate::user::USER;
 
 /// Everybody's, and on the page for everybody to read. A real application keeps a hash for each user.
 const PASSWORD: &str = "open sesame";
+
+/// What a visitor typed whose login failed, to be shown in the form again.
+const TYPED_NAME: TypedKey<String> = TypedKey::new("typed-name", String::new);
 
 const LONGEST_NAME: usize = 40;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,6 +38,7 @@ async fn log_in(session: Session, Form(credentials): Form<Credentials>) -> Resul
     let name = credentials.name.trim();
     if let Some(problem) = problem(name, &credentials.password) {
         Notice::problem(problem).flash(&session)?;
+        session.flash(TYPED_NAME, &name.chars().take(LONGEST_NAME).collect())?;
         return Ok(Redirect::to("/login"));
     }
     // Whoever knew the id of the anonymous session must not come along into this one.
@@ -64,7 +68,10 @@ fn problem(name: &str, password: &str) -> Option<&'static str> {
 async fn show(session: Session) -> Result<Markup, Error> {
     match session.get(USER).await? {
         Some(name) => page(&session, Section::Account, "Logged in", logged_in(&name)).await,
-        None => page(&session, Section::Account, "Log in", form()).await,
+        None => {
+            let typed = session.take_flash(TYPED_NAME).await?;
+            page(&session, Section::Account, "Log in", form(typed)).await
+        }
     }
 }
 
@@ -79,13 +86,13 @@ fn logged_in(name: &str) -> Markup {
     }
 }
 
-fn form() -> Markup {
+fn form(typed: Option<String>) -> Markup {
     html! {
         h1 { "Log in" }
         form.card method="post" action="/login" {
             div.field {
                 label for="name" { "Name" }
-                input id="name" type="text" name="name" autocomplete="username" maxlength=(LONGEST_NAME) required;
+                input id="name" type="text" name="name" autocomplete="username" maxlength=(LONGEST_NAME) required value=[typed];
             }
             div.field {
                 label for="password" { "Password" }

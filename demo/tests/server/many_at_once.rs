@@ -1,6 +1,7 @@
 //! Requests of one session at the same time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
@@ -8,9 +9,17 @@ use crate::browser::Browser;
 use crate::program::Site;
 
 #[tokio::test]
-async fn fifty_visits_at_once_are_fifty_visits() {
-    let site = Site::sqlite();
-    let server = std::sync::Arc::new(site.serve().await);
+async fn fifty_visits_at_once_are_fifty_visits_in_sqlite() {
+    fifty_visits_at_once_are_fifty_visits(&Site::sqlite()).await;
+}
+
+#[tokio::test]
+async fn fifty_visits_at_once_are_fifty_visits_in_memory() {
+    fifty_visits_at_once_are_fifty_visits(&Site::memory(100)).await;
+}
+
+async fn fifty_visits_at_once_are_fifty_visits(site: &Site) {
+    let server = Arc::new(site.serve().await);
     let browser = Browser::new();
     assert_eq!(browser.visit(&server).await, 1);
 
@@ -26,7 +35,7 @@ async fn fifty_visits_at_once_are_fifty_visits() {
 #[tokio::test]
 async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
     let site = Site::sqlite();
-    let server = std::sync::Arc::new(site.serve().await);
+    let server = Arc::new(site.serve().await);
     let browser = Browser::new();
     assert_eq!(browser.visit(&server).await, 1);
 
@@ -47,7 +56,7 @@ async fn four_servers_on_one_file_never_give_a_number_twice() {
     let site = Site::sqlite();
     let mut servers = Vec::new();
     for _ in 0..4 {
-        servers.push(std::sync::Arc::new(site.serve().await));
+        servers.push(Arc::new(site.serve().await));
     }
     let browser = Browser::new();
     assert_eq!(browser.visit(&servers[0]).await, 1);

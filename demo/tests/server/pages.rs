@@ -98,11 +98,7 @@ async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
 
 #[tokio::test]
 async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() {
-    let site = Site::new(
-        "driver = 'memory'\n\
-         cookie = { name = 'demo-session', secure = false }\n\
-         options = { max_entries = 1 }",
-    );
+    let site = Site::memory(1);
     let server = site.serve().await;
     Browser::new().visit(&server).await;
 

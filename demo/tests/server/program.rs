@@ -39,6 +39,16 @@ impl Site {
         )
     }
 
+    /// Sessions in the memory of the process, of which there may be so many.
+    pub(crate) fn memory(most: u32) -> Self {
+        Self::new(&format!(
+            "driver = 'memory'\n\
+             commit_deadline = 50\n\
+             cookie = {{ name = 'demo-session', secure = false }}\n\
+             options = {{ max_entries = {most} }}\n",
+        ))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

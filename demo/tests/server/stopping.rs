@@ -5,7 +5,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::browser::{Browser, COOKIE};
-use crate::program::Site;
+use crate::program::{Server, Site};
+
+const FORM: &str = "product=teapot";
+
+/// Begins a request that puts a teapot into the cart, and whose handler waits for the form.
+async fn begin(server: &Server, browser: &Browser) -> TcpStream {
+    let head = format!(
+        "POST /cart/add HTTP/1.1\r\nHost: {}\r\nCookie: {COOKIE}={}\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n",
+        server.address(),
+        browser.id().unwrap(),
+        FORM.len(),
+    );
+    let mut connection = TcpStream::connect(server.address()).await.unwrap();
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body when the handler does.
+    let mut interim = [0; 25];
+    connection.read_exact(&mut interim).await.unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection
+}
 
 #[tokio::test]
 async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
@@ -14,27 +34,13 @@ async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
     let browser = Browser::new();
     browser.visit(&server).await;
 
-    // A form that comes slowly. The server asks for the body when the handler is waiting for it.
-    let form = "product=teapot";
-    let head = format!(
-        "POST /cart/add HTTP/1.1\r\nHost: {}\r\nCookie: {COOKIE}={}\r\nContent-Length: {}\r\n\
-         Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n",
-        server.address(),
-        browser.id().unwrap(),
-        form.len(),
-    );
-    let mut connection = TcpStream::connect(server.address()).await.unwrap();
-    connection.write_all(head.as_bytes()).await.unwrap();
-    let mut interim = [0; 25];
-    connection.read_exact(&mut interim).await.unwrap();
-    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
-
+    let mut connection = begin(&server, &browser).await;
     server.signal(Signal::TERM);
     while TcpStream::connect(server.address()).await.is_ok() {
         tokio::task::yield_now().await;
     }
 
-    connection.write_all(form.as_bytes()).await.unwrap();
+    connection.write_all(FORM.as_bytes()).await.unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
@@ -42,6 +48,20 @@ async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
 
     let server = site.serve().await;
     assert_eq!(browser.items(&server).await, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_keep_the_server() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    browser.visit(&server).await;
+    let connection = begin(&server, &browser).await;
+
+    let ended = server.stop().await;
+    assert!(ended.status.success(), "{}", ended.output);
+    assert!(ended.output.contains("cut off"), "{}", ended.output);
+    drop(connection);
 }
 
 #[tokio::test]

@@ -72,9 +72,10 @@ async fn a_failed_login_says_so_once_and_lets_nobody_in() {
     let form = [("name", "Ann"), ("password", "please")];
     let page = browser.post(&server, "/login", &form).await;
     assert!(page.shows("That is not the password"));
-    assert!(page.shows(LOGIN_FORM));
+    assert!(page.shows(LOGIN_FORM) && page.shows("value=\"Ann\""));
 
     let page = browser.get(&server, "/login").await;
+    assert!(!page.shows("Ann"));
     assert!(!page.shows("That is not the password"));
     assert!(!page.shows("Logged in as"));
 }

@@ -1,21 +1,22 @@
 use std::env;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use session_kit::SessionLayer;
 use session_kit::config::{OpenContext, SessionConfig};
 
 const BUILT_IN: &str = include_str!("../../examples/session.sqlite.toml");
 
-/// What the file at `path` says of sessions, or else the built-in configuration.
-pub(crate) async fn sessions(
-    path: Option<&Path>,
-) -> Result<SessionConfig, Box<dyn std::error::Error>> {
+/// The sessions that the file at `path` describes, or else those of the built-in configuration.
+pub(crate) async fn open(path: Option<&Path>) -> Result<SessionLayer, Box<dyn Error>> {
     if let Some(path) = path {
-        return Ok(SessionConfig::from_toml_file(path).await?);
+        return Ok(SessionLayer::from_toml(path).await?);
     }
     let folder = data_folder();
     std::fs::create_dir_all(&folder)
         .map_err(|error| format!("cannot make the folder `{}`: {error}", folder.display()))?;
-    Ok(SessionConfig::from_toml_str(BUILT_IN)?.with_context(OpenContext::new(folder)))
+    let config = SessionConfig::from_toml_str(BUILT_IN)?.with_context(OpenContext::new(folder));
+    Ok(SessionLayer::from_config(&config).await?)
 }
 
 /// `demo/data`, in the checkout that `cargo run` runs in, or else below the current folder.
