@@ -126,6 +126,9 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         if let Some(text) = self.context.entries.string(self.slot) {
             return self.text(text, visitor);
         }
+        if let Some(number) = self.context.entries.small_number(self.slot) {
+            return visitor.visit_u64(number.into());
+        }
         if let Some(members) = self.context.entries.object(self.slot) {
             self.check_depth()?;
             return visitor.visit_map(Members::new(self, members, in_struct));
@@ -133,7 +136,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         self.others(visitor, in_struct)
     }
 
-    /// What is neither a string nor an object.
+    /// What is neither a string nor an object nor a small number.
     fn others<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
         match self.entry() {
             Entry::Undefined | Entry::Null => visitor.visit_unit(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::ParseOptions;
-use crate::scan::{Index, plain_prefix};
+use crate::scan::{Index, Span, plain_prefix};
 use crate::string::Text;
 use crate::tag::Tag;
 
@@ -12,7 +12,7 @@ use crate::tag::Tag;
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'i, 't> {
     pub(crate) text: &'t str,
-    starts: &'i [u32],
+    spans: &'i [Span],
     root: Slot,
     pub(crate) options: &'i ParseOptions,
 }
@@ -125,13 +125,13 @@ impl Reference {
 impl<'i, 't> Entries<'i, 't> {
     #[inline]
     pub(crate) fn new(text: &'t str, index: &'i Index, options: &'i ParseOptions) -> Self {
-        let (starts, root) = match index {
-            Index::Entries(starts) => (&**starts, Slot::Entry(0)),
+        let (spans, root) = match index {
+            Index::Entries(spans) => (&**spans, Slot::Entry(0)),
             Index::Sentinel(number) => (&[][..], sentinel(*number)),
         };
         Self {
             text,
-            starts,
+            spans,
             root,
             options,
         }
@@ -142,7 +142,7 @@ impl<'i, 't> Entries<'i, 't> {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.starts.len()
+        self.spans.len()
     }
 
     /// Where the entry begins in the text.
@@ -150,9 +150,9 @@ impl<'i, 't> Entries<'i, 't> {
     pub(crate) fn position(&self, slot: Slot) -> usize {
         match slot {
             Slot::Entry(entry) => self
-                .starts
+                .spans
                 .get(entry as usize)
-                .map_or(self.text.len(), |&start| start as usize),
+                .map_or(self.text.len(), |span| span.start as usize),
             _ => 0,
         }
     }
@@ -160,11 +160,38 @@ impl<'i, 't> Entries<'i, 't> {
     /// The entry, if it is a string: the most frequent question of all.
     #[inline]
     pub(crate) fn string(&self, slot: Slot) -> Option<Quoted<'t>> {
-        let mut cursor = Cursor {
-            text: self.text,
-            at: self.position(slot),
+        let Slot::Entry(entry) = slot else {
+            return None;
         };
-        matches!((slot, cursor.peek()), (Slot::Entry(_), Some(b'"'))).then(|| cursor.quoted())
+        let span = self.spans.get(entry as usize)?;
+        let at = span.start as usize;
+        if self.text.as_bytes().get(at) != Some(&b'"') {
+            return None;
+        }
+        let raw = self.text.get(at + 1..span.end() - 1)?;
+        Some(Quoted {
+            raw,
+            at,
+            plain: !span.is_escaped(),
+        })
+    }
+
+    /// The entry, if it is a number of a few digits.
+    #[inline]
+    pub(crate) fn small_number(&self, slot: Slot) -> Option<u32> {
+        let Slot::Entry(entry) = slot else {
+            return None;
+        };
+        let span = self.spans.get(entry as usize)?;
+        let digits = self.text.as_bytes().get(span.start as usize..span.end())?;
+        if digits.len() > 9 || !digits.first()?.is_ascii_digit() {
+            return None;
+        }
+        digits.iter().try_fold(0, |number, digit| {
+            digit
+                .is_ascii_digit()
+                .then(|| number * 10 + u32::from(digit - b'0'))
+        })
     }
 
     /// The entry, if it is an object with a prototype.
@@ -266,35 +293,32 @@ impl<'i, 't> Entries<'i, 't> {
     /// white space around them.
     #[inline]
     pub(crate) fn next_plain_member(&self, elements: &mut Elements<'t>) -> Option<(&'t str, Slot)> {
-        let mut cursor = elements.0;
-        if cursor.peek() == Some(b',') {
-            cursor.at += 1;
+        let bytes = self.text.as_bytes();
+        let mut from = elements.0.at;
+        if bytes.get(from) == Some(&b',') {
+            from += 1;
         }
         // A key that may be `__proto__` is not of the usual kind.
-        if !matches!(cursor.text.as_bytes().get(cursor.at..cursor.at + 2), Some([b'"', first]) if *first != b'_')
-        {
+        let [b'"', rest @ ..] = bytes.get(from..)? else {
             return None;
-        }
-        let from = cursor.at + 1;
-        let end = from + plain_prefix(cursor.text.as_bytes().get(from..).unwrap_or_default());
-        cursor.at = end + 1;
-        if cursor.peek() != Some(b':') || cursor.text.as_bytes().get(end) != Some(&b'"') {
-            return None;
-        }
-        cursor.at = end + 2;
-        let slot = match cursor.small_number() {
-            Some(index) if (index as usize) < self.count() => Slot::Entry(index),
-            Some(_) => return None,
-            None => match cursor.text.as_bytes().get(cursor.at..cursor.at + 3) {
-                Some([b'-', b'1', b',' | b'}']) => {
-                    cursor.at += 2;
-                    Slot::Undefined
-                }
-                _ => return None,
-            },
         };
-        elements.0.at = cursor.at;
-        Some((cursor.text.get(from..end)?, slot))
+        if rest.first() == Some(&b'_') {
+            return None;
+        }
+        from += 1;
+        let length = plain_prefix(rest);
+        let [b'"', b':', value @ ..] = rest.get(length..)? else {
+            return None;
+        };
+        let (slot, digits) = match value {
+            [b'-', b'1', b',' | b'}', ..] => (Slot::Undefined, 2),
+            _ => {
+                let (index, digits) = small_index(value)?;
+                ((index as usize) < self.count()).then_some((Slot::Entry(index), digits))?
+            }
+        };
+        elements.0.at = from + length + 2 + digits;
+        Some((self.text.get(from..from + length)?, slot))
     }
 
     /// What the next element refers to.
@@ -303,6 +327,14 @@ impl<'i, 't> Entries<'i, 't> {
         &self,
         elements: &mut Elements<'t>,
     ) -> Option<Result<Reference, Error>> {
+        let bytes = self.text.as_bytes();
+        let after_comma = elements.0.at + usize::from(elements.0.peek() == Some(b','));
+        if let Some((index, digits)) = bytes.get(after_comma..).and_then(small_index)
+            && (index as usize) < self.count()
+        {
+            elements.0.at = after_comma + digits;
+            return Some(Ok(Reference::To(Slot::Entry(index))));
+        }
         elements.0.separators();
         let at = elements.0.at;
         match elements.0.small_number() {
@@ -331,6 +363,21 @@ fn sentinel(number: f64) -> Slot {
         -6.0 => Slot::NegativeZero,
         _ => Slot::Undefined,
     }
+}
+
+/// The index that these bytes begin with, if it is one of at most nine digits and a comma or a bracket follows at once;
+/// with the number of its digits.
+#[inline]
+fn small_index(bytes: &[u8]) -> Option<(u32, usize)> {
+    let mut index = 0;
+    for (digits, byte) in bytes.iter().enumerate().take(10) {
+        match byte {
+            b'0'..=b'9' if digits < 9 => index = index * 10 + u32::from(byte - b'0'),
+            b',' | b'}' | b']' if digits > 0 => return Some((index, digits)),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// The nearest double of a JSON number.

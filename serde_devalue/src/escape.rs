@@ -113,10 +113,13 @@ fn push_unit(out: &mut String, unit: u16) {
 /// Writes a finite number as `String(number)` does, with `-0` for the zero that JSON would lose.
 #[inline]
 pub(crate) fn write_number(out: &mut String, number: f64) {
-    const SAFE: f64 = 9_007_199_254_740_991.0;
-    if number.fract() == 0.0 && number.abs() <= SAFE {
-        #[allow(clippy::cast_possible_truncation)]
-        out.push_str(itoa::Buffer::new().format(number as i64));
+    const SAFE: u64 = (1 << 53) - 1;
+    // Saturates for what is larger, which the comparison then tells.
+    #[allow(clippy::cast_possible_truncation)]
+    let integer = number as i64;
+    #[allow(clippy::cast_precision_loss)]
+    if integer as f64 == number && integer.unsigned_abs() <= SAFE {
+        out.push_str(itoa::Buffer::new().format(integer));
     } else {
         out.push_str(ryu_js::Buffer::new().format(number));
     }

@@ -13,7 +13,7 @@
 /// The memory that parsing takes is at most about three times the text's size, whatever is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many bytes the text may have: 64 MiB by default, 4 GiB at most.
+    /// How many bytes the text may have: 64 MiB by default, 2 GiB at most.
     pub size: usize,
     /// How deeply values may be nested when they are turned into a Rust type or a [`Value`](crate::Value), or written
     /// anew: 512 by default. JavaScript's own reader overflows its stack somewhere between 1,000 and 5,000.

@@ -11,14 +11,35 @@ const NESTING: usize = 512;
 pub(crate) enum Index {
     /// The whole text is one negative number.
     Sentinel(f64),
-    /// The text is an array; its elements begin at these offsets.
-    Entries(Vec<u32>),
+    /// The text is an array, and these are its elements.
+    Entries(Vec<Span>),
+}
+
+/// Where an entry is in the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    /// Its end, and in the highest bit whether a backslash is in it.
+    end: u32,
+}
+
+/// The bit of `Span::end` that says so; a text has no offset that large.
+const ESCAPED: u32 = 1 << 31;
+
+impl Span {
+    pub(crate) fn end(self) -> usize {
+        (self.end & !ESCAPED) as usize
+    }
+
+    pub(crate) fn is_escaped(self) -> bool {
+        self.end & ESCAPED != 0
+    }
 }
 
 /// Checks the syntax of the whole text and finds the entries.
 pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
     let bytes = text.as_bytes();
-    if bytes.len() > limits.size || u32::try_from(bytes.len()).is_err() {
+    if bytes.len() > limits.size || bytes.len() >= ESCAPED as usize {
         return Err(Error::new(
             ErrorKind::TooLarge,
             None,
@@ -29,6 +50,7 @@ pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
         bytes,
         at: 0,
         open: Nesting::default(),
+        escaped: false,
     };
     scanner.whitespace();
     let index = match scanner.peek() {
@@ -66,6 +88,8 @@ struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
     open: Nesting,
+    /// Whether a backslash has been met since this was last set to no.
+    escaped: bool,
 }
 
 impl Scanner<'_> {
@@ -89,25 +113,30 @@ impl Scanner<'_> {
         }
     }
 
-    fn entries(&mut self) -> Result<Vec<u32>, Error> {
+    fn entries(&mut self) -> Result<Vec<Span>, Error> {
         self.whitespace();
         if self.peek() == Some(b']') {
             return Err(Error::format(self.at, "an array without entries"));
         }
         // A guess that fits typical records at once; a text of many short entries grows it.
-        let mut starts = Vec::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
+        let mut spans = Vec::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
         loop {
             self.whitespace();
+            let start = self.at;
+            self.escaped = false;
+            self.value()?;
             // `scan` has checked that the text's length fits.
             #[allow(clippy::cast_possible_truncation)]
-            starts.push(self.at as u32);
-            self.value()?;
+            spans.push(Span {
+                start: start as u32,
+                end: self.at as u32 | if self.escaped { ESCAPED } else { 0 },
+            });
             self.whitespace();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return Ok(starts);
+                    return Ok(spans);
                 }
                 _ => return Err(self.unexpected()),
             }
@@ -283,6 +312,7 @@ impl Scanner<'_> {
     }
 
     fn escape(&mut self) -> Result<(), Error> {
+        self.escaped = true;
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,

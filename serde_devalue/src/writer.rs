@@ -347,7 +347,14 @@ impl Writer {
         } else {
             frame.named_key = true;
         }
+        let (before, after) = match frame.shape {
+            Shape::NullObject => (",", ","),
+            _ if from == frame.keys => ("", ":"),
+            _ => (",", ":"),
+        };
+        self.keys.push_str(before);
         self.lone_surrogate |= write(&mut self.keys);
+        self.keys.push_str(after);
     }
 
     /// Begins a boxed primitive.
@@ -422,17 +429,16 @@ impl Writer {
             }
             Shape::Object => {
                 self.disordered |= !frame.fields && has_duplicates(children, keys, frame.keys);
-                write_members(arena, children, keys, frame.keys, ["{", ":", "}"]);
+                arena.push('{');
+                write_members(arena, children, keys, frame.keys);
+                arena.push('}');
                 true
             }
             Shape::NullObject => {
                 self.disordered |= has_duplicates(children, keys, frame.keys);
-                let brackets = if children.is_empty() {
-                    ["[\"null\"", ",", "]"]
-                } else {
-                    ["[\"null\",", ",", "]"]
-                };
-                write_members(arena, children, keys, frame.keys, brackets);
+                arena.push_str("[\"null\"");
+                write_members(arena, children, keys, frame.keys);
+                arena.push(']');
                 true
             }
             Shape::Tagged(tag) => {
@@ -762,27 +768,15 @@ fn write_tail(out: &mut String, children: &[Child]) {
     out.push(']');
 }
 
-fn write_members(
-    out: &mut String,
-    children: &[Child],
-    keys: &str,
-    base: usize,
-    brackets: [&str; 3],
-) {
-    let [open, colon, close] = brackets;
-    out.push_str(open);
+/// Writes what is ready in `keys`, each with its separators, and the indices between.
+fn write_members(out: &mut String, children: &[Child], keys: &str, base: usize) {
     let mut from = 0;
-    for (position, child) in children.iter().enumerate() {
-        if position > 0 {
-            out.push(',');
-        }
+    for child in children {
         let to = child.place - base;
         out.push_str(keys.get(from..to).unwrap_or_default());
-        out.push_str(colon);
         push_int(out, child.reference);
         from = to;
     }
-    out.push_str(close);
 }
 
 fn write_array(out: &mut String, children: &[Child]) {
@@ -861,7 +855,7 @@ fn has_duplicates(children: &[Child], keys: &str, base: usize) -> bool {
         let to = child.place - base;
         let key = keys.get(from..to).unwrap_or_default();
         from = to;
-        key
+        key.trim_start_matches(',')
     });
     any_twice(ranges)
 }
