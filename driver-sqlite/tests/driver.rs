@@ -182,6 +182,44 @@ async fn an_ended_entry_counts_as_absent_everywhere() {
 }
 
 #[tokio::test]
+async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() {
+    let database = Database::new().await;
+    let driver = &database.driver;
+    let end = Timestamp::now().saturating_add(Duration::from_millis(50));
+    let ending = WriteOptions::default().with_expiry(Expiry::At(end));
+    let version = write(driver, "k", "old", ending.clone()).await;
+    let other_version = write(driver, "k2", "old", ending).await;
+    let mut other = database.connect().await;
+    support::run(&mut other, "BEGIN IMMEDIATE").await;
+
+    let alone = {
+        let driver = driver.clone();
+        let options = WriteOptions::if_version(version);
+        tokio::spawn(async move { driver.write(&key("k"), "new".into(), options).await })
+    };
+    let together = {
+        let driver = driver.clone();
+        let write = |name: &str, options| Write {
+            key: key(name),
+            value: "new".into(),
+            options,
+        };
+        let writes = vec![
+            write("k2", WriteOptions::if_version(other_version)),
+            write("k3", WriteOptions::default()),
+        ];
+        tokio::spawn(async move { driver.write_many(writes).await })
+    };
+    while Timestamp::now() < end {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    support::run(&mut other, "ROLLBACK").await;
+    let conflict = WriteOutcome::Conflict(Current::Absent);
+    assert_eq!(alone.await.unwrap().unwrap(), conflict);
+    assert_eq!(together.await.unwrap()[0].as_ref().unwrap(), &conflict);
+}
+
+#[tokio::test]
 async fn touch_moves_the_end_and_nothing_else() {
     let database = Database::new().await;
     let driver = &database.driver;
