@@ -539,6 +539,12 @@ impl<'t> Elements<'t> {
             .map(|item| Err(Error::format(item.position(), "a key that is no string")))
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(mut self) -> bool {
+        self.0.separators();
+        matches!(self.0.peek(), Some(b']' | b'}') | None)
+    }
+
     /// Where it stands in the text.
     pub(crate) fn position(&self) -> usize {
         self.0.at

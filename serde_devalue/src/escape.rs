@@ -51,27 +51,38 @@ fn escape_from(out: &mut String, text: &str, first: usize) {
 /// first byte of U+2028 and U+2029, which others have too.
 #[inline]
 fn unescaped_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let (words, rest) = bytes.as_chunks::<8>();
     let mut passed = 0;
     for word in words {
-        let word = u64::from_le_bytes(*word);
-        // As in the scan, but U+2028's first byte has its high bit set and is looked for by itself.
-        let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-        let ascii = (word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\') | is(b'<')) & !word;
-        let marked = (ascii | (is(0xe2) & word)) & HIGHS;
+        let marked = to_escape(*word);
         if marked != 0 {
             // The lowest byte that is marked is marked rightly; those above it may not be.
             return passed + (marked.trailing_zeros() / 8) as usize;
         }
         passed += 8;
     }
+    // Most often there is nothing in the rest either, and one look at the last word, of which a part has been looked at
+    // already, tells.
+    if bytes.last_chunk().is_some_and(|last| to_escape(*last) == 0) {
+        return bytes.len();
+    }
     passed
         + rest
             .iter()
             .take_while(|byte| !matches!(byte, ..0x20 | b'"' | b'\\' | b'<' | 0xe2))
             .count()
+}
+
+/// Marks, by its highest bit, the first byte that may have to be escaped, and perhaps others after it.
+#[inline]
+fn to_escape(word: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    // As in the scan, but U+2028's first byte has its high bit set and is looked for by itself.
+    let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    let ascii = (word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\') | is(b'<')) & !word;
+    (ascii | (is(0xe2) & word)) & HIGHS
 }
 
 fn escape_char(out: &mut String, char: char) {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::de::Context;
 use crate::document::{Inner, NodeId};
-use crate::entry::{Elements, Entry, Item, Slot};
+use crate::entry::{Elements, Entry, Item, Reference, Slot};
 use crate::error::Error;
 use crate::string::JsString;
 use crate::tag::Tag;
@@ -255,13 +255,16 @@ impl<'a> Iterator for MapEntries<'a> {
     type Item = Result<(Node<'a>, Node<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let key = self.elements.next()?;
-        let value = self.elements.next();
+        let entries = self.document.entries();
+        let key = entries.next_reference(&mut self.elements)?;
         let at = self.elements.position();
-        Some((|| {
-            let value = value.ok_or_else(|| Error::format(at, "a key without a value"))?;
-            Ok((follow(self.document, key)?, follow(self.document, value)?))
-        })())
+        let value = entries.next_reference(&mut self.elements);
+        let node = |reference: Reference| Node::new(self.document, reference.slot());
+        Some(match (key, value) {
+            (Ok(key), Some(Ok(value))) => Ok((node(key), node(value))),
+            (Err(error), _) | (_, Some(Err(error))) => Err(error),
+            (_, None) => Err(Error::format(at, "a key without a value")),
+        })
     }
 }
 
@@ -276,6 +279,13 @@ impl<'a> Iterator for ObjectEntries<'a> {
     type Item = Result<(Cow<'a, str>, Node<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some((key, slot)) = self
+            .document
+            .entries()
+            .next_plain_member(&mut self.elements)
+        {
+            return Some(Ok((Cow::Borrowed(key), Node::new(self.document, slot))));
+        }
         let key = self.elements.next()?;
         let value = self.elements.next();
         let at = self.elements.position();
@@ -304,7 +314,10 @@ impl<'a> Iterator for ElementNodes<'a> {
     type Item = Result<Node<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.elements.next().map(|item| follow(self.document, item))
+        {
+            let reference = self.document.entries().next_reference(&mut self.elements)?;
+            Some(reference.map(|reference| Node::new(self.document, reference.slot())))
+        }
     }
 }
 

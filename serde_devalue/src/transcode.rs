@@ -50,7 +50,8 @@ impl<'t> Sink<'t> for Transcoder<'_> {
         match container {
             Container::Array => self.writer.begin_array(),
             Container::Sparse(length) => self.writer.begin_sparse_array(length),
-            Container::Object => self.writer.begin_object(),
+            // The walk gives each key once.
+            Container::Object => self.writer.begin_struct(),
             Container::NullObject => self.writer.begin_null_object(),
             Container::Map => self.writer.begin_map(),
             Container::Set => self.writer.begin_set(),

@@ -1,5 +1,6 @@
 //! Walking over a node and all that it holds, without recursion.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hashbrown::{HashMap, HashSet};
@@ -10,7 +11,7 @@ use crate::leaf;
 use crate::string::Text;
 use crate::tag::{Tag, ViewKind};
 use crate::value::Value;
-use crate::writer::array_index;
+use crate::writer::{any_twice, array_index};
 
 /// What a walk reports to. Objects come with the entry that they are.
 pub(crate) trait Sink<'t> {
@@ -51,13 +52,13 @@ pub(crate) enum Container<'t> {
     Boxed,
     /// With the window, if it is not the whole buffer.
     View(ViewKind, usize, usize, bool),
-    Custom(std::borrow::Cow<'t, str>),
+    Custom(Cow<'t, str>),
 }
 
 /// What is yet to be walked of an open container.
 enum Rest<'t> {
     Array(Elements<'t>),
-    /// Keys and values that are known to be in order.
+    /// Members of the usual kind that are known to be in order.
     Members(Elements<'t>),
     Ordered(std::vec::IntoIter<(Text<'t>, Item<'t>)>),
     Sparse(std::collections::btree_map::IntoIter<u32, Item<'t>>),
@@ -82,29 +83,21 @@ pub(crate) fn walk<'t>(
     walk.value(slot)?;
     while let Some((_, rest)) = walk.open.last_mut() {
         let next = match rest {
-            Rest::Array(elements) => match elements.next() {
+            Rest::Array(elements) => match entries.next_reference(elements).transpose()? {
+                Some(Reference::To(slot)) => Some(slot),
+                Some(Reference::Hole) => {
+                    walk.charge(1)?;
+                    walk.sink.hole();
+                    continue;
+                }
                 None => None,
-                Some(item) => match entries.follow(item)? {
-                    Reference::To(slot) => Some(slot),
-                    Reference::Hole => {
-                        walk.charge(1)?;
-                        walk.sink.hole();
-                        continue;
-                    }
-                },
             },
-            Rest::Members(members) => match (members.next(), members.next()) {
-                (Some(Item::String(key)), Some(value)) => {
-                    walk.sink.key(checked_key(key)?);
-                    Some(entries.follow(value)?.slot())
+            Rest::Members(members) => match entries.next_plain_member(members) {
+                Some((key, slot)) => {
+                    walk.sink.key(Text::Utf8(Cow::Borrowed(key)));
+                    Some(slot)
                 }
-                (None, _) => None,
-                (Some(key), _) => {
-                    return Err(Error::format(
-                        key.position(),
-                        "a key that is no string, or no value for it",
-                    ));
-                }
+                None => None,
             },
             Rest::Ordered(members) => match members.next() {
                 Some((key, value)) => {
@@ -181,6 +174,11 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     fn value(&mut self, slot: Slot) -> Result<(), Error> {
+        if let Some(text) = self.entries.string(slot) {
+            self.charge(1 + text.raw.len())?;
+            self.sink.primitive(Primitive::Text(text.text()));
+            return Ok(());
+        }
         let position = self.entries.position(slot);
         let entry = self.entries.entry(slot);
         self.charge(1).map_err(|error| error.at(position))?;
@@ -189,10 +187,6 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
             Entry::Null => Primitive::Null,
             Entry::Bool(bool) => Primitive::Bool(*bool),
             Entry::Number(number) => Primitive::Number(*number),
-            Entry::String(text) => {
-                self.charge(text.raw.len())?;
-                Primitive::Text(text.text())
-            }
             Entry::Tagged(Tag::BigInt, _, payload) => {
                 let int = leaf::bigint(*payload)?;
                 self.charge(int.as_str().len())?;
@@ -310,19 +304,17 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         let mut last_integer = None;
         let mut named = false;
         let mut in_order = true;
-        let keys = members.step_by(2).map(|key| match key {
-            Item::String(key) => key.raw,
-            _ => "",
-        });
-        for key in keys.clone() {
+        let mut rest = members;
+        let keys = std::iter::from_fn(|| {
+            let (key, _) = self.entries.next_plain_member(&mut rest)?;
             let integer = array_index(key);
-            in_order &= !key.contains('\\')
-                && integer
-                    .is_none_or(|integer| !named && last_integer.is_none_or(|last| last < integer));
+            in_order &= integer
+                .is_none_or(|integer| !named && last_integer.is_none_or(|last| last < integer));
             named |= integer.is_none();
             last_integer = integer.or(last_integer);
-        }
-        if in_order && !crate::writer::any_twice(keys) {
+            Some(key)
+        });
+        if !any_twice(keys) && in_order && rest.is_empty() {
             return Ok(Rest::Members(members));
         }
         let mut unique: indexmap::IndexMap<Text<'t>, Item<'t>, hashbrown::DefaultHashBuilder> =
@@ -387,9 +379,14 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     fn follow_all(&self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
-        elements
-            .map(|item| Ok(self.entries.follow(item)?.slot()))
-            .collect()
+        {
+            let mut elements = elements;
+            let mut slots = Vec::new();
+            while let Some(reference) = self.entries.next_reference(&mut elements) {
+                slots.push(reference?.slot());
+            }
+            Ok(slots)
+        }
     }
 
     /// What makes a key of a Map the same as another; with the key that the Map keeps, which is never −0.

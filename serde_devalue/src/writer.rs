@@ -94,8 +94,8 @@ struct Frame {
     /// The highest integer key so far, and whether another key has come.
     integer_key: Option<u32>,
     named_key: bool,
-    /// Whether its keys are the fields of a struct, of which none comes twice.
-    fields: bool,
+    /// Whether its keys are known to come once each.
+    distinct: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -296,11 +296,11 @@ impl Writer {
         self.begin(Shape::Object);
     }
 
-    /// Begins an object for the fields of a struct.
+    /// Begins an object of which each key is known to come once.
     pub(crate) fn begin_struct(&mut self) {
         self.begin_object();
         if let Some(frame) = self.frames.last_mut() {
-            frame.fields = true;
+            frame.distinct = true;
         }
     }
 
@@ -405,7 +405,7 @@ impl Writer {
             key: None,
             integer_key: None,
             named_key: false,
-            fields: false,
+            distinct: false,
         });
     }
 
@@ -428,7 +428,7 @@ impl Writer {
                 true
             }
             Shape::Object => {
-                self.disordered |= !frame.fields && has_duplicates(children, keys, frame.keys);
+                self.disordered |= !frame.distinct && has_duplicates(children, keys, frame.keys);
                 arena.push('{');
                 write_members(arena, children, keys, frame.keys);
                 arena.push('}');
