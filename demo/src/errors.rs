@@ -87,7 +87,7 @@ fn page(status: StatusCode) -> String {
     };
     layout::without_session(
         title,
-        html! {
+        &html! {
             p.error-code { "Error " (status.as_u16()) }
             h1 { (title) }
             p { (advice) }

@@ -11,59 +11,73 @@ pub(crate) enum Section {
     Counter,
     Cart,
     Session,
-    Account,
+    Login,
+    Logout,
 }
 
-/// An entry, where it leads, and what it is called.
-type Link = (Section, (&'static str, &'static str));
-
-const COUNTER: Link = (Section::Counter, ("/", "Counter"));
-const CART: Link = (Section::Cart, ("/cart", "Cart"));
-const SESSION: Link = (Section::Session, ("/session", "Session"));
+impl Section {
+    /// Where it leads, and what it is called.
+    fn link(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Counter => ("/", "Counter"),
+            Self::Cart => ("/cart", "Cart"),
+            Self::Session => ("/session", "Session"),
+            Self::Login => ("/login", "Log in"),
+            Self::Logout => ("/logout", "Log out"),
+        }
+    }
+}
 
 /// A page of the visitor with this session: with the name in the navigation, and with the flashed notice.
 pub(crate) async fn page(
     session: &Session,
-    section: Section,
+    current: Section,
     title: &str,
     content: Markup,
 ) -> Result<Markup, Error> {
     let user = session.get(USER).await?;
     let notice = Notice::take(session).await?;
     let account = match user {
-        Some(_) => ("/logout", "Log out"),
-        None => ("/login", "Log in"),
+        Some(_) => Section::Logout,
+        None => Section::Login,
     };
-    let navigation = html! {
-        nav aria-label="Pages" {
-            ul {
-                @for (to, (path, name)) in [COUNTER, CART, SESSION, (Section::Account, account)] {
-                    li { a href=(path) aria-current=[(to == section).then_some("page")] { (name) } }
-                }
-            }
-        }
+    let header = html! {
+        (navigation(&[Section::Counter, Section::Cart, Section::Session, account], Some(current)))
         @if let Some(user) = user {
             p.user { "Logged in as " strong { (user) } }
         }
     };
-    Ok(document(title, &navigation, notice, &content))
+    let content = html! {
+        @if let Some(notice) = notice {
+            p.notice.problem[notice.is_problem] role=(if notice.is_problem { "alert" } else { "status" }) {
+                (notice.text)
+            }
+        }
+        (content)
+    };
+    Ok(document(title, &header, &content))
 }
 
 /// A page for when there may be no session to be had.
-pub(crate) fn without_session(title: &str, content: Markup) -> Markup {
-    let navigation = html! {
+pub(crate) fn without_session(title: &str, content: &Markup) -> Markup {
+    let sections = [Section::Counter, Section::Cart, Section::Session];
+    document(title, &navigation(&sections, None), content)
+}
+
+fn navigation(sections: &[Section], current: Option<Section>) -> Markup {
+    html! {
         nav aria-label="Pages" {
             ul {
-                @for (_, (path, name)) in [COUNTER, CART, SESSION] {
-                    li { a href=(path) { (name) } }
+                @for section in sections {
+                    @let (path, name) = section.link();
+                    li { a href=(path) aria-current=[(current == Some(*section)).then_some("page")] { (name) } }
                 }
             }
         }
-    };
-    document(title, &navigation, None, &content)
+    }
 }
 
-fn document(title: &str, navigation: &Markup, notice: Option<Notice>, content: &Markup) -> Markup {
+fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -79,14 +93,9 @@ fn document(title: &str, navigation: &Markup, notice: Option<Notice>, content: &
                 a.skip href="#main" { "Skip to the content" }
                 header {
                     a.brand href="/" { img src=(ICON.path()) alt="" width="28" height="28"; "session-kit demo" }
-                    (navigation)
+                    (header)
                 }
                 main id="main" {
-                    @if let Some(notice) = notice {
-                        p.notice.problem[notice.is_problem] role=(if notice.is_problem { "alert" } else { "status" }) {
-                            (notice.text)
-                        }
-                    }
                     (content)
                 }
                 footer {

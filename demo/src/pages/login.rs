@@ -67,10 +67,10 @@ fn problem(name: &str, password: &str) -> Option<&'static str> {
 
 async fn show(session: Session) -> Result<Markup, Error> {
     match session.get(USER).await? {
-        Some(name) => page(&session, Section::Account, "Logged in", logged_in(&name)).await,
+        Some(name) => page(&session, Section::Login, "Logged in", logged_in(&name)).await,
         None => {
             let typed = session.take_flash(TYPED_NAME).await?;
-            page(&session, Section::Account, "Log in", form(typed)).await
+            page(&session, Section::Login, "Log in", form(typed)).await
         }
     }
 }

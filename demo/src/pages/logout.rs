@@ -23,7 +23,7 @@ async fn ask(session: Session) -> Result<Markup, Error> {
             }
         }
     };
-    page(&session, Section::Account, "Log out", content).await
+    page(&session, Section::Logout, "Log out", content).await
 }
 
 async fn log_out(session: Session) -> Result<Redirect, Error> {

@@ -66,7 +66,7 @@ fn end(end: Option<Timestamp>) -> Markup {
     };
     let left = end.saturating_since(Timestamp::now());
     html! {
-        "in " (in_words(left)) " without a visit"
+        "in " (in_words(left))
         @if let Some(end) = end.to_system_time() { ", on " (httpdate::fmt_http_date(end)) }
     }
 }
