@@ -1,5 +1,6 @@
 //! What the layer promises for each kind of request and response.
 
+#[cfg(test)]
 mod support;
 
 use std::convert::Infallible;
@@ -40,15 +41,15 @@ fn routes() -> Router {
         .route(
             "/failed",
             get(|session: Session| async move {
-                session.set("note", "kept").unwrap();
-                StatusCode::UNPROCESSABLE_ENTITY
+                session.set("note", "kept")?;
+                Ok::<_, Error>(StatusCode::UNPROCESSABLE_ENTITY)
             }),
         )
         .route(
             "/public",
             get(|session: Session| async move {
-                session.set("visits", &7_u32).unwrap();
-                ([(CACHE_CONTROL, "public, max-age=60")], "cached?")
+                session.set("visits", &7_u32)?;
+                Ok::<_, Error>(([(CACHE_CONTROL, "public, max-age=60")], "cached?"))
             }),
         )
 }

@@ -342,15 +342,8 @@ impl Commit<'_> {
             Ok(false) => {}
             Ok(true) => {
                 snapshot.expires_at = end;
-                let persistent = snapshot
-                    .record
-                    .lifetime()
-                    .is_some_and(|lifetime| lifetime.persistent);
-                let max_age = store.max_age(persistent, end);
-                cookie = max_age.map(|max_age| CookieChange::Set {
-                    id,
-                    max_age: Some(max_age),
-                });
+                let max_age = store.max_age_of(&snapshot);
+                cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }
             Err(error) => store.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
         }
@@ -643,6 +636,13 @@ impl StoreInner {
         let end = self.end_of(snapshot);
         self.rules
             .touch_is_due(lifetime.as_ref(), snapshot.expires_at, end)
+    }
+
+    /// The Max-Age of the cookie of a session that is used now.
+    pub(crate) fn max_age_of(&self, snapshot: &Snapshot) -> Option<Duration> {
+        let lifetime = snapshot.record.lifetime();
+        let persistent = lifetime.is_some_and(|lifetime| lifetime.persistent);
+        self.max_age(persistent, self.end_of(snapshot))
     }
 
     fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {

@@ -5,7 +5,8 @@ use serde_devalue::{Node, WriteOptions, Writer};
 use super::changes::{Changes, Known};
 use super::lifetime::{IdleTimeout, LifetimeRules, RecordLifetime};
 use super::record::{
-    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, to_expires, to_timestamp,
+    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, stored_value_error,
+    to_expires, to_timestamp,
 };
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
@@ -112,12 +113,13 @@ fn merge_entries<'a>(
             }
             None => {}
         }
-        if !has_ended(entry.expires(), now) {
+        if !has_ended(entry.expires, now) {
             merged.push((Name::Node(entry.name), Value::Entry(entry)));
         }
     }
     for (name, result) in changes.names() {
         if let Some(item) = result
+            && !has_ended(item.expires, now)
             && !seen.iter().any(|seen| seen == name)
         {
             merged.push((Name::Text(name), Value::Item(item)));
@@ -147,7 +149,7 @@ fn last_value_ends(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
     for (_, value) in entries {
         let expires = match value {
             Value::Item(item) => item.expires,
-            Value::Entry(entry) => entry.expires(),
+            Value::Entry(entry) => entry.expires,
         };
         last = last.max(Some(to_timestamp(expires?)?));
     }
@@ -238,9 +240,11 @@ fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
 }
 
 fn unserializable(error: serde_devalue::Error) -> Error {
-    Error::new(
-        ErrorKind::Unserializable,
-        "the session cannot be written in its format; nothing was changed",
+    stored_value_error(
+        error,
+        Error::new(
+            ErrorKind::Unserializable,
+            "the session cannot be written in its format; nothing was changed",
+        ),
     )
-    .with_source(error)
 }

@@ -9,7 +9,7 @@ use serde_devalue::{Document, Value};
 use super::changes::{Known, Replay};
 use super::commit::{self, Destroyed, SaveOutcome, Work};
 use super::cookie::{CookieChange, RequestCookie};
-use super::record::{Item, RESERVED, has_ended, to_expires};
+use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
 use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionStore, TypedKey};
@@ -105,17 +105,15 @@ impl Session {
             .collect())
     }
 
-    /// All values with their names, in the order in which they were first stored.
+    /// All values with their names, in the order in which they were first stored. One that Astro stored without
+    /// a value, or in a shape of its own, is `undefined`.
     pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
         let mut entries = Vec::new();
         for (name, item) in self.items().await? {
-            let value = item.node().to_value().map_err(|error| {
-                Error::new(
-                    ErrorKind::CorruptData,
-                    format!("the value `{name}` cannot be decoded"),
-                )
-                .with_source(error)
-            })?;
+            let value = match item {
+                Some(item) => item.node().to_value().map_err(record::corrupt)?,
+                None => Value::Undefined,
+            };
             entries.push((name, value));
         }
         Ok(entries)
@@ -266,14 +264,15 @@ impl Session {
         let _io = self.0.io.lock().await;
         drop(self.0.change()?);
         let base = self.0.read(id).await?;
-        if !matches!(base, Base::Present(_)) {
+        let Base::Present(snapshot) = &base else {
             return Ok(false);
-        }
+        };
+        let max_age = self.0.store.inner().max_age_of(snapshot);
         let mut state = self.0.change()?;
         state.reset();
         state.id = Some(id);
         state.base = base;
-        state.response_cookie = Some(CookieChange::Set { id, max_age: None });
+        state.response_cookie = Some(CookieChange::Set { id, max_age });
         Ok(true)
     }
 
@@ -399,25 +398,24 @@ impl Session {
         Ok(self.0.state.lock().item(name, now))
     }
 
-    async fn items(&self) -> Result<Vec<(String, Item)>> {
+    async fn items(&self) -> Result<Vec<(String, Option<Item>)>> {
         self.ensure_loaded().await?;
         let now = self.0.store.inner().now();
         let state = self.0.state.lock();
-        let mut items: Vec<(String, Item)> = Vec::new();
+        let mut items: Vec<(String, Option<Item>)> = Vec::new();
         if let Some(record) = state.record() {
             for entry in record.entries() {
                 let Some(name) = entry.text_name() else {
                     continue;
                 };
-                if name.starts_with(RESERVED) || has_ended(entry.expires(), now) {
+                if name.starts_with(RESERVED) || has_ended(entry.expires, now) {
                     continue;
                 }
                 match state.known(&name) {
-                    Known::Yes(Some(item)) => items.push((name.into_owned(), item.clone())),
+                    Known::Yes(Some(item)) => items.push((name.into_owned(), Some(item.clone()))),
                     Known::Yes(None) => {}
                     Known::No => {
-                        let item = record.item_of(&entry, now);
-                        items.extend(item.map(|item| (name.into_owned(), item)));
+                        items.push((name.into_owned(), record.item_of(&entry, now)));
                     }
                 }
             }
@@ -426,7 +424,7 @@ impl Session {
             for (name, item) in changes.names() {
                 let new = !items.iter().any(|(found, _)| found == name);
                 if let (true, Some(item)) = (new, item) {
-                    items.push((name.to_owned(), item.clone()));
+                    items.push((name.to_owned(), Some(item.clone())));
                 }
             }
         }
@@ -616,9 +614,11 @@ fn decode<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
 }
 
 fn wrong_type(name: &str, error: serde_devalue::Error) -> Error {
-    Error::new(
-        ErrorKind::WrongType,
-        format!("the session value `{name}` is not of the type asked for; it stays as it is"),
+    stored_value_error(
+        error,
+        Error::new(
+            ErrorKind::WrongType,
+            format!("the session value `{name}` is not of the type asked for; it stays as it is"),
+        ),
     )
-    .with_source(error)
 }

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_devalue::{Document, Kind, Node, NodeId};
@@ -91,6 +92,31 @@ pub(crate) struct Record {
 struct RecordEntry {
     name: NodeId,
     value: NodeId,
+    /// `None` in an entry of a foreign shape.
+    data: Option<NodeId>,
+    expires: Option<f64>,
+}
+
+impl RecordEntry {
+    fn parse(name: Node<'_>, value: Node<'_>) -> Result<Self, serde_devalue::Error> {
+        let mut entry = Self {
+            name: name.id(),
+            value: value.id(),
+            data: None,
+            expires: None,
+        };
+        if value.kind() == Kind::Object {
+            for field in value.object_entries()? {
+                let (field, node) = field?;
+                match &*field {
+                    "data" => entry.data = Some(node.id()),
+                    "expires" => entry.expires = node.as_f64(),
+                    _ => {}
+                }
+            }
+        }
+        Ok(entry)
+    }
 }
 
 /// One entry as it stands in the record.
@@ -98,29 +124,15 @@ struct RecordEntry {
 pub(crate) struct EntryNodes<'a> {
     pub(crate) name: Node<'a>,
     pub(crate) value: Node<'a>,
+    data: Option<NodeId>,
+    /// When the entry ends; anything but a number is never.
+    pub(crate) expires: Option<f64>,
 }
 
 impl<'a> EntryNodes<'a> {
     /// The entry's name, if it is a text; Astro keeps numbers as they are.
     pub(crate) fn text_name(&self) -> Option<Cow<'a, str>> {
         self.name.as_str()
-    }
-
-    fn field(&self, wanted: &str) -> Option<Node<'a>> {
-        let fields = self.value.object_entries().ok()?;
-        fields
-            .filter_map(std::result::Result::ok)
-            .find(|(field, _)| field == wanted)
-            .map(|(_, node)| node)
-    }
-
-    pub(crate) fn data(&self) -> Option<Node<'a>> {
-        self.field("data")
-    }
-
-    /// When the entry ends; anything but a number is never.
-    pub(crate) fn expires(&self) -> Option<f64> {
-        self.field("expires")?.as_f64()
     }
 }
 
@@ -147,18 +159,59 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
              Destroy the session, or give sessions a `base` of their own",
         ));
     }
-    let mut entries: Vec<RecordEntry> = Vec::new();
-    for entry in root.map_entries().map_err(corrupt)? {
-        let (name, value) = entry.map_err(corrupt)?;
-        entries.push(RecordEntry {
-            name: name.id(),
-            value: value.id(),
-        });
-    }
+    let entries = entries_of(&document, root).map_err(corrupt)?;
     Ok(Stored::Record(Record { document, entries }))
 }
 
-fn corrupt(error: serde_devalue::Error) -> Error {
+/// The entries of the map, each name once: as in JavaScript, a later one takes the place of an earlier one.
+fn entries_of(
+    document: &Document,
+    root: Node<'_>,
+) -> Result<Vec<RecordEntry>, serde_devalue::Error> {
+    let mut entries: Vec<RecordEntry> = Vec::new();
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    for entry in root.map_entries()? {
+        let (name, value) = entry?;
+        let entry = RecordEntry::parse(name, value)?;
+        // A record of usual size is searched faster than hashed.
+        let place = match name.as_str() {
+            Some(text) if entries.len() < SMALL => entries.iter().position(|earlier| {
+                document.node(earlier.name).as_str() == Some(Cow::Borrowed(&*text))
+            }),
+            Some(text) => {
+                if places.is_empty() {
+                    places.extend(entries.iter().enumerate().filter_map(|(place, earlier)| {
+                        Some((document.node(earlier.name).as_str()?, place))
+                    }));
+                }
+                let next = entries.len();
+                let place = *places.entry(text).or_insert(next);
+                (place < next).then_some(place)
+            }
+            None => None,
+        };
+        match place.and_then(|place| entries.get_mut(place)) {
+            Some(earlier) => *earlier = entry,
+            None => entries.push(entry),
+        }
+    }
+    Ok(entries)
+}
+
+const SMALL: usize = 16;
+
+/// What an error of the format means for a value that is stored: that it is corrupt, or else `otherwise`.
+pub(crate) fn stored_value_error(error: serde_devalue::Error, otherwise: Error) -> Error {
+    use serde_devalue::ErrorKind as Devalue;
+    match error.kind() {
+        Devalue::Syntax | Devalue::Format | Devalue::UnknownTag | Devalue::TooDeep => {
+            corrupt(error)
+        }
+        _ => otherwise.with_source(error),
+    }
+}
+
+pub(crate) fn corrupt(error: serde_devalue::Error) -> Error {
     Error::new(
         ErrorKind::CorruptData,
         "the stored session cannot be parsed; it was left as it is. Destroy the session to be rid of it",
@@ -177,6 +230,8 @@ impl Record {
         self.entries.iter().map(|entry| EntryNodes {
             name: self.document.node(entry.name),
             value: self.document.node(entry.value),
+            data: entry.data,
+            expires: entry.expires,
         })
     }
 
@@ -185,10 +240,14 @@ impl Record {
             .find(|entry| entry.text_name().is_some_and(|found| found == name))
     }
 
+    fn data_of(&self, name: &str) -> Option<Node<'_>> {
+        Some(self.document.node(self.find(name)?.data?))
+    }
+
     /// Whether the record has an entry of this name that has not ended, whatever its shape.
     pub(crate) fn has(&self, name: &str, now: Timestamp) -> bool {
         self.find(name)
-            .is_some_and(|entry| !has_ended(entry.expires(), now))
+            .is_some_and(|entry| !has_ended(entry.expires, now))
     }
 
     /// The value of this name, unless it has ended.
@@ -197,20 +256,19 @@ impl Record {
     }
 
     pub(crate) fn item_of(&self, entry: &EntryNodes<'_>, now: Timestamp) -> Option<Item> {
-        let expires = entry.expires();
-        if has_ended(expires, now) {
+        if has_ended(entry.expires, now) {
             return None;
         }
         Some(Item {
             document: self.document.clone(),
-            node: entry.data()?.id(),
-            expires,
+            node: entry.data?,
+            expires: entry.expires,
         })
     }
 
     /// The flashed values with their names.
     pub(crate) fn flashes(&self) -> Vec<(Cow<'_, str>, Node<'_>)> {
-        let Some(map) = self.find(FLASH_ENTRY).and_then(|entry| entry.data()) else {
+        let Some(map) = self.data_of(FLASH_ENTRY) else {
             return Vec::new();
         };
         let Ok(flashes) = map.map_entries() else {
@@ -236,7 +294,7 @@ impl Record {
 
     /// What the record keeps of its lifetime; `None` if only Astro wrote it.
     pub(crate) fn lifetime(&self) -> Option<RecordLifetime> {
-        let data = self.find(LIFETIME_ENTRY)?.data()?;
+        let data = self.data_of(LIFETIME_ENTRY)?;
         let mut lifetime = RecordLifetime {
             created: Timestamp::from_millis(0),
             deadline: None,
@@ -266,7 +324,7 @@ impl Record {
         for entry in self.entries() {
             match entry.text_name() {
                 Some(name) if name == LIFETIME_ENTRY => {}
-                _ => last = last.max(Some(to_timestamp(entry.expires()?)?)),
+                _ => last = last.max(Some(to_timestamp(entry.expires?)?)),
             }
         }
         last
@@ -292,6 +350,28 @@ mod tests {
         let item = record.item("user", NOW).unwrap();
         assert_eq!(item.node().as_str().unwrap(), "alice");
         assert!(record.lifetime().is_none());
+    }
+
+    #[test]
+    fn of_two_entries_with_one_name_the_later_counts() {
+        let few =
+            record(r#"[["Map",1,2,1,3],"a",{"data":4,"expires":-1},{"data":5,"expires":-1},1,2]"#);
+        let value = few.item("a", NOW).unwrap().node().as_f64();
+        assert_eq!(value, Some(2.0));
+        assert_eq!(few.entries().count(), 1);
+
+        let mut map = String::from("[[\"Map\"");
+        let mut values = String::new();
+        for entry in 0..100 {
+            let index = 1 + 2 * entry;
+            map.push_str(&format!(",{index},{}", index + 1));
+            values.push_str(&format!(",\"k{}\",{{\"data\":{index}}}", entry % 50));
+        }
+        let text = format!("{map}]{values}]");
+        let Stored::Record(many) = parse(text.into_bytes().into()).unwrap() else {
+            panic!("no record");
+        };
+        assert_eq!(many.entries().count(), 50);
     }
 
     #[test]
@@ -326,7 +406,13 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_corrupt() {
-        for text in [r#"[["Map",1,2],"a""#, "[[1],2]", r#"[{"a":1},2]"#, "hello"] {
+        for text in [
+            r#"[["Map",1,2],"a""#,
+            "[[1],2]",
+            r#"[{"a":1},2]"#,
+            "hello",
+            r#"[["Map",1,2],"a",{"data":9,"expires":-1},"v"]"#,
+        ] {
             let Err(error) = parse(Bytes::from_static(text.as_bytes())) else {
                 panic!("{text} was taken");
             };

@@ -284,6 +284,11 @@ impl SessionStore {
         self.0.driver.close().await
     }
 
+    /// The time by which its sessions live: the system's, unless a test set another clock.
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
     /// Whether both are the same store.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

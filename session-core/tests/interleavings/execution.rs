@@ -53,6 +53,16 @@ pub(crate) struct Told {
     pub(crate) may_set_cookie: bool,
 }
 
+impl Told {
+    /// Whether the request was told of a session with this id.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        let mut acknowledged = self.acknowledged.iter();
+        let cookie = self.set_cookie.as_deref();
+        acknowledged.any(|acknowledged| acknowledged.id == id)
+            || cookie.is_some_and(|cookie| cookie.contains(id))
+    }
+}
+
 /// What was seen of one run.
 pub(crate) struct Seen {
     pub(crate) told: Vec<Told>,

@@ -37,12 +37,7 @@ fn live_records(seen: &Seen) -> Result<Vec<Live>, String> {
         if document.root().kind() != Kind::Map {
             return Err("a record that is no map".to_owned());
         }
-        let known = id == ORIGINAL
-            || seen
-                .told
-                .iter()
-                .flat_map(|told| &told.acknowledged)
-                .any(|acknowledged| acknowledged.id == id);
+        let known = id == ORIGINAL || seen.told.iter().any(|told| told.knows(&id));
         let mut record = Live {
             id,
             from_original: false,

@@ -5,18 +5,22 @@
 //! The model checker chooses which gate opens next and how that operation ends, and runs the real code
 //! anew for each choice.
 
+#[cfg(test)]
 mod execution;
+#[cfg(test)]
 mod invariants;
+#[cfg(test)]
 mod model;
+#[cfg(test)]
 mod program;
+#[cfg(test)]
 mod world;
 
 use model::{Explorer, Scenario};
 use program::{Step, programs};
 use world::Backend;
 
-const STEPS: usize = 2;
-/// Two requests of up to `steps` steps each, in every combination.
+/// Two requests of up to `steps` steps each and the commit at the end, in every combination.
 fn pairs(steps: usize, scenario: impl Fn(Vec<Vec<Step>>) -> Scenario) -> Vec<Scenario> {
     let programs = programs(steps);
     let mut scenarios = Vec::new();
@@ -29,8 +33,8 @@ fn pairs(steps: usize, scenario: impl Fn(Vec<Vec<Step>>) -> Scenario) -> Vec<Sce
 }
 
 #[test]
-fn two_requests_of_four_steps_on_two_servers() {
-    Explorer::new(pairs(STEPS, |requests| Scenario {
+fn two_requests_of_four_steps_and_a_commit_on_two_servers() {
+    Explorer::new(pairs(4, |requests| Scenario {
         requests,
         servers: 2,
         faults: 0,
@@ -40,8 +44,8 @@ fn two_requests_of_four_steps_on_two_servers() {
 }
 
 #[test]
-fn two_requests_of_four_steps_on_one_server() {
-    Explorer::new(pairs(STEPS, |requests| Scenario {
+fn two_requests_of_four_steps_and_a_commit_on_one_server() {
+    Explorer::new(pairs(4, |requests| Scenario {
         requests,
         servers: 1,
         faults: 0,
@@ -51,8 +55,8 @@ fn two_requests_of_four_steps_on_one_server() {
 }
 
 #[test]
-fn two_requests_with_a_fault_at_each_step() {
-    Explorer::new(pairs(STEPS, |requests| Scenario {
+fn two_requests_of_three_steps_and_a_commit_with_a_fault_at_each_operation() {
+    Explorer::new(pairs(3, |requests| Scenario {
         requests,
         servers: 2,
         faults: 1,

@@ -45,8 +45,6 @@ enum Verdict {
     ReadsNothing,
     /// The value `a` is an error, and so is a commit, which would have to write it anew. What is stored stays.
     ValueIsAnError,
-    /// The value is either of two, since the text has two entries of one name.
-    Ambiguous,
 }
 
 fn verdict(name: &str) -> Verdict {
@@ -59,7 +57,7 @@ fn verdict(name: &str) -> Verdict {
         "entry without expires" | "leading whitespace" | "pretty printed" => Verdict::Reads("v"),
         "URL built-in form" | "URL reducer form" => Verdict::Reads("https://e.com/"),
         "unknown tag" | "__proto__ key" => Verdict::ValueIsAnError,
-        "duplicate keys" => Verdict::Ambiguous,
+        "duplicate keys" => Verdict::Reads("w"),
         other => panic!("a case without a verdict: {other}"),
     }
 }
@@ -89,7 +87,6 @@ async fn what_is_stored_is_never_changed_by_reading_it() {
             Verdict::NoSession | Verdict::Moved | Verdict::ReadsNothing => {
                 assert_eq!(answer.ok().body, "", "{}", case.name);
             }
-            Verdict::Ambiguous => assert!(["v", "w"].contains(&&*answer.ok().body)),
         }
     }
     assert_eq!(seen, 18);
@@ -134,9 +131,6 @@ async fn what_cannot_be_read_is_not_changed_by_a_commit_that_fails() {
                 let written = entries(&stored);
                 assert_eq!(written[..untouched.len()], untouched, "{}", case.name);
                 assert_eq!(written.len(), untouched.len() + 2, "{}", case.name);
-            }
-            Verdict::Ambiguous => {
-                answer.ok();
             }
         }
     }

@@ -1,0 +1,101 @@
+//! No change is lost among requests that run at the same time: over memory, over SQLite, and over one SQLite file
+//! that four server processes share.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::support::{Browser, Server};
+use axum::Router;
+use axum::extract::Path;
+use axum::routing::get;
+use futures_util::future::join_all;
+use session_kit::config::SessionConfig;
+use session_kit::{Error, Session, SessionLayer};
+
+const REQUESTS: usize = 50;
+
+async fn set_own_key(session: Session, Path(key): Path<String>) -> Result<(), Error> {
+    session.keys().await?;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    session.set(&key, &true)
+}
+
+async fn increment(session: Session) -> Result<String, Error> {
+    session
+        .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
+        .await?;
+    session.save().await?;
+    let n: Option<u32> = session.get("n").await?;
+    Ok(n.unwrap_or(0).to_string())
+}
+
+async fn keys(session: Session) -> Result<String, Error> {
+    Ok(session.keys().await?.len().to_string())
+}
+
+async fn app(config: &SessionConfig) -> Router {
+    Router::new()
+        .route("/set/{key}", get(set_own_key))
+        .route("/increment", get(increment))
+        .route("/keys", get(keys))
+        .layer(SessionLayer::from_config(config).await.unwrap())
+}
+
+async fn nothing_is_lost(app: &Router) {
+    let mut browser = Browser::default();
+    browser.get(app, "/set/first").await;
+    let sets = (0..REQUESTS).map(|n| browser.send(app, format!("/set/k{n}")));
+    for answer in join_all(sets).await {
+        assert_eq!(answer.status, 200);
+    }
+    let count = browser.get(app, "/keys").await.body;
+    assert_eq!(count, (REQUESTS + 1).to_string());
+
+    let increments = (0..REQUESTS).map(|_| browser.send(app, "/increment".to_owned()));
+    let answers = join_all(increments).await;
+    let distinct: HashSet<_> = answers.iter().map(|answer| &answer.body).collect();
+    assert_eq!(distinct.len(), REQUESTS);
+    assert!(distinct.contains(&REQUESTS.to_string()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_over_memory() {
+    nothing_is_lost(&app(&SessionConfig::new("memory")).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_over_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let config = SessionConfig::new("sqlite").with_option("path", path.to_str().unwrap());
+    nothing_is_lost(&app(&config).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_over_a_file_that_four_processes_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sessions.db");
+    let servers: Vec<Server> = join_all((0..4).map(|_| Server::start(&path))).await;
+    let first = servers[0].get("/set/first", None).await;
+    let cookie = first.cookie.unwrap();
+
+    let sets = (0..REQUESTS).map(|n| {
+        let server = &servers[n % servers.len()];
+        let cookie = cookie.clone();
+        async move { server.get(&format!("/set/k{n}"), Some(cookie)).await }
+    });
+    for answer in join_all(sets).await {
+        assert_eq!(answer.status, 200);
+    }
+    let count = servers[1].get("/keys", Some(cookie.clone())).await.body;
+    assert_eq!(count, (REQUESTS + 1).to_string());
+
+    let increments = (0..REQUESTS).map(|n| {
+        let server = &servers[n % servers.len()];
+        let cookie = cookie.clone();
+        async move { server.get("/increment", Some(cookie)).await.body }
+    });
+    let distinct: HashSet<String> = join_all(increments).await.into_iter().collect();
+    assert_eq!(distinct.len(), REQUESTS, "{distinct:?}");
+    assert!(distinct.contains(&REQUESTS.to_string()));
+}

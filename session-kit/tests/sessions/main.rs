@@ -1,0 +1,12 @@
+//! What the project promises of sessions, seen from an application that depends on the façade.
+
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod gone;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod lifetime;
+#[cfg(test)]
+mod support;
