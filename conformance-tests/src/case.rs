@@ -1,0 +1,122 @@
+use std::fmt;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use session_core::{Conditions, Consistency, Listing};
+
+use crate::context::Context;
+use crate::failure::CaseResult;
+
+/// One thing that every driver must do, and how it is shown.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Its name, which is also that of the test.
+    pub name: &'static str,
+    /// The clause of the contract that it proves.
+    pub proves: &'static str,
+    pub(crate) needs: &'static [Need],
+    pub(crate) run: fn(Context) -> BoxFuture<'static, CaseResult>,
+}
+
+impl Case {
+    /// Why the case cannot run on this driver, if it cannot.
+    pub(crate) fn unmet(&self, context: &Context) -> Option<String> {
+        self.needs.iter().find_map(|need| need.unmet(context))
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("name", &self.name)
+            .field("proves", &self.proves)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a case needs of a driver, or of its crate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Need {
+    Conditions,
+    NoConditions,
+    Touch,
+    NoTouch,
+    Listing,
+    NoListing,
+    Watch,
+    NoWatch,
+    ReportsExpiry,
+    Strong,
+    ShortLives,
+    ValuesOf(usize),
+    ValueLimit,
+    KeyLimit,
+    ForeignWrite,
+    Outage,
+    DefaultTtl,
+    SharedBackend,
+}
+
+/// How long a case waits for the end of an entry at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+impl Need {
+    fn unmet(self, context: &Context) -> Option<String> {
+        let capabilities = &context.capabilities;
+        let subject = &context.subject;
+        let conditions = capabilities.conditions != Conditions::None;
+        let listing = capabilities.listing != Listing::None;
+        let shortest = capabilities.minimum_ttl + capabilities.expiry_granularity;
+        let (met, reason) = match self {
+            Self::Conditions => (conditions, "the driver has no conditions"),
+            Self::NoConditions => (!conditions, "the driver has conditions"),
+            Self::Touch => (capabilities.touch, "the driver cannot touch"),
+            Self::NoTouch => (!capabilities.touch, "the driver can touch"),
+            Self::Listing => (listing, "the driver cannot list"),
+            Self::NoListing => (!listing, "the driver can list"),
+            Self::Watch => (capabilities.watch, "the driver cannot watch"),
+            Self::NoWatch => (!capabilities.watch, "the driver can watch"),
+            Self::ReportsExpiry => (
+                capabilities.reports_expiry,
+                "the driver does not report when entries end",
+            ),
+            Self::Strong => (
+                capabilities.consistency == Consistency::Strong,
+                "the driver is only eventually consistent",
+            ),
+            Self::ShortLives => {
+                let reason = format!("the shortest life that ends on time is {shortest:?}");
+                return (shortest > LONGEST_WAIT).then_some(reason);
+            }
+            Self::ValuesOf(size) => {
+                let limit = capabilities.max_value_size.filter(|limit| *limit < size);
+                return limit.map(|limit| format!("values are limited to {limit} bytes"));
+            }
+            Self::ValueLimit => (
+                capabilities.max_value_size.is_some(),
+                "the driver has no limit on values",
+            ),
+            Self::KeyLimit => (
+                capabilities.max_key_size.is_some(),
+                "the driver has no limit on keys",
+            ),
+            Self::ForeignWrite => (
+                subject.foreign_write.is_some(),
+                "no foreign writer was given (Subject::with_foreign_write)",
+            ),
+            Self::Outage => (
+                subject.outage.is_some(),
+                "no unreachable driver was given (Subject::with_outage)",
+            ),
+            Self::DefaultTtl => (
+                subject.default_ttl.is_some(),
+                "no default ttl was told (Subject::with_default_ttl)",
+            ),
+            Self::SharedBackend => (
+                subject.shared_backend,
+                "drivers do not share a backend (Subject::with_shared_backend)",
+            ),
+        };
+        (!met).then(|| reason.to_owned())
+    }
+}

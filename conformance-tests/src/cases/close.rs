@@ -1,0 +1,100 @@
+use session_core::{Error, ErrorKind, ListOptions, Listing, RemoveOptions, WriteOptions};
+
+use super::cases;
+use crate::case::Need;
+use crate::context::Context;
+use crate::failure::{CaseResult, Failure, check, same};
+
+cases! {
+    closing_twice_succeeds: "closing again is no error";
+    after_closing_all_operations_are_refused_or_none: "after closing every operation is an error of kind Closed, or the driver holds nothing and goes on";
+    what_was_written_outlives_closing [Need::SharedBackend]: "closing finishes what runs in the background and loses nothing";
+}
+
+async fn closing_twice_succeeds(context: Context) -> CaseResult {
+    context.write(&context.key("k")?, "value").await?;
+    context.driver.close().await?;
+    Ok(context.driver.close().await?)
+}
+
+async fn after_closing_all_operations_are_refused_or_none(context: Context) -> CaseResult {
+    let key = context.key("k")?;
+    context.write(&key, "value").await?;
+    context.driver.close().await?;
+    let driver = &context.driver;
+    let read = driver.read(&key).await;
+    let goes_on = read.is_ok();
+    if let Ok(entry) = &read {
+        check(
+            entry.is_some(),
+            "the entry, or an error of kind Closed",
+            "a miss",
+        )?;
+    }
+    let mut results: Vec<(&str, Option<Error>)> = vec![
+        ("a read", read.err()),
+        (
+            "a write",
+            driver
+                .write(&key, "v".into(), WriteOptions::default())
+                .await
+                .err(),
+        ),
+        ("exists", driver.exists(&key).await.err()),
+        ("metadata", driver.metadata(&key).await.err()),
+        (
+            "a batch of reads",
+            driver.read_many(std::slice::from_ref(&key)).await.err(),
+        ),
+        (
+            "a batch of removals",
+            driver.remove_many(std::slice::from_ref(&key)).await.err(),
+        ),
+        (
+            "a removal",
+            driver.remove(&key, RemoveOptions::default()).await.err(),
+        ),
+    ];
+    if context.capabilities.listing != Listing::None {
+        results.push(("a listing", driver.list(ListOptions::default()).await.err()));
+    }
+    for (operation, error) in results {
+        match error {
+            None if goes_on => {}
+            Some(error) if !goes_on => {
+                same(
+                    &format!("{operation} after closing"),
+                    error.kind(),
+                    ErrorKind::Closed,
+                )?;
+            }
+            None => {
+                return Err(Failure::new(
+                    format!("{operation} to be refused, as a read is"),
+                    "a success",
+                ));
+            }
+            Some(error) => {
+                let expected = format!("{operation} to go on, as a read does");
+                return Err(Failure::new(expected, format!("{error:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn what_was_written_outlives_closing(context: Context) -> CaseResult {
+    let key = context.key("k")?;
+    let driver = context.another_driver().await;
+    let outcome = driver
+        .write(&key, "value".into(), WriteOptions::default())
+        .await?;
+    crate::context::written(outcome)?;
+    driver.close().await?;
+    let later = context.another_driver().await.read(&key).await?;
+    same(
+        "the value",
+        later.map(|entry| entry.value),
+        Some("value".into()),
+    )
+}

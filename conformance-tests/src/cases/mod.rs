@@ -1,0 +1,57 @@
+//! The cases, a file for each part of the contract.
+
+mod batch;
+mod cancellation;
+mod capabilities;
+mod clear;
+mod close;
+mod conditional_removals;
+mod conditional_writes;
+mod errors;
+mod expiry;
+mod keys;
+mod listing;
+mod races;
+mod touch;
+mod values;
+mod watch;
+
+use crate::case::Case;
+
+/// Every case, in the order of the report.
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    [
+        values::CASES,
+        keys::CASES,
+        expiry::CASES,
+        touch::CASES,
+        conditional_writes::CASES,
+        conditional_removals::CASES,
+        races::CASES,
+        batch::CASES,
+        listing::CASES,
+        clear::CASES,
+        capabilities::CASES,
+        cancellation::CASES,
+        errors::CASES,
+        watch::CASES,
+        close::CASES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Declares the cases of a file: each is an async function of that name.
+macro_rules! cases {
+    ($( $name:ident $([$($need:expr),*])?: $proves:literal; )*) => {
+        pub(crate) const CASES: &[$crate::case::Case] = &[$(
+            $crate::case::Case {
+                name: stringify!($name),
+                proves: $proves,
+                needs: &[$($($need),*)?],
+                run: |context| Box::pin($name(context)),
+            },
+        )*];
+    };
+}
+use cases;

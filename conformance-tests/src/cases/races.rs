@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use session_core::{Driver, Key, RemoveOptions, RemoveOutcome, WriteOptions, WriteOutcome};
+
+use super::cases;
+use crate::case::Need;
+use crate::context::{Context, no_version};
+use crate::failure::{CaseResult, Failure, same};
+
+cases! {
+    sixty_four_tasks_lose_no_increment [Need::Conditions, Need::Strong]: "a condition is checked and acted on in one atomic step";
+    two_drivers_lose_no_increment [Need::Conditions, Need::Strong, Need::SharedBackend]: "a condition holds against writers of another process";
+    of_many_that_write_if_absent_one_does [Need::Conditions]: "of many who write where nothing is, one does";
+    of_many_that_remove_a_version_one_does [Need::Conditions]: "of many who remove one version, one does";
+}
+
+const TASKS: usize = 64;
+const INCREMENTS: usize = 4;
+
+/// More tries than any fair race takes: each failed one means that another task got ahead.
+const TRIES: usize = TASKS * INCREMENTS * 20;
+
+async fn increment(driver: &Arc<dyn Driver>, key: &Key) -> CaseResult {
+    for _ in 0..TRIES {
+        let entry = driver.read(key).await?;
+        let entry = entry.ok_or_else(|| Failure::new("the counter", "a miss"))?;
+        let text = String::from_utf8_lossy(&entry.value);
+        let count: usize = text
+            .parse()
+            .map_err(|_| Failure::new("a number", text.clone()))?;
+        let options = WriteOptions::if_version(entry.version.ok_or_else(no_version)?);
+        let next = (count + 1).to_string().into();
+        if let WriteOutcome::Written { .. } = driver.write(key, next, options).await? {
+            return Ok(());
+        }
+    }
+    Err(Failure::new(
+        "one increment to succeed",
+        format!("{TRIES} conflicts"),
+    ))
+}
+
+async fn count_together(context: &Context, drivers: &[Arc<dyn Driver>]) -> CaseResult {
+    let key = context.key("counter")?;
+    context.write(&key, "0").await?;
+    let tasks = (0..TASKS).zip(drivers.iter().cycle()).map(|(_, driver)| {
+        let (driver, key) = (Arc::clone(driver), key.clone());
+        tokio::spawn(async move {
+            for _ in 0..INCREMENTS {
+                increment(&driver, &key).await?;
+            }
+            Ok::<(), Failure>(())
+        })
+    });
+    for result in try_join_all(tasks).await.map_err(panicked)? {
+        result?;
+    }
+    let count = context.read_present(&key).await?.value;
+    same(
+        "the counter",
+        count,
+        (TASKS * INCREMENTS).to_string().into(),
+    )
+}
+
+fn panicked(error: tokio::task::JoinError) -> Failure {
+    Failure::new("no panic", error.to_string())
+}
+
+async fn sixty_four_tasks_lose_no_increment(context: Context) -> CaseResult {
+    count_together(&context, &[Arc::clone(&context.driver)]).await
+}
+
+async fn two_drivers_lose_no_increment(context: Context) -> CaseResult {
+    let drivers = [Arc::clone(&context.driver), context.another_driver().await];
+    count_together(&context, &drivers).await
+}
+
+async fn of_many_that_write_if_absent_one_does(context: Context) -> CaseResult {
+    for round in 0..8 {
+        let key = context.key(&format!("k{round}"))?;
+        let tasks = (0..32).map(|number: u32| {
+            let (driver, key) = (Arc::clone(&context.driver), key.clone());
+            tokio::spawn(async move {
+                let options = WriteOptions::if_absent();
+                let outcome = driver
+                    .write(&key, number.to_string().into(), options)
+                    .await?;
+                let done = matches!(outcome, WriteOutcome::Written { .. });
+                Ok::<_, Failure>(done.then_some(number))
+            })
+        });
+        let mut winners = Vec::new();
+        for result in try_join_all(tasks).await.map_err(panicked)? {
+            winners.extend(result?);
+        }
+        same("the number of those who wrote", winners.len(), 1)?;
+        let winner = winners.first().map(ToString::to_string).unwrap_or_default();
+        same(
+            "the value",
+            context.read_present(&key).await?.value,
+            winner.into(),
+        )?;
+    }
+    Ok(())
+}
+
+async fn of_many_that_remove_a_version_one_does(context: Context) -> CaseResult {
+    for round in 0..8 {
+        let key = context.key(&format!("k{round}"))?;
+        let version = context.write_versioned(&key, "value").await?;
+        let tasks = (0..32).map(|_| {
+            let (driver, key) = (Arc::clone(&context.driver), key.clone());
+            let options = RemoveOptions::if_version(version.clone());
+            tokio::spawn(async move { driver.remove(&key, options).await })
+        });
+        let mut removals = 0;
+        for result in try_join_all(tasks).await.map_err(panicked)? {
+            removals += usize::from(result? == RemoveOutcome::Removed);
+        }
+        same("the number of those who removed", removals, 1)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use session_core::decorators::Prefixed;
+use session_core::{
+    Capabilities, Driver, Entry, ErrorKind, Expiry, Key, ListOptions, Listing, Prefix,
+    RemoveOptions, Timestamp, Version, WriteOptions, WriteOutcome,
+};
+
+use crate::failure::{CaseResult, Failure};
+use crate::runner::Factory;
+use crate::subject::Subject;
+
+/// What a case works with: the driver, under a base that no other case has.
+#[derive(Clone)]
+pub(crate) struct Context {
+    /// The driver below the base of this case.
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) subject: Subject,
+    base: Prefix,
+    factory: Factory,
+    keys: Arc<Mutex<Vec<Key>>>,
+}
+
+/// How much longer than promised the end of an entry may take before it is held against the driver: what a
+/// busy machine may sleep through.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Context {
+    pub(crate) async fn new(factory: Factory) -> Self {
+        let subject = factory.open().await;
+        // As long as a session id, and drawn at random: cases of several runs may share a server.
+        let base = Prefix::new(&format!("conformance-{:016x}", random()));
+        let driver = below(&base, &subject);
+        Self {
+            capabilities: driver.capabilities(),
+            driver,
+            subject,
+            base,
+            factory,
+            keys: Arc::default(),
+        }
+    }
+
+    /// A key of the case, which is removed after it.
+    pub(crate) fn key(&self, name: &str) -> Result<Key, Failure> {
+        let key = Key::new(name)?;
+        self.keys.lock().push(key.clone());
+        Ok(key)
+    }
+
+    /// Another driver from the factory, below the same base.
+    pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
+        below(&self.base, &self.factory.open().await)
+    }
+
+    /// The driver below a neighbour of the base: `…x` beside `…`.
+    pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
+        let base = Prefix::new(&format!("{}x", self.base.as_str()));
+        below(&base, &self.subject)
+    }
+
+    pub(crate) fn outage(&self) -> Result<Arc<dyn Driver>, Failure> {
+        let outage = self.subject.outage.clone();
+        let outage = outage.ok_or_else(|| Failure::new("an unreachable driver", "none"))?;
+        Ok(Arc::new(Prefixed::new(outage, self.base.clone())))
+    }
+
+    pub(crate) async fn write_as_foreigner(&self, key: &Key, value: &'static [u8]) -> CaseResult {
+        let Some(write) = &self.subject.foreign_write else {
+            return Err(Failure::new("a foreign writer", "none"));
+        };
+        write(self.base.join(key), Bytes::from_static(value))
+            .await
+            .map_err(|error| Failure::new("the foreign write to succeed", error.to_string()))
+    }
+
+    pub(crate) async fn read(&self, key: &Key) -> Result<Option<Entry>, Failure> {
+        Ok(self.driver.read(key).await?)
+    }
+
+    /// Reads what must be there.
+    pub(crate) async fn read_present(&self, key: &Key) -> Result<Entry, Failure> {
+        self.read(key)
+            .await?
+            .ok_or_else(|| Failure::new("the entry to be there", "a miss"))
+    }
+
+    /// Writes without a condition, for ever.
+    pub(crate) async fn write(
+        &self,
+        key: &Key,
+        value: impl Into<Bytes>,
+    ) -> Result<Option<Version>, Failure> {
+        self.write_until(key, value, Expiry::Never).await
+    }
+
+    pub(crate) async fn write_until(
+        &self,
+        key: &Key,
+        value: impl Into<Bytes>,
+        expiry: Expiry,
+    ) -> Result<Option<Version>, Failure> {
+        let options = WriteOptions::default().with_expiry(expiry);
+        written(self.driver.write(key, value.into(), options).await?)
+    }
+
+    /// Writes an entry and gives its version, which it must have.
+    pub(crate) async fn write_versioned(
+        &self,
+        key: &Key,
+        value: &'static str,
+    ) -> Result<Version, Failure> {
+        let version = self.write(key, value).await?;
+        version.ok_or_else(no_version)
+    }
+
+    /// A short life, though not shorter than the driver can.
+    pub(crate) fn short_life(&self) -> Duration {
+        Duration::from_millis(100).max(self.capabilities.minimum_ttl)
+    }
+
+    /// When a short life ends that begins now.
+    pub(crate) fn soon(&self) -> Timestamp {
+        Timestamp::now().saturating_add(self.short_life())
+    }
+
+    /// Sleeps until an entry with this end must be gone. It does not look at the entry meanwhile, which
+    /// might make the driver sweep it.
+    pub(crate) async fn sleep_past(&self, end: Timestamp) {
+        let granularity = self.capabilities.expiry_granularity;
+        sleep_until(end.saturating_add(granularity + Duration::from_millis(20))).await;
+    }
+
+    /// Writes an entry and lets it end, unseen.
+    pub(crate) async fn expired(&self, key: &Key) -> Result<Option<Version>, Failure> {
+        let end = self.soon();
+        let version = self.write_until(key, "ended", Expiry::At(end)).await?;
+        self.sleep_past(end).await;
+        Ok(version)
+    }
+
+    /// Reads again and again until the entry is gone, which it must be soon after `end`.
+    pub(crate) async fn poll_until_gone(&self, key: &Key, end: Timestamp) -> CaseResult {
+        let last = end.saturating_add(self.capabilities.expiry_granularity + PATIENCE);
+        loop {
+            let started = Timestamp::now();
+            if self.read(key).await?.is_none() {
+                return Ok(());
+            }
+            if started > last {
+                let late = started.saturating_since(end);
+                let expected = format!("a miss from {end} on");
+                return Err(Failure::new(expected, format!("the entry, {late:?} later")));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Every key below `prefix`, by pages of about `limit`, duplicates included.
+    pub(crate) async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<Key>, Failure> {
+        let mut options = ListOptions::below(Prefix::new(prefix)).with_limit(limit);
+        let mut keys = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let page = self.driver.list(options.clone()).await?;
+            keys.extend(page.keys);
+            match page.next {
+                Some(cursor) => options.cursor = Some(cursor),
+                None => return Ok(keys),
+            }
+        }
+        let expected = "the listing to come to its end";
+        Err(Failure::new(expected, format!("{MOST_PAGES} pages")))
+    }
+
+    /// The names of the keys below `prefix`, sorted.
+    pub(crate) async fn list_names(&self, prefix: &str) -> Result<Vec<String>, Failure> {
+        let keys = self.list(prefix, 1_000).await?;
+        let mut names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
+        names.sort_unstable();
+        if self.capabilities.listing == Listing::AtLeastOnce {
+            names.dedup();
+        }
+        Ok(names)
+    }
+
+    /// Removes what the case left behind, also from a server that others use.
+    pub(crate) async fn clean_up(&self) -> CaseResult {
+        match self.remove_all_from(&self.driver).await {
+            Err(error) if error.kind() == ErrorKind::Closed => {
+                if self.subject.shared_backend {
+                    let another = self.another_driver().await;
+                    self.remove_all_from(&another).await?;
+                }
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn remove_all_from(&self, driver: &Arc<dyn Driver>) -> session_core::Result<()> {
+        if self.capabilities.listing != Listing::None {
+            return driver.clear(&Prefix::root()).await;
+        }
+        let keys = self.keys.lock().clone();
+        for key in keys {
+            let _unconditional = driver.remove(&key, RemoveOptions::default()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// So many that no listing of the suite has them, and few enough to be told that one does not end.
+const MOST_PAGES: usize = 100_000;
+
+fn below(base: &Prefix, subject: &Subject) -> Arc<dyn Driver> {
+    Arc::new(Prefixed::new(Arc::clone(&subject.driver), base.clone()))
+}
+
+pub(crate) fn written(outcome: WriteOutcome) -> Result<Option<Version>, Failure> {
+    match outcome {
+        WriteOutcome::Written { version } => Ok(version),
+        WriteOutcome::Conflict(current) => Err(Failure::new(
+            "the write to take place",
+            format!("a conflict with {current:?}"),
+        )),
+    }
+}
+
+pub(crate) fn no_version() -> Failure {
+    let expected = "a version, since the driver has conditions";
+    Failure::new(expected, "an entry without a version")
+}
+
+pub(crate) async fn sleep_until(time: Timestamp) {
+    tokio::time::sleep(time.saturating_since(Timestamp::now())).await;
+}
+
+/// A number that nobody can foresee.
+pub(crate) fn random() -> u64 {
+    RandomState::new().hash_one(0)
+}

@@ -1,0 +1,275 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use parking_lot::Mutex;
+use session_core::{
+    Capabilities, Change, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage,
+    Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Write, WriteOptions,
+    WriteOutcome,
+};
+
+use crate::Operation;
+
+/// A driver that makes the operations of another fail as planned.
+///
+/// ```
+/// use conformance_tests::{Fault, Faulty, Operation};
+/// use driver_memory::MemoryDriver;
+/// use session_core::{DriverExt, ErrorKind, Result};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let driver = Faulty::new(MemoryDriver::new());
+/// let faults = driver.faults();
+///
+/// // The answer to the next write is lost: it happened, and the caller cannot know.
+/// faults.next(Operation::Write, Fault::after(ErrorKind::TimedOut));
+/// assert!(driver.put("greeting", "hello").await.is_err());
+/// assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Faulty<D> {
+    inner: D,
+    faults: Faults,
+}
+
+impl<D: Driver> Faulty<D> {
+    /// Passes everything on to `inner` until a fault is planned.
+    pub fn new(inner: D) -> Self {
+        Self {
+            inner,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Where faults are planned.
+    pub fn faults(&self) -> Faults {
+        self.faults.clone()
+    }
+
+    async fn run<T>(
+        &self,
+        operation: Operation,
+        inner: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let Some(fault) = self.faults.take(operation) else {
+            return inner.await;
+        };
+        tokio::time::sleep(fault.delay).await;
+        match fault.moment {
+            Moment::Before => {}
+            Moment::After => drop(inner.await),
+            Moment::Delay => return inner.await,
+        }
+        Err(fault.error(self.inner.name(), operation))
+    }
+}
+
+/// One way in which an operation goes wrong.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    moment: Moment,
+    kind: ErrorKind,
+    outcome: Outcome,
+    delay: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Before,
+    After,
+    Delay,
+}
+
+impl Fault {
+    /// The operation does not happen, and is an error of `kind` that says so.
+    pub fn before(kind: ErrorKind) -> Self {
+        Self {
+            moment: Moment::Before,
+            kind,
+            outcome: Outcome::NotApplied,
+            delay: Duration::ZERO,
+        }
+    }
+
+    /// The operation happens and its answer is lost: an error of `kind` whose outcome is unknown.
+    pub fn after(kind: ErrorKind) -> Self {
+        Self {
+            moment: Moment::After,
+            outcome: Outcome::Unknown,
+            ..Self::before(kind)
+        }
+    }
+
+    /// The operation happens, and only takes longer.
+    pub fn slow(delay: Duration) -> Self {
+        Self {
+            moment: Moment::Delay,
+            delay,
+            ..Self::before(ErrorKind::Backend)
+        }
+    }
+
+    /// Sets what the error says of the outcome, be it true or not.
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    /// Waits before anything happens.
+    #[must_use]
+    pub fn with_delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    fn error(&self, driver: &str, operation: Operation) -> Error {
+        Error::new(self.kind, "this fault was planned")
+            .with_outcome(self.outcome)
+            .with_context(driver, operation.name())
+    }
+}
+
+/// What is planned to go wrong; clones share the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Mutex<Plan>>);
+
+#[derive(Debug, Default)]
+struct Plan {
+    once: VecDeque<(Operation, Fault)>,
+    always: Vec<(Operation, Fault)>,
+}
+
+impl Faults {
+    /// Makes the next `operation` go wrong, or the one after those that are planned already.
+    pub fn next(&self, operation: Operation, fault: Fault) {
+        self.0.lock().once.push_back((operation, fault));
+    }
+
+    /// Makes every `operation` go wrong for which nothing else is planned.
+    pub fn always(&self, operation: Operation, fault: Fault) {
+        let mut plan = self.0.lock();
+        plan.always.retain(|(planned, _)| *planned != operation);
+        plan.always.push((operation, fault));
+    }
+
+    /// Makes every operation go wrong, as when the backend is out of reach.
+    pub fn outage(&self, fault: Fault) {
+        for operation in Operation::ALL {
+            self.always(operation, fault.clone());
+        }
+    }
+
+    /// Forgets the plan: everything works again.
+    pub fn clear(&self) {
+        *self.0.lock() = Plan::default();
+    }
+
+    fn take(&self, operation: Operation) -> Option<Fault> {
+        let mut plan = self.0.lock();
+        let planned = plan
+            .once
+            .iter()
+            .position(|(planned, _)| *planned == operation);
+        if let Some((_, fault)) = planned.and_then(|at| plan.once.remove(at)) {
+            return Some(fault);
+        }
+        let always = plan
+            .always
+            .iter()
+            .find(|(planned, _)| *planned == operation);
+        always.map(|(_, fault)| fault.clone())
+    }
+}
+
+#[async_trait]
+impl<D: Driver> Driver for Faulty<D> {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        self.run(Operation::Read, self.inner.read(key)).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.run(Operation::Write, self.inner.write(key, value, options))
+            .await
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        self.run(Operation::Remove, self.inner.remove(key, options))
+            .await
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        self.run(Operation::List, self.inner.list(options)).await
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        self.run(Operation::Exists, self.inner.exists(key)).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
+        self.run(Operation::Metadata, self.inner.metadata(key))
+            .await
+    }
+
+    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+        self.run(Operation::Touch, self.inner.touch(key, expiry))
+            .await
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        self.run(Operation::ReadMany, self.inner.read_many(keys))
+            .await
+    }
+
+    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let count = writes.len();
+        let inner = self.inner.write_many(writes);
+        match self.faults.take(Operation::WriteMany) {
+            None => inner.await,
+            Some(fault) => {
+                let error = || fault.error(self.inner.name(), Operation::WriteMany);
+                tokio::time::sleep(fault.delay).await;
+                match fault.moment {
+                    Moment::Before => {}
+                    Moment::After => drop(inner.await),
+                    Moment::Delay => return inner.await,
+                }
+                std::iter::repeat_with(|| Err(error()))
+                    .take(count)
+                    .collect()
+            }
+        }
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        self.run(Operation::RemoveMany, self.inner.remove_many(keys))
+            .await
+    }
+
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        self.run(Operation::Clear, self.inner.clear(prefix)).await
+    }
+
+    async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
+        self.run(Operation::Watch, self.inner.watch(prefix)).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.run(Operation::Close, self.inner.close()).await
+    }
+}

@@ -1,0 +1,18 @@
+//! The contract of session-core, held against this driver.
+
+use std::time::Duration;
+
+use conformance_tests::{Fault, Faulty, Subject};
+use driver_memory::MemoryDriver;
+use session_core::ErrorKind;
+
+conformance_tests::suite!(|| async {
+    let ttl = Duration::from_secs(3_600);
+    let unreachable = Faulty::new(MemoryDriver::new());
+    unreachable
+        .faults()
+        .outage(Fault::before(ErrorKind::Unavailable));
+    Subject::new(MemoryDriver::new().with_ttl(ttl))
+        .with_default_ttl(ttl)
+        .with_outage(unreachable)
+});
