@@ -1,12 +1,13 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt;
 use session_core::Error;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Executor, SqlStr, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::config::{SqliteOptions, Synchronous};
-use crate::error::{During, closed, from_sqlx};
+use crate::error::{During, closed, from_sqlx, is_locked};
 use crate::statements::{KINDS, MAX_BATCH};
 
 /// How connections are made.
@@ -14,6 +15,7 @@ use crate::statements::{KINDS, MAX_BATCH};
 pub(crate) struct Connector {
     options: SqliteConnectOptions,
     in_memory: bool,
+    patience: Duration,
 }
 
 impl Connector {
@@ -52,6 +54,7 @@ impl Connector {
         Self {
             options: connect,
             in_memory,
+            patience: options.busy_timeout,
         }
     }
 
@@ -59,8 +62,13 @@ impl Connector {
     #[must_use]
     pub(crate) fn to_existing(&self) -> Self {
         Self {
-            options: self.options.clone().create_if_missing(false),
+            options: self
+                .options
+                .clone()
+                .create_if_missing(false)
+                .busy_timeout(SHORT_BUSY_TIMEOUT),
             in_memory: self.in_memory,
+            patience: self.patience,
         }
     }
 
@@ -141,11 +149,82 @@ impl Lease<'_> {
             self.roll_back().await;
         }
         if self.held.connection.is_none() {
-            let connection = self.connector.connect().await;
-            let connection = connection.map_err(|error| from_sqlx(error, During::Reading))?;
+            let mut patience = Patience::new(self.connector.patience);
+            let connection = loop {
+                match self.connector.connect().await {
+                    Ok(connection) => break connection,
+                    Err(error) if patience.waits_for(&error).await => {}
+                    Err(error) => return Err(from_sqlx(error, During::Reading)),
+                }
+            };
             self.held.connection = Some(connection);
         }
         self.held.connection.as_mut().ok_or_else(closed)
+    }
+
+    /// Runs a statement that changes something, and says how many rows it changed.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &SqlStr,
+        arguments: &SqliteArguments,
+    ) -> Result<u64, Error> {
+        let mut patience = self.patience();
+        loop {
+            let query = sqlx::query_with(sql.clone(), arguments.clone());
+            match self.connection().await?.execute(query).await {
+                Ok(done) => return Ok(done.rows_affected()),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => {
+                    self.note(&error);
+                    return Err(from_sqlx(error, During::Writing));
+                }
+            }
+        }
+    }
+
+    /// Reads the first row.
+    pub(crate) async fn first(
+        &mut self,
+        sql: &SqlStr,
+        arguments: &SqliteArguments,
+    ) -> Result<Option<SqliteRow>, Error> {
+        let mut patience = self.patience();
+        loop {
+            let query = sqlx::query_with(sql.clone(), arguments.clone());
+            match self.connection().await?.fetch_optional(query).await {
+                Ok(row) => return Ok(row),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => {
+                    self.note(&error);
+                    return Err(from_sqlx(error, During::Reading));
+                }
+            }
+        }
+    }
+
+    /// Reads all rows.
+    pub(crate) async fn rows(
+        &mut self,
+        sql: &SqlStr,
+        arguments: &SqliteArguments,
+    ) -> Result<Vec<SqliteRow>, Error> {
+        let mut patience = self.patience();
+        loop {
+            let query = sqlx::query_with(sql.clone(), arguments.clone());
+            let rows = self.connection().await?.fetch(query).try_collect();
+            match rows.await {
+                Ok(rows) => return Ok(rows),
+                Err(error) if patience.waits_for(&error).await => {}
+                Err(error) => {
+                    self.note(&error);
+                    return Err(from_sqlx(error, During::Reading));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        Patience::new(self.connector.patience)
     }
 
     /// The connection for a transaction, which [`finished`](Self::finished) or
@@ -177,5 +256,34 @@ impl Lease<'_> {
     }
 }
 
-/// How long to wait between tries of what SQLite does not itself wait for.
-pub(crate) const RETRY_EVERY: Duration = Duration::from_millis(20);
+/// How long SQLite itself waits for a lock before [`Patience`] goes on.
+pub(crate) const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(3);
+
+/// Tries again what met another's lock, for as long as `busy_timeout`.
+///
+/// SQLite waits by looking again at ever longer intervals, up to a tenth of a second. Beside a writer that hardly
+/// ever lets go, as a loop of unstorage's, that loses again and again, so here it is looked every other
+/// millisecond. A statement that was refused for a lock did nothing, so that trying again is safe.
+pub(crate) struct Patience {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            limit,
+        }
+    }
+
+    /// Whether to try again, after a moment.
+    pub(crate) async fn waits_for(&mut self, error: &sqlx::Error) -> bool {
+        const EVERY: Duration = Duration::from_millis(1);
+        if !is_locked(error) || self.started.elapsed() >= self.limit {
+            return false;
+        }
+        tokio::time::sleep(EVERY).await;
+        true
+    }
+}

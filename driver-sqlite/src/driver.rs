@@ -10,7 +10,7 @@ use session_core::{
     RemoveOutcome, Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome,
     async_trait,
 };
-use sqlx::Executor;
+use sqlx::Connection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ use crate::change::{Change, Changed, Revisions, Stored};
 use crate::config::SqliteOptions;
 use crate::connection::{Connector, Slot};
 use crate::error::{During, closed, from_sqlx};
-use crate::reader::{Readers, failed, read_on};
+use crate::reader::{Readers, read_on};
 use crate::rows::{bind, column, millis, revision, time, version};
 use crate::schema;
 use crate::statements::Statements;
@@ -80,9 +80,12 @@ impl SqliteDriver {
             .connect()
             .await
             .map_err(|error| in_open(from_sqlx(error, During::Writing)))?;
-        schema::prepare(&mut connection, &table, in_memory, options.busy_timeout)
-            .await
-            .map_err(in_open)?;
+        let patience = options.busy_timeout;
+        if let Err(error) = schema::prepare(&mut connection, &table, in_memory, patience).await {
+            // Waited for, so that its thread holds no lock when the caller gets to know.
+            let _the_first_error_counts = connection.close().await;
+            return Err(in_open(error));
+        }
 
         let statements = Arc::new(Statements::new(&table));
         let connector = connector.to_existing();
@@ -184,9 +187,7 @@ impl SqliteDriver {
         let mut arguments = SqliteArguments::default();
         bind(&mut arguments, key.as_str())?;
         bind(&mut arguments, millis(Timestamp::now()))?;
-        let query = sqlx::query_with(sql, arguments);
-        let row = lease.connection().await?.fetch_optional(query).await;
-        row.map_err(|error| failed(&mut lease, error))
+        lease.first(&sql, &arguments).await
     }
 
     async fn page(&self, options: ListOptions) -> Result<ListPage> {
@@ -204,10 +205,8 @@ impl SqliteDriver {
         let mut arguments = SqliteArguments::default();
         range.bind(&mut arguments, after)?;
         bind(&mut arguments, i64::try_from(limit).unwrap_or(i64::MAX))?;
-        let query = sqlx::query_with(sql.clone(), arguments);
         let mut lease = self.readers.lease().await?;
-        let rows = lease.connection().await?.fetch_all(query).await;
-        let rows = rows.map_err(|error| failed(&mut lease, error))?;
+        let rows = lease.rows(sql, &arguments).await?;
         drop(lease);
 
         let now = Timestamp::now();
@@ -247,22 +246,17 @@ impl SqliteDriver {
             let mut arguments = SqliteArguments::default();
             range.bind(&mut arguments, &after)?;
             bind(&mut arguments, SWEEP_BATCH)?;
-            let query = sqlx::query_with(page_end.clone(), arguments);
             let mut lease = self.writing.lock().await;
-            let row = lease.connection().await?.fetch_one(query).await;
-            let row = row.map_err(|error| failed(&mut lease, error))?;
+            let Some(row) = lease.first(page_end, &arguments).await? else {
+                return Ok(());
+            };
             let Some(end) = column::<Option<String>>(&row, 0)? else {
                 return Ok(());
             };
             let mut arguments = SqliteArguments::default();
             bind(&mut arguments, after.as_str())?;
             bind(&mut arguments, end.as_str())?;
-            let query = sqlx::query_with(statements.delete_range.clone(), arguments);
-            let done = lease.connection().await?.execute(query).await;
-            done.map_err(|error| {
-                lease.note(&error);
-                from_sqlx(error, During::Writing)
-            })?;
+            lease.execute(&statements.delete_range, &arguments).await?;
             drop(lease);
             after = end;
             gap(started).await;

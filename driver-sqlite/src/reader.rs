@@ -2,15 +2,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use futures_util::TryStreamExt;
 use session_core::{Entry, Error, Key, Timestamp};
-use sqlx::Executor;
 use sqlx::sqlite::SqliteArguments;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Lease, Slot};
-use crate::error::{During, closed, from_sqlx, lost, shared};
+use crate::error::{During, closed, lost, shared};
 use crate::queue::receive;
 use crate::rows::{bind, column, entry, millis};
 use crate::statements::{MAX_BATCH, Statements, size_for};
@@ -158,9 +156,7 @@ async fn read_one(
     let mut arguments = SqliteArguments::default();
     bind(&mut arguments, key.as_str())?;
     bind(&mut arguments, millis(Timestamp::now()))?;
-    let query = sqlx::query_with(statements.read.clone(), arguments);
-    let row = lease.connection().await?.fetch_optional(query).await;
-    let row = row.map_err(|error| failed(lease, error))?;
+    let row = lease.first(&statements.read, &arguments).await?;
     row.map(|row| entry(&row, 1)).transpose()
 }
 
@@ -181,27 +177,9 @@ pub(crate) async fn read_on(
             bind(&mut arguments, None::<&str>)?;
         }
         bind(&mut arguments, millis(Timestamp::now()))?;
-        let query = sqlx::query_with(statements.read_many(size), arguments);
-        let mut rows = lease.connection().await?.fetch(query);
-        let failure = loop {
-            match rows.try_next().await {
-                Ok(Some(row)) => {
-                    found.insert(column(&row, 0)?, entry(&row, 1)?);
-                }
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            }
-        };
-        drop(rows);
-        if let Some(error) = failure {
-            return Err(failed(lease, error));
+        for row in lease.rows(&statements.read_many(size), &arguments).await? {
+            found.insert(column(&row, 0)?, entry(&row, 1)?);
         }
     }
     Ok(found)
-}
-
-/// Notes what a failed read says of its connection.
-pub(crate) fn failed(lease: &mut Lease<'_>, error: sqlx::Error) -> Error {
-    lease.note(&error);
-    from_sqlx(error, During::Reading)
 }

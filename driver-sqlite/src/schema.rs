@@ -1,13 +1,13 @@
 //! The table: unstorage's, with two columns, an index and two triggers of ours.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use session_core::{Error, ErrorKind};
 use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
 
 use crate::config::TableName;
-use crate::connection::RETRY_EVERY;
+use crate::connection::{Patience, SHORT_BUSY_TIMEOUT};
 use crate::error::{During, from_sqlx, is_locked};
 
 /// Columns without which a table is not unstorage's.
@@ -36,7 +36,7 @@ pub(crate) async fn prepare(
     }
     // Looking needs no lock, and mostly everything is there.
     if Plan::of(connection, table).await?.is_empty() {
-        return Ok(());
+        return check_writable(connection, table).await;
     }
     run(connection, "BEGIN IMMEDIATE").await?;
     let completed = complete(connection, table).await;
@@ -45,7 +45,14 @@ pub(crate) async fn prepare(
         Err(_) => "ROLLBACK",
     };
     let ended = run(connection, end).await;
-    completed.and(ended)
+    completed.and(ended)?;
+    wait_shortly(connection).await
+}
+
+/// From here on the driver does the waiting.
+async fn wait_shortly(connection: &mut SqliteConnection) -> Result<(), Error> {
+    let pragma = format!("PRAGMA busy_timeout={}", SHORT_BUSY_TIMEOUT.as_millis());
+    run(connection, &pragma).await
 }
 
 /// Switching to the write-ahead log needs the file for itself for a moment, for which SQLite does not wait.
@@ -53,7 +60,7 @@ async fn use_write_ahead_log(
     connection: &mut SqliteConnection,
     patience: Duration,
 ) -> Result<(), Error> {
-    let started = Instant::now();
+    let mut patience = Patience::new(patience);
     loop {
         match connection.fetch_optional("PRAGMA journal_mode=WAL").await {
             Ok(row) => {
@@ -66,12 +73,23 @@ async fn use_write_ahead_log(
                 }
                 return Ok(());
             }
-            Err(error) if is_locked(&error) && started.elapsed() < patience => {
-                tokio::time::sleep(RETRY_EVERY).await;
-            }
+            Err(error) if patience.waits_for(&error).await => {}
             Err(error) => return Err(from_sqlx(error, During::Writing)),
         }
     }
+}
+
+/// SQLite opens what it may not write for reading, and says so only at the first write; better now. Where another
+/// holds the lock the file can be written, so there is no need to wait for it.
+async fn check_writable(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Error> {
+    run(connection, "PRAGMA busy_timeout=0").await?;
+    // It removes nothing. A mere BEGIN IMMEDIATE would become one for reading.
+    let nothing = format!("DELETE FROM {} WHERE 0", table.quoted());
+    match connection.execute(AssertSqlSafe(nothing)).await {
+        Err(error) if !is_locked(&error) => return Err(from_sqlx(error, During::Writing)),
+        _ => {}
+    }
+    wait_shortly(connection).await
 }
 
 /// Under the lock: looks again, for another may have been faster, and does what is left.

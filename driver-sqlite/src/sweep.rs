@@ -2,11 +2,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use session_core::Error;
-use sqlx::Executor;
+use sqlx::sqlite::SqliteArguments;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Slot;
-use crate::error::{During, from_sqlx};
+use crate::rows::bind;
 use crate::statements::Statements;
 
 /// How many entries one statement removes.
@@ -40,14 +40,10 @@ async fn sweep(slot: &Slot, statements: &Statements) -> Result<(), Error> {
     loop {
         let started = Instant::now();
         let removed = {
+            let mut arguments = SqliteArguments::default();
+            bind(&mut arguments, SWEEP_BATCH)?;
             let mut lease = slot.lock().await;
-            let query = sqlx::query(statements.sweep.clone()).bind(SWEEP_BATCH);
-            let done = lease.connection().await?.execute(query).await;
-            done.map_err(|error| {
-                lease.note(&error);
-                from_sqlx(error, During::Writing)
-            })?
-            .rows_affected()
+            lease.execute(&statements.sweep, &arguments).await?
         };
         if removed < SWEEP_BATCH.unsigned_abs() {
             return Ok(());

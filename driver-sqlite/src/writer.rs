@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::TryStreamExt;
 use session_core::{Current, Error, Key};
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Either, Executor};
+use sqlx::{Either, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::change::{Change, Changed, bind_nothing};
 use crate::connection::{Lease, Slot};
-use crate::error::{During, closed, from_sqlx, is_locked, lost, shared};
+use crate::error::{During, closed, from_sqlx, lost, shared};
 use crate::queue::receive;
 use crate::reader::{Found, read_on};
 use crate::statements::{Counts, KINDS, MAX_BATCH, Statements, size_for};
@@ -173,19 +173,15 @@ async fn apply_alone(
 ) -> Result<Changed, Error> {
     let mut arguments = SqliteArguments::default();
     change.bind(&mut arguments)?;
-    let query = sqlx::query_with(statements.single(change.kind()), arguments);
-    match lease.connection().await?.execute(query).await {
-        Ok(done) if done.rows_affected() > 0 => Ok(Changed::Yes),
-        Ok(_) if change.is_conditional() => {
-            let found = read_on(lease, statements, &[change.key()]).await;
-            Ok(Changed::No(current(&found, change.key())))
-        }
-        Ok(_) => Ok(Changed::No(Current::Unknown)),
-        Err(error) => {
-            lease.note(&error);
-            Err(from_sqlx(error, During::Writing))
-        }
+    let sql = statements.single(change.kind());
+    if lease.execute(&sql, &arguments).await? > 0 {
+        return Ok(Changed::Yes);
     }
+    if change.is_conditional() {
+        let found = read_on(lease, statements, &[change.key()]).await;
+        return Ok(Changed::No(current(&found, change.key())));
+    }
+    Ok(Changed::No(Current::Unknown))
 }
 
 /// Makes several changes in one transaction and answers each; if that fails for one of them, each alone.
@@ -247,12 +243,41 @@ async fn commit(
         }
     }
 
-    let connection = lease.transaction().await.map_err(early)?;
-    let query = sqlx::query_with(statements.transaction(counts), arguments);
-    let mut changed = vec![false; jobs.len()];
+    let sql = statements.transaction(counts);
+    let mut patience = lease.patience();
+    loop {
+        let mut changed = vec![false; jobs.len()];
+        let (done, error) = match run(lease, &sql, &arguments, &of, &mut changed).await {
+            Ok(None) => return Ok(changed),
+            Ok(Some(failure)) => failure,
+            Err(error) => return Err(early(error)),
+        };
+        // The first statement is BEGIN, and after those of the jobs comes COMMIT.
+        if done == 0 {
+            if patience.waits_for(&error).await {
+                continue;
+            }
+            return Err(early(from_sqlx(error, During::Writing)));
+        }
+        if done >= of.len() || matches!(error, sqlx::Error::WorkerCrashed) {
+            return Err(Failed::All(from_sqlx(error, During::Committing)));
+        }
+        return Err(Failed::One);
+    }
+}
+
+/// Runs a transaction once. Where it fails, gives the number of its statements that were done, and undoes them.
+async fn run(
+    lease: &mut Lease<'_>,
+    sql: &SqlStr,
+    arguments: &SqliteArguments,
+    of: &[Option<usize>],
+    changed: &mut [bool],
+) -> Result<Option<(usize, sqlx::Error)>, Error> {
+    let query = sqlx::query_with(sql.clone(), arguments.clone());
+    let mut results = lease.transaction().await?.fetch_many(query);
     let mut done = 0;
-    let mut results = connection.fetch_many(query);
-    let failure = loop {
+    let error = loop {
         match results.try_next().await {
             Ok(Some(Either::Left(result))) => {
                 if let Some(Some(job)) = of.get(done)
@@ -268,23 +293,14 @@ async fn commit(
         }
     };
     drop(results);
-    let Some(error) = failure else {
-        lease.finished();
-        return Ok(changed);
-    };
-    lease.note(&error);
-    lease.roll_back().await;
-    // The first statement is BEGIN, and after those of the jobs comes COMMIT.
-    if done == 0 {
-        return Err(early(from_sqlx(error, During::Writing)));
+    match error {
+        None => lease.finished(),
+        Some(_) => lease.roll_back().await,
     }
-    if done >= of.len() || matches!(error, sqlx::Error::WorkerCrashed) {
-        return Err(Failed::All(from_sqlx(error, During::Committing)));
-    }
-    if is_locked(&error) {
-        return Err(early(from_sqlx(error, During::Writing)));
-    }
-    Err(Failed::One)
+    Ok(error.map(|error| {
+        lease.note(&error);
+        (done, error)
+    }))
 }
 
 /// Answers the jobs of a transaction that was committed.

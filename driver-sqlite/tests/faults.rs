@@ -172,17 +172,39 @@ async fn a_locked_database_is_told_and_works_once_it_is_free() {
 
 #[tokio::test]
 async fn a_file_that_may_not_be_written_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("test.db");
-    std::fs::write(&path, "").unwrap();
-    let mut permissions = std::fs::metadata(&path).unwrap().permissions();
-    permissions.set_readonly(true);
-    std::fs::set_permissions(&path, permissions).unwrap();
-    let may_write_anyway = std::fs::OpenOptions::new().write(true).open(&path).is_ok();
-    match SqliteDriver::open(SqliteOptions::new(&path)).await {
-        Ok(_) => assert!(may_write_anyway, "only the system's administrator may"),
-        Err(error) => assert_says(&error, ErrorKind::Unauthorized, "cannot be written"),
+    for with_a_table in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        std::fs::write(&path, "").unwrap();
+        if with_a_table {
+            let driver = SqliteDriver::open(SqliteOptions::new(&path)).await.unwrap();
+            driver.close().await.unwrap();
+        }
+        let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        let may_write_anyway = std::fs::OpenOptions::new().write(true).open(&path).is_ok();
+        match SqliteDriver::open(SqliteOptions::new(&path)).await {
+            Ok(_) => assert!(may_write_anyway, "only the system's administrator may"),
+            Err(error) => assert_says(&error, ErrorKind::Unauthorized, "cannot be written"),
+        }
     }
+}
+
+#[tokio::test]
+async fn a_database_that_another_has_locked_opens_and_waits_for_it_later() {
+    let database = Database::new().await;
+    database.driver.put("k", "v").await.unwrap();
+    let mut other = database.connect().await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    let driver = SqliteDriver::open(SqliteOptions::new(&database.path))
+        .await
+        .unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    let writing = tokio::spawn(async move { driver.put("k", "new").await });
+    tokio::task::yield_now().await;
+    run(&mut other, "ROLLBACK").await;
+    writing.await.unwrap().unwrap();
 }
 
 #[tokio::test]
