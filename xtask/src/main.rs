@@ -1,2 +1,35 @@
-//! sets up, tests and checks the workspace
-fn main() {}
+//! Sets up, tests and checks the workspace: `cargo xtask test`, `cargo xtask ci`.
+
+mod checks;
+mod command;
+mod node;
+#[cfg(test)]
+mod readme;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Sets up, tests and checks the workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Runs all tests and documentation tests; installs what they need where it is missing.
+    Test,
+    /// Checks formatting, lints and documentation, and runs all tests, as CI does.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
+        Task::Test => checks::test(),
+        Task::Ci => checks::ci(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -74,8 +74,8 @@ async fn nothing_is_lost_over_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_over_a_file_that_four_processes_share() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("sessions.db");
-    let servers: Vec<Server> = join_all((0..4).map(|_| Server::start(&path))).await;
+    let start = || Server::start("shared_file", folder.path(), "sessions.db");
+    let servers: Vec<Server> = join_all((0..4).map(|_| start())).await;
     let first = servers[0].get("/set/first", None).await;
     let cookie = first.cookie.unwrap();
 

@@ -9,4 +9,6 @@ mod hostile;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod support;

@@ -69,7 +69,7 @@ impl Browser {
     }
 }
 
-/// The example `shared_file` in a process of its own, which ends with this value.
+/// An example of this crate in a process of its own, which ends with this value.
 pub(crate) struct Server {
     address: String,
     client: reqwest::Client,
@@ -77,17 +77,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(database: &Path) -> Self {
+    /// Starts the example `name` in `folder`; the first line that it prints is its address.
+    pub(crate) async fn start(name: &str, folder: &Path, argument: &str) -> Self {
         let mut executable = std::env::current_exe().unwrap();
         executable.pop();
         executable.set_file_name("examples");
-        executable.push("shared_file");
+        executable.push(name);
         let mut process = Command::new(executable)
-            .arg(database)
+            .arg(argument)
+            .current_dir(folder)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("build the examples of session-kit first: {error}"));
         let stdout = process.stdout.take().unwrap();
         let address = BufReader::new(stdout).lines().next_line().await.unwrap();
         Self {

@@ -1,0 +1,40 @@
+use crate::command::{Failure, cargo, run};
+use crate::node;
+
+/// All tests and documentation tests.
+pub(crate) fn test() -> Result<(), Failure> {
+    let path = node::ensure()?;
+    // Tests start examples and the demo as processes of their own.
+    run(cargo(&[
+        "build",
+        "--workspace",
+        "--all-features",
+        "--bins",
+        "--examples",
+    ]))?;
+    let mut tests = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    tests.env("PATH", path);
+    run(tests)
+}
+
+/// What CI checks.
+pub(crate) fn ci() -> Result<(), Failure> {
+    run(cargo(&["fmt", "--all", "--check"]))?;
+    let lints = |features: &[&str]| {
+        let mut arguments = vec!["clippy", "--all-targets"];
+        arguments.extend(features);
+        arguments.extend(["--", "--deny", "warnings"]);
+        run(cargo(&arguments))
+    };
+    lints(&["--workspace", "--all-features"])?;
+    // What a user gets who takes a part of it.
+    lints(&["--package", "session-core"])?;
+    lints(&["--package", "session-core", "--features", "config"])?;
+    lints(&["--package", "session-core", "--features", "session"])?;
+    lints(&["--package", "session-kit", "--no-default-features"])?;
+    lints(&["--package", "session-tower", "--no-default-features"])?;
+    let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "--deny warnings");
+    run(docs)?;
+    test()
+}
