@@ -53,3 +53,15 @@ pub(crate) fn product(id: &str) -> Option<&'static Product> {
 pub(crate) fn price(cents: u64) -> String {
     format!("€ {}.{:02}", cents / 100, cents % 100)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_has_two_digits_of_cents() {
+        assert_eq!(price(0), "€ 0.00");
+        assert_eq!(price(980), "€ 9.80");
+        assert_eq!(price(123_405), "€ 1234.05");
+    }
+}

@@ -91,7 +91,15 @@ fn page(status: StatusCode) -> String {
             p.error-code { "Error " (status.as_u16()) }
             h1 { (title) }
             p { (advice) }
-            p { a.button href="/" { "Back to the start" } }
+            div.actions {
+                a.button href="/" { "Back to the start" }
+                // The way out for a visitor whose session itself is what is broken.
+                @if status == StatusCode::INTERNAL_SERVER_ERROR {
+                    form method="post" action="/logout" {
+                        button.quiet type="submit" { "Begin a new session" }
+                    }
+                }
+            }
         },
     )
     .into_string()

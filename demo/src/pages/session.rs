@@ -150,3 +150,29 @@ fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
         ("Tells of changes", yes_or_no(can.watch)),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_by_its_two_largest_units() {
+        let minutes = |count: u64| in_words(Duration::from_secs(60 * count));
+        assert_eq!(minutes(0), "a moment");
+        assert_eq!(minutes(1), "1 minute");
+        assert_eq!(minutes(61), "1 hour and 1 minute");
+        assert_eq!(minutes(24 * 60 + 2), "1 day and 2 minutes");
+        assert_eq!(minutes(2 * 24 * 60 + 61), "2 days and 1 hour");
+        assert_eq!(in_words(Duration::from_secs(3_599)), "1 hour");
+    }
+
+    #[test]
+    fn a_record_has_a_line_for_each_entry_and_whatever_else_is_shown_as_it_is() {
+        assert_eq!(
+            pretty(br#"[["Map",1,2],"a, b",{"data":-1}]"#),
+            "  0  [\"Map\",1,2]\n  1  \"a, b\"\n  2  {\"data\":-1}\n"
+        );
+        assert_eq!(pretty(b"null"), "null");
+        assert_eq!(pretty(b"\xff["), "\u{fffd}[");
+    }
+}

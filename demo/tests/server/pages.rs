@@ -1,6 +1,8 @@
 //! What holds for each page.
 
 use reqwest::StatusCode;
+use session_kit::drivers::{SqliteDriver, SqliteOptions};
+use session_kit::{Driver, DriverExt};
 
 use crate::browser::{Browser, Page};
 use crate::html;
@@ -116,6 +118,37 @@ async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() 
     let log = server.stop().await.output;
     let told = |line: &str| line.contains("ERROR") && line.contains("max_entries");
     assert!(log.lines().any(told), "{log}");
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_is_left_alone_until_its_visitor_gives_it_up() {
+    let site = Site::sqlite();
+    let server = site.serve().await;
+    let browser = Browser::new();
+    browser.log_in(&server, "Ann").await;
+    let id = browser.id().unwrap();
+    let options = SqliteOptions::new(site.path().join("sessions.db"));
+    let driver = SqliteDriver::open(options).await.unwrap();
+    driver.put(&id, "a shopping list").await.unwrap();
+
+    for path in ["/", "/cart", "/login", "/logout", "/session"] {
+        let page = browser.get(&server, path).await;
+        assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
+        assert!(page.shows("Begin a new session") && !page.sets_a_cookie());
+        assert!(!page.shows("shopping"), "{}", page.body);
+        html::check(&page.body);
+        is_protected(&page);
+    }
+    assert_eq!(driver.get(&id).await.unwrap().unwrap(), "a shopping list");
+
+    let page = browser.post(&server, "/logout", &[]).await;
+    assert!(page.shows("You are logged out."), "{}", page.body);
+    assert_eq!(driver.get(&id).await.unwrap(), None);
+    driver.close().await.unwrap();
+
+    let log = server.stop().await.output;
+    assert!(log.contains("ERROR") && !log.contains(&id), "{log}");
+    assert!(!log.contains("shopping"), "{log}");
 }
 
 fn is_protected(page: &Page) {
