@@ -1,5 +1,4 @@
-//! The devalue wire format, both ways, with serde.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -1,10 +1,15 @@
 //! Writing, with the numbering and the sharing of `devalue.stringify`.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 use serde::Serialize;
+
+use container::{
+    Child, HOLE, INFINITY, NAN, NEGATIVE_INFINITY, NEGATIVE_ZERO, Shape, UNDEFINED, has_duplicates,
+    push_int, repeats, write_array, write_members, write_sparse, write_tail,
+};
+use primitives::Primitives;
 
 use crate::error::{Error, ErrorKind};
 use crate::escape::{replace_lone_surrogates, write_number, write_str, write_text};
@@ -15,6 +20,12 @@ use crate::ser::Serializer;
 use crate::string::{JsString, Text};
 use crate::tag::ViewKind;
 use crate::value::AnchorId;
+
+mod container;
+mod primitives;
+mod sharing;
+
+pub(crate) use container::any_twice;
 
 /// A streaming writer, which numbers and shares as `devalue.stringify` does.
 ///
@@ -53,8 +64,8 @@ pub struct Writer {
     children: Vec<Child>,
     /// The keys and tags of the open containers, ready to be copied.
     keys: String,
-    /// For each document that nodes came from, what its objects have become.
-    documents: Vec<(u64, HashMap<u32, i32>)>,
+    /// What the objects of the documents that nodes came from have become.
+    known: HashMap<(u64, u32), i32>,
     anchors: HashMap<AnchorId, i32>,
     pending_anchor: Option<AnchorId>,
     /// The sizes of the buffers that have been written for values.
@@ -74,15 +85,6 @@ struct Span {
     to: usize,
 }
 
-/// The entries of primitives, by value. The text of a primitive is its value's alone.
-struct Primitives {
-    /// Indices with the hashes of their texts.
-    table: HashTable<(u64, i32)>,
-    hasher: DefaultHashBuilder,
-    null: Option<i32>,
-    bools: [Option<i32>; 2],
-}
-
 struct Frame {
     shape: Shape,
     index: usize,
@@ -98,34 +100,6 @@ struct Frame {
     distinct: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Shape {
-    Array,
-    /// With the length, and each child's place in `Child::place`.
-    Sparse(u32),
-    Object,
-    NullObject,
-    /// A tag and indices.
-    Tagged(&'static str),
-    /// The same, with the tag in `keys`.
-    Custom,
-    View(ViewKind, Option<(usize, usize)>),
-}
-
-#[derive(Clone, Copy)]
-struct Child {
-    reference: i32,
-    /// In an object, where its key ends in `keys`; in a sparse array, its index.
-    place: usize,
-}
-
-pub(crate) const UNDEFINED: i32 = -1;
-const HOLE: i32 = -2;
-const NAN: i32 = -3;
-const INFINITY: i32 = -4;
-const NEGATIVE_INFINITY: i32 = -5;
-const NEGATIVE_ZERO: i32 = -6;
-
 impl Writer {
     /// A writer of one value.
     pub fn new(options: WriteOptions) -> Self {
@@ -134,16 +108,11 @@ impl Writer {
             // What a typical session record takes, so that it grows nothing.
             arena: String::with_capacity(1_024),
             entries: Vec::with_capacity(48),
-            primitives: Primitives {
-                table: HashTable::with_capacity(28),
-                hasher: DefaultHashBuilder::default(),
-                null: None,
-                bools: [None; 2],
-            },
+            primitives: Primitives::new(),
             frames: Vec::with_capacity(8),
             children: Vec::with_capacity(32),
             keys: String::with_capacity(128),
-            documents: Vec::new(),
+            known: HashMap::default(),
             anchors: HashMap::default(),
             pending_anchor: None,
             buffers: HashMap::default(),
@@ -561,31 +530,23 @@ impl Writer {
         let from = self.arena.len();
         write(&mut self.arena);
         let (arena, entries) = (&self.arena, &self.entries);
-        let text = arena.get(from..).unwrap_or_default();
-        let hash = self.primitives.hash(text);
-        let is_same = |&(known, index): &(u64, i32)| {
-            known == hash
-                && entries
-                    .get(index.unsigned_abs() as usize)
-                    .is_some_and(|span| arena.get(span.from..span.to) == Some(text))
+        let text_of = |index: i32| {
+            let span = entries.get(index.unsigned_abs() as usize)?;
+            arena.get(span.from..span.to)
         };
-        let reference = match self.primitives.table.find(hash, is_same) {
-            Some(&(_, known)) => {
-                self.arena.truncate(from);
-                known
-            }
-            None => {
-                let reference = reference(entries.len());
-                self.primitives
-                    .table
-                    .insert_unique(hash, (hash, reference), |&(hash, _)| hash);
-                self.entries.push(Span {
-                    from,
-                    to: self.arena.len(),
-                });
-                reference
-            }
-        };
+        let next = reference(entries.len());
+        let found = self
+            .primitives
+            .find(arena.get(from..).unwrap_or_default(), next, text_of);
+        if found.is_some() {
+            self.arena.truncate(from);
+        } else {
+            self.entries.push(Span {
+                from,
+                to: self.arena.len(),
+            });
+        }
+        let reference = found.unwrap_or(next);
         self.attach(reference);
     }
 
@@ -609,85 +570,10 @@ impl Writer {
         self.children.push(Child { reference, place });
     }
 
-    fn anchor(&mut self, reference: i32) {
-        if let Some(anchor) = self.pending_anchor.take() {
-            self.anchors.insert(anchor, reference);
-        }
-    }
-
-    /// Lets the next object be known by this anchor.
-    pub(crate) fn expect_anchor(&mut self, anchor: AnchorId) {
-        self.pending_anchor = Some(anchor);
-    }
-
-    pub(crate) fn clear_anchors(&mut self) {
-        self.pending_anchor = None;
-        self.anchors.clear();
-    }
-
-    pub(crate) fn alias(&mut self, anchor: AnchorId) {
-        match self.anchors.get(&anchor) {
-            Some(&reference) => self.attach(reference),
-            None => self.fail("an alias without its anchor"),
-        }
-    }
-
-    pub(crate) fn note_buffer(&mut self, reference: i32, size: usize) {
-        self.buffers.insert(reference, size);
-    }
-
-    /// Checks the view that is open against the buffer that it has got, and drops its window if that is all of it.
-    pub(crate) fn fit_view(&mut self) {
-        let buffer = self
-            .children
-            .last()
-            .and_then(|child| self.buffers.get(&child.reference));
-        let fits = match (self.frames.last_mut().map(|frame| &mut frame.shape), buffer) {
-            (Some(Shape::View(kind, window)), Some(&size)) => {
-                let (offset, length) = window.unwrap_or_default();
-                let bytes = length.saturating_mul(kind.element_size());
-                if bytes == size && offset == 0 {
-                    *window = None;
-                }
-                offset % kind.element_size() == 0 && offset.saturating_add(bytes) <= size
-            }
-            _ => false,
-        };
-        if !fits {
-            self.fail("a view without a buffer, or beyond it");
-        }
-    }
-
     pub(crate) fn too_deep(&mut self) {
         self.error.get_or_insert_with(|| {
             Error::new(ErrorKind::TooDeep, None, "nested too deeply to be written")
         });
-    }
-
-    /// What an object of a document has become here.
-    pub(crate) fn known(&self, document: u64, entry: u32) -> Option<i32> {
-        let (_, known) = self
-            .documents
-            .iter()
-            .find(|(serial, _)| *serial == document)?;
-        known.get(&entry).copied()
-    }
-
-    /// Notes that the next entry is what this object of a document becomes.
-    pub(crate) fn expect_known(&mut self, document: u64, entry: u32) {
-        let next = reference(self.entries.len());
-        match self
-            .documents
-            .iter_mut()
-            .find(|(serial, _)| *serial == document)
-        {
-            Some((_, known)) => {
-                known.insert(entry, next);
-            }
-            None => self
-                .documents
-                .push((document, HashMap::from_iter([(entry, next)]))),
-        }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
@@ -719,15 +605,6 @@ impl Writer {
     }
 }
 
-impl Primitives {
-    #[inline]
-    fn hash(&self, text: &str) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text.as_bytes());
-        hasher.finish()
-    }
-}
-
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer")
@@ -740,156 +617,6 @@ impl fmt::Debug for Writer {
 fn reference(index: usize) -> i32 {
     // A text of so many entries would not fit the memory of the machine.
     i32::try_from(index).unwrap_or(i32::MAX)
-}
-
-#[inline]
-fn push_int(out: &mut String, int: i32) {
-    // Most indices are of one or two digits, for which the general way costs more than the digits.
-    match int {
-        0..10 => out.push(digit(int)),
-        10..100 => {
-            out.push(digit(int / 10));
-            out.push(digit(int % 10));
-        }
-        _ => out.push_str(itoa::Buffer::new().format(int)),
-    }
-}
-
-#[inline]
-fn digit(int: i32) -> char {
-    char::from(b'0'.wrapping_add(int as u8))
-}
-
-fn write_tail(out: &mut String, children: &[Child]) {
-    for child in children {
-        out.push(',');
-        push_int(out, child.reference);
-    }
-    out.push(']');
-}
-
-/// Writes what is ready in `keys`, each with its separators, and the indices between.
-fn write_members(out: &mut String, children: &[Child], keys: &str, base: usize) {
-    let mut from = 0;
-    for child in children {
-        let to = child.place - base;
-        out.push_str(keys.get(from..to).unwrap_or_default());
-        push_int(out, child.reference);
-        from = to;
-    }
-}
-
-fn write_array(out: &mut String, children: &[Child]) {
-    let holes = children
-        .iter()
-        .filter(|child| child.reference == HOLE)
-        .count();
-    if holes > 0 && is_sparse(children.len(), children.len() - holes) {
-        out.push_str("[-7,");
-        out.push_str(itoa::Buffer::new().format(children.len()));
-        for (index, child) in children
-            .iter()
-            .enumerate()
-            .filter(|(_, child)| child.reference != HOLE)
-        {
-            out.push(',');
-            out.push_str(itoa::Buffer::new().format(index));
-            out.push(',');
-            push_int(out, child.reference);
-        }
-        out.push(']');
-        return;
-    }
-    out.push('[');
-    for (position, child) in children.iter().enumerate() {
-        if position > 0 {
-            out.push(',');
-        }
-        push_int(out, child.reference);
-    }
-    out.push(']');
-}
-
-fn write_sparse(out: &mut String, length: u32, children: &[Child]) {
-    let rising = children.is_sorted_by(|a, b| a.place < b.place);
-    if rising && !is_sparse(length as usize, children.len()) {
-        // The rule bounds the length by a small multiple of the elements, so that this cannot be long.
-        let mut children = children.iter().peekable();
-        out.push('[');
-        for index in 0..length as usize {
-            if index > 0 {
-                out.push(',');
-            }
-            push_int(
-                out,
-                children
-                    .next_if(|child| child.place == index)
-                    .map_or(HOLE, |child| child.reference),
-            );
-        }
-        out.push(']');
-        return;
-    }
-    out.push_str("[-7,");
-    out.push_str(itoa::Buffer::new().format(length));
-    for child in children {
-        out.push(',');
-        out.push_str(itoa::Buffer::new().format(child.place));
-        out.push(',');
-        push_int(out, child.reference);
-    }
-    out.push(']');
-}
-
-/// Devalue's rule for an array with holes: whichever form is shorter.
-fn is_sparse(length: usize, population: usize) -> bool {
-    let digits = itoa::Buffer::new().format(length).len();
-    (length - population.min(length)).saturating_mul(3)
-        > 4 + digits + population.saturating_mul(digits + 1)
-}
-
-/// Whether a key comes twice.
-fn has_duplicates(children: &[Child], keys: &str, base: usize) -> bool {
-    let mut from = 0;
-    let ranges = children.iter().map(|child| {
-        let to = child.place - base;
-        let key = keys.get(from..to).unwrap_or_default();
-        from = to;
-        key.trim_start_matches(',')
-    });
-    any_twice(ranges)
-}
-
-/// Whether a key of a Map or an element of a Set comes twice, or is the zero that those do not keep.
-fn repeats<'c>(children: impl Iterator<Item = &'c Child> + Clone) -> bool {
-    children
-        .clone()
-        .any(|child| child.reference == NEGATIVE_ZERO)
-        || any_twice(children.map(|child| child.reference))
-}
-
-pub(crate) fn any_twice<T: PartialEq + std::hash::Hash + Eq>(
-    items: impl Iterator<Item = T>,
-) -> bool {
-    let mut few: [Option<T>; 8] = [const { None }; 8];
-    let mut items = items;
-    for slot in 0..few.len() {
-        let Some(item) = items.next() else {
-            return false;
-        };
-        if few
-            .iter()
-            .take(slot)
-            .any(|known| known.as_ref() == Some(&item))
-        {
-            return true;
-        }
-        if let Some(place) = few.get_mut(slot) {
-            *place = Some(item);
-        }
-    }
-    let mut many: hashbrown::HashSet<T> = few.into_iter().flatten().collect();
-    items.any(|item| !many.insert(item))
 }
 
 /// The number that a key is, if it is one that JavaScript puts before all others.

@@ -1,0 +1,181 @@
+//! The text of an object that holds others, once all that it holds is known.
+
+use crate::tag::ViewKind;
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Shape {
+    Array,
+    /// With the length, and each child's place in `Child::place`.
+    Sparse(u32),
+    Object,
+    NullObject,
+    /// A tag and indices.
+    Tagged(&'static str),
+    /// The same, with the tag in `keys`.
+    Custom,
+    View(ViewKind, Option<(usize, usize)>),
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Child {
+    pub(super) reference: i32,
+    /// In an object, where its key ends in `keys`; in a sparse array, its index.
+    pub(super) place: usize,
+}
+
+pub(super) const UNDEFINED: i32 = -1;
+pub(super) const HOLE: i32 = -2;
+pub(super) const NAN: i32 = -3;
+pub(super) const INFINITY: i32 = -4;
+pub(super) const NEGATIVE_INFINITY: i32 = -5;
+pub(super) const NEGATIVE_ZERO: i32 = -6;
+
+#[inline]
+pub(super) fn push_int(out: &mut String, int: i32) {
+    // Most indices are of one or two digits, for which the general way costs more than the digits.
+    match int {
+        0..10 => out.push(digit(int)),
+        10..100 => {
+            out.push(digit(int / 10));
+            out.push(digit(int % 10));
+        }
+        _ => out.push_str(itoa::Buffer::new().format(int)),
+    }
+}
+
+#[inline]
+fn digit(int: i32) -> char {
+    char::from(b'0'.wrapping_add(int as u8))
+}
+
+pub(super) fn write_tail(out: &mut String, children: &[Child]) {
+    for child in children {
+        out.push(',');
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+/// Writes what is ready in `keys`, each with its separators, and the indices between.
+pub(super) fn write_members(out: &mut String, children: &[Child], keys: &str, base: usize) {
+    let mut from = 0;
+    for child in children {
+        let to = child.place - base;
+        out.push_str(keys.get(from..to).unwrap_or_default());
+        push_int(out, child.reference);
+        from = to;
+    }
+}
+
+pub(super) fn write_array(out: &mut String, children: &[Child]) {
+    let holes = children
+        .iter()
+        .filter(|child| child.reference == HOLE)
+        .count();
+    if holes > 0 && is_sparse(children.len(), children.len() - holes) {
+        out.push_str("[-7,");
+        out.push_str(itoa::Buffer::new().format(children.len()));
+        for (index, child) in children
+            .iter()
+            .enumerate()
+            .filter(|(_, child)| child.reference != HOLE)
+        {
+            out.push(',');
+            out.push_str(itoa::Buffer::new().format(index));
+            out.push(',');
+            push_int(out, child.reference);
+        }
+        out.push(']');
+        return;
+    }
+    out.push('[');
+    for (position, child) in children.iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+pub(super) fn write_sparse(out: &mut String, length: u32, children: &[Child]) {
+    let rising = children.is_sorted_by(|a, b| a.place < b.place);
+    if rising && !is_sparse(length as usize, children.len()) {
+        // The rule bounds the length by a small multiple of the elements, so that this cannot be long.
+        let mut children = children.iter().peekable();
+        out.push('[');
+        for index in 0..length as usize {
+            if index > 0 {
+                out.push(',');
+            }
+            push_int(
+                out,
+                children
+                    .next_if(|child| child.place == index)
+                    .map_or(HOLE, |child| child.reference),
+            );
+        }
+        out.push(']');
+        return;
+    }
+    out.push_str("[-7,");
+    out.push_str(itoa::Buffer::new().format(length));
+    for child in children {
+        out.push(',');
+        out.push_str(itoa::Buffer::new().format(child.place));
+        out.push(',');
+        push_int(out, child.reference);
+    }
+    out.push(']');
+}
+
+/// Devalue's rule for an array with holes: whichever form is shorter.
+fn is_sparse(length: usize, population: usize) -> bool {
+    let digits = itoa::Buffer::new().format(length).len();
+    (length - population.min(length)).saturating_mul(3)
+        > 4 + digits + population.saturating_mul(digits + 1)
+}
+
+/// Whether a key comes twice.
+pub(super) fn has_duplicates(children: &[Child], keys: &str, base: usize) -> bool {
+    let mut from = 0;
+    let ranges = children.iter().map(|child| {
+        let to = child.place - base;
+        let key = keys.get(from..to).unwrap_or_default();
+        from = to;
+        key.trim_start_matches(',')
+    });
+    any_twice(ranges)
+}
+
+/// Whether a key of a Map or an element of a Set comes twice, or is the zero that those do not keep.
+pub(super) fn repeats<'c>(children: impl Iterator<Item = &'c Child> + Clone) -> bool {
+    children
+        .clone()
+        .any(|child| child.reference == NEGATIVE_ZERO)
+        || any_twice(children.map(|child| child.reference))
+}
+
+pub(crate) fn any_twice<T: PartialEq + std::hash::Hash + Eq>(
+    items: impl Iterator<Item = T>,
+) -> bool {
+    let mut few: [Option<T>; 8] = [const { None }; 8];
+    let mut items = items;
+    for slot in 0..few.len() {
+        let Some(item) = items.next() else {
+            return false;
+        };
+        if few
+            .iter()
+            .take(slot)
+            .any(|known| known.as_ref() == Some(&item))
+        {
+            return true;
+        }
+        if let Some(place) = few.get_mut(slot) {
+            *place = Some(item);
+        }
+    }
+    let mut many: hashbrown::HashSet<T> = few.into_iter().flatten().collect();
+    items.any(|item| !many.insert(item))
+}

@@ -1,0 +1,95 @@
+//! Which entry has which primitive.
+
+use std::hash::{BuildHasher, Hasher};
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// The entries of primitives, by their texts, which are their values' alone.
+///
+/// The first few, which is all in most records, are found by looking through them; a table that is safe against texts
+/// chosen to collide takes over for more.
+pub(super) struct Primitives {
+    few: [u64; FEW],
+    indices: [i32; FEW],
+    count: usize,
+    table: HashTable<(u64, i32)>,
+    hasher: DefaultHashBuilder,
+    pub(super) null: Option<i32>,
+    pub(super) bools: [Option<i32>; 2],
+}
+
+const FEW: usize = 32;
+
+impl Primitives {
+    pub(super) fn new() -> Self {
+        Self {
+            few: [0; FEW],
+            indices: [0; FEW],
+            count: 0,
+            table: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            null: None,
+            bools: [None; 2],
+        }
+    }
+
+    /// The entry of this text; if there is none, `new` becomes it.
+    #[inline]
+    pub(super) fn find<'a>(
+        &mut self,
+        text: &str,
+        new: i32,
+        text_of: impl Fn(i32) -> Option<&'a str>,
+    ) -> Option<i32> {
+        let mark = mark(text.as_bytes());
+        let marked = self.few.iter().zip(&self.indices).take(self.count);
+        for (_, &index) in marked.filter(|(known, _)| **known == mark) {
+            if text_of(index) == Some(text) {
+                return Some(index);
+            }
+        }
+        match (
+            self.few.get_mut(self.count),
+            self.indices.get_mut(self.count),
+        ) {
+            (Some(place), Some(index)) => {
+                (*place, *index) = (mark, new);
+                self.count += 1;
+                None
+            }
+            _ => self.find_among_many(text, new, text_of),
+        }
+    }
+
+    fn find_among_many<'a>(
+        &mut self,
+        text: &str,
+        new: i32,
+        text_of: impl Fn(i32) -> Option<&'a str>,
+    ) -> Option<i32> {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(text.as_bytes());
+        let hash = hasher.finish();
+        let is_same = |&(known, index): &(u64, i32)| known == hash && text_of(index) == Some(text);
+        if let Some(&(_, index)) = self.table.find(hash, is_same) {
+            return Some(index);
+        }
+        self.table
+            .insert_unique(hash, (hash, new), |&(hash, _)| hash);
+        None
+    }
+}
+
+/// Something that differs between most texts that differ: their ends and their length.
+#[inline]
+fn mark(bytes: &[u8]) -> u64 {
+    let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+        }
+        _ => bytes
+            .iter()
+            .fold(0, |mark, byte| mark << 8 | u64::from(*byte)),
+    };
+    ends.wrapping_add((bytes.len() as u64) << 56)
+}
