@@ -78,7 +78,10 @@ async fn show(session: Session) -> Result<Markup, Error> {
 fn logged_in(name: &str) -> Markup {
     html! {
         h1 { "Hello, " (name) }
-        p { "You are logged in. Your session got a new id on the way, and kept what was in it: " a href="/cart" { "your cart" } " for one." }
+        p {
+            "You are logged in. Your session got a new id on the way, and kept what was in it: "
+            a href="/cart" { "your cart" } " for one."
+        }
         div.actions {
             a.button href="/session" { "See the session" }
             a.button.quiet href="/logout" { "Log out" }
@@ -92,7 +95,8 @@ fn form(typed: Option<String>) -> Markup {
         form.card method="post" action="/login" {
             div.field {
                 label for="name" { "Name" }
-                input id="name" type="text" name="name" autocomplete="username" maxlength=(LONGEST_NAME) required value=[typed];
+                input id="name" type="text" name="name" value=[typed] autocomplete="username"
+                    maxlength=(LONGEST_NAME) required;
             }
             div.field {
                 label for="password" { "Password" }
