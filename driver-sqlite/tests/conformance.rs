@@ -1,0 +1,110 @@
+//! The contract of session-core, held against this driver: on a file, in memory, and below a base.
+
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use conformance_tests::{HookError, Subject};
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use session_core::Key;
+use tempfile::TempDir;
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+/// `setItem` or `setItemRaw` of unstorage's db0 driver, on a connection of its own.
+async fn foreign_write(path: PathBuf, key: Key, value: Bytes) -> Result<(), HookError> {
+    let mut connection = support::connect(&path).await;
+    let upsert = |column: &str| {
+        format!(
+            "INSERT INTO unstorage (key, {column}, created_at, updated_at) \
+             VALUES (?1, ?2, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) \
+             ON CONFLICT(key) DO UPDATE SET {column} = ?2, updated_at = CURRENT_TIMESTAMP"
+        )
+    };
+    let written = match std::str::from_utf8(&value) {
+        Ok(text) => {
+            let query = sqlx::query(sqlx::AssertSqlSafe(upsert("value")));
+            query
+                .bind(key.as_str())
+                .bind(text)
+                .execute(&mut connection)
+                .await
+        }
+        Err(_) => {
+            let query = sqlx::query(sqlx::AssertSqlSafe(upsert("blob")));
+            query
+                .bind(key.as_str())
+                .bind(&*value)
+                .execute(&mut connection)
+                .await
+        }
+    };
+    written?;
+    Ok(())
+}
+
+/// A driver whose table was taken away, so that nothing works.
+async fn without_its_table(folder: &TempDir) -> SqliteDriver {
+    let path = folder.path().join("broken.db");
+    let driver = SqliteDriver::open(SqliteOptions::new(&path)).await.unwrap();
+    support::run(
+        &mut support::connect(&path).await,
+        "DROP TABLE IF EXISTS unstorage",
+    )
+    .await;
+    driver
+}
+
+async fn on(folder: Arc<TempDir>, base: Option<&str>) -> Subject {
+    let path = folder.path().join("test.db");
+    let options = SqliteOptions {
+        base: base.map(str::to_owned),
+        ttl: Some(TTL),
+        // Among the cases are some on what has ended and was not swept yet, and some on what was.
+        sweep_interval: Some(Duration::from_millis(250)),
+        ..SqliteOptions::new(&path)
+    };
+    let driver = SqliteDriver::open(options).await.unwrap();
+    let outage = without_its_table(&folder).await;
+    let base = base.map(|base| format!("{base}:")).unwrap_or_default();
+    Subject::new(driver)
+        .with_default_ttl(TTL)
+        .with_outage(outage)
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            // The folder lives as long as the subject.
+            let path = folder.path().join("test.db");
+            let key = Key::new(&format!("{base}{}", key.as_str())).unwrap();
+            foreign_write(path, key, value)
+        })
+}
+
+mod on_a_file {
+    conformance_tests::suite!({
+        let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+        move || super::on(std::sync::Arc::clone(&folder), None)
+    });
+}
+
+mod below_a_base {
+    conformance_tests::suite!({
+        let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
+        move || super::on(std::sync::Arc::clone(&folder), Some("app:sessions"))
+    });
+}
+
+mod in_memory {
+    use conformance_tests::Subject;
+    use driver_sqlite::{SqliteDriver, SqliteOptions};
+
+    conformance_tests::suite!(|| async {
+        let driver = SqliteDriver::open(SqliteOptions::new(":memory:")).await;
+        Subject::new(driver.unwrap())
+    });
+}
