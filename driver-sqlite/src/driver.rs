@@ -29,9 +29,9 @@ use crate::writer::Writer;
 
 const NAME: &str = "sqlite";
 
-/// SQLite's own limit is 10⁹ bytes for a row; this leaves room for the rest of it.
-const MAX_VALUE_SIZE: usize = 999_000_000;
-const MAX_KEY_SIZE: usize = 900_000;
+/// SQLite could hold up to 10⁹ bytes, but keeps everyone else from writing while it does.
+const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
+const MAX_KEY_SIZE: usize = 64 * 1024;
 
 /// A page lists no more keys than this, whatever is asked for.
 const MAX_PAGE: usize = 10_000;
@@ -147,7 +147,7 @@ impl SqliteDriver {
         if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "the key may have 900,000 bytes and the value 999,000,000 at most",
+                "the key may have 64 KiB and the value 64 MiB at most",
             ));
         }
         let revision_now = self.revisions.next();
