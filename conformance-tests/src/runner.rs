@@ -15,7 +15,7 @@ use crate::subject::Subject;
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// How many cases run at once. Most of their time they wait for entries to end.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// What makes a driver for each case.
 #[derive(Clone)]
@@ -76,8 +76,15 @@ where
 }
 
 async fn run_cases(cases: impl Iterator<Item = &'static Case>, factory: Factory) -> Report {
-    let running = cases.map(|case| run_case(case, factory.clone()));
-    let cases = stream::iter(running).buffered(AT_ONCE).collect().await;
+    // Unordered, so that a case which is done makes room for another, also while an earlier one waits.
+    let running = cases.enumerate().map(|(place, case)| {
+        let running = run_case(case, factory.clone());
+        async move { (place, running.await) }
+    });
+    let done = stream::iter(running).buffer_unordered(AT_ONCE);
+    let mut done: Vec<(usize, CaseReport)> = done.collect().await;
+    done.sort_unstable_by_key(|(place, _)| *place);
+    let cases = done.into_iter().map(|(_, report)| report).collect();
     Report { cases }
 }
 

@@ -1,0 +1,111 @@
+//! A driver of one's own on one page: a map behind a lock, with atomic conditions. Run it and it tests itself:
+//! `cargo run -p conformance-tests --example custom_driver`.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use parking_lot::Mutex;
+use session_core::*;
+
+/// Entries in the order of their keys, and the last version that was given out.
+#[derive(Default)]
+pub struct Shelf(Mutex<(BTreeMap<Key, Entry>, u64)>);
+
+/// An entry that has ended is as good as none.
+fn alive<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> {
+    let entry = entries.get(key)?;
+    entry
+        .expires_at
+        .is_none_or(|end| Timestamp::now() < end)
+        .then_some(entry)
+}
+
+fn met(current: Option<&Entry>) -> Current {
+    current.cloned().map_or(Current::Absent, Current::Present)
+}
+
+#[async_trait]
+impl Driver for Shelf {
+    fn name(&self) -> &str {
+        "shelf"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let (conditions, listing) = (Conditions::All, Listing::ExactlyOnce);
+        Capabilities {
+            conditions,
+            listing,
+            reports_expiry: true,
+            ..Capabilities::default()
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        Ok(alive(&self.0.lock().0, key).cloned())
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        let (entries, last_version) = &mut *self.0.lock();
+        let current = alive(entries, key);
+        let holds = match &options.condition {
+            WriteCondition::Always => true,
+            WriteCondition::IfAbsent => current.is_none(),
+            WriteCondition::IfVersion(version) => {
+                current.is_some_and(|entry| entry.version.as_ref() == Some(version))
+            }
+        };
+        if !holds {
+            return Ok(WriteOutcome::Conflict(met(current)));
+        }
+        *last_version += 1;
+        let version = Version::from_u64(*last_version);
+        let end = options.expiry.resolve(None, Timestamp::now());
+        entries.insert(
+            key.clone(),
+            Entry::new(value)
+                .with_version(version.clone())
+                .with_expires_at(end),
+        );
+        Ok(WriteOutcome::Written {
+            version: Some(version),
+        })
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        let entries = &mut self.0.lock().0;
+        let current = alive(entries, key);
+        if options.if_version.is_some_and(|version| {
+            current.and_then(|entry| entry.version.as_ref()) != Some(&version)
+        }) {
+            return Ok(RemoveOutcome::Conflict(met(current)));
+        }
+        entries.remove(key);
+        Ok(RemoveOutcome::Removed)
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        let entries = &self.0.lock().0;
+        // The cursor is the last key of the page before, so that nothing written meanwhile moves it.
+        let after = options
+            .cursor
+            .map(|cursor| Key::new(cursor.as_str()))
+            .transpose()?;
+        let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let keys = entries.range((start, Bound::Unbounded)).map(|(key, _)| key);
+        let keys = keys.filter(|key| options.prefix.contains(key) && alive(entries, key).is_some());
+        let limit = options.limit.max(1);
+        let keys: Vec<Key> = keys.take(limit).cloned().collect();
+        let next = keys.last().filter(|_| keys.len() == limit);
+        Ok(ListPage {
+            next: next.map(|key| Cursor::new(key.as_str())),
+            keys,
+        })
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let report = conformance_tests::run(|| async { Shelf::default() }).await;
+    println!("{report}");
+    report.assert_passed();
+}

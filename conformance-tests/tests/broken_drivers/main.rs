@@ -1,0 +1,66 @@
+//! The suite, tested: for each way to be wrong there is a driver that is wrong in that way alone, and the suite
+//! must tell. `tells!` names the case that has to fail; after it stand the cases that may fail along with it.
+//! Every other case has to pass.
+
+mod broken;
+mod right_driver;
+mod wrong_conditions;
+mod wrong_errors;
+mod wrong_expiry;
+mod wrong_listings;
+mod wrong_values;
+
+use std::sync::Arc;
+
+use broken::{Broken, Flaw};
+use conformance_tests::{Report, Subject};
+use driver_memory::MemoryDriver;
+
+/// Runs the suite on memory drivers with a flaw.
+async fn report_on<F: Flaw + Clone>(flaw: F) -> Report {
+    conformance_tests::run(move || {
+        let flaw = flaw.clone();
+        async move { Broken::new(MemoryDriver::new(), flaw) }
+    })
+    .await
+}
+
+async fn report_on_subjects(subject: impl Fn() -> Subject + Send + Sync + 'static) -> Report {
+    let subject = Arc::new(subject);
+    conformance_tests::run(move || {
+        let subject = Arc::clone(&subject);
+        async move { subject() }
+    })
+    .await
+}
+
+/// Asserts that `named` failed, and nothing else that is not in `along`.
+fn assert_told(report: &Report, named: &str, along: &[&str]) {
+    let names: Vec<&str> = conformance_tests::case_names().collect();
+    for name in along.iter().chain([&named]) {
+        assert!(names.contains(name), "there is no case {name}");
+    }
+    let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
+    assert!(failed.contains(&named), "{named} has to fail:\n{report}");
+    let unrelated = failed
+        .iter()
+        .filter(|name| **name != named && !along.contains(name));
+    let unrelated: Vec<&&str> = unrelated.collect();
+    assert!(
+        unrelated.is_empty(),
+        "unrelated cases fail: {unrelated:?}\n{report}"
+    );
+}
+
+/// A test that the suite tells a flaw: the name of the test, the flaw, the case that has to fail, and those
+/// that may.
+macro_rules! tells {
+    ($test:ident, $flaw:expr => $named:ident $(, $along:ident)*) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            let report = $crate::report_on($flaw).await;
+            $crate::assert_told(&report, stringify!($named), &[$(stringify!($along)),*]);
+        }
+    };
+}
+use tells;

@@ -1,0 +1,215 @@
+//! What the suite says of drivers that are right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conformance_tests::{Fault, Faulty, HookError, Subject};
+use driver_memory::MemoryDriver;
+use session_core::decorators::Prefixed;
+use session_core::*;
+
+use crate::broken::{Broken, Flaw};
+
+#[derive(Clone)]
+struct Flawless;
+
+impl Flaw for Flawless {}
+
+/// With every means a subject can bring, no case is left out but those for what a driver cannot do.
+fn with_everything(memory: &Arc<MemoryDriver>) -> Subject {
+    let unreachable = Faulty::new(Arc::clone(memory));
+    unreachable
+        .faults()
+        .outage(Fault::after(ErrorKind::TimedOut));
+    let foreign = Arc::clone(memory);
+    Subject::new(Broken::new(Lasting(Arc::clone(memory)), Flawless))
+        .with_default_ttl(TTL)
+        .with_outage(unreachable)
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            let foreign = Arc::clone(&foreign);
+            async move {
+                let options = WriteOptions::default().with_expiry(Expiry::Never);
+                let _first = foreign.write(&key, value, options).await?;
+                Ok::<(), HookError>(())
+            }
+        })
+}
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+/// A client of a server: closing it leaves the server running.
+struct Lasting(Arc<MemoryDriver>);
+
+#[async_trait]
+impl Driver for Lasting {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            watch: false,
+            touch: true,
+            ..self.0.capabilities()
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        self.0.read(key).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.0.write(key, value, options).await
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        self.0.remove(key, options).await
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        self.0.list(options).await
+    }
+
+    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+        self.0.touch(key, expiry).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
+    let memory = Arc::new(MemoryDriver::new().with_ttl(TTL));
+    let subject_of = Arc::clone(&memory);
+    let report = crate::report_on_subjects(move || with_everything(&subject_of)).await;
+    report.assert_passed();
+    let mut skipped: Vec<&str> = report.skipped().map(|(name, _)| name).collect();
+    skipped.sort_unstable();
+    assert_eq!(
+        skipped,
+        [
+            "a_watcher_is_told_of_its_prefix_alone",
+            "a_watcher_is_told_of_writes_and_removals",
+            "conditions_are_refused_where_there_are_none",
+            "keys_longer_than_the_limit_are_refused",
+            "listing_is_refused_where_it_does_not_work",
+            "touching_is_refused_where_it_does_not_work",
+            "values_longer_than_the_limit_are_refused",
+        ],
+        "{report}"
+    );
+    // What ended is not seen by a clear that lists first; the driver sweeps it.
+    let swept = async {
+        while memory.entry_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let swept = tokio::time::timeout(Duration::from_secs(20), swept).await;
+    assert!(swept.is_ok(), "the suite leaves nothing behind");
+}
+
+/// The least that a driver can be, with limits.
+struct Minimal(MemoryDriver);
+
+const LONGEST_KEY: usize = 200;
+const LONGEST_VALUE: usize = 100_000;
+
+#[async_trait]
+impl Driver for Minimal {
+    fn name(&self) -> &str {
+        "minimal"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            listing: Listing::None,
+            max_key_size: Some(LONGEST_KEY),
+            max_value_size: Some(LONGEST_VALUE),
+            ..Capabilities::default()
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let entry = self.0.read(key).await?;
+        Ok(entry.map(|entry| Entry::new(entry.value)))
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        if options.condition != WriteCondition::Always {
+            return Err(Error::unsupported(self.name(), "write"));
+        }
+        if key.as_str().len() > LONGEST_KEY || value.len() > LONGEST_VALUE {
+            return Err(Error::new(ErrorKind::TooLarge, "too large"));
+        }
+        let _first = self.0.write(key, value, options).await?;
+        Ok(WriteOutcome::Written { version: None })
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        if options.if_version.is_some() {
+            return Err(Error::unsupported(self.name(), "remove"));
+        }
+        self.0.remove(key, options).await
+    }
+
+    async fn list(&self, _options: ListOptions) -> Result<ListPage> {
+        Err(Error::unsupported(self.name(), "list"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_minimal_driver_passes_and_the_report_says_why_cases_were_skipped() {
+    let report = conformance_tests::run(|| async { Minimal(MemoryDriver::new()) }).await;
+    report.assert_passed();
+    let reason = |name| {
+        report
+            .skipped()
+            .find(|(skipped, _)| *skipped == name)
+            .unwrap()
+            .1
+    };
+    assert_eq!(
+        reason("if_absent_meets_what_is_there"),
+        "the driver has no conditions"
+    );
+    assert_eq!(reason("pages_give_every_key"), "the driver cannot list");
+    assert!(reason("values_of_a_mebibyte_come_back").contains("limited to 100000 bytes"));
+    let skipped: Vec<&str> = report.skipped().map(|(name, _)| name).collect();
+    for name in [
+        "conditions_are_refused_where_there_are_none",
+        "touching_is_refused_where_it_does_not_work",
+        "listing_is_refused_where_it_does_not_work",
+        "watching_is_refused_where_it_does_not_work",
+        "keys_longer_than_the_limit_are_refused",
+        "values_longer_than_the_limit_are_refused",
+    ] {
+        assert!(!skipped.contains(&name), "{name} must run:\n{report}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decorators_of_a_right_driver_are_right() {
+    let report = conformance_tests::run(|| async {
+        let counted = conformance_tests::Counting::new(Faulty::new(MemoryDriver::new()));
+        Prefixed::new(counted, Prefix::new("app"))
+    })
+    .await;
+    report.assert_passed();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_that_panics_fails_and_the_others_go_on() {
+    #[derive(Clone)]
+    struct Panics;
+
+    #[async_trait]
+    impl Flaw for Panics {
+        async fn exists(&self, _right: &dyn Driver, _key: &Key) -> Result<bool> {
+            panic!("out of order")
+        }
+    }
+
+    let report = crate::report_on(Panics).await;
+    let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
+    assert!(failed.contains(&"a_missing_key_is_a_miss"), "{report}");
+    assert!(!failed.contains(&"binary_values_come_back"), "{report}");
+}
