@@ -9,7 +9,7 @@ pub(crate) struct Notice {
     pub(crate) text: String,
 }
 
-const NOTICE: TypedKey<Option<Notice>> = TypedKey::new("notice", || None);
+const NOTICE: TypedKey<Notice> = TypedKey::new("notice");
 
 impl Notice {
     pub(crate) fn good(text: impl Into<String>) -> Self {
@@ -27,10 +27,10 @@ impl Notice {
     }
 
     pub(crate) fn flash(self, session: &Session) -> Result<(), Error> {
-        session.flash(NOTICE, &Some(self))
+        session.flash(NOTICE, &self)
     }
 
     pub(crate) async fn take(session: &Session) -> Result<Option<Self>, Error> {
-        Ok(session.take_flash(NOTICE).await?.flatten())
+        session.take_flash(NOTICE).await
     }
 }

@@ -17,7 +17,7 @@ use crate::user::USER;
 const PASSWORD: &str = "open sesame";
 
 /// What a visitor typed whose login failed, to be shown in the form again.
-const TYPED_NAME: TypedKey<String> = TypedKey::new("typed-name", String::new);
+const TYPED_NAME: TypedKey<String> = TypedKey::new("typed-name");
 
 const LONGEST_NAME: usize = 40;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,13 +44,12 @@ async fn log_in(session: Session, Form(credentials): Form<Credentials>) -> Resul
     // Whoever knew the id of the anonymous session must not come along into this one.
     session.regenerate()?;
     session.set(USER, &name.to_owned())?;
-    if credentials.remember.is_some() {
-        session.set_lifetime(
-            Lifetime::idle(30 * DAY)
-                .with_absolute(365 * DAY)
-                .persistent(),
-        )?;
-    }
+    session.set_lifetime(match credentials.remember {
+        Some(_) => Lifetime::idle(30 * DAY)
+            .with_absolute(365 * DAY)
+            .persistent(),
+        None => Lifetime::configured(),
+    })?;
     Notice::good(format!("Welcome, {name}!")).flash(&session)?;
     Ok(Redirect::to("/login"))
 }

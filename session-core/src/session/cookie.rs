@@ -263,7 +263,9 @@ impl CookieCodec {
             CookieChange::Set { id, max_age } => {
                 cookie.set_value(id.expose().to_owned());
                 if let Some(max_age) = max_age {
-                    let seconds = i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX);
+                    // Rounded up: a month stays a month although some of it has passed.
+                    let seconds = max_age.as_millis().div_ceil(1_000);
+                    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
                     cookie.set_max_age(cookie::time::Duration::seconds(seconds));
                 }
             }

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde_devalue::{Node, WriteOptions, Writer};
 
 use super::changes::{Changes, Known};
-use super::lifetime::{IdleTimeout, LifetimeRules, RecordLifetime};
+use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
 use super::record::{
     EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, stored_value_error,
     to_expires, to_timestamp,
@@ -64,7 +64,7 @@ pub(crate) fn encode(
     }
     let mut lifetime = stored_lifetime.unwrap_or_else(|| rules.begin(now));
     if let Some(asked) = asked_lifetime {
-        lifetime = lifetime.with(asked, now);
+        lifetime = lifetime.with(asked, rules, now);
     }
     let text = write(&entries, &flashes, Some(&lifetime))?;
     if text.len() > max_size {
@@ -219,12 +219,12 @@ fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
         writer.number(to_expires(deadline));
     }
     match lifetime.idle {
-        IdleTimeout::Configured => {}
-        IdleTimeout::Never => {
+        Timeout::Configured => {}
+        Timeout::Never => {
             writer.key("idle");
             writer.null();
         }
-        IdleTimeout::After(idle) => {
+        Timeout::After(idle) => {
             writer.key("idle");
             let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
             writer.number(to_expires(Timestamp::from_millis(millis)));

@@ -12,7 +12,7 @@ use super::cookie::{CookieChange, RequestCookie};
 use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
-use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionStore, TypedKey};
+use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionStore};
 use crate::{Error, ErrorKind, Expiry, Outcome, Result};
 
 /// What the handle of a session may do.
@@ -78,8 +78,8 @@ impl Session {
     }
 
     /// The value of `key`, or the key's default if there is none.
-    pub async fn get_or_default<T: DeserializeOwned>(&self, key: TypedKey<T>) -> Result<T> {
-        let value = self.get(&key).await?;
+    pub async fn get_or_default<T: DeserializeOwned>(&self, key: DefaultKey<T>) -> Result<T> {
+        let value = self.get(key).await?;
         Ok(value.unwrap_or_else(|| key.default_value()))
     }
 
@@ -315,9 +315,10 @@ impl Session {
 
     /// Writes the changes now and says what became of them; reads after it see what was written.
     ///
-    /// Without it, the integration writes them when the handler is done. An error whose
-    /// [`outcome`](Error::outcome) is unknown leaves nothing to be written again: doing an update twice would
-    /// be worse.
+    /// Without it, the integration writes them when the handler is done. After an error that says that nothing
+    /// was applied, the changes are kept: save again, or leave it to the commit at the end of the request. An
+    /// error whose [`outcome`](Error::outcome) is unknown leaves nothing to be written again: doing an update
+    /// twice would be worse.
     pub async fn save(&self) -> Result<SaveOutcome> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);

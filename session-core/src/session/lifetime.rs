@@ -22,17 +22,34 @@ const SLACK: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
-    pub(crate) idle: Option<Duration>,
-    pub(crate) absolute: Option<Duration>,
-    pub(crate) persistent: bool,
+    idle: Timeout,
+    absolute: Timeout,
+    persistent: bool,
+}
+
+/// A timeout of a session, where it may have one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timeout {
+    Configured,
+    Never,
+    After(Duration),
 }
 
 impl Lifetime {
+    /// A session that lives as long as the store says: what a session has that was given no lifetime.
+    pub fn configured() -> Self {
+        Self {
+            idle: Timeout::Configured,
+            absolute: Timeout::Configured,
+            persistent: false,
+        }
+    }
+
     /// A session that ends `idle` after the last request that loaded it.
     pub fn idle(idle: Duration) -> Self {
         Self {
-            idle: Some(idle),
-            absolute: None,
+            idle: Timeout::After(idle),
+            absolute: Timeout::Never,
             persistent: false,
         }
     }
@@ -40,8 +57,8 @@ impl Lifetime {
     /// A session that does not end for want of activity.
     pub fn never() -> Self {
         Self {
-            idle: None,
-            absolute: None,
+            idle: Timeout::Never,
+            absolute: Timeout::Never,
             persistent: false,
         }
     }
@@ -49,7 +66,7 @@ impl Lifetime {
     /// Ends the session `absolute` from when this lifetime is set, whatever its activity.
     #[must_use]
     pub fn with_absolute(mut self, absolute: Duration) -> Self {
-        self.absolute = Some(absolute);
+        self.absolute = Timeout::After(absolute);
         self
     }
 
@@ -69,16 +86,9 @@ pub(crate) struct RecordLifetime {
     /// When it ends, whatever its activity.
     pub(crate) deadline: Option<Timestamp>,
     /// The idle timeout that `set_lifetime` gave it, in place of the configured one.
-    pub(crate) idle: IdleTimeout,
+    pub(crate) idle: Timeout,
     /// Whether its cookie outlives the browser.
     pub(crate) persistent: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IdleTimeout {
-    Configured,
-    Never,
-    After(Duration),
 }
 
 /// The configured lifetimes.
@@ -95,16 +105,16 @@ impl LifetimeRules {
         RecordLifetime {
             created: now,
             deadline: self.absolute.map(|absolute| now.saturating_add(absolute)),
-            idle: IdleTimeout::Configured,
+            idle: Timeout::Configured,
             persistent: false,
         }
     }
 
     fn idle_of(&self, lifetime: Option<&RecordLifetime>) -> Option<Duration> {
-        match lifetime.map_or(IdleTimeout::Configured, |lifetime| lifetime.idle) {
-            IdleTimeout::Configured => self.idle,
-            IdleTimeout::Never => None,
-            IdleTimeout::After(idle) => Some(idle),
+        match lifetime.map_or(Timeout::Configured, |lifetime| lifetime.idle) {
+            Timeout::Configured => self.idle,
+            Timeout::Never => None,
+            Timeout::After(idle) => Some(idle),
         }
     }
 
@@ -154,13 +164,17 @@ impl LifetimeRules {
 
 impl RecordLifetime {
     /// This lifetime with what `set_lifetime` asked for.
-    pub(crate) fn with(mut self, lifetime: &Lifetime, now: Timestamp) -> Self {
-        self.idle = lifetime.idle.map_or(IdleTimeout::Never, IdleTimeout::After);
-        self.deadline = lifetime
-            .absolute
-            .map(|absolute| now.saturating_add(absolute));
-        self.persistent = lifetime.persistent;
-        self
+    pub(crate) fn with(self, asked: &Lifetime, rules: &LifetimeRules, now: Timestamp) -> Self {
+        Self {
+            created: self.created,
+            idle: asked.idle,
+            deadline: match asked.absolute {
+                Timeout::Configured => rules.begin(now).deadline,
+                Timeout::Never => None,
+                Timeout::After(absolute) => Some(now.saturating_add(absolute)),
+            },
+            persistent: asked.persistent,
+        }
     }
 }
 

@@ -20,7 +20,7 @@
 //! | method of [`Session`] | async | provisional until the commit | after the response has begun |
 //! |---|---|---|---|
 //! | `get(key) -> Result<Option<T>>` | yes | – | works |
-//! | `get_or_default(typed_key) -> Result<T>` | yes | – | works |
+//! | `get_or_default(default_key) -> Result<T>` | yes | – | works |
 //! | `has(name) -> Result<bool>` | yes | – | works |
 //! | `keys() -> Result<Vec<String>>` | yes | – | works |
 //! | `entries() -> Result<Vec<(String, Value)>>` | yes | – | works |
@@ -96,4 +96,4 @@ pub use id::SessionId;
 pub use lifetime::Lifetime;
 pub use serde_devalue::Value;
 pub use store::{CommitFailure, SessionStore, SessionStoreBuilder};
-pub use typed_key::{SessionKey, TypedKey};
+pub use typed_key::{DefaultKey, SessionKey, TypedKey};

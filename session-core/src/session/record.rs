@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_devalue::{Document, Kind, Node, NodeId};
 
-use super::lifetime::{IdleTimeout, RecordLifetime};
+use super::lifetime::{RecordLifetime, Timeout};
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
 /// Names that begin so are ours, and no value of the application's.
@@ -298,7 +298,7 @@ impl Record {
         let mut lifetime = RecordLifetime {
             created: Timestamp::from_millis(0),
             deadline: None,
-            idle: IdleTimeout::Configured,
+            idle: Timeout::Configured,
             persistent: false,
         };
         for field in data.object_entries().ok()? {
@@ -308,9 +308,9 @@ impl Record {
                 ("created", Some(created)) => lifetime.created = created,
                 ("deadline", Some(deadline)) => lifetime.deadline = Some(deadline),
                 ("idle", Some(idle)) => {
-                    lifetime.idle = IdleTimeout::After(Duration::from_millis(idle.as_millis()));
+                    lifetime.idle = Timeout::After(Duration::from_millis(idle.as_millis()));
                 }
-                ("idle", None) if node.kind() == Kind::Null => lifetime.idle = IdleTimeout::Never,
+                ("idle", None) if node.kind() == Kind::Null => lifetime.idle = Timeout::Never,
                 ("persistent", None) => lifetime.persistent = node.as_bool() == Some(true),
                 _ => {}
             }

@@ -256,6 +256,21 @@ impl SessionStore {
 
     /// A new session, for programs without requests and for tests of handlers. It is stored, and gets its id,
     /// by [`save`](Session::save).
+    ///
+    /// ```
+    /// use session_core::session::{Session, SessionStore};
+    ///
+    /// async fn greet(session: Session) -> session_core::Result<String> {
+    ///     Ok(format!("Hello, {}!", session.get::<String>("name").await?.unwrap_or_default()))
+    /// }
+    ///
+    /// async fn test_of_greet(store: SessionStore) -> session_core::Result<()> {
+    ///     let session = store.create();
+    ///     session.set("name", "Ann")?;
+    ///     assert_eq!(greet(session).await?, "Hello, Ann!");
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn create(&self) -> Session {
         Session::new(self.clone(), Mode::Standalone, RequestCookie::Missing)
     }

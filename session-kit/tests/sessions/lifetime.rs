@@ -216,6 +216,22 @@ async fn a_remembered_session_keeps_its_own_lifetime_and_sends_max_age_anew() {
 }
 
 #[tokio::test]
+async fn a_lifetime_of_its_own_can_be_given_up() {
+    let setup = Setup::new(|store| store.idle_timeout(HOUR));
+    let mut browser = Browser::default();
+    browser.get(&setup.app, "/remember").await;
+    let session = setup
+        .store
+        .open(browser.id().parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    session.set_lifetime(Lifetime::configured()).unwrap();
+    session.save().await.unwrap();
+    assert_eq!(setup.end_of(&browser).await, Some(HOUR));
+}
+
+#[tokio::test]
 async fn a_configured_max_age_is_sent_anew_when_the_end_moves() {
     let setup = Setup::new(|store| {
         store

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod gone;
 #[cfg(test)]
 mod hostile;
@@ -10,5 +12,7 @@ mod hostile;
 mod lifetime;
 #[cfg(test)]
 mod readme;
+#[cfg(test)]
+mod store;
 #[cfg(test)]
 mod support;
