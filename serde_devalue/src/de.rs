@@ -19,6 +19,11 @@ use crate::walk::{boxed, budget, over_budget, sparse, view_buffer};
 pub(crate) struct Context<'i, 't> {
     pub(crate) entries: Entries<'i, 't>,
     budget: Cell<usize>,
+    /// How many containers are open.
+    depth: Cell<usize>,
+    /// Where in the text it is, for the error of a visitor that does not know. Results are not touched on their way up, for
+    /// that would move each value once a level.
+    pub(crate) position: Cell<usize>,
 }
 
 impl<'i, 't> Context<'i, 't> {
@@ -26,18 +31,20 @@ impl<'i, 't> Context<'i, 't> {
         Self {
             entries,
             budget: Cell::new(budget(&entries)),
+            depth: Cell::new(0),
+            position: Cell::new(0),
         }
     }
 
     pub(crate) fn deserialize<T: Deserialize<'t>>(&self, slot: Slot) -> Result<T, Error> {
-        T::deserialize(Deserializer {
+        let result = T::deserialize(Deserializer {
             context: self,
             slot,
-            depth: 0,
-        })
+        });
+        result.map_err(|error| error.at(self.position.get()))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn charge(&self, cost: usize) -> Result<(), Error> {
         let rest = self
             .budget
@@ -65,7 +72,6 @@ impl<'i, 't> Context<'i, 't> {
 pub(crate) struct Deserializer<'c, 'i, 't> {
     pub(crate) context: &'c Context<'i, 't>,
     pub(crate) slot: Slot,
-    pub(crate) depth: usize,
 }
 
 impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
@@ -77,7 +83,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
     }
 
     /// What the next element within this value refers to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(
         &self,
         elements: &mut crate::entry::Elements<'t>,
@@ -88,13 +94,9 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn inside(&self, slot: Slot) -> Self {
-        Self {
-            slot,
-            depth: self.depth + 1,
-            ..*self
-        }
+        Self { slot, ..*self }
     }
 
     #[inline]
@@ -106,57 +108,77 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         self.context.entries.position(self.slot)
     }
 
-    fn check_depth(&self) -> Result<(), Error> {
-        if self.depth < self.context.entries.options.limits.depth {
-            Ok(())
-        } else {
-            Err(self.context.too_deep(self.slot))
+    /// Goes into a container, which `leave` comes out of.
+    #[inline]
+    fn enter(&self) -> Result<(), Error> {
+        let depth = self.context.depth.get();
+        if depth >= self.context.entries.options.limits.depth {
+            return Err(self.context.too_deep(self.slot));
         }
-    }
-
-    /// Gives an error of the visitor's the place of the value, unless it has that of a part.
-    #[inline]
-    fn located<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|error| error.at(self.position()))
+        self.context.depth.set(depth + 1);
+        Ok(())
     }
 
     #[inline]
+    fn leave(&self) {
+        self.context.depth.set(self.context.depth.get() - 1);
+    }
+
+    /// Shows what is in a container.
+    #[inline]
+    fn within<T>(&self, show: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.enter()?;
+        let result = show();
+        self.leave();
+        result
+    }
+
+    /// Says that this is the value that an error would be about.
+    #[inline]
+    pub(crate) fn is_here(&self) {
+        self.context.position.set(self.position());
+    }
+
+    #[inline(always)]
     fn any<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
         self.context.charge(1)?;
-        if let Some(text) = self.context.entries.string(self.slot) {
-            return self.text(text, visitor);
-        }
-        if let Some(number) = self.context.entries.small_number(self.slot) {
-            return visitor.visit_u64(number.into());
-        }
-        if let Some(members) = self.context.entries.object(self.slot) {
-            self.check_depth()?;
-            return visitor.visit_map(Members::new(self, members, in_struct));
+        let entries = &self.context.entries;
+        match entries.head(self.slot) {
+            Some((span, b'"')) => {
+                self.context.position.set(span.start as usize);
+                return self.text(entries.quoted(span), visitor);
+            }
+            Some((span, b'0'..=b'9')) => {
+                self.context.position.set(span.start as usize);
+                return visit_number(entries.unsigned(span), visitor);
+            }
+            Some((span, b'{')) => {
+                self.context.position.set(span.start as usize);
+                let members = Members::new(self, entries.object(span), in_struct);
+                return self.within(|| visitor.visit_map(members));
+            }
+            _ => {}
         }
         self.others(visitor, in_struct)
     }
 
-    /// What is neither a string nor an object nor a small number.
+    /// What is neither a string nor an object nor a number without a sign.
     fn others<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
+        self.is_here();
         match self.entry() {
             Entry::Undefined | Entry::Null => visitor.visit_unit(),
             Entry::Bool(bool) => visitor.visit_bool(bool),
             Entry::Number(number) => visit_number(number, visitor),
             Entry::String(text) => self.text(text, visitor),
-            Entry::Array(elements) => {
-                self.check_depth()?;
-                Elements::new(self, elements).visit(visitor)
-            }
+            Entry::Array(elements) => self.within(|| Elements::new(self, elements).visit(visitor)),
             Entry::Sparse(elements) => {
-                self.check_depth()?;
                 let (length, items) = sparse(elements)?;
                 // A Rust sequence has no holes, so each one costs.
                 self.context.charge(length as usize)?;
-                visitor.visit_seq(SparseElements::new(self, length, items))
+                self.within(|| visitor.visit_seq(SparseElements::new(self, length, items)))
             }
             Entry::Object(members) => {
-                self.check_depth()?;
-                visitor.visit_map(Members::new(self, members, in_struct))
+                self.within(|| visitor.visit_map(Members::new(self, members, in_struct)))
             }
             Entry::Tagged(tag, name, elements) => {
                 self.tagged(tag, name, elements, visitor, in_struct)
@@ -164,7 +186,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn text<V: Visitor<'t>>(&self, text: Quoted<'t>, visitor: V) -> Result<V::Value, Error> {
         self.context.charge(text.raw.len())?;
         if text.plain {
@@ -185,17 +207,10 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         in_struct: bool,
     ) -> Result<V::Value, Error> {
         match tag {
-            Tag::Map => {
-                self.check_depth()?;
-                visitor.visit_map(Pairs::new(self, elements))
-            }
-            Tag::Set => {
-                self.check_depth()?;
-                Elements::new(self, elements).visit(visitor)
-            }
+            Tag::Map => self.within(|| visitor.visit_map(Pairs::new(self, elements))),
+            Tag::Set => self.within(|| Elements::new(self, elements).visit(visitor)),
             Tag::NullObject => {
-                self.check_depth()?;
-                visitor.visit_map(Members::new(self, elements, in_struct))
+                self.within(|| visitor.visit_map(Members::new(self, elements, in_struct)))
             }
             Tag::Date => {
                 let date = leaf::date(elements)?;
@@ -251,10 +266,12 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             }
             Tag::Custom => {
                 self.context.entries.check_tag(name)?;
-                self.check_depth()?;
                 let at = elements.position();
                 match elements.next() {
-                    Some(item @ Item::Number(..)) => self.follow(item)?.any(visitor, in_struct),
+                    Some(item @ Item::Number(..)) => {
+                        let value = self.follow(item)?;
+                        self.within(|| value.any(visitor, in_struct))
+                    }
                     Some(Item::String(text)) => self.text(text, visitor),
                     Some(Item::Bool(bool, _)) => visitor.visit_bool(bool),
                     Some(Item::Null(_)) => visitor.visit_unit(),
@@ -289,6 +306,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
     /// The bytes, if it is a buffer or a view of one.
     fn raw_bytes(&self) -> Result<Option<(ViewKind, Vec<u8>)>, Error> {
+        self.is_here();
         match self.entry() {
             Entry::Tagged(Tag::ArrayBuffer, _, elements) => {
                 Ok(Some((ViewKind::Uint8Array, self.buffer(elements)?)))
@@ -323,6 +341,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
     }
 }
 
+#[inline]
 pub(crate) fn visit_number<'t, V: Visitor<'t>>(number: f64, visitor: V) -> Result<V::Value, Error> {
     const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
     let integral = number.fract() == 0.0
@@ -341,16 +360,16 @@ pub(crate) fn visit_number<'t, V: Visitor<'t>>(number: f64, visitor: V) -> Resul
 impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
     type Error = Error;
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.located(self.any(visitor, false))
+        self.any(visitor, false)
     }
 
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.entry() {
-            Entry::Undefined => visitor.visit_none(),
+        match self.context.entries.head(self.slot) {
+            None if self.slot == Slot::UNDEFINED => visitor.visit_none(),
             // An option takes both for none, and this crate's `Value` tells them apart.
-            Entry::Null => visitor.visit_unit(),
+            Some((_, b'n')) => visitor.visit_unit(),
             _ => visitor.visit_some(self),
         }
     }
@@ -361,7 +380,10 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         if token::is(name) {
-            return self.located(self.wrapper(name, visitor));
+            return {
+                self.is_here();
+                self.wrapper(name, visitor)
+            };
         }
         visitor.visit_newtype_struct(self)
     }
@@ -373,12 +395,12 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
         _fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.located(self.any(visitor, true))
+        self.any(visitor, true)
     }
 
     fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.located(self.raw_bytes())? {
-            Some((kind, bytes)) => self.located(visitor.visit_seq(Bytes::new(kind, bytes))),
+        match self.raw_bytes()? {
+            Some((kind, bytes)) => visitor.visit_seq(Bytes::new(kind, bytes)),
             None => self.deserialize_any(visitor),
         }
     }
@@ -401,8 +423,8 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
     }
 
     fn deserialize_bytes<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.located(self.raw_bytes())? {
-            Some((_, bytes)) => self.located(visitor.visit_byte_buf(bytes)),
+        match self.raw_bytes()? {
+            Some((_, bytes)) => visitor.visit_byte_buf(bytes),
             None => self.deserialize_any(visitor),
         }
     }
@@ -417,20 +439,20 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let result = match self.entry() {
+        self.is_here();
+        match self.entry() {
             Entry::String(text) => text.utf8().and_then(|variant| {
                 let variant: de::value::CowStrDeserializer<'_, Error> = variant.into_deserializer();
                 visitor.visit_enum(variant)
             }),
             Entry::Object(members) | Entry::Tagged(Tag::NullObject, _, members) => {
-                self.check_depth()?;
-                Variant::new(self, members).and_then(|variant| visitor.visit_enum(variant))
+                let variant = Variant::new(self, members)?;
+                self.within(|| visitor.visit_enum(variant))
             }
             _ => Err(Error::custom(
                 "neither a string nor an object, where an enum was expected",
             )),
-        };
-        self.located(result)
+        }
     }
 
     fn deserialize_ignored_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {

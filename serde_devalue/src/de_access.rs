@@ -46,7 +46,10 @@ impl<'t> de::SeqAccess<'t> for &mut Elements<'_, '_, 't> {
     ) -> Result<Option<T::Value>, Error> {
         match self.parent.next(&mut self.rest)? {
             Some(element) => seed.deserialize(element).map(Some),
-            None => Ok(None),
+            None => {
+                self.parent.is_here();
+                Ok(None)
+            }
         }
     }
 }
@@ -86,7 +89,7 @@ impl<'t> de::SeqAccess<'t> for SparseElements<'_, '_, 't> {
         }
         let element = match self.items.get(&self.next) {
             Some(&item) => self.parent.follow(item)?,
-            None => self.parent.inside(Slot::Undefined),
+            None => self.parent.inside(Slot::UNDEFINED),
         };
         self.next += 1;
         seed.deserialize(element).map(Some)
@@ -126,7 +129,7 @@ impl<'c, 'i, 't> Members<'c, 'i, 't> {
             let Some(value) = self.parent.next(&mut self.rest)? else {
                 return Err(Error::format(key.at, "a key without a value"));
             };
-            if self.skip_undefined && value.slot == Slot::Undefined {
+            if self.skip_undefined && value.slot == Slot::UNDEFINED {
                 continue;
             }
             self.value = Some(value);
@@ -145,8 +148,9 @@ impl<'t> de::MapAccess<'t> for Members<'_, '_, 't> {
         seed: K,
     ) -> Result<Option<K::Value>, Error> {
         let entries = &self.parent.context.entries;
+        self.parent.context.position.set(self.rest.position());
         while let Some((key, slot)) = entries.next_plain_member(&mut self.rest) {
-            if self.skip_undefined && slot == Slot::Undefined {
+            if self.skip_undefined && slot == Slot::UNDEFINED {
                 continue;
             }
             self.value = Some(self.parent.inside(slot));
@@ -155,7 +159,10 @@ impl<'t> de::MapAccess<'t> for Members<'_, '_, 't> {
         match self.next_key()? {
             Some(key) if key.plain => seed.deserialize(Key(Cow::Borrowed(key.raw))).map(Some),
             Some(key) => seed.deserialize(Key(key.utf8()?)).map(Some),
-            None => Ok(None),
+            None => {
+                self.parent.is_here();
+                Ok(None)
+            }
         }
     }
 
@@ -190,7 +197,10 @@ impl<'t> de::MapAccess<'t> for Pairs<'_, '_, 't> {
     ) -> Result<Option<K::Value>, Error> {
         match self.parent.next(&mut self.rest)? {
             Some(element) => seed.deserialize(element).map(Some),
-            None => Ok(None),
+            None => {
+                self.parent.is_here();
+                Ok(None)
+            }
         }
     }
 

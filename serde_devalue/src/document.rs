@@ -93,10 +93,10 @@ impl Document {
 
     /// The value that an earlier node of this document had; undefined if this document has no such node.
     pub fn node(&self, id: NodeId) -> Node<'_> {
-        let slot = match id.0 {
-            Slot::Entry(entry) if entry as usize >= self.0.entries().count() => Slot::Undefined,
-            slot => slot,
-        };
+        let is_past =
+            id.0.index()
+                .is_some_and(|index| index as usize >= self.0.entries().count());
+        let slot = if is_past { Slot::UNDEFINED } else { id.0 };
         Node::new(&self.0, slot)
     }
 }

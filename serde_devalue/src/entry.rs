@@ -17,17 +17,23 @@ pub(crate) struct Entries<'i, 't> {
     pub(crate) options: &'i ParseOptions,
 }
 
-/// What an index in the text leads to: an entry, or a value that has none.
+/// What an index in the text leads to: an entry, by its number, or a value that has none, by one that no entry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Slot {
-    Entry(u32),
-    Undefined,
-    NaN,
-    Infinity,
-    NegativeInfinity,
-    NegativeZero,
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    pub(crate) const UNDEFINED: Self = Self(u32::MAX);
+    const NAN: Self = Self(u32::MAX - 1);
+    const INFINITY: Self = Self(u32::MAX - 2);
+    const NEGATIVE_INFINITY: Self = Self(u32::MAX - 3);
+    const NEGATIVE_ZERO: Self = Self(u32::MAX - 4);
     /// The zero that a Map makes of a key that is −0; no text refers to it.
-    Zero,
+    pub(crate) const ZERO: Self = Self(u32::MAX - 5);
+
+    /// The number of its entry, if it has one.
+    pub(crate) fn index(self) -> Option<u32> {
+        (self.0 < Self::ZERO.0).then_some(self.0)
+    }
 }
 
 /// The outermost layer of a value.
@@ -117,7 +123,7 @@ impl Reference {
     pub(crate) fn slot(self) -> Slot {
         match self {
             Self::To(slot) => slot,
-            Self::Hole => Slot::Undefined,
+            Self::Hole => Slot::UNDEFINED,
         }
     }
 }
@@ -126,7 +132,7 @@ impl<'i, 't> Entries<'i, 't> {
     #[inline]
     pub(crate) fn new(text: &'t str, index: &'i Index, options: &'i ParseOptions) -> Self {
         let (spans, root) = match index {
-            Index::Entries(spans) => (&**spans, Slot::Entry(0)),
+            Index::Entries(spans) => (&**spans, Slot(0)),
             Index::Sentinel(number) => (&[][..], sentinel(*number)),
         };
         Self {
@@ -146,78 +152,75 @@ impl<'i, 't> Entries<'i, 't> {
     }
 
     /// Where the entry begins in the text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn position(&self, slot: Slot) -> usize {
-        match slot {
-            Slot::Entry(entry) => self
-                .spans
-                .get(entry as usize)
-                .map_or(self.text.len(), |span| span.start as usize),
-            _ => 0,
+        let past = if slot.index().is_some() {
+            self.text.len()
+        } else {
+            0
+        };
+        self.spans
+            .get(slot.0 as usize)
+            .map_or(past, |span| span.start as usize)
+    }
+
+    /// Where the entry is, and the byte that it begins with.
+    #[inline(always)]
+    pub(crate) fn head(&self, slot: Slot) -> Option<(Span, u8)> {
+        let span = *self.spans.get(slot.0 as usize)?;
+        Some((span, *self.text.as_bytes().get(span.start as usize)?))
+    }
+
+    /// The entry, if it is a string.
+    #[inline]
+    pub(crate) fn string(&self, slot: Slot) -> Option<Quoted<'t>> {
+        match self.head(slot) {
+            Some((span, b'"')) => Some(self.quoted(span)),
+            _ => None,
         }
     }
 
-    /// The entry, if it is a string: the most frequent question of all.
-    #[inline]
-    pub(crate) fn string(&self, slot: Slot) -> Option<Quoted<'t>> {
-        let Slot::Entry(entry) = slot else {
-            return None;
-        };
-        let span = self.spans.get(entry as usize)?;
+    /// The entry of this span, which begins with a quote.
+    #[inline(always)]
+    pub(crate) fn quoted(&self, span: Span) -> Quoted<'t> {
         let at = span.start as usize;
-        if self.text.as_bytes().get(at) != Some(&b'"') {
-            return None;
-        }
-        let raw = self.text.get(at + 1..span.end() - 1)?;
-        Some(Quoted {
+        let raw = self.text.get(at + 1..span.end() - 1).unwrap_or_default();
+        Quoted {
             raw,
             at,
             plain: !span.is_escaped(),
-        })
-    }
-
-    /// The entry, if it is a number of a few digits.
-    #[inline]
-    pub(crate) fn small_number(&self, slot: Slot) -> Option<u32> {
-        let Slot::Entry(entry) = slot else {
-            return None;
-        };
-        let span = self.spans.get(entry as usize)?;
-        let digits = self.text.as_bytes().get(span.start as usize..span.end())?;
-        if digits.len() > 9 || !digits.first()?.is_ascii_digit() {
-            return None;
         }
-        digits.iter().try_fold(0, |number, digit| {
-            digit
-                .is_ascii_digit()
-                .then(|| number * 10 + u32::from(digit - b'0'))
+    }
+
+    /// The members of the entry of this span, which begins with a brace.
+    #[inline(always)]
+    pub(crate) fn object(&self, span: Span) -> Elements<'t> {
+        Elements(Cursor {
+            text: self.text,
+            at: span.start as usize + 1,
         })
     }
 
-    /// The entry, if it is an object with a prototype.
-    #[inline]
-    pub(crate) fn object(&self, slot: Slot) -> Option<Elements<'t>> {
-        let at = self.position(slot);
-        let cursor = Cursor {
-            text: self.text,
-            at,
-        };
-        matches!((slot, cursor.peek()), (Slot::Entry(_), Some(b'{'))).then_some(Elements(Cursor {
-            text: self.text,
-            at: at + 1,
-        }))
+    /// The number of the entry of this span, which begins with a digit.
+    #[inline(always)]
+    pub(crate) fn unsigned(&self, span: Span) -> f64 {
+        number(
+            self.text
+                .get(span.start as usize..span.end())
+                .unwrap_or_default(),
+        )
     }
 
     #[inline]
     pub(crate) fn entry(&self, slot: Slot) -> Entry<'t> {
         match slot {
-            Slot::Entry(_) => self.decode(self.position(slot)),
-            Slot::Undefined => Entry::Undefined,
-            Slot::NaN => Entry::Number(f64::NAN),
-            Slot::Infinity => Entry::Number(f64::INFINITY),
-            Slot::NegativeInfinity => Entry::Number(f64::NEG_INFINITY),
-            Slot::NegativeZero => Entry::Number(-0.0),
-            Slot::Zero => Entry::Number(0.0),
+            Slot::UNDEFINED => Entry::Undefined,
+            Slot::NAN => Entry::Number(f64::NAN),
+            Slot::INFINITY => Entry::Number(f64::INFINITY),
+            Slot::NEGATIVE_INFINITY => Entry::Number(f64::NEG_INFINITY),
+            Slot::NEGATIVE_ZERO => Entry::Number(-0.0),
+            Slot::ZERO => Entry::Number(0.0),
+            _ => self.decode(self.position(slot)),
         }
     }
 
@@ -282,11 +285,11 @@ impl<'i, 't> Entries<'i, 't> {
             return Err(Error::format(at, "an index that is out of range"));
         }
         if number.fract() != 0.0 {
-            return Ok(Reference::To(Slot::Undefined));
+            return Ok(Reference::To(Slot::UNDEFINED));
         }
         // An entry's index is below 2^32, so that this is exact.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Ok(Reference::To(Slot::Entry(number as u32)))
+        Ok(Reference::To(Slot(number as u32)))
     }
 
     /// The next member of an object, if it is one of the usual kind: a key without escapes and an index, both without
@@ -311,10 +314,10 @@ impl<'i, 't> Entries<'i, 't> {
             return None;
         };
         let (slot, digits) = match value {
-            [b'-', b'1', b',' | b'}', ..] => (Slot::Undefined, 2),
+            [b'-', b'1', b',' | b'}', ..] => (Slot::UNDEFINED, 2),
             _ => {
                 let (index, digits) = small_index(value)?;
-                ((index as usize) < self.count()).then_some((Slot::Entry(index), digits))?
+                ((index as usize) < self.count()).then_some((Slot(index), digits))?
             }
         };
         elements.0.at = from + length + 2 + digits;
@@ -333,14 +336,12 @@ impl<'i, 't> Entries<'i, 't> {
             && (index as usize) < self.count()
         {
             elements.0.at = after_comma + digits;
-            return Some(Ok(Reference::To(Slot::Entry(index))));
+            return Some(Ok(Reference::To(Slot(index))));
         }
         elements.0.separators();
         let at = elements.0.at;
         match elements.0.small_number() {
-            Some(index) if (index as usize) < self.count() => {
-                Some(Ok(Reference::To(Slot::Entry(index))))
-            }
+            Some(index) if (index as usize) < self.count() => Some(Ok(Reference::To(Slot(index)))),
             Some(_) => Some(Err(Error::format(at, "an index that is out of range"))),
             None => elements.next().map(|item| self.follow(item)),
         }
@@ -357,11 +358,11 @@ impl<'i, 't> Entries<'i, 't> {
 
 fn sentinel(number: f64) -> Slot {
     match number {
-        -3.0 => Slot::NaN,
-        -4.0 => Slot::Infinity,
-        -5.0 => Slot::NegativeInfinity,
-        -6.0 => Slot::NegativeZero,
-        _ => Slot::Undefined,
+        -3.0 => Slot::NAN,
+        -4.0 => Slot::INFINITY,
+        -5.0 => Slot::NEGATIVE_INFINITY,
+        -6.0 => Slot::NEGATIVE_ZERO,
+        _ => Slot::UNDEFINED,
     }
 }
 

@@ -81,8 +81,14 @@ impl Error {
     /// The same error, at `position` if it had none.
     #[cold]
     pub(crate) fn at(mut self, position: usize) -> Self {
-        self.0.position.get_or_insert(position);
+        self.locate(position);
         self
+    }
+
+    /// Puts it at `position` if it has none.
+    #[cold]
+    pub(crate) fn locate(&mut self, position: usize) {
+        self.0.position.get_or_insert(position);
     }
 
     /// The same error once more, without the detail.

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It is parsed by the [`url`](https://docs.rs/url) crate. In another format than devalue it is its text.
+/// It is parsed by the crate `url`. In another format than devalue it is its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url(Box<str>);
 

@@ -199,7 +199,9 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     fn object(&mut self, slot: Slot, position: usize, entry: Entry<'t>) -> Result<(), Error> {
-        let Slot::Entry(id) = slot else { return Ok(()) };
+        let Some(id) = slot.index() else {
+            return Ok(());
+        };
         if self.sink.again(id) {
             // Between devalue's revivers, which make their object only after its payload, there is no way back.
             return match self.customs.iter().find(|(custom, _)| *custom == id) {
@@ -395,7 +397,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
             Entry::Undefined => (slot, Identity::Undefined),
             Entry::Null => (slot, Identity::Null),
             Entry::Bool(bool) => (slot, Identity::Bool(bool)),
-            Entry::Number(0.0) => (Slot::Zero, Identity::Number(0)),
+            Entry::Number(0.0) => (Slot::ZERO, Identity::Number(0)),
             Entry::Number(number) => (slot, Identity::Number(number.to_bits())),
             Entry::String(text) => {
                 self.charge(text.raw.len())?;
