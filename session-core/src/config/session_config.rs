@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use crate::decorators::{Timeout, Traced};
-use crate::{Driver, Error};
+use crate::{Driver, Error, ErrorKind};
 
 use super::names::shown;
 use super::options::invalid;
@@ -93,6 +93,8 @@ pub struct SessionConfig {
     /// How long one operation of the driver may take.
     pub timeout: Seconds,
     context: OpenContext,
+    /// Where it was read from, for errors.
+    file: Option<PathBuf>,
 }
 
 /// What becomes of a response whose session could not be committed: `"fail"` or `"keep"`.
@@ -133,6 +135,7 @@ impl SessionConfig {
             on_commit_error: OnCommitError::default(),
             timeout: TIMEOUT,
             context: OpenContext::default(),
+            file: None,
         }
     }
 
@@ -146,8 +149,8 @@ impl SessionConfig {
     pub async fn from_toml_file(path: impl AsRef<Path> + Send) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = toml_text::read(path).await?;
-        let config = Self::from_toml_str(&text)
-            .map_err(|error| invalid(format!("{}: {error}", path.display())))?;
+        let mut config = Self::from_toml_str(&text).map_err(|error| name_file(path, &error))?;
+        config.file = Some(path.to_owned());
         Ok(config.with_context(OpenContext::new(folder_of(path))))
     }
 
@@ -198,7 +201,11 @@ impl SessionConfig {
         };
         let driver = registry
             .open(name, self.options.clone(), &self.context)
-            .await?;
+            .await
+            .map_err(|error| match &self.file {
+                Some(file) if error.kind() == ErrorKind::InvalidConfig => name_file(file, &error),
+                _ => error,
+            })?;
         let limited = Timeout::new(driver, self.timeout.as_duration());
         Ok(Arc::new(Traced::new(limited)))
     }
@@ -286,6 +293,11 @@ fn driver_and_options(written: Value) -> Result<(String, Table), Problem> {
 }
 
 /// Absolute, so that it stays the same folder when the process goes to another.
+/// The same error, with the file to be mended.
+fn name_file(file: &Path, error: &Error) -> Error {
+    invalid(format!("{}: {error}", file.display()))
+}
+
 fn folder_of(file: &Path) -> PathBuf {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     std::path::absolute(file)
@@ -496,6 +508,8 @@ mod tests {
         std::fs::write(&path, "driver = 'memory'").unwrap();
         let config = SessionConfig::from_toml_file(&path).await.unwrap();
         assert_eq!(config.context().resolve("x.db"), folder.path().join("x.db"));
+        let unknown = config.open_driver(&Registry::new()).await.unwrap_err();
+        assert!(unknown.to_string().contains("session.toml"), "{unknown}");
 
         std::fs::write(&path, "drver = 'memory'").unwrap();
         let wrong = SessionConfig::from_toml_file(&path).await.unwrap_err();
