@@ -292,12 +292,12 @@ fn driver_and_options(written: Value) -> Result<(String, Table), Problem> {
     }
 }
 
-/// Absolute, so that it stays the same folder when the process goes to another.
 /// The same error, with the file to be mended.
 fn name_file(file: &Path, error: &Error) -> Error {
     invalid(format!("{}: {error}", file.display()))
 }
 
+/// Absolute, so that it stays the same folder when the process goes to another.
 fn folder_of(file: &Path) -> PathBuf {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     std::path::absolute(file)
