@@ -9,7 +9,7 @@ use session_core::*;
 
 /// Entries in the order of their keys, and the last version that was given out.
 #[derive(Default)]
-pub struct Shelf(Mutex<(BTreeMap<Key, Entry>, u64)>);
+pub(crate) struct Shelf(Mutex<(BTreeMap<Key, Entry>, u64)>);
 
 /// An entry that has ended is as good as none.
 fn alive<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> {
