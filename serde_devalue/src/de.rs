@@ -343,17 +343,17 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
 #[inline]
 pub(crate) fn visit_number<'t, V: Visitor<'t>>(number: f64, visitor: V) -> Result<V::Value, Error> {
-    const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
-    let integral = number.fract() == 0.0
-        && number.abs() < TOO_LARGE
-        && (number != 0.0 || number.is_sign_positive());
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    if !integral {
-        visitor.visit_f64(number)
-    } else if number >= 0.0 {
-        visitor.visit_u64(number as u64)
-    } else {
-        visitor.visit_i64(number as i64)
+    // Saturates for what is larger, which the comparison then tells, but for the largest itself.
+    #[allow(clippy::cast_possible_truncation)]
+    let integer = number as i64;
+    #[allow(clippy::cast_precision_loss)]
+    let is_integer = integer as f64 == number
+        && integer != i64::MAX
+        && (integer != 0 || number.is_sign_positive());
+    match u64::try_from(integer) {
+        _ if !is_integer => visitor.visit_f64(number),
+        Ok(natural) => visitor.visit_u64(natural),
+        Err(_) => visitor.visit_i64(integer),
     }
 }
 

@@ -9,11 +9,14 @@ pub(super) enum Shape {
     Sparse(u32),
     Object,
     NullObject,
-    /// A tag and indices.
-    Tagged(&'static str),
-    /// The same, with the tag in `keys`.
+    Map,
+    Set,
+    Boxed,
+    Url,
+    /// With its tag in `keys`.
     Custom,
-    View(ViewKind, Option<(usize, usize)>),
+    /// With the window, if it has one, in `Writer::window`.
+    View(ViewKind),
 }
 
 #[derive(Clone, Copy)]

@@ -54,7 +54,7 @@ pub(crate) use container::any_twice;
 /// [`finish`](Self::finish). After an error of [`node`](Self::node) or [`serialize`](Self::serialize) it is one, too.
 pub struct Writer {
     pub(crate) options: WriteOptions,
-    /// The finished entries, in the order in which they were finished.
+    /// The finished entries, in the order in which they were finished, each after a comma.
     arena: String,
     /// For each index, its entry's place in the arena.
     entries: Vec<Span>,
@@ -68,6 +68,8 @@ pub struct Writer {
     known: HashMap<(u64, u32), i32>,
     anchors: HashMap<AnchorId, i32>,
     pending_anchor: Option<AnchorId>,
+    /// The window of the view that is open: nothing is begun within one.
+    window: Option<(usize, usize)>,
     /// The sizes of the buffers that have been written for values.
     buffers: HashMap<i32, usize>,
     root: Option<i32>,
@@ -115,6 +117,7 @@ impl Writer {
             known: HashMap::default(),
             anchors: HashMap::default(),
             pending_anchor: None,
+            window: None,
             buffers: HashMap::default(),
             root: None,
             error: None,
@@ -216,12 +219,12 @@ impl Writer {
 
     /// Begins a Map: keys and values follow in turn.
     pub fn begin_map(&mut self) {
-        self.begin(Shape::Tagged("[\"Map\""));
+        self.begin(Shape::Map);
     }
 
     /// Begins a Set.
     pub fn begin_set(&mut self) {
-        self.begin(Shape::Tagged("[\"Set\""));
+        self.begin(Shape::Set);
     }
 
     /// Begins an array.
@@ -328,16 +331,17 @@ impl Writer {
 
     /// Begins a boxed primitive.
     pub(crate) fn begin_boxed(&mut self) {
-        self.begin(Shape::Tagged("[\"Object\""));
+        self.begin(Shape::Boxed);
     }
 
     pub(crate) fn begin_url(&mut self) {
-        self.begin(Shape::Tagged("[\"URL\""));
+        self.begin(Shape::Url);
     }
 
     /// Begins a view of the buffer that follows; with an offset and a length if they are not the buffer's.
     pub(crate) fn begin_view(&mut self, kind: ViewKind, window: Option<(usize, usize)>) {
-        self.begin(Shape::View(kind, window));
+        self.begin(Shape::View(kind));
+        self.window = window;
     }
 
     /// Begins a value with a tag of an application's own, which one value follows.
@@ -385,6 +389,7 @@ impl Writer {
         };
         let children = self.children.get(frame.children..).unwrap_or_default();
         let keys = self.keys.get(frame.keys..).unwrap_or_default();
+        self.arena.push(',');
         let from = self.arena.len();
         let arena = &mut self.arena;
         let complete = match frame.shape {
@@ -410,20 +415,26 @@ impl Writer {
                 arena.push(']');
                 true
             }
-            Shape::Tagged(tag) => {
-                arena.push_str(tag);
+            Shape::Map => {
+                arena.push_str("[\"Map\"");
                 write_tail(arena, children);
-                match tag {
-                    "[\"Map\"" => {
-                        self.disordered |= repeats(children.iter().step_by(2));
-                        children.len() % 2 == 0
-                    }
-                    "[\"Set\"" => {
-                        self.disordered |= repeats(children.iter());
-                        true
-                    }
-                    _ => children.len() == 1,
-                }
+                self.disordered |= repeats(children.iter().step_by(2));
+                children.len() % 2 == 0
+            }
+            Shape::Set => {
+                arena.push_str("[\"Set\"");
+                write_tail(arena, children);
+                self.disordered |= repeats(children.iter());
+                true
+            }
+            Shape::Boxed | Shape::Url => {
+                arena.push_str(if frame.shape == Shape::Boxed {
+                    "[\"Object\""
+                } else {
+                    "[\"URL\""
+                });
+                write_tail(arena, children);
+                children.len() == 1
             }
             Shape::Custom => {
                 arena.push('[');
@@ -431,7 +442,7 @@ impl Writer {
                 write_tail(arena, children);
                 children.len() == 1
             }
-            Shape::View(kind, window) => {
+            Shape::View(kind) => {
                 arena.push_str("[\"");
                 arena.push_str(kind.name());
                 arena.push('"');
@@ -439,7 +450,7 @@ impl Writer {
                     arena.push(',');
                     push_int(arena, child.reference);
                 }
-                if let Some((offset, length)) = window {
+                if let Some((offset, length)) = self.window.take() {
                     for number in [offset, length] {
                         arena.push(',');
                         arena.push_str(itoa::Buffer::new().format(number));
@@ -493,12 +504,7 @@ impl Writer {
         if root < 0 {
             return Ok(root.to_string());
         }
-        let mut text = String::with_capacity(self.arena_size() + self.entries.len() + 1);
-        for (index, span) in self.entries.iter().enumerate() {
-            text.push(if index == 0 { '[' } else { ',' });
-            text.push_str(self.arena.get(span.from..span.to).unwrap_or_default());
-        }
-        text.push(']');
+        let mut text = self.in_order();
         if self.disordered && !self.ordered {
             return reorder(text, self.options);
         }
@@ -508,13 +514,27 @@ impl Writer {
         Ok(text)
     }
 
-    fn arena_size(&self) -> usize {
-        self.entries.iter().map(|span| span.to - span.from).sum()
+    /// The entries in the order of their indices.
+    fn in_order(&self) -> String {
+        let size: usize = self.entries.iter().map(|span| span.to - span.from).sum();
+        let mut text = String::with_capacity(size + self.entries.len() + 1);
+        text.push('[');
+        // Those that follow each other in the arena, too, are copied at once, with the commas between them.
+        let mut spans = self.entries.iter().copied().peekable();
+        while let Some(Span { from, mut to }) = spans.next() {
+            while let Some(next) = spans.next_if(|next| next.from == to + 1) {
+                to = next.to;
+            }
+            text.push_str(self.arena.get(from..to).unwrap_or_default());
+            text.push(if spans.peek().is_some() { ',' } else { ']' });
+        }
+        text
     }
 
     /// Makes an entry.
     #[inline]
     fn entry(&mut self, write: impl FnOnce(&mut String)) -> i32 {
+        self.arena.push(',');
         let from = self.arena.len();
         write(&mut self.arena);
         self.entries.push(Span {
@@ -527,6 +547,8 @@ impl Writer {
     /// Makes the entry of a primitive, or finds the one that it has.
     #[inline]
     fn primitive(&mut self, write: impl FnOnce(&mut String)) {
+        let end = self.arena.len();
+        self.arena.push(',');
         let from = self.arena.len();
         write(&mut self.arena);
         let (arena, entries) = (&self.arena, &self.entries);
@@ -539,7 +561,7 @@ impl Writer {
             .primitives
             .find(arena.get(from..).unwrap_or_default(), next, text_of);
         if found.is_some() {
-            self.arena.truncate(from);
+            self.arena.truncate(end);
         } else {
             self.entries.push(Span {
                 from,

@@ -9,7 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 /// The first few, which is all in most records, are found by looking through them; a table that is safe against texts
 /// chosen to collide takes over for more.
 pub(super) struct Primitives {
-    few: [u64; FEW],
+    few: [u32; FEW],
     indices: [i32; FEW],
     count: usize,
     table: HashTable<(u64, i32)>,
@@ -42,10 +42,17 @@ impl Primitives {
         text_of: impl Fn(i32) -> Option<&'a str>,
     ) -> Option<i32> {
         let mark = mark(text.as_bytes());
-        let marked = self.few.iter().zip(&self.indices).take(self.count);
-        for (_, &index) in marked.filter(|(known, _)| **known == mark) {
-            if text_of(index) == Some(text) {
-                return Some(index);
+        // Without a way out of the loop, it is a few instructions on vectors; and most primitives are new.
+        if self
+            .few
+            .iter()
+            .fold(false, |any, known| any | (*known == mark))
+        {
+            let marked = self.few.iter().zip(&self.indices).take(self.count);
+            for (_, &index) in marked.filter(|(known, _)| **known == mark) {
+                if text_of(index) == Some(text) {
+                    return Some(index);
+                }
             }
         }
         match (
@@ -82,7 +89,9 @@ impl Primitives {
 
 /// Something that differs between most texts that differ: their ends and their length.
 #[inline]
-fn mark(bytes: &[u8]) -> u64 {
+fn mark(bytes: &[u8]) -> u32 {
+    // An odd number without a pattern, which spreads what differs over the upper half.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => {
             u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
@@ -91,5 +100,7 @@ fn mark(bytes: &[u8]) -> u64 {
             .iter()
             .fold(0, |mark, byte| mark << 8 | u64::from(*byte)),
     };
-    ends.wrapping_add((bytes.len() as u64) << 56)
+    #[allow(clippy::cast_possible_truncation)]
+    let mark = ((ends ^ bytes.len() as u64).wrapping_mul(SPREAD) >> 32) as u32;
+    mark
 }

@@ -38,12 +38,12 @@ impl Writer {
             .children
             .last()
             .and_then(|child| self.buffers.get(&child.reference));
-        let fits = match (self.frames.last_mut().map(|frame| &mut frame.shape), buffer) {
-            (Some(Shape::View(kind, window)), Some(&size)) => {
-                let (offset, length) = window.unwrap_or_default();
+        let fits = match (self.frames.last().map(|frame| frame.shape), buffer) {
+            (Some(Shape::View(kind)), Some(&size)) => {
+                let (offset, length) = self.window.unwrap_or_default();
                 let bytes = length.saturating_mul(kind.element_size());
                 if bytes == size && offset == 0 {
-                    *window = None;
+                    self.window = None;
                 }
                 offset % kind.element_size() == 0 && offset.saturating_add(bytes) <= size
             }
