@@ -21,9 +21,19 @@ pub(super) enum Shape {
 
 #[derive(Clone, Copy)]
 pub(super) struct Child {
+    /// In an object, the length of its key, whose value has been written beside it.
     pub(super) reference: i32,
-    /// In an object, where its key ends in `keys`; in a sparse array, its index.
+    /// In an object, where its key begins; in a sparse array, its index.
     pub(super) place: usize,
+}
+
+impl Child {
+    pub(super) fn of_key(from: usize, to: usize) -> Self {
+        Self {
+            reference: i32::try_from(to - from).unwrap_or(i32::MAX),
+            place: from,
+        }
+    }
 }
 
 pub(super) const UNDEFINED: i32 = -1;
@@ -57,17 +67,6 @@ pub(super) fn write_tail(out: &mut String, children: &[Child]) {
         push_int(out, child.reference);
     }
     out.push(']');
-}
-
-/// Writes what is ready in `keys`, each with its separators, and the indices between.
-pub(super) fn write_members(out: &mut String, children: &[Child], keys: &str, base: usize) {
-    let mut from = 0;
-    for child in children {
-        let to = child.place - base;
-        out.push_str(keys.get(from..to).unwrap_or_default());
-        push_int(out, child.reference);
-        from = to;
-    }
 }
 
 pub(super) fn write_array(out: &mut String, children: &[Child]) {
@@ -139,16 +138,13 @@ fn is_sparse(length: usize, population: usize) -> bool {
         > 4 + digits + population.saturating_mul(digits + 1)
 }
 
-/// Whether a key comes twice.
-pub(super) fn has_duplicates(children: &[Child], keys: &str, base: usize) -> bool {
-    let mut from = 0;
-    let ranges = children.iter().map(|child| {
-        let to = child.place - base;
-        let key = keys.get(from..to).unwrap_or_default();
-        from = to;
-        key.trim_start_matches(',')
-    });
-    any_twice(ranges)
+/// Whether a key comes twice, of an object whose children say where its keys are.
+pub(super) fn has_duplicates(children: &[Child], keys: &str) -> bool {
+    any_twice(children.iter().map(|child| {
+        let length = usize::try_from(child.reference).unwrap_or(0);
+        keys.get(child.place..child.place + length)
+            .unwrap_or_default()
+    }))
 }
 
 /// Whether a key of a Map or an element of a Set comes twice, or is the zero that those do not keep.

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use container::{
     Child, HOLE, INFINITY, NAN, NEGATIVE_INFINITY, NEGATIVE_ZERO, Shape, UNDEFINED, has_duplicates,
-    push_int, repeats, write_array, write_members, write_sparse, write_tail,
+    push_int, repeats, write_array, write_sparse, write_tail,
 };
-use primitives::Primitives;
+use primitives::{Primitives, mark};
 
 use crate::error::{Error, ErrorKind};
 use crate::escape::{replace_lone_surrogates, write_number, write_str, write_text};
@@ -62,7 +62,7 @@ pub struct Writer {
     frames: Vec<Frame>,
     /// What the open containers hold so far.
     children: Vec<Child>,
-    /// The keys and tags of the open containers, ready to be copied.
+    /// The members of the open objects and the tags of other containers, ready to be copied.
     keys: String,
     /// What the objects of the documents that nodes came from have become.
     known: HashMap<(u64, u32), i32>,
@@ -180,13 +180,15 @@ impl Writer {
         } else if number == 0.0 && number.is_sign_negative() {
             self.attach(NEGATIVE_ZERO);
         } else {
-            self.primitive(|arena| write_number(arena, number));
+            self.primitive(mark(&number.to_le_bytes()), |arena| {
+                write_number(arena, number)
+            });
         }
     }
 
     /// Writes a string.
     pub fn string(&mut self, text: &str) {
-        self.primitive(|arena| write_str(arena, text));
+        self.primitive(mark(text.as_bytes()), |arena| write_str(arena, text));
     }
 
     /// Writes a string that may have a lone surrogate.
@@ -196,13 +198,17 @@ impl Writer {
 
     pub(crate) fn text(&mut self, text: &Text<'_>) {
         let mut lone = false;
-        self.primitive(|arena| lone = write_text(arena, text));
+        let mark = match text {
+            Text::Utf8(text) => mark(text.as_bytes()),
+            Text::Utf16(_) => 0,
+        };
+        self.primitive(mark, |arena| lone = write_text(arena, text));
         self.lone_surrogate |= lone;
     }
 
     /// Writes a BigInt of canonical decimal digits.
     pub(crate) fn bigint_digits(&mut self, digits: &str) {
-        self.primitive(|arena| {
+        self.primitive(mark(digits.as_bytes()), |arena| {
             arena.push_str("[\"BigInt\",\"");
             arena.push_str(digits);
             arena.push_str("\"]");
@@ -310,7 +316,6 @@ impl Writer {
         if !matches!(frame.shape, Shape::Object | Shape::NullObject) || frame.key.is_some() {
             return self.fail("a key where none can be");
         }
-        frame.key = Some(from);
         if let Some(integer) = integer {
             if frame.named_key || frame.integer_key.is_some_and(|last| integer <= last) {
                 self.disordered = true;
@@ -324,6 +329,7 @@ impl Writer {
             _ if from == frame.keys => ("", ":"),
             _ => (",", ":"),
         };
+        frame.key = Some(from + before.len());
         self.keys.push_str(before);
         self.lone_surrogate |= write(&mut self.keys);
         self.keys.push_str(after);
@@ -402,16 +408,16 @@ impl Writer {
                 true
             }
             Shape::Object => {
-                self.disordered |= !frame.distinct && has_duplicates(children, keys, frame.keys);
+                self.disordered |= has_duplicates(children, &self.keys);
                 arena.push('{');
-                write_members(arena, children, keys, frame.keys);
+                arena.push_str(keys);
                 arena.push('}');
                 true
             }
             Shape::NullObject => {
-                self.disordered |= has_duplicates(children, keys, frame.keys);
+                self.disordered |= has_duplicates(children, &self.keys);
                 arena.push_str("[\"null\"");
-                write_members(arena, children, keys, frame.keys);
+                arena.push_str(keys);
                 arena.push(']');
                 true
             }
@@ -544,9 +550,10 @@ impl Writer {
         reference(self.entries.len() - 1)
     }
 
-    /// Makes the entry of a primitive, or finds the one that it has.
+    /// Makes the entry of a primitive, or finds the one that it has. The mark is that of its value, not of its text, which
+    /// has only just been written and would be slow to look at.
     #[inline]
-    fn primitive(&mut self, write: impl FnOnce(&mut String)) {
+    fn primitive(&mut self, mark: u32, write: impl FnOnce(&mut String)) {
         let end = self.arena.len();
         self.arena.push(',');
         let from = self.arena.len();
@@ -557,9 +564,9 @@ impl Writer {
             arena.get(span.from..span.to)
         };
         let next = reference(entries.len());
-        let found = self
-            .primitives
-            .find(arena.get(from..).unwrap_or_default(), next, text_of);
+        let found =
+            self.primitives
+                .find(mark, arena.get(from..).unwrap_or_default(), next, text_of);
         if found.is_some() {
             self.arena.truncate(end);
         } else {
@@ -574,20 +581,25 @@ impl Writer {
 
     /// Puts a value where the next one goes.
     pub(crate) fn attach(&mut self, reference: i32) {
-        let place = match self.frames.last_mut() {
-            None if self.root.is_none() => {
-                self.root = Some(reference);
-                return;
+        let Some(frame) = self.frames.last_mut() else {
+            if self.root.is_some() {
+                self.fail("a second value");
             }
-            None => return self.fail("a second value"),
-            Some(frame) => match (frame.shape, frame.key.take()) {
-                (Shape::Object | Shape::NullObject, Some(_)) => self.keys.len(),
-                (Shape::Sparse(_), Some(index)) => index,
-                (Shape::Object | Shape::NullObject | Shape::Sparse(_), None) => {
-                    return self.fail("a value without a key");
+            self.root = Some(reference);
+            return;
+        };
+        let place = match (frame.shape, frame.key.take()) {
+            (Shape::Object | Shape::NullObject, Some(key)) => {
+                if !frame.distinct {
+                    self.children.push(Child::of_key(key, self.keys.len()));
                 }
-                _ => 0,
-            },
+                return push_int(&mut self.keys, reference);
+            }
+            (Shape::Sparse(_), Some(index)) => index,
+            (Shape::Object | Shape::NullObject | Shape::Sparse(_), None) => {
+                return self.fail("a value without a key");
+            }
+            _ => 0,
         };
         self.children.push(Child { reference, place });
     }

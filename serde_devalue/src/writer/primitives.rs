@@ -33,15 +33,15 @@ impl Primitives {
         }
     }
 
-    /// The entry of this text; if there is none, `new` becomes it.
+    /// The entry of this text, whose value has this mark; if there is none, `new` becomes it.
     #[inline]
     pub(super) fn find<'a>(
         &mut self,
+        mark: u32,
         text: &str,
         new: i32,
         text_of: impl Fn(i32) -> Option<&'a str>,
     ) -> Option<i32> {
-        let mark = mark(text.as_bytes());
         // Without a way out of the loop, it is a few instructions on vectors; and most primitives are new.
         if self
             .few
@@ -89,7 +89,7 @@ impl Primitives {
 
 /// Something that differs between most texts that differ: their ends and their length.
 #[inline]
-fn mark(bytes: &[u8]) -> u32 {
+pub(super) fn mark(bytes: &[u8]) -> u32 {
     // An odd number without a pattern, which spreads what differs over the upper half.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
