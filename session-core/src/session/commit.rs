@@ -2,10 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
-
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::time::Instant;
 
 use super::changes::Changes;
 use super::cookie::CookieChange;
@@ -14,10 +10,11 @@ use super::lifetime::{RecordLifetime, record_expiry};
 use super::record::{self, Stored, TOMBSTONE};
 use super::state::{Base, Snapshot};
 use super::store::StoreInner;
+use super::tries::Tries;
 use super::{SessionEvent, SessionId};
 use crate::{
-    Current, Driver, Entry, Error, ErrorKind, Expiry, Outcome, RemoveOptions, RemoveOutcome,
-    Result, Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome,
+    Current, Driver, Error, ErrorKind, Expiry, Outcome, RemoveOptions, Result, Version,
+    WriteCondition, WriteOptions, WriteOutcome,
 };
 
 /// What became of a session's changes.
@@ -53,13 +50,6 @@ pub(crate) struct Done {
     pub(crate) cookie: Option<CookieChange>,
 }
 
-/// Whether what was destroyed had moved to another id before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Destroyed {
-    Removed,
-    HadMoved,
-}
-
 pub(crate) async fn commit(store: &StoreInner, work: Work) -> Result<Done> {
     let commit = Commit {
         store,
@@ -78,7 +68,7 @@ pub(crate) async fn commit(store: &StoreInner, work: Work) -> Result<Done> {
         }
         (Base::Present(snapshot), Some(id)) => match changes {
             Some(changes) => commit.update(id, snapshot, changes).await,
-            None => commit.keep_alive(id, snapshot).await,
+            None => store.keep_alive(id, snapshot).await,
         },
         (base, id) => {
             let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
@@ -107,7 +97,7 @@ struct Commit<'a> {
     tries: Tries,
 }
 
-fn unchanged(id: Option<SessionId>, base: Base) -> Done {
+pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> Done {
     Done {
         outcome: SaveOutcome::Unchanged,
         id,
@@ -178,7 +168,7 @@ impl Commit<'_> {
         };
         loop {
             let Some(encoded) = self.encode(Some(&current), &replayed)? else {
-                return self.keep_alive_in_turn(id, current).await;
+                return store.keep_alive_in_turn(id, current).await;
             };
             let moved =
                 store
@@ -191,7 +181,7 @@ impl Commit<'_> {
             };
             let options = WriteOptions {
                 expiry: record_expiry(encoded.end),
-                condition: self.unchanged_since(&current)?,
+                condition: store.unchanged_since(&current)?,
             };
             match store
                 .driver
@@ -279,7 +269,7 @@ impl Commit<'_> {
         let grace = self.store.now().saturating_add(self.store.regenerate_grace);
         let options = WriteOptions {
             expiry: Expiry::At(grace),
-            condition: self.unchanged_since(current)?,
+            condition: self.store.unchanged_since(current)?,
         };
         let outcome = self
             .store
@@ -320,62 +310,6 @@ impl Commit<'_> {
             WriteOutcome::Written { version } => Ok((encoded, version)),
             WriteOutcome::Conflict(_) => Err(id_taken()),
         }
-    }
-
-    /// Moves the end of a record that was only read, if it is due.
-    async fn keep_alive(self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
-        if !self.store.keep_alive_is_due(&snapshot) {
-            return Ok(unchanged(Some(id), Base::Present(snapshot)));
-        }
-        let _turn = self.store.queue.enter(id).await;
-        self.keep_alive_in_turn(id, snapshot).await
-    }
-
-    async fn keep_alive_in_turn(&self, id: SessionId, mut snapshot: Snapshot) -> Result<Done> {
-        let store = self.store;
-        if !store.keep_alive_is_due(&snapshot) {
-            return Ok(unchanged(Some(id), Base::Present(snapshot)));
-        }
-        let end = store.end_of(&snapshot);
-        let mut cookie = None;
-        match self.extend(id, &snapshot, record_expiry(end)).await {
-            Ok(false) => {}
-            Ok(true) => {
-                snapshot.expires_at = end;
-                let max_age = store.max_age_of(&snapshot);
-                cookie = max_age.map(|_| CookieChange::Set { id, max_age });
-            }
-            Err(error) => store.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
-        }
-        Ok(Done {
-            cookie,
-            ..unchanged(Some(id), Base::Present(snapshot))
-        })
-    }
-
-    /// Moves the end of a record, and says whether there was one to move. A driver that cannot touch gets the
-    /// same bytes again, unless somebody changed them.
-    async fn extend(&self, id: SessionId, snapshot: &Snapshot, expiry: Expiry) -> Result<bool> {
-        let store = self.store;
-        let key = id.key()?;
-        if store.capabilities.touch {
-            return store.driver.touch(&key, expiry).await;
-        }
-        if !store.has_conditions() {
-            match store.read(id).await? {
-                Base::Present(fresh) if fresh.record.bytes() == snapshot.record.bytes() => {}
-                _ => return Ok(false),
-            }
-        }
-        let options = WriteOptions {
-            expiry,
-            condition: self.unchanged_since(snapshot)?,
-        };
-        let outcome = store
-            .driver
-            .write(&key, snapshot.record.bytes().clone(), options)
-            .await?;
-        Ok(matches!(outcome, WriteOutcome::Written { .. }))
     }
 
     /// On a driver without conditions, reads the record once more right before it is written: the later
@@ -430,13 +364,6 @@ impl Commit<'_> {
             end: store.end_of(base),
             lifetime: lifetime.unwrap_or_else(|| store.rules.begin(store.now())),
         })
-    }
-
-    fn unchanged_since(&self, snapshot: &Snapshot) -> Result<WriteCondition> {
-        if !self.store.has_conditions() {
-            return Ok(WriteCondition::Always);
-        }
-        version_of(self.store, snapshot.version.as_ref()).map(WriteCondition::IfVersion)
     }
 
     async fn write_new(&self, id: SessionId, encoded: &Encoded) -> Result<WriteOutcome> {
@@ -495,50 +422,14 @@ impl Commit<'_> {
     }
 }
 
-/// Removes the record of `id` whatever it holds, unless the session has moved to another id: its tombstone
-/// stays, so that the new session's browser is not thrown out.
-pub(crate) async fn destroy(
-    store: &StoreInner,
-    id: SessionId,
-    known: Option<&Snapshot>,
-) -> Result<Destroyed> {
-    let key = id.key()?;
-    let _turn = store.queue.enter(id).await;
-    if !store.has_conditions() {
-        let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
-        return Ok(Destroyed::Removed);
-    }
-    let mut tries = Tries::new(store.commit_deadline);
-    let mut version = known.and_then(|snapshot| snapshot.version.clone());
-    loop {
-        let expected = match version.take() {
-            Some(version) => version,
-            None => match store.driver.read(&key).await.map_err(not_applied)? {
-                None => return Ok(Destroyed::Removed),
-                Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
-                Some(entry) => version_of(store, entry.version.as_ref())?,
-            },
-        };
-        match store
-            .driver
-            .remove(&key, RemoveOptions::if_version(expected))
-            .await?
-        {
-            RemoveOutcome::Removed | RemoveOutcome::Conflict(Current::Absent) => {
-                return Ok(Destroyed::Removed);
-            }
-            RemoveOutcome::Conflict(Current::Present(entry)) if is_tombstone(&entry) => {
-                return Ok(Destroyed::HadMoved);
-            }
-            RemoveOutcome::Conflict(Current::Present(entry)) => version = entry.version,
-            RemoveOutcome::Conflict(Current::Unknown) => {}
+impl StoreInner {
+    /// The condition that nobody has changed the record since `snapshot`, on a driver that has conditions.
+    pub(crate) fn unchanged_since(&self, snapshot: &Snapshot) -> Result<WriteCondition> {
+        if !self.has_conditions() {
+            return Ok(WriteCondition::Always);
         }
-        tries.pause().await?;
+        version_of(self, snapshot.version.as_ref()).map(WriteCondition::IfVersion)
     }
-}
-
-fn is_tombstone(entry: &Entry) -> bool {
-    matches!(record::parse(entry.value.clone()), Ok(Stored::Tombstone))
 }
 
 /// What a failed condition found, read anew where the driver did not say.
@@ -550,7 +441,7 @@ async fn resolve(store: &StoreInner, id: SessionId, found: Current) -> Result<Ba
     }
 }
 
-fn version_of(store: &StoreInner, version: Option<&Version>) -> Result<Version> {
+pub(crate) fn version_of(store: &StoreInner, version: Option<&Version>) -> Result<Version> {
     version.cloned().ok_or_else(|| {
         Error::new(
             ErrorKind::Backend,
@@ -573,80 +464,4 @@ fn id_taken() -> Error {
 
 pub(crate) fn not_applied(error: Error) -> Error {
     error.with_outcome(Outcome::NotApplied)
-}
-
-/// Tries again until a deadline, at first at once and then after growing, random pauses.
-struct Tries {
-    deadline: Duration,
-    started: Instant,
-    pauses: Option<ExponentialBackoff>,
-}
-
-impl Tries {
-    fn new(deadline: Duration) -> Self {
-        Self {
-            deadline,
-            started: Instant::now(),
-            pauses: None,
-        }
-    }
-
-    async fn pause(&mut self) -> Result<()> {
-        if self.started.elapsed() >= self.deadline {
-            return Err(Error::new(
-                ErrorKind::Contended,
-                format!(
-                    "others changed the session again and again for {:?}; its changes were not written. \
-                     Store what changes so often elsewhere, or raise `commit_deadline`",
-                    self.deadline
-                ),
-            ));
-        }
-        match &mut self.pauses {
-            None => {
-                self.pauses = Some(
-                    ExponentialBuilder::default()
-                        .with_min_delay(Duration::from_millis(1))
-                        .with_max_delay(Duration::from_millis(50))
-                        .without_max_times()
-                        .with_jitter()
-                        .build(),
-                );
-            }
-            Some(pauses) => {
-                let pause = pauses.next().unwrap_or(Duration::from_millis(50));
-                tokio::time::sleep(pause).await;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl StoreInner {
-    /// When a record that is used now ends.
-    pub(crate) fn end_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
-        let lifetime = snapshot.record.lifetime();
-        let last_value_ends = snapshot.record.last_value_ends();
-        self.rules
-            .end(lifetime.as_ref(), last_value_ends, self.now())
-    }
-
-    pub(crate) fn keep_alive_is_due(&self, snapshot: &Snapshot) -> bool {
-        let lifetime = snapshot.record.lifetime();
-        let end = self.end_of(snapshot);
-        self.rules
-            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, end)
-    }
-
-    /// The Max-Age of the cookie of a session that is used now.
-    pub(crate) fn max_age_of(&self, snapshot: &Snapshot) -> Option<Duration> {
-        let lifetime = snapshot.record.lifetime();
-        let persistent = lifetime.is_some_and(|lifetime| lifetime.persistent);
-        self.max_age(persistent, self.end_of(snapshot))
-    }
-
-    fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {
-        let left = end.map(|end| end.saturating_since(self.now()));
-        self.cookie.max_age(persistent, left)
-    }
 }

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_devalue::{Document, Value};
 
 use super::changes::{Known, Replay};
-use super::commit::{self, Destroyed, SaveOutcome, Work};
+use super::commit::{self, SaveOutcome, Work};
 use super::cookie::{CookieChange, RequestCookie};
+use super::destroy::{self, Destroyed};
 use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
@@ -559,9 +560,9 @@ impl Inner {
             (state.id, state.base.clone())
         };
         let destroyed = match (id, &base) {
-            (Some(id), Base::Unread) => commit::destroy(self.store.inner(), id, None).await?,
+            (Some(id), Base::Unread) => destroy::destroy(self.store.inner(), id, None).await?,
             (Some(id), Base::Present(snapshot)) => {
-                commit::destroy(self.store.inner(), id, Some(snapshot)).await?
+                destroy::destroy(self.store.inner(), id, Some(snapshot)).await?
             }
             (_, Base::Tombstone) => Destroyed::HadMoved,
             _ => Destroyed::Removed,

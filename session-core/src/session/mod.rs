@@ -71,6 +71,7 @@
 mod changes;
 mod commit;
 mod cookie;
+mod destroy;
 mod encode;
 mod event;
 mod finish;
@@ -79,12 +80,14 @@ mod from_config;
 mod handle;
 mod headers;
 mod id;
+mod keep_alive;
 mod lifetime;
 mod queue;
 mod record;
 mod run_to_end;
 mod state;
 mod store;
+mod tries;
 mod typed_key;
 
 pub use commit::SaveOutcome;

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::commit;
 use super::cookie::{CookieCodec, RequestCookie};
+use super::destroy;
 use super::event::EventHook;
 use super::handle::Mode;
 use super::lifetime::LifetimeRules;
@@ -277,7 +278,7 @@ impl SessionStore {
 
     /// Destroys the session under `id`, if there is one.
     pub async fn destroy(&self, id: SessionId) -> Result<()> {
-        commit::destroy(&self.0, id, None).await?;
+        destroy::destroy(&self.0, id, None).await?;
         Ok(())
     }
 

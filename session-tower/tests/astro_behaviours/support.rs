@@ -313,13 +313,17 @@ impl fmt::Debug for Answer {
 /// The entries of a record: each name, be it a text or not, with what stands under it.
 pub(crate) fn entries(record: &str) -> Vec<(Value, Value)> {
     let document = Document::parse(record.as_bytes().to_vec()).unwrap();
-    let entries = document.root().map_entries().unwrap();
+    let mut entries: Vec<(Value, Value)> = Vec::new();
+    for entry in document.root().map_entries().unwrap() {
+        let (name, value) = entry.unwrap();
+        let (name, value) = (name.to_value().unwrap(), value.to_value().unwrap());
+        // As in a JavaScript Map, of two entries with one name the later counts, in the place of the earlier.
+        match entries.iter_mut().find(|(earlier, _)| *earlier == name) {
+            Some((_, earlier)) => *earlier = value,
+            None => entries.push((name, value)),
+        }
+    }
     entries
-        .map(|entry| {
-            let (name, value) = entry.unwrap();
-            (name.to_value().unwrap(), value.to_value().unwrap())
-        })
-        .collect()
 }
 
 /// The names of a record's entries in their order.

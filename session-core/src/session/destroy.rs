@@ -1,0 +1,60 @@
+use super::SessionId;
+use super::commit::{not_applied, version_of};
+use super::record::{self, Stored};
+use super::state::Snapshot;
+use super::store::StoreInner;
+use super::tries::Tries;
+use crate::{Current, Driver, Entry, RemoveOptions, RemoveOutcome, Result};
+
+/// Whether what was destroyed had moved to another id before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Destroyed {
+    Removed,
+    HadMoved,
+}
+
+/// Removes the record of `id` whatever it holds, unless the session has moved to another id: its tombstone
+/// stays, so that the new session's browser is not thrown out.
+pub(crate) async fn destroy(
+    store: &StoreInner,
+    id: SessionId,
+    known: Option<&Snapshot>,
+) -> Result<Destroyed> {
+    let key = id.key()?;
+    let _turn = store.queue.enter(id).await;
+    if !store.has_conditions() {
+        let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
+        return Ok(Destroyed::Removed);
+    }
+    let mut tries = Tries::new(store.commit_deadline);
+    let mut version = known.and_then(|snapshot| snapshot.version.clone());
+    loop {
+        let expected = match version.take() {
+            Some(version) => version,
+            None => match store.driver.read(&key).await.map_err(not_applied)? {
+                None => return Ok(Destroyed::Removed),
+                Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
+                Some(entry) => version_of(store, entry.version.as_ref())?,
+            },
+        };
+        match store
+            .driver
+            .remove(&key, RemoveOptions::if_version(expected))
+            .await?
+        {
+            RemoveOutcome::Removed | RemoveOutcome::Conflict(Current::Absent) => {
+                return Ok(Destroyed::Removed);
+            }
+            RemoveOutcome::Conflict(Current::Present(entry)) if is_tombstone(&entry) => {
+                return Ok(Destroyed::HadMoved);
+            }
+            RemoveOutcome::Conflict(Current::Present(entry)) => version = entry.version,
+            RemoveOutcome::Conflict(Current::Unknown) => {}
+        }
+        tries.pause().await?;
+    }
+}
+
+fn is_tombstone(entry: &Entry) -> bool {
+    matches!(record::parse(entry.value.clone()), Ok(Stored::Tombstone))
+}

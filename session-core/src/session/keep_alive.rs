@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use super::commit::{Done, unchanged};
+use super::cookie::CookieChange;
+use super::lifetime::record_expiry;
+use super::state::{Base, Snapshot};
+use super::store::StoreInner;
+use super::{SessionEvent, SessionId};
+use crate::{Driver, Expiry, Result, Timestamp, WriteOptions, WriteOutcome};
+
+impl StoreInner {
+    /// When a record that is used now ends.
+    pub(crate) fn end_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
+        let lifetime = snapshot.record.lifetime();
+        let last_value_ends = snapshot.record.last_value_ends();
+        self.rules
+            .end(lifetime.as_ref(), last_value_ends, self.now())
+    }
+
+    pub(crate) fn keep_alive_is_due(&self, snapshot: &Snapshot) -> bool {
+        let lifetime = snapshot.record.lifetime();
+        let end = self.end_of(snapshot);
+        self.rules
+            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, end)
+    }
+
+    /// The Max-Age of the cookie of a session that is used now.
+    pub(crate) fn max_age_of(&self, snapshot: &Snapshot) -> Option<Duration> {
+        let lifetime = snapshot.record.lifetime();
+        let persistent = lifetime.is_some_and(|lifetime| lifetime.persistent);
+        self.max_age(persistent, self.end_of(snapshot))
+    }
+
+    pub(crate) fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {
+        let left = end.map(|end| end.saturating_since(self.now()));
+        self.cookie.max_age(persistent, left)
+    }
+
+    /// Moves the end of a record that was only read, if it is due.
+    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
+        if !self.keep_alive_is_due(&snapshot) {
+            return Ok(unchanged(Some(id), Base::Present(snapshot)));
+        }
+        let _turn = self.queue.enter(id).await;
+        self.keep_alive_in_turn(id, snapshot).await
+    }
+
+    /// The same for who stands at the head of the session's queue.
+    pub(crate) async fn keep_alive_in_turn(
+        &self,
+        id: SessionId,
+        mut snapshot: Snapshot,
+    ) -> Result<Done> {
+        if !self.keep_alive_is_due(&snapshot) {
+            return Ok(unchanged(Some(id), Base::Present(snapshot)));
+        }
+        let end = self.end_of(&snapshot);
+        let mut cookie = None;
+        match self.extend(id, &snapshot, record_expiry(end)).await {
+            Ok(false) => {}
+            Ok(true) => {
+                snapshot.expires_at = end;
+                let max_age = self.max_age_of(&snapshot);
+                cookie = max_age.map(|_| CookieChange::Set { id, max_age });
+            }
+            Err(error) => self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
+        }
+        Ok(Done {
+            cookie,
+            ..unchanged(Some(id), Base::Present(snapshot))
+        })
+    }
+
+    /// Moves the end of a record, and says whether there was one to move. A driver that cannot touch gets the
+    /// same bytes again, unless somebody changed them.
+    async fn extend(&self, id: SessionId, snapshot: &Snapshot, expiry: Expiry) -> Result<bool> {
+        let key = id.key()?;
+        if self.capabilities.touch {
+            return self.driver.touch(&key, expiry).await;
+        }
+        if !self.has_conditions() {
+            match self.read(id).await? {
+                Base::Present(fresh) if fresh.record.bytes() == snapshot.record.bytes() => {}
+                _ => return Ok(false),
+            }
+        }
+        let options = WriteOptions {
+            expiry,
+            condition: self.unchanged_since(snapshot)?,
+        };
+        let outcome = self
+            .driver
+            .write(&key, snapshot.record.bytes().clone(), options)
+            .await?;
+        Ok(matches!(outcome, WriteOutcome::Written { .. }))
+    }
+}

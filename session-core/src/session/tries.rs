@@ -1,0 +1,54 @@
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+use crate::{Error, ErrorKind, Result};
+
+/// Tries again until a deadline, at first at once and then after growing, random pauses.
+pub(crate) struct Tries {
+    deadline: Duration,
+    started: Instant,
+    pauses: Option<ExponentialBackoff>,
+}
+
+impl Tries {
+    pub(crate) fn new(deadline: Duration) -> Self {
+        Self {
+            deadline,
+            started: Instant::now(),
+            pauses: None,
+        }
+    }
+
+    /// Returns when it is time to try again; an error once the deadline has passed.
+    pub(crate) async fn pause(&mut self) -> Result<()> {
+        if self.started.elapsed() >= self.deadline {
+            return Err(Error::new(
+                ErrorKind::Contended,
+                format!(
+                    "others changed the session again and again for {:?}; its changes were not written. \
+                     Store what changes so often elsewhere, or raise `commit_deadline`",
+                    self.deadline
+                ),
+            ));
+        }
+        match &mut self.pauses {
+            None => {
+                self.pauses = Some(
+                    ExponentialBuilder::default()
+                        .with_min_delay(Duration::from_millis(1))
+                        .with_max_delay(Duration::from_millis(50))
+                        .without_max_times()
+                        .with_jitter()
+                        .build(),
+                );
+            }
+            Some(pauses) => {
+                let pause = pauses.next().unwrap_or(Duration::from_millis(50));
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(())
+    }
+}
