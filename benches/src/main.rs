@@ -1,1 +1,58 @@
-fn main(){}
+//! Measures the workspace beside its peers: one table, one page, one file of data.
+
+mod allocations;
+mod plan;
+mod report;
+mod sessions;
+mod statistics;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime;
+use tokio::task::LocalSet;
+
+use plan::Plan;
+use report::Report;
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
+
+/// Measures the workspace beside its peers.
+#[derive(Parser)]
+struct Options {
+    /// Measure only what has this in its title, such as `requests` or `sqlite`.
+    filter: Option<String>,
+    /// A short version, for trying things out: its figures are rough.
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let plan = Plan::new(options.filter, options.quick);
+    let mut report = Report {
+        machine: Vec::new(),
+        sections: Vec::new(),
+        budgets: Vec::new(),
+    };
+
+    let one_thread = runtime::Builder::new_current_thread().enable_all().build();
+    let one_thread = one_thread.expect("a runtime");
+    let sessions = LocalSet::new().block_on(&one_thread, sessions::measure(&plan));
+    report.sections.extend(sessions);
+
+    print!("{}", report.to_text());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report");
+    match report.write_to(&folder) {
+        Ok([page, data]) => {
+            println!("\n{}\n{}", page.display(), data.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("benches: the report cannot be written: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Sets up, tests and checks the workspace: `cargo xtask test`, `cargo xtask ci`.
 
+mod bench;
 mod checks;
 mod command;
 mod node;
@@ -18,12 +19,15 @@ enum Task {
     Test,
     /// Checks formatting, lints and documentation, and runs all tests, as CI does.
     Ci,
+    /// Measures the workspace beside its peers.
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Test => checks::test(),
         Task::Ci => checks::ci(),
+        Task::Bench(bench) => bench::bench(&bench),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,28 @@
+/// What a run measures, and how thoroughly.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// A part of the title of a section or of a comparison; everything if empty.
+    filter: String,
+    /// Whether this is the short version.
+    pub(crate) quick: bool,
+    /// Rounds of requests, each of so many.
+    pub(crate) request_rounds: usize,
+    /// The requests of a round.
+    pub(crate) requests: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(filter: Option<String>, quick: bool) -> Self {
+        Self {
+            filter: filter.unwrap_or_default().to_lowercase(),
+            quick,
+            request_rounds: if quick { 11 } else { 101 },
+            requests: if quick { 200 } else { 400 },
+        }
+    }
+
+    /// Whether what has this title is to be measured.
+    pub(crate) fn includes(&self, title: &str) -> bool {
+        title.to_lowercase().contains(&self.filter)
+    }
+}

@@ -1,0 +1,86 @@
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use tower::{Service, ServiceExt};
+
+use crate::allocations::allocations;
+
+/// What a client gets.
+pub(crate) struct Answer {
+    pub(crate) success: bool,
+    /// The cookies that the response set, as a request sends them; `None` if it set none.
+    pub(crate) cookies: Option<String>,
+    pub(crate) body: String,
+}
+
+/// What requests one after another cost.
+pub(crate) struct Batch {
+    pub(crate) elapsed: Duration,
+    pub(crate) allocations: u64,
+}
+
+/// An application that is called without a network.
+#[async_trait(?Send)]
+pub(crate) trait App {
+    /// One request, beside any others.
+    async fn call(&self, path: &str, cookies: Option<&str>) -> Answer;
+
+    /// Requests one after another, made beforehand, of which the calls alone are measured.
+    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch;
+}
+
+/// An application of axum, called as a server calls it.
+pub(crate) struct AxumApp(pub(crate) Router);
+
+#[async_trait(?Send)]
+impl App for AxumApp {
+    async fn call(&self, path: &str, cookies: Option<&str>) -> Answer {
+        let response = self.0.clone().oneshot(request(path, cookies)).await;
+        let (head, body) = response.expect("axum does not fail").into_parts();
+        let body = body.collect().await.expect("the body is whole").to_bytes();
+        Answer {
+            success: head.status.is_success(),
+            cookies: set_cookies(&head.headers),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch {
+        let requests: Vec<_> = (0..requests).map(|_| request(path, cookies)).collect();
+        let mut app = self.0.clone();
+        let before = allocations();
+        let started = Instant::now();
+        for request in requests {
+            let response = app.call(request).await.expect("axum does not fail");
+            debug_assert!(response.status().is_success());
+            drop(std::hint::black_box(response));
+        }
+        Batch {
+            elapsed: started.elapsed(),
+            allocations: allocations() - before,
+        }
+    }
+}
+
+fn request(path: &str, cookies: Option<&str>) -> Request<Body> {
+    let mut request = Request::get(path);
+    if let Some(cookies) = cookies {
+        request = request.header(COOKIE, cookies);
+    }
+    request.body(Body::empty()).expect("a request")
+}
+
+/// The cookies of a response as a browser sends them back.
+fn set_cookies(headers: &HeaderMap) -> Option<String> {
+    let cookies: Vec<&str> = headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|cookie| cookie.to_str().ok()?.split(';').next())
+        .collect();
+    (!cookies.is_empty()).then(|| cookies.join("; "))
+}

@@ -1,0 +1,128 @@
+use futures_util::future::join_all;
+
+use super::app::App;
+use super::peers::{self, Backing, Operations, Peer};
+use super::routes::SLOW;
+
+/// How many requests change one session at the same time.
+pub(super) const REQUESTS: usize = 50;
+/// How many sessions are logged out of while a slow request runs.
+pub(super) const LOGOUTS: usize = 20;
+
+/// What sessions of a peer are worth.
+pub(super) struct Findings {
+    operations: [Option<f64>; 3],
+    lost_sets: usize,
+    lost_increments: usize,
+    revived: usize,
+}
+
+impl Findings {
+    /// In the order of the columns.
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    pub(super) fn values(&self) -> impl Iterator<Item = Option<f64>> {
+        let counts = [self.lost_sets, self.lost_increments, self.revived];
+        let operations = self.operations.into_iter();
+        operations.chain(counts.into_iter().map(|count| Some(count as f64)))
+    }
+}
+
+/// Finds it for each peer, by name.
+pub(super) async fn find() -> Vec<(&'static str, Findings)> {
+    let mut findings = Vec::new();
+    let counting = peers::with_sessions(Backing::Counting).await;
+    let peers = peers::with_sessions(Backing::Memory).await;
+    for (peer, counting) in peers.iter().zip(&counting) {
+        eprintln!("benches: correctness: {}", peer.name);
+        let found = Findings {
+            operations: operations(counting).await,
+            lost_sets: lost_sets(peer).await,
+            lost_increments: lost_increments(peer).await,
+            revived: revived(peer).await,
+        };
+        findings.push((peer.name, found));
+    }
+    findings
+}
+
+/// Of a request that reads, that reads and writes, and that begins a session.
+async fn operations(peer: &Peer) -> [Option<f64>; 3] {
+    let Some(counter) = &peer.operations else {
+        return [None; 3];
+    };
+    let app = peer.app.as_ref();
+    let session = begin(app).await;
+    // The first read may be dearer than those that follow.
+    app.call("/small/read", Some(&session)).await;
+    let read = counted(app, counter, "/small/read", Some(&session)).await;
+    let write = counted(app, counter, "/small/write", Some(&session)).await;
+    let first = counted(app, counter, "/small/write", None).await;
+    [Some(read), Some(write), Some(first)]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+async fn counted(app: &dyn App, counter: &Operations, path: &str, cookies: Option<&str>) -> f64 {
+    const TIMES: u32 = 10;
+    let before = counter.so_far();
+    for _ in 0..TIMES {
+        assert!(app.call(path, cookies).await.success);
+    }
+    (counter.so_far() - before) as f64 / f64::from(TIMES)
+}
+
+async fn lost_sets(peer: &Peer) -> usize {
+    let app = peer.app.as_ref();
+    let session = begin(app).await;
+    let paths: Vec<String> = (0..REQUESTS)
+        .map(|own| format!("/own/value-{own}"))
+        .collect();
+    join_all(paths.iter().map(|path| app.call(path, Some(&session)))).await;
+    let mut lost = 0;
+    for path in paths {
+        let there = app.call(&format!("{path}/is-there"), Some(&session)).await;
+        lost += usize::from(there.body != "true");
+    }
+    lost
+}
+
+async fn lost_increments(peer: &Peer) -> usize {
+    let app = peer.app.as_ref();
+    let session = begin(app).await;
+    let before = count(app, &session).await;
+    let increments = (0..REQUESTS).map(|_| app.call("/increment", Some(&session)));
+    join_all(increments).await;
+    REQUESTS - (count(app, &session).await - before)
+}
+
+async fn revived(peer: &Peer) -> usize {
+    let app = peer.app.as_ref();
+    let mut revived = 0;
+    for _ in 0..LOGOUTS {
+        let session = begin(app).await;
+        let slow = app.call("/slow", Some(&session));
+        let logout = async {
+            tokio::time::sleep(SLOW / 3).await;
+            app.call("/logout", Some(&session)).await
+        };
+        let (slow, _) = futures_util::join!(slow, logout);
+        // The browser keeps the cookie that came last; whoever stole the old one keeps that.
+        let given_back = match &slow.cookies {
+            Some(cookies) => count(app, cookies).await > 0,
+            None => false,
+        };
+        let old_works = count(app, &session).await > 0;
+        revived += usize::from(old_works || given_back);
+    }
+    revived
+}
+
+/// The cookie of a new session with one small value.
+async fn begin(app: &dyn App) -> String {
+    let answer = app.call("/small/write", None).await;
+    answer.cookies.expect("a new session has a cookie")
+}
+
+async fn count(app: &dyn App, session: &str) -> usize {
+    let answer = app.call("/small/count", Some(session)).await;
+    answer.body.parse().unwrap_or(0)
+}

@@ -1,0 +1,162 @@
+//! The handlers, the same for every peer.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::routing::get;
+use http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The one small value.
+pub(crate) const SMALL: &str = "visits";
+/// Five values of together 1 KiB.
+pub(crate) const FIVE: [&str; 5] = ["user", "cart", "notes", "theme", "token"];
+const LENGTH: usize = 205;
+
+/// How long a handler waits between reading and writing, where requests are to meet.
+pub(crate) const WAIT: Duration = Duration::from_millis(5);
+/// How long the handler waits during which somebody logs out.
+pub(crate) const SLOW: Duration = Duration::from_millis(30);
+
+/// What a handler does with the session of a peer.
+pub(crate) trait Handle: FromRequestParts<()> + Send + Sync + 'static {
+    fn get<T: DeserializeOwned + Send>(
+        &self,
+        name: &'static str,
+    ) -> impl Future<Output = Option<T>> + Send;
+
+    fn set<T: Serialize + Send + Sync>(
+        &self,
+        name: &str,
+        value: &T,
+    ) -> impl Future<Output = ()> + Send;
+
+    fn destroy(&self) -> impl Future<Output = ()> + Send;
+
+    /// Adds one to the small value in the safest way that the peer has.
+    fn increment(&self) -> impl Future<Output = ()> + Send {
+        async {
+            let visits: u64 = self.get(SMALL).await.unwrap_or(0);
+            tokio::time::sleep(WAIT).await;
+            self.set(SMALL, &(visits + 1)).await;
+        }
+    }
+}
+
+/// An application without sessions.
+pub(crate) fn bare() -> Router {
+    Router::new().route("/untouched", get(untouched))
+}
+
+/// An application on the sessions of a peer, before its layer.
+pub(crate) fn app<H: Handle>() -> Router {
+    bare()
+        .route("/small/read", get(read_small::<H>))
+        .route("/small/write", get(write_small::<H>))
+        .route("/small/count", get(count::<H>))
+        .route("/five/seed", get(seed_five::<H>))
+        .route("/five/read-one", get(read_one::<H>))
+        .route("/five/write-one", get(write_one::<H>))
+        .route("/five/read-all", get(read_all::<H>))
+        .route("/five/read-all-write-one", get(read_all_write_one::<H>))
+        .route("/own/{name}", get(set_own::<H>))
+        .route("/own/{name}/is-there", get(own_is_there::<H>))
+        .route("/increment", get(increment::<H>))
+        .route("/slow", get(slow::<H>))
+        .route("/logout", get(logout::<H>))
+}
+
+/// A text of the length that five of them share, which no two numbers share.
+pub(crate) fn text(number: usize) -> String {
+    format!("{number:0>LENGTH$}")
+}
+
+/// Another text of the same length.
+pub(crate) fn next_text(text: &str) -> String {
+    self::text(text.parse().unwrap_or(0) + 1)
+}
+
+async fn untouched() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+async fn read_small<H: Handle>(session: H) -> StatusCode {
+    black_box(session.get::<u64>(SMALL).await);
+    StatusCode::NO_CONTENT
+}
+
+async fn write_small<H: Handle>(session: H) -> StatusCode {
+    let visits: u64 = session.get(SMALL).await.unwrap_or(0);
+    session.set(SMALL, &(visits + 1)).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn count<H: Handle>(session: H) -> String {
+    session.get::<u64>(SMALL).await.unwrap_or(0).to_string()
+}
+
+async fn seed_five<H: Handle>(session: H) -> StatusCode {
+    for name in FIVE {
+        session.set(name, &text(0)).await;
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn read_one<H: Handle>(session: H) -> StatusCode {
+    black_box(session.get::<String>(FIVE[1]).await);
+    StatusCode::NO_CONTENT
+}
+
+async fn write_one<H: Handle>(session: H) -> StatusCode {
+    let old: String = session.get(FIVE[1]).await.unwrap_or_default();
+    session.set(FIVE[1], &next_text(&old)).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn read_all<H: Handle>(session: H) -> StatusCode {
+    for name in FIVE {
+        black_box(session.get::<String>(name).await);
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn read_all_write_one<H: Handle>(session: H) -> StatusCode {
+    for name in FIVE {
+        black_box(session.get::<String>(name).await);
+    }
+    write_one(session).await
+}
+
+/// Reads, waits, and sets a value that no other request sets.
+async fn set_own<H: Handle>(Path(name): Path<String>, session: H) -> StatusCode {
+    black_box(session.get::<u64>(SMALL).await);
+    tokio::time::sleep(WAIT).await;
+    session.set(&name, &true).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn own_is_there<H: Handle>(Path(name): Path<String>, session: H) -> String {
+    // A name that lives as long as the process, for the peers that need one: there are fifty.
+    let there = session.get::<bool>(name.leak()).await.is_some();
+    there.to_string()
+}
+
+async fn increment<H: Handle>(session: H) -> StatusCode {
+    session.increment().await;
+    StatusCode::NO_CONTENT
+}
+
+async fn slow<H: Handle>(session: H) -> StatusCode {
+    let visits: u64 = session.get(SMALL).await.unwrap_or(0);
+    tokio::time::sleep(SLOW).await;
+    session.set(SMALL, &(visits + 1)).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn logout<H: Handle>(session: H) -> StatusCode {
+    session.destroy().await;
+    StatusCode::NO_CONTENT
+}
