@@ -1,0 +1,70 @@
+//! The whole text, once every entry is there.
+
+use super::{Span, Writer};
+use crate::error::Error;
+use crate::escape::replace_lone_surrogates;
+use crate::limits::{Limits, ParseOptions};
+use crate::options::{Version, WriteOptions};
+
+impl Writer {
+    /// The text; an error if the calls were not balanced, or something could not be written.
+    pub fn finish(mut self) -> Result<String, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let root = match self.root {
+            Some(root) if self.frames.is_empty() => root,
+            _ => {
+                return Err(Error::unwritable(
+                    "something was begun and not ended, or nothing was written",
+                ));
+            }
+        };
+        if root < 0 {
+            return Ok(root.to_string());
+        }
+        let mut text = self.in_order();
+        if self.disordered && !self.ordered {
+            return reorder(text, self.options);
+        }
+        if self.lone_surrogate && self.options.version == Version::V5 {
+            text = replace_lone_surrogates(&text);
+        }
+        Ok(text)
+    }
+
+    /// The entries in the order of their indices.
+    fn in_order(&self) -> String {
+        let size: usize = self.entries.iter().map(|span| span.to - span.from).sum();
+        let mut text = String::with_capacity(size + self.entries.len() + 1);
+        text.push('[');
+        // Those that follow each other in the arena, too, are copied at once, with the commas between them.
+        let mut spans = self.entries.iter().copied().peekable();
+        while let Some(Span { from, mut to }) = spans.next() {
+            while let Some(next) = spans.next_if(|next| next.from == to + 1) {
+                to = next.to;
+            }
+            text.push_str(self.arena.get(from..to).unwrap_or_default());
+            text.push(if spans.peek().is_some() { ',' } else { ']' });
+        }
+        text
+    }
+}
+
+/// Numbers anew what came in an order that devalue would not have: integer keys after others, a key that came twice.
+#[cold]
+fn reorder(text: String, options: WriteOptions) -> Result<String, Error> {
+    let limits = Limits {
+        size: usize::MAX,
+        depth: options.depth,
+        expansion: usize::MAX,
+    };
+    let options_for_parsing = ParseOptions::new().limits(limits).any_custom_tag();
+    let value = crate::Document::parse_with(text, options_for_parsing)?
+        .root()
+        .to_value()?;
+    let mut writer = Writer::new(options);
+    writer.ordered = true;
+    writer.value(&value);
+    writer.finish()
+}
