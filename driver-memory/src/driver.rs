@@ -1,6 +1,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -100,6 +101,10 @@ impl MemoryDriver {
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
+        self.apply(key, value, &options)
+    }
+
+    fn apply(&self, key: &Key, value: Bytes, options: &WriteOptions) -> Result<WriteOutcome> {
         let now = self.now();
         let end = self.end_of(options.expiry, &now);
         let condition = &options.condition;
@@ -201,7 +206,12 @@ impl Driver for MemoryDriver {
         'a: 'r,
         'b: 'r,
     {
-        Box::pin(lazy(move |_| self.write_now(key, value, options)))
+        Box::pin(Writing {
+            driver: self,
+            key,
+            value: Some(value),
+            options,
+        })
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -256,5 +266,27 @@ impl Driver for MemoryDriver {
             tokio::task::consume_budget().await;
         }
         Ok(())
+    }
+}
+
+/// A write that happens when it is polled, out of where its arguments stand.
+struct Writing<'a, 'b> {
+    driver: &'a MemoryDriver,
+    key: &'b Key,
+    /// `None` once it has happened.
+    value: Option<Bytes>,
+    options: WriteOptions,
+}
+
+impl Future for Writing<'_, '_> {
+    type Output = Result<WriteOutcome>;
+
+    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match this.value.take() {
+            Some(value) => Poll::Ready(this.driver.apply(this.key, value, &this.options)),
+            // Who polls again what is done gets no second write.
+            None => Poll::Pending,
+        }
     }
 }

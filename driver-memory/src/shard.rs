@@ -42,6 +42,7 @@ pub(crate) struct Swept {
 }
 
 impl Shard {
+    #[inline]
     pub(crate) fn find(&self, hash: u64, key: &Key) -> Option<(u32, &Slot)> {
         let position = *self.positions.find(hash, |&position| {
             self.slot(position).is_some_and(|slot| slot.key == *key)
@@ -49,16 +50,19 @@ impl Shard {
         Some((position, self.slot(position)?))
     }
 
+    #[inline]
     fn slot(&self, position: u32) -> Option<&Slot> {
         self.slots.get(position as usize)?.as_ref()
     }
 
+    #[inline]
     fn slot_mut(&mut self, position: u32) -> Option<&mut Slot> {
         self.slots.get_mut(position as usize)?.as_mut()
     }
 
     /// Puts another value into a slot and gives back the new version and the old value, which the
     /// caller drops after the lock.
+    #[inline]
     pub(crate) fn overwrite(
         &mut self,
         position: u32,
@@ -116,12 +120,14 @@ impl Shard {
         u32::try_from(position).ok()
     }
 
+    #[inline]
     fn next_version(&mut self) -> u64 {
         self.last_version += 1;
         self.last_version
     }
 
     /// Sets when a slot ends. The index follows only if the slot has to be looked at earlier than it is.
+    #[inline]
     pub(crate) fn move_end(&mut self, position: u32, end: End) {
         let Some(slot) = self
             .slots
@@ -166,6 +172,7 @@ impl Shard {
     }
 
     /// Whether a slot is due to be looked at.
+    #[inline]
     pub(crate) fn has_due(&self, now: &Now<'_>) -> bool {
         self.by_end
             .first()

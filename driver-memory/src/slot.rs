@@ -16,6 +16,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[inline]
     pub(crate) fn to_entry(&self) -> Entry {
         Entry {
             value: self.value.clone(),
@@ -40,17 +41,20 @@ pub(crate) struct End(Option<NonZeroU64>);
 impl End {
     pub(crate) const NEVER: Self = Self(None);
 
+    #[inline]
     pub(crate) fn to_timestamp(self) -> Option<Timestamp> {
         self.0
             .map(|shifted| Timestamp::from_millis(shifted.get() - 1))
     }
 
+    #[inline]
     pub(crate) fn has_passed(self, now: &Now<'_>) -> bool {
         self.to_timestamp().is_some_and(|end| now.has_reached(end))
     }
 }
 
 impl From<Option<Timestamp>> for End {
+    #[inline]
     fn from(end: Option<Timestamp>) -> Self {
         Self(end.map(|end| NonZeroU64::MIN.saturating_add(end.as_millis())))
     }
@@ -71,6 +75,7 @@ pub(crate) struct Due(NonZeroU64);
 impl Due {
     /// `None` for what never ends, or not before the year 2527. Such a slot is not swept; readers check
     /// its end all the same.
+    #[inline]
     pub(crate) fn new(end: End, position: u32) -> Option<Self> {
         let moment = end.to_timestamp()?.as_millis().max(1);
         if moment > LAST_MOMENT {
@@ -80,6 +85,7 @@ impl Due {
     }
 
     /// The time without the position.
+    #[inline]
     pub(crate) fn moment(self) -> Timestamp {
         Timestamp::from_millis(self.0.get() >> POSITION_BITS)
     }

@@ -79,6 +79,7 @@ impl Store {
         self.count.load(Ordering::Relaxed)
     }
 
+    #[inline]
     fn hash(&self, key: &Key) -> u64 {
         self.hasher.hash_one(key.as_str())
     }
@@ -87,12 +88,14 @@ impl Store {
         |key| self.hash(key)
     }
 
+    #[inline]
     #[expect(clippy::indexing_slicing, reason = "the remainder is below the length")]
     fn shard(&self, hash: u64) -> &RwLock<Shard> {
         // The bits in the middle: the table in the shard goes by the lowest and the highest.
         &self.shards[(hash >> 32) as usize % self.shards.len()]
     }
 
+    #[inline]
     fn check_open(&self, operation: &'static str) -> Result<()> {
         if self.closed.load(Ordering::Acquire) {
             let error = Error::new(ErrorKind::Closed, "this driver was closed; open another");
@@ -141,9 +144,11 @@ impl Store {
             let mut shard = self.shard(hash).write();
             self.check_open("write")?;
             let found = shard.find(hash, key);
-            let current = found.filter(|(_, slot)| !slot.end.has_passed(now));
-            if let Some(conflict) = conflict_of(condition, current.map(|(_, slot)| slot)) {
-                return Ok(WriteOutcome::Conflict(conflict));
+            if *condition != WriteCondition::Always {
+                let current = found.filter(|(_, slot)| !slot.end.has_passed(now));
+                if let Some(conflict) = conflict_of(condition, current.map(|(_, slot)| slot)) {
+                    return Ok(WriteOutcome::Conflict(conflict));
+                }
             }
             if let Some((position, _)) = found {
                 let overwritten = shard.overwrite(position, value, end);
@@ -194,6 +199,7 @@ impl Store {
     }
 
     /// An entry that ends no later than the last fruitless search makes a new search worth while.
+    #[inline]
     fn note_end(&self, end: End) {
         let Some(end) = end.to_timestamp() else {
             return;

@@ -37,10 +37,15 @@ enum Task {
 impl Sweeper {
     /// Starts the task if it does not run and a runtime is there to run it. Without one, what ended is
     /// swept by later writes.
+    #[inline]
     pub(crate) fn ensure_running(&self, store: &Arc<Store>, time: &Time) {
-        if self.running.load(Ordering::Relaxed) {
-            return;
+        if !self.running.load(Ordering::Relaxed) {
+            self.start(store, time);
         }
+    }
+
+    #[cold]
+    fn start(&self, store: &Arc<Store>, time: &Time) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };

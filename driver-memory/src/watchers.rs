@@ -22,10 +22,15 @@ pub(crate) struct Watchers {
 impl Watchers {
     /// Tells of a change. Called under the lock of the key's shard, so that the changes of a key come in
     /// the order in which they were made.
+    #[inline]
     pub(crate) fn tell(&self, key: &Key, kind: ChangeKind) {
-        if !self.watched.load(Ordering::Acquire) {
-            return;
+        if self.watched.load(Ordering::Acquire) {
+            self.tell_watchers(key, kind);
         }
+    }
+
+    #[cold]
+    fn tell_watchers(&self, key: &Key, kind: ChangeKind) {
         let mut sender = self.sender.lock();
         let change = Change {
             key: key.clone(),
