@@ -54,7 +54,7 @@ impl Factory {
 /// which may be in use by others: each case keeps to a base of its own and clears that when it ends.
 /// Some cases close their driver, so it must not give the same one twice. It may panic; that fails the case.
 ///
-/// It takes about ten seconds, for entries have to end. It needs a tokio runtime, best one of several threads.
+/// It takes a few seconds, for entries have to end. It needs a tokio runtime, best one of several threads.
 pub async fn run<F, Opening, S>(factory: F) -> Report
 where
     F: Fn() -> Opening + Send + Sync + 'static,
