@@ -5,6 +5,7 @@ mod plan;
 mod report;
 mod sessions;
 mod statistics;
+mod stores;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,6 +43,11 @@ fn main() -> ExitCode {
     let one_thread = one_thread.expect("a runtime");
     let sessions = LocalSet::new().block_on(&one_thread, sessions::measure(&plan));
     report.sections.extend(sessions);
+
+    let threads = runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.expect("a runtime");
+    let stores = threads.block_on(stores::measure(&plan));
+    report.sections.extend(stores);
 
     print!("{}", report.to_text());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report");

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What a run measures, and how thoroughly.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -9,6 +11,9 @@ pub(crate) struct Plan {
     pub(crate) request_rounds: usize,
     /// The requests of a round.
     pub(crate) requests: usize,
+    /// Rounds of operations on a store, each about so long.
+    pub(crate) store_rounds: usize,
+    pub(crate) store_round: Duration,
 }
 
 impl Plan {
@@ -18,6 +23,8 @@ impl Plan {
             quick,
             request_rounds: if quick { 11 } else { 101 },
             requests: if quick { 200 } else { 400 },
+            store_rounds: if quick { 3 } else { 15 },
+            store_round: Duration::from_millis(if quick { 20 } else { 80 }),
         }
     }
 

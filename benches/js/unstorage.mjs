@@ -1,0 +1,63 @@
+// unstorage, told what to measure by lines of JSON on its input: { operation, callers, operations }, where
+// `operations` are those of each caller. It answers each with a line { seconds }.
+// Arguments: `memory`, or `db0` and a path; then the number of sessions and the length of a value.
+import { createInterface } from "node:readline";
+import { createStorage } from "unstorage";
+import db0Driver from "unstorage/drivers/db0";
+import memoryDriver from "unstorage/drivers/memory";
+
+const [kind, path, sessionsText, lengthText] = process.argv.slice(2);
+const sessions = Number(sessionsText);
+const value = "x".repeat(Number(lengthText));
+
+console.warn = () => {}; // db0 says at each start that it is experimental
+
+async function open() {
+  if (kind === "memory") return memoryDriver();
+  const { createDatabase } = await import("db0");
+  const { default: nodeSqlite } = await import("db0/connectors/node-sqlite");
+  const database = createDatabase(nodeSqlite({ path }));
+  for (const pragma of [
+    "journal_mode=WAL",
+    "synchronous=NORMAL",
+    "cache_size=-8192",
+    "wal_autocheckpoint=4000",
+  ]) {
+    await database.exec(`PRAGMA ${pragma}`);
+  }
+  return db0Driver({ database });
+}
+
+const storage = createStorage({ driver: await open() });
+const key = (session) =>
+  `00000000-0000-4000-8000-${String(session).padStart(12, "0")}`;
+const keys = Array.from({ length: sessions }, (_, session) => key(session));
+for (const key of keys) await storage.setItem(key, value);
+
+const operations = {
+  read: (key) => storage.getItem(key),
+  write: (key) => storage.setItem(key, value),
+  commit: async (key) => {
+    await storage.getItem(key);
+    await storage.setItem(key, value);
+  },
+};
+
+async function caller(number, operation, count) {
+  let at = number * 7919;
+  for (let done = 0; done < count; done++) {
+    at = (at * 25173 + 13849) % 65536;
+    await operation(keys[at % sessions]);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { operation, callers, operations: count } = JSON.parse(line);
+  const started = process.hrtime.bigint();
+  const all = Array.from({ length: callers }, (_, number) =>
+    caller(number, operations[operation], count),
+  );
+  await Promise.all(all);
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  process.stdout.write(JSON.stringify({ seconds }) + "\n");
+}

@@ -1,0 +1,163 @@
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use super::SESSIONS;
+
+/// What callers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Read,
+    Write,
+    /// Reads, then writes, on condition that nobody did so in between where the store can.
+    Commit,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Commit];
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Commit => "read + commit",
+        }
+    }
+}
+
+/// One round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    pub(crate) operation: Operation,
+    pub(crate) callers: usize,
+    /// Of each caller.
+    pub(crate) operations: usize,
+}
+
+/// What takes part in a comparison.
+#[async_trait]
+pub(crate) trait Contender: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// What a reader must know to judge its figures.
+    fn note(&self) -> &'static str;
+
+    /// Whether it is the one of ours to which the others are compared.
+    fn is_ours(&self) -> bool;
+
+    /// Does the work and says how long it took.
+    async fn run(&self, work: Work) -> Duration;
+}
+
+/// A store that this process calls; measured without a dynamic call, so that none hides what it costs.
+pub(crate) trait Store: Send + Sync + 'static {
+    const NAME: &'static str;
+    const NOTE: &'static str;
+    const IS_OURS: bool = false;
+
+    type Key: Send + Sync + 'static;
+
+    /// The key of a session, made before anything is measured.
+    fn key(&self, session: usize) -> Self::Key;
+
+    /// Reads a session that is there, and gives something that depends on it.
+    fn read(&self, caller: usize, key: &Self::Key) -> impl Future<Output = usize> + Send;
+
+    /// Writes a session whatever is there.
+    fn write(&self, caller: usize, key: &Self::Key) -> impl Future<Output = ()> + Send;
+
+    /// See [`Operation::Commit`].
+    fn commit(&self, caller: usize, key: &Self::Key) -> impl Future<Output = ()> + Send;
+}
+
+/// A store with all its sessions written.
+pub(crate) async fn in_process<S: Store>(store: S) -> Box<dyn Contender> {
+    let keys: Vec<S::Key> = (0..SESSIONS).map(|session| store.key(session)).collect();
+    for key in &keys {
+        store.write(0, key).await;
+    }
+    Box::new(InProcess {
+        store: Arc::new(store),
+        keys: Arc::new(keys),
+    })
+}
+
+struct InProcess<S: Store> {
+    store: Arc<S>,
+    keys: Arc<Vec<S::Key>>,
+}
+
+#[async_trait]
+impl<S: Store> Contender for InProcess<S> {
+    fn name(&self) -> &'static str {
+        S::NAME
+    }
+
+    fn note(&self) -> &'static str {
+        S::NOTE
+    }
+
+    fn is_ours(&self) -> bool {
+        S::IS_OURS
+    }
+
+    async fn run(&self, work: Work) -> Duration {
+        let started = Instant::now();
+        let callers = (0..work.callers).map(|caller| {
+            let (store, keys) = (Arc::clone(&self.store), Arc::clone(&self.keys));
+            tokio::spawn(async move { call(&*store, &keys, caller, work).await })
+        });
+        for joined in join_all(callers).await {
+            joined.expect("a caller comes to its end");
+        }
+        started.elapsed()
+    }
+}
+
+async fn call<S: Store>(store: &S, keys: &[S::Key], caller: usize, work: Work) {
+    let picked = Pick::new(caller).take(work.operations);
+    let keys = picked.filter_map(|session| keys.get(session));
+    match work.operation {
+        Operation::Read => {
+            for key in keys {
+                black_box(store.read(caller, key).await);
+            }
+        }
+        Operation::Write => {
+            for key in keys {
+                store.write(caller, key).await;
+            }
+        }
+        Operation::Commit => {
+            for key in keys {
+                store.commit(caller, key).await;
+            }
+        }
+    }
+}
+
+/// Sessions picked evenly, each caller's in another order.
+struct Pick(u64);
+
+impl Pick {
+    fn new(caller: usize) -> Self {
+        Self(caller as u64 * 7_919 + 1)
+    }
+}
+
+impl Iterator for Pick {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33)
+            .ok()
+            .map(|drawn| drawn % SESSIONS)
+    }
+}

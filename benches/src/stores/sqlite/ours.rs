@@ -1,0 +1,49 @@
+use std::sync::Arc;
+
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use session_core::Driver;
+
+use super::table::Folder;
+use crate::stores::Store;
+use crate::stores::memory::{ByDyn, Session};
+
+/// The driver with its defaults.
+pub(super) struct Sqlite {
+    driver: ByDyn,
+    _folder: Folder,
+}
+
+impl Sqlite {
+    pub(super) async fn open(folder: Folder) -> Self {
+        let options = SqliteOptions::new(folder.path("ours.db"));
+        let driver = SqliteDriver::open(options).await.expect("a database");
+        Self {
+            driver: ByDyn::new(Arc::new(driver) as Arc<dyn Driver>),
+            _folder: folder,
+        }
+    }
+}
+
+impl Store for Sqlite {
+    const NAME: &'static str = "driver-sqlite";
+    const NOTE: &'static str = "its defaults, through `dyn Driver`; commits are conditional";
+    const IS_OURS: bool = true;
+
+    type Key = Session;
+
+    fn key(&self, session: usize) -> Session {
+        self.driver.key(session)
+    }
+
+    async fn read(&self, caller: usize, session: &Session) -> usize {
+        self.driver.read(caller, session).await
+    }
+
+    async fn write(&self, caller: usize, session: &Session) {
+        self.driver.write(caller, session).await;
+    }
+
+    async fn commit(&self, caller: usize, session: &Session) {
+        self.driver.commit(caller, session).await;
+    }
+}
