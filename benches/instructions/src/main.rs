@@ -1,1 +1,52 @@
-fn main() {}
+//! Counts the instructions of a request with callgrind, and compares them with those that were kept: a slow-down is
+//! seen on a noisy machine, too.
+
+mod callgrind;
+mod kept;
+mod path;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use path::Path;
+
+/// Counts the instructions of a request.
+#[derive(Parser)]
+enum Task {
+    /// Fails if a path takes more instructions than were kept, by more than the tolerance.
+    Check,
+    /// Keeps what is counted now.
+    Keep,
+    /// Runs the requests of a path, for callgrind and other profilers.
+    Run { path: Path },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
+        Task::Check => count_all().and_then(|counts| kept::check(&counts)),
+        Task::Keep => count_all().and_then(|counts| kept::keep(&counts)),
+        Task::Run { path } => {
+            path::run(path);
+            return ExitCode::SUCCESS;
+        }
+    };
+    match outcome {
+        Ok(said) => {
+            print!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("instructions: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn count_all() -> Result<BTreeMap<Path, u64>, String> {
+    let paths = Path::value_variants().iter();
+    paths
+        .map(|path| callgrind::count(*path).map(|count| (*path, count)))
+        .collect()
+}

@@ -1,0 +1,176 @@
+use std::hint::black_box;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use clap::ValueEnum;
+use driver_memory::MemoryDriver;
+use http::{Request, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use session_tower::{Session, SessionLayer};
+use tower::layer::util::Identity;
+use tower::{Service, ServiceExt};
+
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Path {
+    /// Nothing, in an application without sessions: what the others are above.
+    Identity,
+    /// Nothing with its session, whose cookie it carries.
+    Untouched,
+    /// It reads the one small value of its session.
+    Read,
+    /// It reads and writes the one small value of its session.
+    ReadWrite,
+    /// It reads one of five values of together 1 KiB.
+    ReadOneOfFive,
+    /// It reads and writes one of five values of together 1 KiB.
+    ReadWriteOneOfFive,
+}
+
+const SMALL: &str = "visits";
+const FIVE: [&str; 5] = ["user", "cart", "notes", "theme", "token"];
+const LENGTH: usize = 205;
+
+impl Path {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Untouched => "untouched",
+            Self::Read => "read",
+            Self::ReadWrite => "read-write",
+            Self::ReadOneOfFive => "read-one-of-five",
+            Self::ReadWriteOneOfFive => "read-write-one-of-five",
+        }
+    }
+
+    const fn uri(self) -> &'static str {
+        match self {
+            Self::Identity | Self::Untouched => "/untouched",
+            Self::Read => "/read",
+            Self::ReadWrite => "/write",
+            Self::ReadOneOfFive => "/five/read",
+            Self::ReadWriteOneOfFive => "/five/write",
+        }
+    }
+
+    fn app(self) -> Router {
+        let untouched = Router::new().route("/untouched", get(untouched));
+        if self == Self::Identity {
+            return untouched.layer(Identity::new());
+        }
+        untouched
+            .route("/read", get(read))
+            .route("/write", get(write))
+            .route("/five/seed", get(seed_five))
+            .route("/five/read", get(read_one_of_five))
+            .route("/five/write", get(write_one_of_five))
+            .layer(SessionLayer::new(Arc::new(MemoryDriver::new())))
+    }
+}
+
+/// Runs the requests that are counted, after others that warm up.
+pub(crate) fn run(path: Path) {
+    const WARM_UP: usize = 20;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    let mut app = path.app();
+    let cookie = runtime.block_on(cookie(path, &app));
+    let requests = |count: usize| -> Vec<_> {
+        let request = |_| request(path.uri(), Some(&cookie));
+        (0..count).map(request).collect()
+    };
+    runtime.block_on(call_all(&mut app, requests(WARM_UP)));
+    let mut counted = Some(requests(COUNTED));
+    counted_by_callgrind(&mut || {
+        if let Some(requests) = counted.take() {
+            runtime.block_on(call_all(&mut app, requests));
+        }
+    });
+}
+
+/// The name of [`counted_by_callgrind`], for callgrind, which counts what it and what it calls executes.
+pub(crate) const COUNTED_FUNCTION: &str = "*counted_by_callgrind*";
+/// How many requests are counted.
+pub(crate) const COUNTED: usize = 100;
+
+/// Behind a dynamic call, so that no closure within has this name in its own.
+#[inline(never)]
+fn counted_by_callgrind(work: &mut dyn FnMut()) {
+    work();
+}
+
+async fn call_all(app: &mut Router, requests: Vec<Request<Body>>) {
+    for request in requests {
+        let response = app.call(request).await.expect("axum does not fail");
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    }
+}
+
+fn request(uri: &str, cookie: Option<&str>) -> Request<Body> {
+    let mut request = Request::get(uri);
+    if let Some(cookie) = cookie {
+        request = request.header(header::COOKIE, cookie);
+    }
+    request.body(Body::empty()).expect("a valid request")
+}
+
+/// The cookie of a stored session; for an application without sessions one of the same length.
+async fn cookie(path: Path, app: &Router) -> String {
+    let seed = match path {
+        Path::Identity => return "astro-session=00000000-0000-4000-8000-000000000000".to_owned(),
+        Path::Untouched | Path::Read | Path::ReadWrite => "/write",
+        Path::ReadOneOfFive | Path::ReadWriteOneOfFive => "/five/seed",
+    };
+    let response = app.clone().oneshot(request(seed, None)).await;
+    let response = response.expect("axum does not fail");
+    let cookie = response.headers().get(header::SET_COOKIE);
+    let cookie = cookie.and_then(|cookie| cookie.to_str().ok());
+    let pair = cookie.and_then(|cookie| cookie.split(';').next());
+    pair.expect("a new session has a cookie").to_owned()
+}
+
+type Handled = Result<StatusCode, session_core::Error>;
+
+async fn untouched() -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+async fn read(session: Session) -> Handled {
+    black_box(session.get::<u64>(SMALL).await?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn write(session: Session) -> Handled {
+    let visits: u64 = session.get(SMALL).await?.unwrap_or(0);
+    session.set(SMALL, &(visits + 1))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn seed_five(session: Session) -> Handled {
+    for name in FIVE {
+        session.set(name, &text(0))?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn read_one_of_five(session: Session) -> Handled {
+    black_box(session.get::<String>(FIVE[1]).await?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn write_one_of_five(session: Session) -> Handled {
+    let old: String = session.get(FIVE[1]).await?.unwrap_or_default();
+    let number: usize = old.parse().unwrap_or(0);
+    session.set(FIVE[1], &text(number + 1))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A text of the length that five of them share, which no two numbers share.
+fn text(number: usize) -> String {
+    format!("{number:0>LENGTH$}")
+}
