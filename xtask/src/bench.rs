@@ -1,6 +1,9 @@
+use std::process::{Command, Stdio};
+
 use clap::Args;
 
 use crate::command::{Failure, cargo, root, run};
+use crate::node;
 
 /// What to measure.
 #[derive(Args)]
@@ -10,15 +13,73 @@ pub(crate) struct Bench {
     /// A short version, for trying things out: its figures are rough.
     #[arg(long)]
     quick: bool,
+    /// Instead, fail if a request takes more instructions than were kept.
+    #[arg(long, conflicts_with_all = ["filter", "quick", "keep_instructions"])]
+    check_instructions: bool,
+    /// Instead, count the instructions of a request and keep them in `benches/instructions.json`.
+    #[arg(long, conflicts_with_all = ["filter", "quick"])]
+    keep_instructions: bool,
 }
 
 /// Measures the workspace beside its peers.
 pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
-    let mut measure = cargo(&["run", "--release", "--package", "benches", "--"]);
-    measure.current_dir(root().join("benches"));
+    if bench.check_instructions {
+        return instructions("check");
+    }
+    if bench.keep_instructions {
+        return instructions("keep");
+    }
+    let path = node::ensure()?;
+    let mut measure = built("benches");
     if bench.quick {
         measure.arg("--quick");
     }
-    measure.args(&bench.filter);
+    measure.args(&bench.filter).env("PATH", path);
     run(measure)
+}
+
+/// Counts the instructions of a request, which are the same on a busy machine.
+fn instructions(task: &str) -> Result<(), Failure> {
+    ensure_valgrind()?;
+    let mut count = built("instructions");
+    count.arg(task);
+    run(count)
+}
+
+/// A program of the benchmarks' own workspace.
+fn built(package: &str) -> Command {
+    let mut command = cargo(&["run", "--quiet", "--release", "--package", package, "--"]);
+    command.current_dir(root().join("benches"));
+    command
+}
+
+fn ensure_valgrind() -> Result<(), Failure> {
+    let is_there = || {
+        let version = Command::new("valgrind")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status();
+        version.is_ok_and(|status| status.success())
+    };
+    if is_there() {
+        return Ok(());
+    }
+    eprintln!("xtask: valgrind is missing; installing it");
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        run(command)
+    };
+    let installed = apt(&["update"]).and_then(|()| apt(&["install", "--yes", "valgrind"]));
+    if is_there() {
+        return Ok(());
+    }
+    let reason = installed.err().map(|error| format!(" ({error})"));
+    Err(Failure::new(format!(
+        "counting instructions needs valgrind, which could not be installed here{}; install it by hand, then run \
+         this again",
+        reason.unwrap_or_default()
+    )))
 }

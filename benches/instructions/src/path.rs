@@ -153,7 +153,7 @@ async fn write(session: Session) -> Handled {
 
 async fn seed_five(session: Session) -> Handled {
     for name in FIVE {
-        session.set(name, &text(0))?;
+        session.set(name, &text())?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -164,13 +164,13 @@ async fn read_one_of_five(session: Session) -> Handled {
 }
 
 async fn write_one_of_five(session: Session) -> Handled {
-    let old: String = session.get(FIVE[1]).await?.unwrap_or_default();
-    let number: usize = old.parse().unwrap_or(0);
-    session.set(FIVE[1], &text(number + 1))?;
+    let mut text = session.get(FIVE[1]).await?.unwrap_or_else(text);
+    let first = if text.starts_with('0') { "1" } else { "0" };
+    text.replace_range(..1, first);
+    session.set(FIVE[1], &text)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A text of the length that five of them share, which no two numbers share.
-fn text(number: usize) -> String {
-    format!("{number:0>LENGTH$}")
+fn text() -> String {
+    "0".repeat(LENGTH)
 }

@@ -170,7 +170,7 @@ async fn count(session: Session) -> String {
 
 async fn seed_five(session: Session) -> HttpResponse {
     for name in FIVE {
-        set(&session, name, text(0));
+        set(&session, name, text());
     }
     done()
 }
@@ -181,8 +181,8 @@ async fn read_one(session: Session) -> HttpResponse {
 }
 
 async fn write_one(session: Session) -> HttpResponse {
-    let old: String = get(&session, FIVE[1]).unwrap_or_default();
-    set(&session, FIVE[1], next_text(&old));
+    let old: String = get(&session, FIVE[1]).unwrap_or_else(text);
+    set(&session, FIVE[1], next_text(old));
     done()
 }
 
