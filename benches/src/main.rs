@@ -1,6 +1,9 @@
 //! Measures the workspace beside its peers: one table, one page, one file of data.
 
 mod allocations;
+mod budgets;
+mod growth;
+mod machine;
 mod plan;
 mod report;
 mod sessions;
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let plan = Plan::new(options.filter, options.quick);
     let mut report = Report {
-        machine: Vec::new(),
+        machine: machine::describe(options.quick),
         sections: Vec::new(),
         budgets: Vec::new(),
     };
@@ -48,6 +51,15 @@ fn main() -> ExitCode {
     let threads = threads.expect("a runtime");
     let stores = threads.block_on(stores::measure(&plan));
     report.sections.extend(stores);
+    report
+        .sections
+        .extend(threads.block_on(growth::measure(&plan)));
+
+    if report.sections.is_empty() {
+        eprintln!("benches: nothing that is measured has this in its title");
+        return ExitCode::FAILURE;
+    }
+    report.budgets = budgets::check(&report);
 
     print!("{}", report.to_text());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/report");

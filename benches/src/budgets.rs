@@ -1,0 +1,112 @@
+//! The bounds that we gave ourselves, as ratios within one run.
+
+use crate::report::{Budget, Report};
+use crate::sessions::peers::{OURS, TOWER_SESSIONS};
+use crate::stores::{Operation, comparison};
+use crate::{growth, sessions, stores};
+
+/// Compares what was measured with the bounds; what was not measured is left out.
+pub(crate) fn check(report: &Report) -> Vec<Budget> {
+    let mut budgets = Vec::new();
+    requests(report, &mut budgets);
+    memory(report, &mut budgets);
+    grown(report, &mut budgets);
+    sqlite(report, &mut budgets);
+    budgets
+}
+
+fn requests(report: &Report, budgets: &mut Vec<Budget>) {
+    let above = |title: &str, subject: &str, column: &str| {
+        report.value(sessions::REQUESTS, title, subject, column)
+    };
+    for (title, bound) in [
+        ("untouched, no cookie", 0.3),
+        ("untouched, with the cookie", 0.3),
+        ("read, one small value", 0.4),
+        ("read + write, one small value", 0.5),
+        ("read one of 5 values/1 KiB", 0.7),
+        ("read + write one of 5 values/1 KiB", 0.7),
+        ("read 5 values/1 KiB", 0.7),
+        ("read 5 values/1 KiB + write one", 0.7),
+    ] {
+        let ours = above(title, OURS, "ns above");
+        let theirs = above(title, TOWER_SESSIONS, "ns above");
+        let what = format!("{title}: time above the identity layer, × {TOWER_SESSIONS}");
+        budgets.extend(at_most(what, bound, ratio(ours, theirs)));
+        if bound <= 0.3 {
+            let what = format!("{title}: allocations above the identity layer");
+            let found = above(title, OURS, "allocations above");
+            budgets.extend(at_most(what, 3.0, found));
+        }
+    }
+}
+
+fn memory(report: &Report, budgets: &mut Vec<Budget>) {
+    const LIMIT: &str = "bare dashmap";
+    for operation in [Operation::Read, Operation::Write] {
+        let title = comparison(operation, 8);
+        for (subject, bound) in [
+            ("driver-memory, read_now", 0.7),
+            ("driver-memory, dyn Driver", 0.55),
+        ] {
+            let what = format!("memory, {title}: {subject}, × {LIMIT}");
+            let found = rates(report, stores::memory::TITLE, &title, subject, LIMIT);
+            budgets.extend(at_least(what, bound, found));
+        }
+    }
+}
+
+fn grown(report: &Report, budgets: &mut Vec<Budget>) {
+    let title = growth::comparison("memory", 1_000_000);
+    let value = |column: &str| report.value(growth::TITLE, &title, "driver-memory", column);
+    let what = format!("{title}: bytes above key and value (goal 150)");
+    budgets.extend(at_most(what, 220.0, value("bytes above")));
+    let what = format!("{title}: µs within which 99.9 % end while half of them expire");
+    budgets.extend(at_most(what, 1_000.0, value("p99.9 µs")));
+}
+
+fn sqlite(report: &Report, budgets: &mut Vec<Budget>) {
+    const OURS: &str = "driver-sqlite";
+    const TOWER: &str = "tower-sessions SqliteStore";
+    const LIMIT: &str = "bare sqlx";
+    let mut against = |operation: Operation, callers: usize, peer: &str, bound: f64, goal: &str| {
+        let title = comparison(operation, callers);
+        let found = rates(report, stores::sqlite::TITLE, &title, OURS, peer);
+        let what = format!("sqlite, {title}: × {peer}{goal}");
+        budgets.extend(at_least(what, bound, found));
+    };
+    against(Operation::Read, 64, TOWER, 1.2, " (goal 1.5)");
+    against(Operation::Commit, 64, TOWER, 3.0, " (goal 4)");
+    for operation in Operation::ALL {
+        against(operation, 1, LIMIT, 0.9, "");
+    }
+}
+
+fn rates(report: &Report, section: &str, title: &str, subject: &str, peer: &str) -> Option<f64> {
+    let rate = |subject: &str| report.value(section, title, subject, "ops/s");
+    ratio(rate(subject), rate(peer))
+}
+
+fn ratio(found: Option<f64>, peer: Option<f64>) -> Option<f64> {
+    Some(found? / peer?)
+}
+
+fn at_most(what: String, bound: f64, found: Option<f64>) -> Option<Budget> {
+    let found = found?;
+    Some(Budget {
+        what,
+        bound: format!("≤ {bound}"),
+        found,
+        met: found <= bound,
+    })
+}
+
+fn at_least(what: String, bound: f64, found: Option<f64>) -> Option<Budget> {
+    let found = found?;
+    Some(Budget {
+        what,
+        bound: format!("≥ {bound}"),
+        found,
+        met: found >= bound,
+    })
+}
