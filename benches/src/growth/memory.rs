@@ -74,7 +74,8 @@ impl Subject for BareMap {
     }
 
     async fn list(&mut self) -> Option<usize> {
-        Some(self.0.iter().map(|entry| entry.key().clone()).count())
+        let keys: Vec<String> = self.0.iter().map(|entry| entry.key().clone()).collect();
+        Some(keys.len())
     }
 }
 
