@@ -9,6 +9,7 @@ mod report;
 mod sessions;
 mod statistics;
 mod stores;
+mod subprocess;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,10 +32,30 @@ struct Options {
     /// A short version, for trying things out: its figures are rough.
     #[arg(long)]
     quick: bool,
+    /// Given to processes of this program that are one of the subjects: of which section, and which.
+    #[arg(long, hide = true, requires = "subject")]
+    subject_of: Option<String>,
+    #[arg(long, hide = true)]
+    subject: Option<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    let one_thread = runtime::Builder::new_current_thread().enable_all().build();
+    let one_thread = one_thread.expect("a runtime");
+    let threads = runtime::Builder::new_multi_thread().enable_all().build();
+    let threads = threads.expect("a runtime");
+    match (options.subject_of.as_deref(), options.subject) {
+        (Some(sessions::REQUESTS), Some(name)) => {
+            sessions::be(&one_thread, &name);
+            return ExitCode::SUCCESS;
+        }
+        (Some(section), Some(name)) => {
+            stores::be(&threads, section, &name);
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
     let plan = Plan::new(options.filter, options.quick);
     let mut report = Report {
         machine: machine::describe(options.quick),
@@ -42,13 +63,9 @@ fn main() -> ExitCode {
         budgets: Vec::new(),
     };
 
-    let one_thread = runtime::Builder::new_current_thread().enable_all().build();
-    let one_thread = one_thread.expect("a runtime");
     let sessions = LocalSet::new().block_on(&one_thread, sessions::measure(&plan));
     report.sections.extend(sessions);
 
-    let threads = runtime::Builder::new_multi_thread().enable_all().build();
-    let threads = threads.expect("a runtime");
     let stores = threads.block_on(stores::measure(&plan));
     report.sections.extend(stores);
     report

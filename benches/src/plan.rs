@@ -5,7 +5,9 @@ use std::time::Duration;
 pub(crate) struct Plan {
     /// A part of the title of a section or of a comparison; everything if empty.
     filter: String,
-    /// Rounds of requests, each of so many.
+    /// How often each peer is started anew.
+    pub(crate) request_processes: usize,
+    /// Rounds of requests, each of so many, for each time.
     pub(crate) request_rounds: usize,
     /// The requests of a round.
     pub(crate) requests: usize,
@@ -23,7 +25,8 @@ impl Plan {
     pub(crate) fn new(filter: Option<String>, quick: bool) -> Self {
         Self {
             filter: filter.unwrap_or_default().to_lowercase(),
-            request_rounds: if quick { 11 } else { 101 },
+            request_processes: if quick { 2 } else { 7 },
+            request_rounds: if quick { 6 } else { 20 },
             requests: if quick { 200 } else { 400 },
             store_rounds: if quick { 3 } else { 15 },
             store_round: Duration::from_millis(if quick { 20 } else { 150 }),

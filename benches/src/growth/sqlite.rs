@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -16,8 +15,7 @@ const BATCH: usize = 1_024;
 const SWEEP_INTERVAL: Duration = Duration::from_millis(200);
 
 async fn open() -> Box<dyn Subject> {
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-    let folder = tempfile::tempdir_in(target).expect("a folder");
+    let folder = crate::stores::folder();
     let options = SqliteOptions {
         sweep_interval: Some(SWEEP_INTERVAL),
         ..SqliteOptions::new(folder.path().join("sessions.db"))

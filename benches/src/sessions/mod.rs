@@ -7,6 +7,8 @@ mod correctness;
 mod requests;
 mod routes;
 
+use tokio::runtime::Runtime;
+
 use crate::plan::Plan;
 use crate::report::{Column, Comparison, Row, Section};
 
@@ -45,6 +47,11 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     }
     sections.push(requests);
     sections
+}
+
+/// Is a peer of this name: makes the requests that it is asked for.
+pub(crate) fn be(runtime: &Runtime, name: &str) {
+    requests::be(runtime, name);
 }
 
 /// Speed and correctness beside each other.

@@ -1,13 +1,19 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
 
 use super::REQUESTS;
 use super::peers::{self, OURS, Peer};
 use crate::plan::Plan;
 use crate::report::{Column, Comparison, Row, Section};
 use crate::statistics::{median, median_above, spread};
+use crate::subprocess::{self, Subprocess};
 
 /// What a request does with its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Scenario {
     Untouched,
     UntouchedWithCookie,
@@ -93,8 +99,9 @@ const COLUMNS: [Column; 6] = [
 pub(super) async fn measure(plan: &Plan, scenarios: &[Scenario]) -> Section {
     let mut comparisons = Vec::new();
     let mut notes = vec![
-        "in process, on one thread; requests are made beforehand, the calls and the drop of their responses are \
-         measured; medians of rounds that take turns, ± half the distance of the quartiles"
+        "without a network, on one thread, each peer in a process of its own; requests are made beforehand, the calls \
+         and the drop of their responses are measured; medians of rounds that take turns, ± half the distance of the \
+         quartiles"
             .to_owned(),
         "above: over the same framework without sessions (axum with a layer that does nothing, actix-web) in \
          the same round; × ours compares that"
@@ -105,7 +112,7 @@ pub(super) async fn measure(plan: &Plan, scenarios: &[Scenario]) -> Section {
     }
     for scenario in scenarios {
         eprintln!("benches: {REQUESTS}: {}", scenario.title());
-        let rows = tokio::task::unconstrained(compare(plan, *scenario)).await;
+        let rows = compare(plan, *scenario).await;
         comparisons.push(Comparison {
             title: scenario.title().to_owned(),
             rows,
@@ -125,30 +132,46 @@ struct Rounds {
     allocations: f64,
 }
 
+/// A batch of requests.
+#[derive(Serialize, Deserialize)]
+struct Question {
+    scenario: Scenario,
+    requests: usize,
+}
+
+/// What each of them cost.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    nanoseconds: f64,
+    allocations: f64,
+}
+
 async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
     let peers = peers::all().await;
     let mut measured: HashMap<&str, Rounds> = HashMap::new();
-    let mut cookies: HashMap<&str, Option<String>> = HashMap::new();
-    for peer in &peers {
-        cookies.insert(peer.name, cookie(peer, scenario).await);
-    }
-    for round in 0..=plan.request_rounds {
-        for peer in &peers {
-            let path = if peer.below.is_some() {
-                scenario.path()
-            } else {
-                Scenario::Untouched.path()
-            };
-            let cookie = cookies.get(peer.name).and_then(Option::as_deref);
-            let batch = peer.app.batch(path, cookie, plan.requests).await;
-            // The first round warms up.
-            if round > 0 {
-                let found = measured.entry(peer.name).or_default();
-                found
-                    .nanoseconds
-                    .push(per_request(batch.elapsed.as_nanos(), plan.requests));
-                found.allocations = per_request(u128::from(batch.allocations), plan.requests);
+    let question = Question {
+        scenario,
+        requests: plan.requests,
+    };
+    // Where its memory happens to lie makes a process faster or slower for as long as it runs.
+    for _ in 0..plan.request_processes {
+        let mut processes: Vec<Subprocess> = peers
+            .iter()
+            .map(|peer| Subprocess::of_subject(REQUESTS, peer.name))
+            .collect();
+        for round in 0..=plan.request_rounds {
+            for (peer, process) in peers.iter().zip(&mut processes) {
+                let answer: Answer = process.ask(&question).await;
+                // The first round warms up.
+                if round > 0 {
+                    let found = measured.entry(peer.name).or_default();
+                    found.nanoseconds.push(answer.nanoseconds);
+                    found.allocations = answer.allocations;
+                }
             }
+        }
+        for process in processes {
+            process.end().await;
         }
     }
     let above = |peer: &Peer| {
@@ -179,6 +202,40 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
             })
         })
         .collect()
+}
+
+/// Is the peer of this name: makes the requests that it is asked for.
+pub(super) fn be(runtime: &Runtime, name: &str) {
+    /// Requests that bring back what another process took from the processor's caches.
+    const WARM_UP: usize = 50;
+    let tasks = LocalSet::new();
+    let peers = tasks.block_on(runtime, peers::all());
+    let Some(peer) = peers.into_iter().find(|peer| peer.name == name) else {
+        return;
+    };
+    let mut cookies: HashMap<Scenario, Option<String>> = HashMap::new();
+    subprocess::answer(|Question { scenario, requests }| {
+        let measured = async {
+            let cookie = match cookies.entry(scenario) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(cookie(&peer, scenario).await),
+            };
+            let cookie = cookie.as_deref();
+            let path = if peer.below.is_some() {
+                scenario.path()
+            } else {
+                Scenario::Untouched.path()
+            };
+            peer.app.batch(path, cookie, WARM_UP).await;
+            let batch = peer.app.batch(path, cookie, requests).await;
+            Answer {
+                nanoseconds: per_request(batch.elapsed.as_nanos(), requests),
+                allocations: per_request(u128::from(batch.allocations), requests),
+            }
+        };
+        // A server polls each request by itself; one poll of all of them would run out of tokio's budget.
+        tasks.block_on(runtime, tokio::task::unconstrained(measured))
+    });
 }
 
 /// The cookie of the session that the scenario needs; for a peer without sessions one of the same length.

@@ -1,14 +1,16 @@
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use serde::{Deserialize, Serialize};
 
 use super::SESSIONS;
 
 /// What callers do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Operation {
     Read,
     Write,
@@ -29,7 +31,7 @@ impl Operation {
 }
 
 /// One round.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Work {
     pub(crate) operation: Operation,
     pub(crate) callers: usize,
@@ -37,19 +39,45 @@ pub(crate) struct Work {
     pub(crate) operations: usize,
 }
 
+/// How long a round took.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Took {
+    pub(crate) seconds: f64,
+}
+
 /// What takes part in a comparison.
-#[async_trait]
-pub(crate) trait Contender: Send + Sync {
-    fn name(&self) -> &'static str;
-
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
     /// What a reader must know to judge its figures.
-    fn note(&self) -> &'static str;
-
+    pub(crate) note: &'static str,
     /// Whether it is the one of ours to which the others are compared.
-    fn is_ours(&self) -> bool;
+    pub(crate) is_ours: bool,
+    pub(crate) runs: Runs,
+}
 
-    /// Does the work and says how long it took.
-    async fn run(&self, work: Work) -> Duration;
+/// Where it runs; in a process of its own in either case.
+pub(crate) enum Runs {
+    /// In this program.
+    Here(fn() -> BoxFuture<'static, Box<dyn Worker>>),
+    /// In Node.js, as the driver of unstorage that is called so.
+    InNode(&'static str),
+}
+
+impl Contender {
+    pub(crate) const fn here<S: Store>(open: fn() -> BoxFuture<'static, Box<dyn Worker>>) -> Self {
+        Self {
+            name: S::NAME,
+            note: S::NOTE,
+            is_ours: S::IS_OURS,
+            runs: Runs::Here(open),
+        }
+    }
+}
+
+/// A store with its sessions that does work.
+#[async_trait]
+pub(crate) trait Worker: Send + Sync {
+    async fn run(&self, work: Work) -> Took;
 }
 
 /// A store that this process calls; measured without a dynamic call, so that none hides what it costs.
@@ -74,37 +102,25 @@ pub(crate) trait Store: Send + Sync + 'static {
 }
 
 /// A store with all its sessions written.
-pub(crate) async fn in_process<S: Store>(store: S) -> Box<dyn Contender> {
+pub(crate) async fn filled<S: Store>(store: S) -> Box<dyn Worker> {
     let keys: Vec<S::Key> = (0..SESSIONS).map(|session| store.key(session)).collect();
     for key in &keys {
         store.write(0, key).await;
     }
-    Box::new(InProcess {
+    Box::new(Filled {
         store: Arc::new(store),
         keys: Arc::new(keys),
     })
 }
 
-struct InProcess<S: Store> {
+struct Filled<S: Store> {
     store: Arc<S>,
     keys: Arc<Vec<S::Key>>,
 }
 
 #[async_trait]
-impl<S: Store> Contender for InProcess<S> {
-    fn name(&self) -> &'static str {
-        S::NAME
-    }
-
-    fn note(&self) -> &'static str {
-        S::NOTE
-    }
-
-    fn is_ours(&self) -> bool {
-        S::IS_OURS
-    }
-
-    async fn run(&self, work: Work) -> Duration {
+impl<S: Store> Worker for Filled<S> {
+    async fn run(&self, work: Work) -> Took {
         let started = Instant::now();
         let callers = (0..work.callers).map(|caller| {
             let (store, keys) = (Arc::clone(&self.store), Arc::clone(&self.keys));
@@ -113,7 +129,9 @@ impl<S: Store> Contender for InProcess<S> {
         for joined in join_all(callers).await {
             joined.expect("a caller comes to its end");
         }
-        started.elapsed()
+        Took {
+            seconds: started.elapsed().as_secs_f64(),
+        }
     }
 }
 

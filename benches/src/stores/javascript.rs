@@ -1,105 +1,24 @@
-//! unstorage on Node.js, in a process of its own.
+//! unstorage on Node.js.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use serde::Deserialize;
-use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::Mutex;
+use tokio::process::Command;
 
-use super::{Contender, Operation, SESSIONS, VALUE_LENGTH, Work};
+use super::{SESSIONS, VALUE_LENGTH};
+use crate::subprocess::Subprocess;
 
-/// A process that runs unstorage and waits for work.
-pub(super) struct Unstorage {
-    name: &'static str,
-    note: &'static str,
-    process: Mutex<Process>,
-}
-
-struct Process {
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-    _child: Child,
-}
-
-impl Unstorage {
-    /// With its driver `kind` on `path`; an error says why it does not run here.
-    pub(super) async fn start(
-        name: &'static str,
-        note: &'static str,
-        kind: &str,
-        path: &Path,
-    ) -> Result<Box<dyn Contender>, String> {
-        let folder = install().await?;
-        let node = node(&folder).await?;
-        let mut child = Command::new(node)
-            .arg(folder.join("unstorage.mjs"))
-            .arg(kind)
-            .arg(path)
-            .args([SESSIONS.to_string(), VALUE_LENGTH.to_string()])
-            .env("NODE_NO_WARNINGS", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|error| format!("Node.js does not start: {error}"))?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let process = Process {
-            input: input.expect("a piped input"),
-            output: BufReader::new(output.expect("a piped output")).lines(),
-            _child: child,
-        };
-        Ok(Box::new(Self {
-            name,
-            note,
-            process: Mutex::new(process),
-        }))
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    seconds: f64,
-}
-
-#[async_trait]
-impl Contender for Unstorage {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn note(&self) -> &'static str {
-        self.note
-    }
-
-    fn is_ours(&self) -> bool {
-        false
-    }
-
-    async fn run(&self, work: Work) -> Duration {
-        let operation = match work.operation {
-            Operation::Read => "read",
-            Operation::Write => "write",
-            Operation::Commit => "commit",
-        };
-        let order = json!({
-            "operation": operation,
-            "callers": work.callers,
-            "operations": work.operations,
-        });
-        let mut process = self.process.lock().await;
-        let line = format!("{order}\n");
-        let sent = process.input.write_all(line.as_bytes());
-        sent.await.expect("unstorage listens");
-        let line = process.output.next_line().await;
-        let line = line.ok().flatten().expect("unstorage answers");
-        let answer: Answer = serde_json::from_str(&line).expect("an answer");
-        Duration::from_secs_f64(answer.seconds)
-    }
+/// A process that runs unstorage with its driver `kind` on `path`; an error says why it does not run here.
+pub(super) async fn start(kind: &str, path: &Path) -> Result<Subprocess, String> {
+    let folder = install().await?;
+    let mut command = Command::new(node(&folder).await?);
+    command
+        .arg(folder.join("unstorage.mjs"))
+        .arg(kind)
+        .arg(path)
+        .args([SESSIONS.to_string(), VALUE_LENGTH.to_string()])
+        .env("NODE_NO_WARNINGS", "1");
+    Subprocess::start(command).map_err(|error| format!("Node.js does not start: {error}"))
 }
 
 /// Puts the packages of `js` into the target folder, once.

@@ -6,11 +6,17 @@ pub(crate) mod sqlite;
 mod contender;
 mod javascript;
 
+use std::path::Path;
+
+use tokio::runtime::Runtime;
+
 use crate::plan::Plan;
 use crate::report::{Column, Comparison, Row, Section};
 use crate::statistics::{median, spread};
+use crate::subprocess::{self, Subprocess};
 
-pub(crate) use contender::{Contender, Operation, Store, Work, in_process};
+use contender::{Contender, Runs, Took, Work};
+pub(crate) use contender::{Operation, Store};
 
 /// How many sessions a store holds.
 pub(crate) const SESSIONS: usize = 10_000;
@@ -30,21 +36,10 @@ const COLUMNS: [Column; 4] = [
 struct Backend {
     title: &'static str,
     note: &'static str,
-    contenders: fn() -> futures_util::future::BoxFuture<'static, Vec<Box<dyn Contender>>>,
+    contenders: &'static [Contender],
 }
 
-const BACKENDS: [Backend; 2] = [
-    Backend {
-        title: memory::TITLE,
-        note: memory::NOTE,
-        contenders: || Box::pin(memory::contenders()),
-    },
-    Backend {
-        title: sqlite::TITLE,
-        note: sqlite::NOTE,
-        contenders: || Box::pin(sqlite::contenders()),
-    },
-];
+const BACKENDS: [Backend; 2] = [memory::BACKEND, sqlite::BACKEND];
 
 /// Measures what the plan asks for.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
@@ -77,22 +72,39 @@ async fn measure_backend(
     backend: &Backend,
     wanted: Vec<(String, Operation, usize)>,
 ) -> Section {
-    let contenders = (backend.contenders)().await;
+    let folder = folder();
+    let mut processes = Vec::new();
+    for contender in backend.contenders {
+        processes.push(match contender.runs {
+            Runs::Here(_) => Subprocess::of_subject(backend.title, contender.name),
+            Runs::InNode(kind) => {
+                let database = folder.path().join("unstorage.db");
+                let started = javascript::start(kind, &database).await;
+                started.expect("unstorage must run")
+            }
+        });
+    }
     let mut notes = vec![
         format!(
-            "{SESSIONS} sessions with values of {VALUE_LENGTH} bytes, picked evenly; callers are tasks on as many \
-             threads as there are processors; medians of rounds that take turns"
+            "{SESSIONS} sessions with values of {VALUE_LENGTH} bytes, picked evenly; each contender in a process of \
+             its own; callers are tasks on as many threads as there are processors; medians of rounds that take turns"
         ),
         backend.note.to_owned(),
     ];
-    for contender in &contenders {
-        notes.push(format!("{}: {}", contender.name(), contender.note()));
+    for contender in backend.contenders {
+        notes.push(format!("{}: {}", contender.name, contender.note));
     }
     let mut comparisons = Vec::new();
     for (title, operation, callers) in wanted {
         eprintln!("benches: {}: {title}", backend.title);
-        let rows = compare(plan, &contenders, operation, callers).await;
-        comparisons.push(Comparison { title, rows });
+        let rates = compare(plan, &mut processes, operation, callers).await;
+        comparisons.push(Comparison {
+            title,
+            rows: rows(backend.contenders, &rates),
+        });
+    }
+    for process in processes {
+        process.end().await;
     }
     Section {
         title: backend.title,
@@ -102,35 +114,45 @@ async fn measure_backend(
     }
 }
 
+/// A folder for databases, beside what is built, so on a disk.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+    std::fs::create_dir_all(&target)
+        .and_then(|()| tempfile::tempdir_in(target))
+        .expect("a folder")
+}
+
+/// The operations a second of each process, round by round.
 async fn compare(
     plan: &Plan,
-    contenders: &[Box<dyn Contender>],
+    processes: &mut [Subprocess],
     operation: Operation,
     callers: usize,
-) -> Vec<Row> {
+) -> Vec<Vec<f64>> {
     let mut works = Vec::new();
-    for contender in contenders {
-        works.push(calibrated(plan, contender.as_ref(), operation, callers).await);
+    for process in &mut *processes {
+        works.push(calibrated(plan, process, operation, callers).await);
     }
-    let mut rates = vec![Vec::new(); contenders.len()];
+    let mut rates = vec![Vec::new(); works.len()];
     for _ in 0..plan.store_rounds {
-        for ((contender, work), rates) in contenders.iter().zip(&works).zip(&mut rates) {
-            rates.push(rate(contender.as_ref(), *work).await);
+        for ((process, work), rates) in processes.iter_mut().zip(&works).zip(&mut rates) {
+            rates.push(rate(process, *work).await);
         }
     }
-    let ours = contenders
-        .iter()
-        .zip(&rates)
-        .find(|(contender, _)| contender.is_ours())
+    rates
+}
+
+fn rows(contenders: &[Contender], rates: &[Vec<f64>]) -> Vec<Row> {
+    let measured = || contenders.iter().zip(rates);
+    let ours = measured()
+        .find(|(contender, _)| contender.is_ours)
         .map(|(_, rates)| median(rates));
-    contenders
-        .iter()
-        .zip(&rates)
+    measured()
         .map(|(contender, rates)| {
             let rate = median(rates);
             Row {
-                subject: contender.name().to_owned(),
-                ours: contender.is_ours(),
+                subject: contender.name.to_owned(),
+                ours: contender.is_ours,
                 values: vec![
                     Some(rate),
                     Some(spread(rates)),
@@ -145,7 +167,7 @@ async fn compare(
 /// So many operations that a round takes about as long as the plan says.
 async fn calibrated(
     plan: &Plan,
-    contender: &dyn Contender,
+    process: &mut Subprocess,
     operation: Operation,
     callers: usize,
 ) -> Work {
@@ -155,8 +177,8 @@ async fn calibrated(
         operations: 1_000_usize.div_ceil(callers),
     };
     // The first one warms up.
-    rate(contender, work).await;
-    let rate = rate(contender, work).await;
+    rate(process, work).await;
+    let rate = rate(process, work).await;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -169,7 +191,22 @@ async fn calibrated(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of operations")]
-async fn rate(contender: &dyn Contender, work: Work) -> f64 {
-    let elapsed = contender.run(work).await;
-    (work.callers * work.operations) as f64 / elapsed.as_secs_f64()
+async fn rate(process: &mut Subprocess, work: Work) -> f64 {
+    let took: Took = process.ask(&work).await;
+    (work.callers * work.operations) as f64 / took.seconds
+}
+
+/// Is a contender of this name: does the work that it is asked for.
+pub(crate) fn be(runtime: &Runtime, section: &str, name: &str) {
+    let backend = BACKENDS.iter().find(|backend| backend.title == section);
+    let mut contenders = backend.into_iter().flat_map(|backend| backend.contenders);
+    let contender = contenders.find(|contender| contender.name == name);
+    if let Some(Contender {
+        runs: Runs::Here(open),
+        ..
+    }) = contender
+    {
+        let worker = runtime.block_on(open());
+        subprocess::answer(|work: Work| runtime.block_on(worker.run(work)));
+    }
 }

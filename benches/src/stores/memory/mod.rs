@@ -1,37 +1,35 @@
-//! Stores in the memory of a process, one file each. A further one is a file and a line in [`contenders`].
+//! Stores in the memory of a process, one file each. A further one is a file and a line in `CONTENDERS`.
 
 mod dashmap;
 mod moka;
 mod ours;
 mod tower;
 
-use std::path::Path;
-
-use super::contender::Contender;
-use super::in_process;
-use super::javascript::Unstorage;
+use super::Backend;
+use super::contender::{Contender, Runs, filled};
 
 pub(crate) use ours::{ByDyn, Session, key_text};
 
 pub(crate) const TITLE: &str = "stores: memory";
-pub(super) const NOTE: &str =
-    "the limit is the bare `dashmap` of `Bytes`: it knows no expiry, no versions and no bound";
 
-pub(super) async fn contenders() -> Vec<Box<dyn Contender>> {
-    let unstorage = Unstorage::start(
-        "unstorage memory (Node)",
-        "one thread, which is all that Node.js gives; its callers are promises",
-        "memory",
-        Path::new("-"),
-    );
-    vec![
-        in_process(ours::ByDyn::default()).await,
-        in_process(ours::ByAsyncTrait::default()).await,
-        in_process(ours::ByType::default()).await,
-        in_process(dashmap::DashMapStore::default()).await,
-        in_process(moka::MokaStore::new()).await,
-        in_process(tower::memory()).await,
-        in_process(tower::moka()).await,
-        unstorage.await.expect("unstorage must run"),
-    ]
-}
+pub(super) const BACKEND: Backend = Backend {
+    title: TITLE,
+    note: "the limit is the bare `dashmap` of `Bytes`: it knows no expiry, no versions and no bound",
+    contenders: &CONTENDERS,
+};
+
+const CONTENDERS: [Contender; 8] = [
+    Contender::here::<ByDyn>(|| Box::pin(filled(ByDyn::default()))),
+    Contender::here::<ours::ByAsyncTrait>(|| Box::pin(filled(ours::ByAsyncTrait::default()))),
+    Contender::here::<ours::ByType>(|| Box::pin(filled(ours::ByType::default()))),
+    Contender::here::<dashmap::DashMapStore>(|| Box::pin(filled(dashmap::DashMapStore::default()))),
+    Contender::here::<moka::MokaStore>(|| Box::pin(filled(moka::MokaStore::new()))),
+    Contender::here::<tower::TowerMemory>(|| Box::pin(filled(tower::memory()))),
+    Contender::here::<tower::TowerMoka>(|| Box::pin(filled(tower::moka()))),
+    Contender {
+        name: "unstorage memory (Node)",
+        note: "one thread, which is all that Node.js gives; its callers are promises",
+        is_ours: false,
+        runs: Runs::InNode("memory"),
+    },
+];

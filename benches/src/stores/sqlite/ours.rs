@@ -2,20 +2,20 @@ use std::sync::Arc;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::Driver;
+use tempfile::TempDir;
 
-use super::table::Folder;
 use crate::stores::Store;
 use crate::stores::memory::{ByDyn, Session};
 
 /// The driver with its defaults.
 pub(super) struct Sqlite {
     driver: ByDyn,
-    _folder: Folder,
+    _folder: TempDir,
 }
 
 impl Sqlite {
-    pub(super) async fn open(folder: Folder) -> Self {
-        let options = SqliteOptions::new(folder.path("ours.db"));
+    pub(super) async fn open(folder: TempDir) -> Self {
+        let options = SqliteOptions::new(folder.path().join("ours.db"));
         let driver = SqliteDriver::open(options).await.expect("a database");
         Self {
             driver: ByDyn::new(Arc::new(driver) as Arc<dyn Driver>),

@@ -1,10 +1,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::rusqlite::{Connection, params};
+use tempfile::TempDir;
 
 use super::table::{
-    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, Folder, NOW, READ, WRITE,
-    connections,
+    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, WRITE, connections,
 };
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
@@ -12,13 +12,14 @@ use crate::stores::{Store, VALUE_LENGTH};
 /// SQLite itself, called on the threads of the runtime.
 pub(super) struct BareRusqlite {
     connections: Vec<Mutex<Connection>>,
-    _folder: Folder,
+    _folder: TempDir,
 }
 
 impl BareRusqlite {
-    pub(super) fn open(folder: Folder) -> Self {
+    pub(super) fn open(folder: TempDir) -> Self {
         let open = |number: usize| {
-            let connection = Connection::open(folder.path("rusqlite.db")).expect("a database");
+            let connection =
+                Connection::open(folder.path().join("rusqlite.db")).expect("a database");
             let pragmas = format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
                  PRAGMA cache_size = {CACHE_SIZE}; PRAGMA wal_autocheckpoint = {CHECKPOINT_AFTER};"

@@ -2,11 +2,11 @@ use ::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
 use ::sqlx::{Connection, Executor, Row};
+use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use super::table::{
-    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, Folder, NOW, READ, WRITE,
-    connections,
+    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, WRITE, connections,
 };
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
@@ -14,13 +14,13 @@ use crate::stores::{Store, VALUE_LENGTH};
 /// Connections of sqlx and nothing more.
 pub(super) struct BareSqlx {
     connections: Vec<Mutex<SqliteConnection>>,
-    _folder: Folder,
+    _folder: TempDir,
 }
 
 impl BareSqlx {
-    pub(super) async fn open(folder: Folder) -> Self {
+    pub(super) async fn open(folder: TempDir) -> Self {
         let options = SqliteConnectOptions::new()
-            .filename(folder.path("sqlx.db"))
+            .filename(folder.path().join("sqlx.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)

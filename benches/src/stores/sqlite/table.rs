@@ -1,22 +1,4 @@
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-/// The folder of the databases, which goes with the last of them.
-#[derive(Clone)]
-pub(super) struct Folder(Arc<tempfile::TempDir>);
-
-impl Folder {
-    /// Beside what is built, so on a disk.
-    pub(super) fn new() -> Self {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        let folder = tempfile::tempdir_in(target).expect("a folder");
-        Self(Arc::new(folder))
-    }
-
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
+//! What the bare contenders have in common.
 
 /// The page cache, in KiB.
 pub(super) const CACHE_SIZE: &str = "-8192";

@@ -1,12 +1,13 @@
 use sqlx_08::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
+use tempfile::TempDir;
 use time::OffsetDateTime;
 use tower_sessions_014::session::{Id, Record};
 use tower_sessions_014::session_store::SessionStore as _;
 use tower_sessions_sqlx_store::SqliteStore;
 
-use super::table::{CACHE_SIZE, CHECKPOINT_AFTER, Folder};
+use super::table::{CACHE_SIZE, CHECKPOINT_AFTER};
 use crate::stores::{Store, VALUE_LENGTH};
 
 /// How many connections its pool has: on two processors 4 were the fastest, or near it, of 1, 2, 4 and 10.
@@ -15,13 +16,13 @@ const CONNECTIONS: u32 = 4;
 /// The store of tower-sessions 0.14 on sqlx 0.8.
 pub(super) struct TowerSqlite {
     store: SqliteStore,
-    _folder: Folder,
+    _folder: TempDir,
 }
 
 impl TowerSqlite {
-    pub(super) async fn open(folder: Folder) -> Self {
+    pub(super) async fn open(folder: TempDir) -> Self {
         let options = SqliteConnectOptions::new()
-            .filename(folder.path("tower.db"))
+            .filename(folder.path().join("tower.db"))
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)

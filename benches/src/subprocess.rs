@@ -1,0 +1,72 @@
+//! Subjects in processes of their own, so that none pays for what another left in the memory.
+//!
+//! A question is a line of JSON on the process's input, its answer a line on its output.
+
+use std::io::{BufRead, Write};
+use std::process::Stdio;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// A process that answers questions.
+pub(crate) struct Subprocess {
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    child: Child,
+}
+
+impl Subprocess {
+    pub(crate) fn start(mut command: Command) -> std::io::Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        Ok(Self {
+            input: input.expect("a piped input"),
+            output: BufReader::new(output.expect("a piped output")).lines(),
+            child,
+        })
+    }
+
+    /// This program, as the subject of this name.
+    pub(crate) fn of_subject(section: &str, name: &str) -> Self {
+        let own = std::env::current_exe().expect("a program knows its file");
+        let mut command = Command::new(own);
+        command.args(["--subject-of", section, "--subject", name]);
+        Self::start(command).expect("this program starts")
+    }
+
+    /// Puts a question and waits for its answer.
+    pub(crate) async fn ask<A: DeserializeOwned>(&mut self, question: &impl Serialize) -> A {
+        let mut line = serde_json::to_vec(question).expect("a question that can be written");
+        line.push(b'\n');
+        let sent = self.input.write_all(&line).await;
+        sent.expect("the subject listens");
+        let answer = self.output.next_line().await.ok().flatten();
+        let answer = answer.expect("the subject answers");
+        serde_json::from_str(&answer).expect("an answer that can be read")
+    }
+
+    /// Lets it clean up and waits until it has ended.
+    pub(crate) async fn end(mut self) {
+        drop(self.input);
+        self.child.wait().await.expect("the subject ends");
+    }
+}
+
+/// The other side: answers each question until there are no more.
+pub(crate) fn answer<Q: DeserializeOwned, A: Serialize>(mut answer: impl FnMut(Q) -> A) {
+    for line in std::io::stdin().lock().lines() {
+        let line = line.expect("a readable input");
+        let question = serde_json::from_str(&line).expect("a question that can be read");
+        let mut line = serde_json::to_vec(&answer(question)).expect("an answer");
+        line.push(b'\n');
+        let mut output = std::io::stdout().lock();
+        let written = output.write_all(&line).and_then(|()| output.flush());
+        written.expect("the asking side listens");
+    }
+}
