@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Expiry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Write, WriteOptions, WriteOutcome,
+    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
 };
 
 use crate::Operation;
@@ -129,9 +129,9 @@ impl<D: Driver> Driver for Counting<D> {
         self.inner.metadata(key).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.counts.add(Operation::Touch);
-        self.inner.touch(key, expiry).await
+        self.inner.touch(key, options).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {

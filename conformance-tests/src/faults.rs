@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use parking_lot::Mutex;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage,
-    Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Write, WriteOptions,
+    Capabilities, Change, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Metadata,
+    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
     WriteOutcome,
 };
 
@@ -226,8 +226,8 @@ impl<D: Driver> Driver for Faulty<D> {
             .await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.run(Operation::Touch, self.inner.touch(key, expiry))
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.run(Operation::Touch, self.inner.touch(key, options))
             .await
     }
 

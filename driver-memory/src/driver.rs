@@ -10,7 +10,8 @@ use futures_core::stream::BoxStream;
 use futures_util::future::lazy;
 use session_core::{
     Capabilities, Change, Clock, Conditions, Driver, Entry, Expiry, Key, ListOptions, ListPage,
-    Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, WriteOptions, WriteOutcome,
+    Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, WriteOptions,
+    WriteOutcome,
 };
 
 use crate::now::{Now, Time};
@@ -121,10 +122,12 @@ impl MemoryDriver {
     }
 
     /// [`Driver::touch`] without a future.
-    pub fn touch_now(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    pub fn touch_now(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let now = self.now();
-        let end = self.end_of(expiry, &now);
-        let touched = self.store.touch(key, end, &now)?;
+        let end = self.end_of(options.expiry, &now);
+        let touched = self
+            .store
+            .touch(key, end, options.if_version.as_ref(), &now)?;
         self.sweep_if_it_ends(end);
         Ok(touched)
     }
@@ -235,8 +238,8 @@ impl Driver for MemoryDriver {
         self.store.metadata(key, &self.now())
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.touch_now(key, expiry)
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.touch_now(key, options)
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {

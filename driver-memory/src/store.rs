@@ -284,13 +284,22 @@ impl Store {
         Some(removed)
     }
 
-    pub(crate) fn touch(&self, key: &Key, end: End, now: &Now<'_>) -> Result<bool> {
+    pub(crate) fn touch(
+        &self,
+        key: &Key,
+        end: End,
+        if_version: Option<&Version>,
+        now: &Now<'_>,
+    ) -> Result<bool> {
         let hash = self.hash(key);
         let mut shard = self.shard(hash).write();
         self.check_open("touch")?;
         let live = shard
             .find(hash, key)
-            .filter(|(_, slot)| !slot.end.has_passed(now));
+            .filter(|(_, slot)| !slot.end.has_passed(now))
+            .filter(|(_, slot)| {
+                if_version.is_none_or(|version| version.to_u64() == Some(slot.version))
+            });
         let Some((position, _)) = live else {
             return Ok(false);
         };

@@ -120,7 +120,11 @@ fn an_end_that_is_moved_into_the_past_makes_room_at_once() {
     driver
         .write_now(&key(2), Bytes::new(), WriteOptions::default())
         .unwrap_err();
-    assert!(driver.touch_now(&key(1), Expiry::At(clock.now())).unwrap());
+    assert!(
+        driver
+            .touch_now(&key(1), TouchOptions::to(Expiry::At(clock.now())))
+            .unwrap()
+    );
     let _second = driver
         .write_now(&key(2), Bytes::new(), WriteOptions::default())
         .unwrap();

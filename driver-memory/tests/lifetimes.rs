@@ -112,12 +112,20 @@ async fn an_end_that_moved_is_swept_at_its_new_time() {
         write(&driver, name, ending(&clock, Duration::from_secs(100)));
     }
     driver
-        .touch_now(&key("later"), ending(&clock, Duration::from_secs(200)))
+        .touch_now(
+            &key("later"),
+            TouchOptions::to(ending(&clock, Duration::from_secs(200))),
+        )
         .unwrap();
     driver
-        .touch_now(&key("earlier"), ending(&clock, Duration::from_secs(50)))
+        .touch_now(
+            &key("earlier"),
+            TouchOptions::to(ending(&clock, Duration::from_secs(50))),
+        )
         .unwrap();
-    driver.touch_now(&key("never"), Expiry::Never).unwrap();
+    driver
+        .touch_now(&key("never"), TouchOptions::to(Expiry::Never))
+        .unwrap();
 
     for (seconds, left) in [(50, 2), (149, 2), (1, 1)] {
         clock.advance(Duration::from_secs(seconds));

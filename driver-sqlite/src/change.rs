@@ -27,8 +27,12 @@ pub(crate) enum Change {
     Delete { key: Key },
     /// Removes where the entry is alive and has this revision.
     DeleteIf { key: Key, expected: Option<i64> },
-    /// Moves the end of an entry that is alive.
-    Touch { key: Key, expires_at: Option<i64> },
+    /// Moves the end of an entry that is alive, and has the revision that is expected, if one is.
+    Touch {
+        key: Key,
+        expires_at: Option<i64>,
+        expected: Option<Option<i64>>,
+    },
 }
 
 /// What a write stores.
@@ -117,9 +121,15 @@ impl Change {
                 bind(arguments, false)?;
                 bind(arguments, *expected)
             }
-            Self::Touch { key, expires_at } => {
+            Self::Touch {
+                key,
+                expires_at,
+                expected,
+            } => {
                 bind(arguments, *expires_at)?;
-                bind(arguments, key.as_str())
+                bind(arguments, key.as_str())?;
+                bind(arguments, expected.is_none())?;
+                bind(arguments, expected.flatten())
             }
         }
     }
@@ -149,7 +159,7 @@ pub(crate) fn bind_nothing(kind: Kind, arguments: &mut SqliteArguments) -> Resul
         Kind::Put => 7,
         Kind::Replace => 6,
         Kind::Delete => 3,
-        Kind::Touch => 2,
+        Kind::Touch => 4,
     };
     for _ in 0..parameters {
         bind(arguments, None::<i64>)?;

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use session_core::{
     Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
     Expiry, Key, ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome,
-    async_trait,
+    RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
+    WriteOutcome, async_trait,
 };
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -440,12 +440,13 @@ impl Driver for SqliteDriver {
         in_operation("metadata", metadata.await)
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let touch = async {
             self.check_open()?;
             let change = Change::Touch {
                 key: self.base.join(key),
-                expires_at: self.end(expiry),
+                expires_at: self.end(options.expiry),
+                expected: options.if_version.as_ref().map(revision),
             };
             Ok(matches!(self.writer.apply(change).await?, Changed::Yes))
         };

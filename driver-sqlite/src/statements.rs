@@ -113,7 +113,7 @@ impl Statements {
                 "DELETE FROM {t} WHERE key=? AND(? OR(coalesce(revision,0)=? AND {alive_now}))"
             )),
             touch: sql(format!(
-                "UPDATE {t} SET expires_at=? WHERE key=? AND {alive_now}"
+                "UPDATE {t} SET expires_at=? WHERE key=? AND(? OR coalesce(revision,0)=?)AND {alive_now}"
             )),
             reads: SIZES
                 .into_iter()

@@ -15,7 +15,7 @@ use std::time::Duration;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{
     Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Timestamp, Version, Write, WriteOptions, WriteOutcome,
+    RemoveOutcome, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
 };
 
 use support::{Database, key};
@@ -168,7 +168,12 @@ async fn an_ended_entry_counts_as_absent_everywhere() {
             .keys
             .is_empty()
     );
-    assert!(!driver.touch(&key("k"), Expiry::Never).await.unwrap());
+    assert!(
+        !driver
+            .touch(&key("k"), TouchOptions::to(Expiry::Never))
+            .await
+            .unwrap()
+    );
     let replace = WriteOptions::if_version(version.clone());
     let outcome = driver.write(&key("k"), "x".into(), replace).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Conflict(Current::Absent));
@@ -228,7 +233,12 @@ async fn touch_moves_the_end_and_nothing_else() {
         .rows("SELECT value || revision || created_at || updated_at FROM unstorage")
         .await;
     let end = Timestamp::now().saturating_add(Duration::from_secs(315_360_000));
-    assert!(driver.touch(&key("k"), Expiry::At(end)).await.unwrap());
+    assert!(
+        driver
+            .touch(&key("k"), TouchOptions::to(Expiry::At(end)))
+            .await
+            .unwrap()
+    );
     let entry = driver.read(&key("k")).await.unwrap().unwrap();
     assert_eq!(
         (entry.expires_at, entry.version),
@@ -463,7 +473,10 @@ async fn closing_finishes_what_was_queued_and_then_refuses_everything() {
         driver.list(ListOptions::default()).await.unwrap_err(),
         driver.exists(&k).await.unwrap_err(),
         driver.metadata(&k).await.unwrap_err(),
-        driver.touch(&k, Expiry::Never).await.unwrap_err(),
+        driver
+            .touch(&k, TouchOptions::to(Expiry::Never))
+            .await
+            .unwrap_err(),
         driver
             .read_many(std::slice::from_ref(&k))
             .await

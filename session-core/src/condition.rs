@@ -73,6 +73,39 @@ impl RemoveOptions {
     }
 }
 
+/// Where to move the end of an entry, and on what condition.
+///
+/// ```
+/// use session_core::{Expiry, TouchOptions, Version};
+///
+/// let options = TouchOptions::to(Expiry::Never).if_version(Version::from_u64(7));
+/// assert_eq!(options.expiry, Expiry::Never);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TouchOptions {
+    /// When the entry ends from now on.
+    pub expiry: Expiry,
+    /// Touch only an entry that still has this version; `None` touches whatever is there.
+    pub if_version: Option<Version>,
+}
+
+impl TouchOptions {
+    /// A touch that moves the end to `expiry`.
+    pub fn to(expiry: Expiry) -> Self {
+        Self {
+            expiry,
+            if_version: None,
+        }
+    }
+
+    /// Touches only an entry that still has `version`.
+    #[must_use]
+    pub fn if_version(mut self, version: Version) -> Self {
+        self.if_version = Some(version);
+        self
+    }
+}
+
 /// What a failed condition found in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Current {

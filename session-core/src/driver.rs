@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Entry, Error, Expiry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, WriteOptions, WriteOutcome,
+    Capabilities, Entry, Error, Key, ListOptions, ListPage, Metadata, Prefix, RemoveOptions,
+    RemoveOutcome, Result, TouchOptions, WriteOptions, WriteOutcome,
 };
 
 /// One write of a batch.
@@ -154,11 +154,12 @@ pub trait Driver: Send + Sync + 'static {
         Ok(self.read(key).await?.as_ref().map(Metadata::from))
     }
 
-    /// Moves the end of an entry alone, and says whether there was one to move.
+    /// Moves the end of an entry alone, if the condition of `options` holds, and says whether it did: `false` is
+    /// that no entry is there, or one of another version.
     ///
     /// It rewrites no value, changes no version and brings nothing back. Provided as an error of kind
     /// [`Unsupported`](crate::ErrorKind::Unsupported).
-    async fn touch(&self, _key: &Key, _expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, _key: &Key, _options: TouchOptions) -> Result<bool> {
         Err(Error::unsupported(self.name(), "touch"))
     }
 
@@ -301,13 +302,13 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
         (**self).metadata(key)
     }
 
-    fn touch<'a, 'b, 'r>(&'a self, key: &'b Key, expiry: Expiry) -> Running<'r, Result<bool>>
+    fn touch<'a, 'b, 'r>(&'a self, key: &'b Key, options: TouchOptions) -> Running<'r, Result<bool>>
     where
         Self: 'r,
         'a: 'r,
         'b: 'r,
     {
-        (**self).touch(key, expiry)
+        (**self).touch(key, options)
     }
 
     fn read_many<'a, 'b, 'r>(&'a self, keys: &'b [Key]) -> Running<'r, Result<Vec<Option<Entry>>>>

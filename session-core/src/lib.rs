@@ -52,7 +52,7 @@ pub use futures_core::stream::BoxStream;
 pub use capabilities::{Capabilities, Conditions, Consistency, Listing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use condition::{
-    Current, RemoveOptions, RemoveOutcome, WriteCondition, WriteOptions, WriteOutcome,
+    Current, RemoveOptions, RemoveOutcome, TouchOptions, WriteCondition, WriteOptions, WriteOutcome,
 };
 pub use driver::{Change, ChangeKind, Driver, Write};
 pub use driver_ext::DriverExt;

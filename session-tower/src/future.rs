@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 use session_core::Error;
-use session_core::session::{Finish, Finished, Session};
+use session_core::session::{Finish, Finished, ResponseEffects, Session};
 
 use crate::CommitError;
 
@@ -70,17 +70,35 @@ where
 
 fn complete<B: Default>(mut response: Response<B>, finished: Finished) -> Response<B> {
     if let Some(error) = finished.error {
-        response = failed(error);
+        response = failed(error, response.extensions_mut().remove::<Applied>());
     }
     finished.effects.apply(response.headers_mut());
+    if finished.effects.sets_cookie() {
+        response
+            .extensions_mut()
+            .get_or_insert_default::<Applied>()
+            .0
+            .push(finished.effects);
+    }
     response
 }
 
-fn failed<B: Default>(error: Error) -> Response<B> {
+/// What session layers with a cookie have put into a response's headers: should one further out replace the response, the
+/// cookies of those within must go out all the same.
+#[derive(Clone, Debug, Default)]
+struct Applied(Vec<ResponseEffects>);
+
+fn failed<B: Default>(error: Error, applied: Option<Applied>) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
         .extensions_mut()
         .insert(CommitError(Arc::new(error)));
+    if let Some(applied) = applied {
+        for effects in &applied.0 {
+            effects.apply(response.headers_mut());
+        }
+        response.extensions_mut().insert(applied);
+    }
     response
 }

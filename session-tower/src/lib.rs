@@ -33,7 +33,7 @@
 //!   commits the session. For a session with nothing to write this costs no I/O either.
 //! - It adds the cookie where one is due, and then forces `Cache-Control: private`; and `Vary: Cookie` where the
 //!   session was used.
-//! - A commit that failed replaces the response by an empty one with status 500 and without the cookie, with
+//! - A commit that failed replaces the response by an empty one with status 500 and without the cookie that it would have set, with
 //!   the error in its extensions as [`CommitError`]; or, with
 //!   [`CommitFailure::KeepResponse`](session_core::session::CommitFailure::KeepResponse), it is reported to the
 //!   store's hook alone.
@@ -43,7 +43,7 @@
 //! | case | behaviour |
 //! |---|---|
 //! | the inner service fails with an error | nothing is committed; the error goes on unchanged |
-//! | the handler panics | nothing is committed |
+//! | the handler panics | nothing is committed, unless a layer within makes a response of the panic |
 //! | the client goes while the handler runs | nothing is committed |
 //! | the client goes while the commit runs | the commit runs to its end; [`SessionLayer::close`] waits for it |
 //! | a clone of the session is changed after the response has begun | an error; see [`Session::detach`] |

@@ -5,7 +5,7 @@ use session_core::session::{Session, SessionStore};
 use tower_service::Service;
 
 use crate::ResponseFuture;
-use crate::sessions::OuterSessions;
+use crate::sessions::{OuterSessions, Sessions};
 
 /// A service whose requests have a session; made by [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone, Debug)]
@@ -22,10 +22,8 @@ impl<S> SessionService<S> {
     /// The session of this request, put where handlers find it; `None` if a layer further out with the same
     /// cookie has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
-        let outer = request.extensions().get::<Session>().cloned();
-        if let Some(outer) = &outer
-            && outer.store().cookie_name() == self.store.cookie_name()
-        {
+        let sessions = Sessions::from_extensions(request.extensions());
+        if let Some(outer) = sessions.by_cookie(self.store.cookie_name()) {
             if !outer.store().is(&self.store) {
                 tracing::warn!(
                     cookie = self.store.cookie_name(),
@@ -36,8 +34,7 @@ impl<S> SessionService<S> {
         }
         let session = self.store.session_of(request.headers());
         let extensions = request.extensions_mut();
-        extensions.insert(session.clone());
-        if let Some(outer) = outer {
+        if let Some(outer) = extensions.insert(session.clone()) {
             extensions
                 .get_or_insert_default::<OuterSessions>()
                 .push(outer);

@@ -4,7 +4,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use session_core::{Expiry, RemoveOptions, Write, WriteOptions};
+use session_core::{Expiry, RemoveOptions, TouchOptions, Write, WriteOptions};
 
 use super::cases;
 use crate::case::Need;
@@ -163,7 +163,11 @@ async fn a_driver_goes_on_after_dropped_operations(context: Context) -> CaseResu
         dropped_after(round % 5, driver.read(&key)).await;
         dropped_after(round % 5, driver.exists(&key)).await;
         if context.capabilities.touch {
-            dropped_after(round % 5, driver.touch(&key, Expiry::Never)).await;
+            dropped_after(
+                round % 5,
+                driver.touch(&key, TouchOptions::to(Expiry::Never)),
+            )
+            .await;
         }
     }
     let other = context.key("other")?;

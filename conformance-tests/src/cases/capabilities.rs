@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Error, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions, Version, WriteOptions,
+    Error, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions, TouchOptions, Version,
+    WriteOptions,
 };
 
 use super::cases;
@@ -82,7 +83,10 @@ async fn touching_is_refused_where_it_does_not_work(context: Context) -> CaseRes
     let key = context.key("k")?;
     context.write(&key, "value").await?;
     let end = Expiry::after(Duration::from_secs(3_600));
-    refused("a touch", context.driver.touch(&key, end).await)
+    refused(
+        "a touch",
+        context.driver.touch(&key, TouchOptions::to(end)).await,
+    )
 }
 
 async fn listing_is_refused_where_it_does_not_work(context: Context) -> CaseResult {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use session_core::{
-    Error, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions, Write, WriteOptions,
+    Error, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions, TouchOptions, Write,
+    WriteOptions,
 };
 
 use super::cases;
@@ -36,7 +37,7 @@ async fn an_outage_is_never_a_miss(context: Context) -> CaseResult {
     fails("a batch of reads", driver.read_many(&keys).await)?;
     if context.capabilities.touch {
         let end = Expiry::after(Duration::from_secs(60));
-        fails("a touch", driver.touch(&key, end).await)?;
+        fails("a touch", driver.touch(&key, TouchOptions::to(end)).await)?;
     }
     fails("a listing", driver.list(ListOptions::default()).await)?;
     Ok(())

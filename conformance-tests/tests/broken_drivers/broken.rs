@@ -45,8 +45,8 @@ pub(crate) trait Flaw: Send + Sync + 'static {
         right.metadata(key).await
     }
 
-    async fn touch(&self, right: &dyn Driver, key: &Key, expiry: Expiry) -> Result<bool> {
-        right.touch(key, expiry).await
+    async fn touch(&self, right: &dyn Driver, key: &Key, options: TouchOptions) -> Result<bool> {
+        right.touch(key, options).await
     }
 
     async fn read_many(&self, right: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
@@ -131,8 +131,8 @@ impl<F: Flaw> Driver for Broken<F> {
         self.flaw.metadata(&*self.right, key).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.flaw.touch(&*self.right, key, expiry).await
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.flaw.touch(&*self.right, key, options).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {

@@ -71,8 +71,8 @@ impl Driver for Lasting {
         self.0.list(options).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.0.touch(key, expiry).await
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.0.touch(key, options).await
     }
 }
 

@@ -120,7 +120,10 @@ impl Flaw for RenewsOnRead {
             .is_some_and(|entry| entry.expires_at.is_some())
         {
             right
-                .touch(key, Expiry::after(Duration::from_secs(60)))
+                .touch(
+                    key,
+                    TouchOptions::to(Expiry::after(Duration::from_secs(60))),
+                )
                 .await?;
         }
         Ok(entry)
@@ -291,14 +294,14 @@ tells!(a_driver_whose_batches_return_what_has_ended, EndedInBatches::default() =
 
 /// Touches that say that they moved something, or do.
 macro_rules! spoils_touches {
-    ($flaw:ident, |$self:ident, $right:ident, $key:ident, $expiry:ident| $touch:expr) => {
+    ($flaw:ident, |$self:ident, $right:ident, $key:ident, $options:ident| $touch:expr) => {
         shows_ended!(
             $flaw,
             async fn touch(
                 &self,
                 $right: &dyn Driver,
                 $key: &Key,
-                $expiry: Expiry,
+                $options: TouchOptions,
             ) -> Result<bool> {
                 let $self = self;
                 $touch
@@ -307,31 +310,36 @@ macro_rules! spoils_touches {
     };
 }
 
-spoils_touches!(RevivesByTouch, |this, right, key, expiry| {
+spoils_touches!(RevivesByTouch, |this, right, key, options| {
     if let Some(entry) = this.0.ended(key) {
-        let options = WriteOptions::default().with_expiry(expiry);
-        let _first = right.write(key, entry.value, options).await?;
+        let write = WriteOptions::default().with_expiry(options.expiry);
+        let _first = right.write(key, entry.value, write).await?;
         return Ok(true);
     }
-    right.touch(key, expiry).await
+    right.touch(key, options).await
 });
 tells!(a_driver_whose_touch_revives, RevivesByTouch::default() => a_touch_does_not_revive);
 
-spoils_touches!(TouchAlwaysSaysTrue, |_this, right, key, expiry| {
-    right.touch(key, expiry).await?;
+spoils_touches!(TouchAlwaysSaysTrue, |_this, right, key, options| {
+    right.touch(key, options).await?;
     Ok(true)
 });
 tells!(a_driver_whose_touch_finds_what_is_not_there, TouchAlwaysSaysTrue::default() =>
     a_touch_of_a_missing_key_makes_nothing, a_touch_does_not_revive);
 
-spoils_touches!(TouchOnlyProlongs, |_this, right, key, expiry| {
+spoils_touches!(TouchOnlyProlongs, |_this, right, key, options| {
     let end = right.read(key).await?.and_then(|entry| entry.expires_at);
-    match (expiry, end) {
-        (Expiry::At(new), Some(old)) if new > old => right.touch(key, expiry).await,
-        (Expiry::Never, _) => right.touch(key, expiry).await,
+    match (options.expiry, end) {
+        (Expiry::At(new), Some(old)) if new > old => right.touch(key, options).await,
+        (Expiry::Never, _) => right.touch(key, options).await,
         _ => right.exists(key).await,
     }
 });
+spoils_touches!(TouchIgnoresItsCondition, |_this, right, key, options| {
+    right.touch(key, TouchOptions::to(options.expiry)).await
+});
+tells!(a_driver_whose_touch_ignores_its_condition, TouchIgnoresItsCondition::default() => a_touch_on_another_version_moves_nothing);
+
 tells!(a_driver_whose_touch_only_prolongs, TouchOnlyProlongs::default() => a_touch_moves_the_end_earlier);
 
 spoils_touches!(TouchDoesNothing, |_this, right, key, _expiry| right
@@ -340,7 +348,7 @@ spoils_touches!(TouchDoesNothing, |_this, right, key, _expiry| right
 tells!(a_driver_whose_touch_does_nothing, TouchDoesNothing::default() => a_touch_moves_the_end_later,
     a_touch_moves_the_end_earlier, a_touch_may_take_the_end_away);
 
-spoils_touches!(TouchRewrites, |_this, right, key, expiry| {
+spoils_touches!(TouchRewrites, |_this, right, key, options| {
     let Some(entry) = right.read(key).await? else {
         return Ok(false);
     };
@@ -348,7 +356,7 @@ spoils_touches!(TouchRewrites, |_this, right, key, expiry| {
         .write(
             key,
             entry.value,
-            WriteOptions::default().with_expiry(expiry),
+            WriteOptions::default().with_expiry(options.expiry),
         )
         .await?;
     Ok(true)

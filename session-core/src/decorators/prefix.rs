@@ -4,8 +4,8 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Expiry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Write, WriteOptions, WriteOutcome,
+    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
 };
 
 /// A driver that keeps all its keys below a prefix of another: what a `base` option does.
@@ -87,8 +87,8 @@ impl<D: Driver> Driver for Prefixed<D> {
         self.inner.metadata(&self.prefix.join(key)).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.inner.touch(&self.prefix.join(key), expiry).await
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.inner.touch(&self.prefix.join(key), options).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage,
-    Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Write, WriteOptions,
+    Capabilities, Change, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Metadata,
+    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
     WriteOutcome,
 };
 
@@ -133,8 +133,8 @@ impl<D: Driver> Driver for Timeout<D> {
             .await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
-        self.limited("touch", Outcome::Unknown, self.inner.touch(key, expiry))
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.limited("touch", Outcome::Unknown, self.inner.touch(key, options))
             .await
     }
 

@@ -4,8 +4,8 @@ use futures_core::stream::BoxStream;
 use tracing::{Instrument, Span, debug_span, field, warn};
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Expiry, Fingerprint, Key, ListOptions, ListPage, Metadata,
-    Prefix, RemoveOptions, RemoveOutcome, Result, Write, WriteOptions, WriteOutcome,
+    Capabilities, Change, Driver, Entry, Fingerprint, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
 };
 
 /// A driver that traces each operation of another.
@@ -130,9 +130,9 @@ impl<D: Driver> Driver for Traced<D> {
         .await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let span = self.span("touch", Some(key.fingerprint()), None);
-        traced(span, self.inner.touch(key, expiry), |touched| {
+        traced(span, self.inner.touch(key, options), |touched| {
             found(*touched)
         })
         .await

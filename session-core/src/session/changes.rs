@@ -41,8 +41,15 @@ enum Operation {
 #[derive(Clone, Debug)]
 struct FlashChange {
     sequence: u64,
-    /// The flashed value, or `None` if it was taken.
-    value: Option<Item>,
+    flash: Flash,
+}
+
+/// What was done to a flashed value.
+#[derive(Clone, Debug)]
+pub(crate) enum Flash {
+    Put(Item),
+    /// This one was taken; one that somebody else has put in its place is not it.
+    Taken(Item),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,10 +125,10 @@ impl Changes {
         self.entries.insert(name.into(), change);
     }
 
-    pub(crate) fn flash(&mut self, name: &str, value: Option<Item>) {
+    pub(crate) fn flash(&mut self, name: &str, flash: Flash) {
         let sequence = self.next();
         self.flashes
-            .insert(name.into(), FlashChange { sequence, value });
+            .insert(name.into(), FlashChange { sequence, flash });
     }
 
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
@@ -138,9 +145,17 @@ impl Changes {
 
     pub(crate) fn flashed(&self, name: &str) -> Known<'_> {
         match self.flashes.get(name) {
-            Some(change) => Known::Yes(change.value.as_ref()),
+            Some(change) => Known::Yes(match &change.flash {
+                Flash::Put(item) => Some(item),
+                Flash::Taken(_) => None,
+            }),
             None => Known::No,
         }
+    }
+
+    /// A mark of the last change to a value.
+    pub(crate) fn sequence_of(&self, name: &str) -> Option<u64> {
+        Some(self.entries.get(name)?.sequence)
     }
 
     pub(crate) fn lifetime(&self) -> Option<&Lifetime> {
@@ -154,14 +169,10 @@ impl Changes {
             .map(|(name, change)| (&**name, change.result.as_ref()))
     }
 
-    pub(crate) fn flashes(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
+    pub(crate) fn flashes(&self) -> impl Iterator<Item = (&str, &Flash)> {
         self.flashes
             .iter()
-            .map(|(name, change)| (&**name, change.value.as_ref()))
-    }
-
-    pub(crate) fn touches_flashes(&self) -> bool {
-        !self.flashes.is_empty()
+            .map(|(name, change)| (&**name, &change.flash))
     }
 
     /// These changes as they come out on another record than the one that they were made on.

@@ -33,6 +33,8 @@ pub enum SaveOutcome {
 pub(crate) struct Work {
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
+    /// Whether there was a record that this request saw.
+    pub(crate) had_record: bool,
     pub(crate) changes: Option<Arc<Changes>>,
     pub(crate) regenerate: bool,
     pub(crate) next_id: Option<SessionId>,
@@ -58,7 +60,12 @@ pub(crate) async fn commit(store: &StoreInner, work: Work) -> Result<Done> {
     };
     let changes = work.changes.as_deref();
     let base = match (work.base, work.id) {
-        (Base::Unread, Some(id)) if changes.is_some() || work.regenerate => store.read(id).await?,
+        (Base::Unread, Some(id)) if changes.is_some() || work.regenerate => {
+            match store.read(id).await? {
+                Base::Absent if work.had_record => Base::Gone,
+                base => base,
+            }
+        }
         (base, _) => base,
     };
     match (base, work.id) {
@@ -88,7 +95,6 @@ enum SendCookie {
     Always,
     /// The browser has it, and must only hear of the new end, if its cookie has a Max-Age.
     IfLimited,
-    No,
 }
 
 struct Commit<'a> {
@@ -161,23 +167,19 @@ impl Commit<'_> {
     ) -> Result<Done> {
         let store = self.store;
         let _turn = store.queue.enter(id).await;
-        let Some((mut current, mut replayed)) =
-            self.refresh(id, snapshot, Cow::Borrowed(changes)).await?
-        else {
-            return Ok(gone(Some(id), Base::Gone));
-        };
+        self.tries = Tries::new(store.commit_deadline);
+        let (mut current, mut replayed) =
+            match self.refresh(id, snapshot, Cow::Borrowed(changes)).await? {
+                Ok(fresh) => fresh,
+                Err(base) => return Ok(gone(Some(id), base)),
+            };
         loop {
             let Some(encoded) = self.encode(Some(&current), &replayed)? else {
                 return store.keep_alive_in_turn(id, current).await;
             };
-            let moved =
-                store
-                    .rules
-                    .touch_is_due(Some(&encoded.lifetime), current.expires_at, encoded.end);
             let send_cookie = match changes.lifetime() {
                 Some(_) => SendCookie::Always,
-                None if moved => SendCookie::IfLimited,
-                None => SendCookie::No,
+                None => SendCookie::IfLimited,
             };
             let options = WriteOptions {
                 expiry: record_expiry(encoded.end),
@@ -213,11 +215,13 @@ impl Commit<'_> {
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
         let _turn = store.queue.enter(old_id).await;
-        let Some((mut current, replayed)) = self
+        self.tries = Tries::new(store.commit_deadline);
+        let (mut current, replayed) = match self
             .refresh(old_id, snapshot, Cow::Borrowed(changes))
             .await?
-        else {
-            return Ok(gone(Some(old_id), Base::Gone));
+        {
+            Ok(fresh) => fresh,
+            Err(base) => return Ok(gone(Some(old_id), base)),
         };
         let mut encoded = self.encode_whole(&current, &replayed)?;
         let mut version = match self.write_new(new_id, &encoded).await? {
@@ -228,8 +232,8 @@ impl Commit<'_> {
         // undo it, but for a logout that came in between.
         loop {
             match self.put_away(old_id, &current).await {
-                Ok(Base::Tombstone) => break,
-                Ok(Base::Present(fresh)) => {
+                Ok(None) => break,
+                Ok(Some(Base::Present(fresh))) => {
                     let merged = self.merge(new_id, &fresh, changes, version.as_ref()).await;
                     match merged {
                         Ok((merged, merged_version)) => {
@@ -241,7 +245,7 @@ impl Commit<'_> {
                         }
                     }
                 }
-                Ok(_) => {
+                Ok(Some(base)) => {
                     let removed = store
                         .driver
                         .remove(&new_id.key()?, RemoveOptions::default())
@@ -249,7 +253,7 @@ impl Commit<'_> {
                     if let Err(error) = removed {
                         self.cleanup_failed(new_id, &error);
                     }
-                    return Ok(gone(Some(old_id), Base::Gone));
+                    return Ok(gone(Some(old_id), base));
                 }
                 Err(error) => {
                     self.cleanup_failed(old_id, &error);
@@ -264,8 +268,9 @@ impl Commit<'_> {
         self.written(new_id, &encoded, version, SendCookie::Always)
     }
 
-    /// Replaces the old record by a tombstone, unless somebody changed it; says what is there then.
-    async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Base> {
+    /// Replaces the old record by a tombstone, unless somebody changed, moved or destroyed it first; gives what is
+    /// there then.
+    async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
         let grace = self.store.now().saturating_add(self.store.regenerate_grace);
         let options = WriteOptions {
             expiry: Expiry::At(grace),
@@ -277,12 +282,8 @@ impl Commit<'_> {
             .write(&old_id.key()?, TOMBSTONE, options)
             .await?;
         match outcome {
-            WriteOutcome::Written { .. } => Ok(Base::Tombstone),
-            WriteOutcome::Conflict(found) => match resolve(self.store, old_id, found).await? {
-                Base::Present(fresh) => Ok(Base::Present(fresh)),
-                // Another request moved or destroyed it first.
-                _ => Ok(Base::Gone),
-            },
+            WriteOutcome::Written { .. } => Ok(None),
+            WriteOutcome::Conflict(found) => resolve(self.store, old_id, found).await.map(Some),
         }
     }
 
@@ -313,22 +314,22 @@ impl Commit<'_> {
     }
 
     /// On a driver without conditions, reads the record once more right before it is written: the later
-    /// writer wins, but over as short a time as can be had.
+    /// writer wins, but over as short a time as can be had. Where there is none any more, gives what there is.
     async fn refresh<'c>(
         &self,
         id: SessionId,
         snapshot: Snapshot,
         changes: Cow<'c, Changes>,
-    ) -> Result<Option<(Snapshot, Cow<'c, Changes>)>> {
+    ) -> Result<Result<(Snapshot, Cow<'c, Changes>), Base>> {
         if self.store.has_conditions() {
-            return Ok(Some((snapshot, changes)));
+            return Ok(Ok((snapshot, changes)));
         }
         match self.store.read(id).await? {
             Base::Present(fresh) => {
                 let replayed = self.replay(&changes, &fresh)?;
-                Ok(Some((fresh, Cow::Owned(replayed))))
+                Ok(Ok((fresh, Cow::Owned(replayed))))
             }
-            _ => Ok(None),
+            base => Ok(Err(base)),
         }
     }
 
@@ -406,7 +407,6 @@ impl Commit<'_> {
         let send = match send_cookie {
             SendCookie::Always => true,
             SendCookie::IfLimited => max_age.is_some(),
-            SendCookie::No => false,
         };
         Ok(Done {
             outcome: SaveOutcome::Written,

@@ -74,8 +74,8 @@ impl CookieOptions {
         self
     }
 
-    /// Keeps the cookie for this long, also beyond the end of the browser. It is sent anew when the
-    /// session's own lifetime moves.
+    /// Keeps the cookie for this long, also beyond the end of the browser. It is sent anew when the session is
+    /// written or kept alive; that of a session with `idle_timeout = "never"` only when it is written.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
@@ -114,6 +114,12 @@ impl CookieOptions {
         if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
             return Err(invalid(
                 "`cookie.name` must be a token: letters, digits and !#$%&'*+-.^_`|~ only",
+            ));
+        }
+        if self.max_age.is_some_and(|max_age| max_age.is_zero()) {
+            return Err(invalid(
+                "`cookie.max_age = 0` would take the cookie away at once; leave it out for a cookie that lasts as \
+                 long as the browser runs",
             ));
         }
         if let Some(domain) = &self.domain
@@ -407,6 +413,7 @@ mod tests {
         let bad = [
             CookieOptions::default().with_name(""),
             CookieOptions::default().with_name("a b"),
+            CookieOptions::default().with_max_age(Duration::ZERO),
             CookieOptions::default().with_name("a;b"),
             CookieOptions::default().with_path("shop"),
             CookieOptions::default().with_path("/;Secure"),

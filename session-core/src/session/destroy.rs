@@ -23,6 +23,11 @@ pub(crate) async fn destroy(
     let key = id.key()?;
     let _turn = store.queue.enter(id).await;
     if !store.has_conditions() {
+        if let Some(entry) = store.driver.read(&key).await.map_err(not_applied)?
+            && is_tombstone(&entry)
+        {
+            return Ok(Destroyed::HadMoved);
+        }
         let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
         return Ok(Destroyed::Removed);
     }

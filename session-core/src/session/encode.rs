@@ -1,8 +1,9 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_devalue::{Node, WriteOptions, Writer};
 
-use super::changes::{Changes, Known};
+use super::changes::{Changes, Flash, Known};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
 use super::record::{
     EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, stored_value_error,
@@ -95,7 +96,7 @@ fn merge_entries<'a>(
     now: Timestamp,
 ) -> Vec<(Name<'a>, Value<'a>)> {
     let mut merged = Vec::new();
-    let mut seen: Vec<Cow<'_, str>> = Vec::new();
+    let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
     for entry in base.into_iter().flat_map(Record::entries) {
         let name = entry.text_name();
         match name.as_deref() {
@@ -120,7 +121,7 @@ fn merge_entries<'a>(
     for (name, result) in changes.names() {
         if let Some(item) = result
             && !has_ended(item.expires, now)
-            && !seen.iter().any(|seen| seen == name)
+            && !seen.contains(name)
         {
             merged.push((Name::Text(name), Value::Item(item)));
         }
@@ -133,15 +134,26 @@ fn merge_flashes<'a>(
     changes: &'a Changes,
 ) -> Vec<(Cow<'a, str>, Node<'a>)> {
     let mut flashes = base.map(Record::flashes).unwrap_or_default();
-    if changes.touches_flashes() {
-        for (name, value) in changes.flashes() {
-            flashes.retain(|(found, _)| found != name);
-            if let Some(item) = value {
+    for (name, flash) in changes.flashes() {
+        match flash {
+            Flash::Put(item) => {
+                flashes.retain(|(found, _)| found != name);
                 flashes.push((Cow::Borrowed(name), item.node()));
+            }
+            Flash::Taken(item) => {
+                let taken = encoded(item.node());
+                flashes.retain(|(found, node)| found != name || encoded(*node) != taken);
             }
         }
     }
     flashes
+}
+
+/// A value as it is written on its own, by which two are compared; `None` if it cannot be.
+fn encoded(node: Node<'_>) -> Option<String> {
+    let mut writer = Writer::new(WriteOptions::astro());
+    writer.node(node).ok()?;
+    writer.finish().ok()
 }
 
 fn last_value_ends(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {

@@ -17,8 +17,9 @@ pub enum SessionEvent<'a> {
     CommitFailed(&'a Error),
     /// The session could not be kept from ending for want of activity. It was not changed.
     TouchFailed(&'a Error),
-    /// After [`regenerate`](super::Session::regenerate), the record under the old id could not be put away;
-    /// it lives until its own end. The new session is good.
+    /// After [`regenerate`](super::Session::regenerate), the record under the old id could not be put away, and
+    /// lives until its own end, while the new session is good; or, if the session was gone by then, the record that
+    /// was written under the new id could not be removed again, and lives unknown to anybody.
     CleanupFailed(&'a Error),
     /// The session had ended or was destroyed elsewhere when its changes were to be written, so they were
     /// dropped.

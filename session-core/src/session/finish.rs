@@ -13,7 +13,7 @@ use super::store::CommitFailure;
 use crate::Error;
 
 /// What a session adds to its response's headers, for authors of integrations.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use = "a session whose cookie is not sent is lost"]
 pub struct ResponseEffects {
     set_cookie: Option<HeaderValue>,
@@ -21,10 +21,15 @@ pub struct ResponseEffects {
 }
 
 impl ResponseEffects {
+    /// Whether the response sets the session's cookie, or takes it away.
+    pub fn sets_cookie(&self) -> bool {
+        self.set_cookie.is_some()
+    }
+
     /// Adds the cookie, keeps shared caches from storing the response, and says what it depends on.
-    pub fn apply(self, headers: &mut HeaderMap) {
-        if let Some(cookie) = self.set_cookie {
-            headers::set_cookie(headers, cookie);
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        if let Some(cookie) = &self.set_cookie {
+            headers::set_cookie(headers, cookie.clone());
         }
         if self.varies {
             headers::vary_by_cookie(headers);
@@ -73,7 +78,10 @@ impl Session {
         let idle = {
             let mut state = self.inner().state();
             state.sealed = true;
-            state.changes.is_none() && !state.regenerate && !self.touch_is_due(&state.base)
+            state.changes.is_none()
+                && !state.regenerate
+                && !self.touch_is_due(&state.base)
+                && !self.inner().is_busy()
         };
         if idle {
             return Finish(Step::Done(Some(Finished {

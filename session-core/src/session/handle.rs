@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_devalue::{Document, Value};
 
-use super::changes::{Known, Replay};
+use super::changes::{Flash, Known, Replay};
 use super::commit::{self, SaveOutcome, Work};
 use super::cookie::{CookieChange, RequestCookie};
 use super::destroy::{self, Destroyed};
@@ -158,7 +158,8 @@ impl Session {
     ///
     /// When the commit finds that somebody else changed the session, `update` runs again on what they wrote:
     /// so it is atomic among all requests and servers, it may run several times, also after the handler has
-    /// returned, and what this returns is provisional until [`save`](Self::save).
+    /// returned, and what this returns is provisional until [`save`](Self::save). `update` must therefore do nothing
+    /// but make the value, and not use the session.
     pub async fn update<T, F>(&self, key: impl SessionKey<T>, update: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -170,21 +171,9 @@ impl Session {
         let _io = self.0.io.lock().await;
         self.0.load_locked().await?;
         let store = self.0.store.inner();
-        let now = store.now();
-        let (old, expires) = {
-            let state = self.0.change()?;
-            let item = state.item(&name, now);
-            let expires = match &item {
-                Some(item) => item.expires,
-                None => store.default_expires(),
-            };
-            (item, expires)
-        };
-        let old = old.map(|item| decode(&item, &name)).transpose()?;
-        let new = update(old);
-        let item = Item::whole(encode(&new, &name)?, expires);
+        let update = Arc::new(update);
         let replay: Replay = {
-            let name = name.clone();
+            let (name, update) = (name.clone(), Arc::clone(&update));
             Arc::new(move |node| {
                 let old = match node {
                     Some(node) => Some(
@@ -196,15 +185,40 @@ impl Session {
                 encode(&update(old), &name)
             })
         };
-        self.0.change()?.changes_mut().update(&name, replay, item);
-        Ok(new)
+        const ATTEMPTS: usize = 16;
+        for _ in 0..ATTEMPTS {
+            let (old, sequence) = {
+                let state = self.0.change()?;
+                (state.item(&name, store.now()), state.sequence_of(&name))
+            };
+            let expires = match &old {
+                Some(item) => item.expires,
+                None => store.default_expires(),
+            };
+            let old = old.map(|item| decode(&item, &name)).transpose()?;
+            let new = update(old);
+            let item = Item::whole(encode(&new, &name)?, expires);
+            let mut state = self.0.change()?;
+            // A clone of this handle may have set the value while `update` ran; then it runs on that.
+            if state.sequence_of(&name) == sequence {
+                state.changes_mut().update(&name, replay, item);
+                return Ok(new);
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Contended,
+            format!(
+                "the session value `{name}` was set each time that its update ran; set it outside of the update"
+            ),
+        ))
     }
 
     /// Puts a value for [`take_flash`](Self::take_flash) to take once: a message for the next page.
     pub fn flash<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
         let name = key.name();
-        let item = Item::whole(encode(value, name)?, None);
-        self.0.change()?.changes_mut().flash(name, Some(item));
+        check_name(name)?;
+        let flash = Flash::Put(Item::whole(encode(value, name)?, None));
+        self.0.change()?.changes_mut().flash(name, flash);
         Ok(())
     }
 
@@ -224,7 +238,8 @@ impl Session {
             return Ok(None);
         };
         let value = decode(&item, &name)?;
-        self.0.change()?.changes_mut().flash(&name, None);
+        let flash = Flash::Taken(item);
+        self.0.change()?.changes_mut().flash(&name, flash);
         Ok(Some(value))
     }
 
@@ -242,7 +257,7 @@ impl Session {
         }
         let mut state = self.0.change()?;
         state.regenerate = true;
-        state.next_id = Some(SessionId::random());
+        state.next_id.get_or_insert_with(SessionId::random);
         Ok(())
     }
 
@@ -272,7 +287,7 @@ impl Session {
         let mut state = self.0.change()?;
         state.reset();
         state.id = Some(id);
-        state.base = base;
+        state.set_base(base);
         state.response_cookie = Some(CookieChange::Set { id, max_age });
         Ok(true)
     }
@@ -280,38 +295,28 @@ impl Session {
     /// Reads the session again; what was not saved is kept on top of it.
     pub async fn reload(&self) -> Result<()> {
         let _io = self.0.io.lock().await;
-        let (id, had_record) = {
-            let state = self.0.state.lock();
-            (
-                state.id,
-                matches!(state.base, Base::Present(_) | Base::Gone),
-            )
-        };
+        let id = self.0.state.lock().id;
         let Some(id) = id else { return Ok(()) };
-        let base = match self.0.read(id).await? {
-            Base::Absent if had_record => Base::Gone,
-            base => base,
-        };
-        let changes = self.0.state.lock().changes.clone();
+        let base = self.0.read(id).await?;
         let store = self.0.store.inner();
-        let record = match &base {
-            Base::Present(snapshot) => Some(&snapshot.record),
-            _ => None,
-        };
-        let replayed = changes
-            .as_ref()
-            .map(|changes| changes.replayed(record, store.default_expires(), store.now()))
-            .transpose()?;
-        let mut state = self.0.state.lock();
-        state.base = base;
-        let newer = match (&state.changes, &changes) {
-            (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
-            _ => true,
-        };
-        if !newer {
-            state.changes = replayed.map(Arc::new);
+        loop {
+            let changes = self.0.state.lock().changes.clone();
+            let record = match &base {
+                Base::Present(snapshot) => Some(&snapshot.record),
+                _ => None,
+            };
+            let replayed = changes
+                .as_ref()
+                .map(|changes| changes.replayed(record, store.default_expires(), store.now()))
+                .transpose()?;
+            let mut state = self.0.state.lock();
+            // A clone of this handle may have changed something meanwhile; then that is replayed as well.
+            if state.changes.as_ref().map(Arc::as_ptr) == changes.as_ref().map(Arc::as_ptr) {
+                state.changes = replayed.map(Arc::new);
+                state.set_base(base);
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Writes the changes now and says what became of them; reads after it see what was written.
@@ -320,6 +325,9 @@ impl Session {
     /// was applied, the changes are kept: save again, or leave it to the commit at the end of the request. An
     /// error whose [`outcome`](Error::outcome) is unknown leaves nothing to be written again: doing an update
     /// twice would be worse.
+    ///
+    /// Dropped half-way it goes on by itself. Await it or drop it: one that is kept and not polled holds up the
+    /// other commits of this session in this process.
     pub async fn save(&self) -> Result<SaveOutcome> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
@@ -330,7 +338,8 @@ impl Session {
     /// The session's id, if it has one: the one that the next commit writes under, or the client's, which is
     /// provisional until the session was loaded. Keep it secret.
     pub fn id(&self) -> Option<SessionId> {
-        let state = self.0.state.lock();
+        let mut state = self.0.state.lock();
+        state.used = true;
         if state.regenerate {
             return state.next_id;
         }
@@ -454,6 +463,11 @@ impl Inner {
         &self.store
     }
 
+    /// Whether something still reads or writes the record: a clone, or what a timeout has cut off.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.io.try_lock().is_err()
+    }
+
     /// The state, to be changed; an error once the response has begun.
     fn change(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock();
@@ -488,7 +502,7 @@ impl Inner {
             }
         };
         let base = self.read(id).await?;
-        self.state.lock().base = base;
+        self.state.lock().set_base(base);
         Ok(())
     }
 
@@ -510,6 +524,7 @@ impl Inner {
             Work {
                 id: state.id,
                 base: state.base.clone(),
+                had_record: state.had_record,
                 changes: state.changes.clone(),
                 regenerate: state.regenerate,
                 next_id: state.next_id,
@@ -519,28 +534,38 @@ impl Inner {
         };
         let fingerprint = work.id.map(|id| id.fingerprint());
         let changes = work.changes.clone();
+        let next_id = work.next_id;
         match commit::commit(store, work).await {
             Ok(done) => {
                 if done.outcome == SaveOutcome::Gone {
                     store.report(fingerprint, &SessionEvent::Gone);
                 }
                 let mut state = self.state.lock();
-                state.forget(changes.as_ref());
-                state.id = done.id;
-                state.base = done.base;
-                state.regenerate = false;
-                state.next_id = None;
-                if done.cookie.is_some() {
-                    state.response_cookie = done.cookie;
+                // What changes nothing of a session that is not stored may still matter to what is set later.
+                let stays = done.outcome == SaveOutcome::Unchanged
+                    && !matches!(done.base, Base::Present(_));
+                if !stays {
+                    state.forget(changes.as_ref());
+                    state.forget_regenerate(next_id);
                 }
+                state.id = done.id;
+                state.set_base(done.base);
+                let sent = state.response_cookie.take();
+                state.response_cookie = match sent {
+                    Some(CookieChange::Set { id, .. })
+                        if done.outcome == SaveOutcome::Gone && done.id == Some(id) =>
+                    {
+                        None
+                    }
+                    sent => done.cookie.or(sent),
+                };
                 Ok(done.outcome)
             }
             Err(error) => {
                 if error.outcome() == Outcome::Unknown {
                     let mut state = self.state.lock();
                     state.forget(changes.as_ref());
-                    state.regenerate = false;
-                    state.next_id = None;
+                    state.forget_regenerate(next_id);
                     state.base = if state.id.is_some() {
                         Base::Unread
                     } else {
@@ -556,7 +581,9 @@ impl Inner {
     async fn destroy(&self) -> Result<()> {
         let _io = self.io.lock().await;
         let (id, base) = {
-            let state = self.state.lock();
+            let mut state = self.state.lock();
+            // Should the answer get lost: what is missing then is gone.
+            state.had_record |= state.id.is_some();
             (state.id, state.base.clone())
         };
         let destroyed = match (id, &base) {
@@ -568,11 +595,22 @@ impl Inner {
             _ => Destroyed::Removed,
         };
         let mut state = self.state.lock();
+        let (id, has_cookie) = (
+            state.id,
+            state.cookie != RequestCookie::Missing || state.response_cookie.is_some(),
+        );
         state.reset();
-        // The browser of a session that has moved holds the new id, or is about to.
-        let has_cookie = state.cookie != RequestCookie::Missing || state.response_cookie.is_some();
-        if destroyed == Destroyed::Removed && has_cookie {
-            state.response_cookie = Some(CookieChange::Remove);
+        match destroyed {
+            Destroyed::Removed if has_cookie => {
+                state.response_cookie = Some(CookieChange::Remove);
+            }
+            Destroyed::Removed => {}
+            // The browser of a session that has moved holds the new id, or is about to: nothing here may take it
+            // away, nor give it another.
+            Destroyed::HadMoved => {
+                state.id = id;
+                state.set_base(Base::Tombstone);
+            }
         }
         Ok(())
     }

@@ -44,7 +44,9 @@ fn force_private(headers: &mut HeaderMap) {
     let overrides: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
-            name.as_str().ends_with("cdn-cache-control") || name.as_str() == "surrogate-control"
+            let name = name.as_str();
+            name.ends_with("cdn-cache-control")
+                || ["surrogate-control", "x-accel-expires", "edge-control"].contains(&name)
         })
         .cloned()
         .collect();

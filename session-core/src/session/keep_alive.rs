@@ -6,7 +6,7 @@ use super::lifetime::record_expiry;
 use super::state::{Base, Snapshot};
 use super::store::StoreInner;
 use super::{SessionEvent, SessionId};
-use crate::{Driver, Expiry, Result, Timestamp, WriteOptions, WriteOutcome};
+use crate::{Driver, Expiry, Result, Timestamp, TouchOptions, Version, WriteOptions, WriteOutcome};
 
 impl StoreInner {
     /// When a record that is used now ends.
@@ -17,7 +17,14 @@ impl StoreInner {
             .end(lifetime.as_ref(), last_value_ends, self.now())
     }
 
+    /// Whether the end of a record that is only read is worth moving.
+    ///
+    /// Where the driver does not tell when a record ends, only one that can touch is asked to move it, each time:
+    /// to write a record anew with every read would cost more than it is worth, and could undo others' changes.
     pub(crate) fn keep_alive_is_due(&self, snapshot: &Snapshot) -> bool {
+        if !self.capabilities.reports_expiry && !self.capabilities.touch {
+            return false;
+        }
         let lifetime = snapshot.record.lifetime();
         let end = self.end_of(snapshot);
         self.rules
@@ -57,8 +64,9 @@ impl StoreInner {
         let end = self.end_of(&snapshot);
         let mut cookie = None;
         match self.extend(id, &snapshot, record_expiry(end)).await {
-            Ok(false) => {}
-            Ok(true) => {
+            Ok(None) => {}
+            Ok(Some(version)) => {
+                snapshot.version = version;
                 snapshot.expires_at = end;
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
@@ -71,17 +79,30 @@ impl StoreInner {
         })
     }
 
-    /// Moves the end of a record, and says whether there was one to move. A driver that cannot touch gets the
-    /// same bytes again, unless somebody changed them.
-    async fn extend(&self, id: SessionId, snapshot: &Snapshot, expiry: Expiry) -> Result<bool> {
+    /// Moves the end of a record that nobody has changed, and gives its version; `None` if somebody has. A driver
+    /// that cannot touch gets the same bytes again.
+    async fn extend(
+        &self,
+        id: SessionId,
+        snapshot: &Snapshot,
+        expiry: Expiry,
+    ) -> Result<Option<Option<Version>>> {
         let key = id.key()?;
         if self.capabilities.touch {
-            return self.driver.touch(&key, expiry).await;
+            let options = TouchOptions {
+                expiry,
+                if_version: match self.has_conditions() {
+                    true => snapshot.version.clone(),
+                    false => None,
+                },
+            };
+            let touched = self.driver.touch(&key, options).await?;
+            return Ok(touched.then(|| snapshot.version.clone()));
         }
         if !self.has_conditions() {
             match self.read(id).await? {
                 Base::Present(fresh) if fresh.record.bytes() == snapshot.record.bytes() => {}
-                _ => return Ok(false),
+                _ => return Ok(None),
             }
         }
         let options = WriteOptions {
@@ -92,6 +113,9 @@ impl StoreInner {
             .driver
             .write(&key, snapshot.record.bytes().clone(), options)
             .await?;
-        Ok(matches!(outcome, WriteOutcome::Written { .. }))
+        match outcome {
+            WriteOutcome::Written { version } => Ok(Some(version)),
+            WriteOutcome::Conflict(_) => Ok(None),
+        }
     }
 }

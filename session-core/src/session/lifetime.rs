@@ -36,7 +36,8 @@ pub(crate) enum Timeout {
 }
 
 impl Lifetime {
-    /// A session that lives as long as the store says: what a session has that was given no lifetime.
+    /// A session that lives as long as the store says, from now on: what a session has that was given no
+    /// lifetime.
     pub fn configured() -> Self {
         Self {
             idle: Timeout::Configured,
@@ -45,28 +46,30 @@ impl Lifetime {
         }
     }
 
-    /// A session that ends `idle` after the last request that loaded it.
+    /// A session that ends `idle` after the last request that loaded it. The store's absolute timeout goes on
+    /// to hold.
     pub fn idle(idle: Duration) -> Self {
         Self {
             idle: Timeout::After(idle),
-            absolute: Timeout::Never,
+            absolute: Timeout::Configured,
             persistent: false,
         }
     }
 
-    /// A session that does not end for want of activity.
+    /// A session that does not end for want of activity. The store's absolute timeout goes on to hold.
     pub fn never() -> Self {
         Self {
             idle: Timeout::Never,
-            absolute: Timeout::Never,
+            absolute: Timeout::Configured,
             persistent: false,
         }
     }
 
-    /// Ends the session `absolute` from when this lifetime is set, whatever its activity.
+    /// Ends the session `absolute` from when this lifetime is set, whatever its activity; `None` takes it out of
+    /// the store's absolute timeout.
     #[must_use]
-    pub fn with_absolute(mut self, absolute: Duration) -> Self {
-        self.absolute = Timeout::After(absolute);
+    pub fn with_absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
+        self.absolute = absolute.into().map_or(Timeout::Never, Timeout::After);
         self
     }
 
@@ -155,10 +158,12 @@ impl LifetimeRules {
     /// timeout, and an hour at most.
     fn interval(&self, lifetime: Option<&RecordLifetime>) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60 * 60);
-        self.touch_interval.unwrap_or_else(|| {
-            self.idle_of(lifetime)
-                .map_or(LONGEST, |idle| (idle / 20).min(LONGEST))
-        })
+        let idle = self.idle_of(lifetime).unwrap_or(Duration::MAX);
+        match self.touch_interval {
+            // A longer one would let a session end that is in use.
+            Some(interval) => interval.min(idle / 2),
+            None => (idle / 20).min(LONGEST),
+        }
     }
 }
 

@@ -45,6 +45,9 @@
 //! only reads. The record is read when it is first needed and written once, after the handler, if it
 //! changed.
 //!
+//! A session that is only read is kept from ending: once an interval, its end is moved, which costs one more
+//! operation. On a driver that does not report when entries end, only one that can `touch` is asked to.
+//!
 //! A session remembers what was done to it, and the commit writes on condition that the record is as it was
 //! read. If another request changed it meanwhile, the commit takes the fresh record, does the same to it
 //! again, and tries again. So changes to different values all survive, [`update`](Session::update) is atomic,
@@ -58,6 +61,14 @@
 //! [`save`](Session::save) said so, and that means to begin anew, calls [`regenerate`](Session::regenerate):
 //! then what it sets afterwards goes to a new session. An id that comes from a client and has no record is
 //! never adopted.
+//!
+//! After [`regenerate`](Session::regenerate), a request that still carries the old id sees an empty session for a
+//! while (the store's `regenerate_grace`), and what it sets is gone: it neither follows to the new id nor
+//! takes the browser's new cookie away. Only one that itself calls `regenerate`, as a login does whose first answer
+//! was lost, begins anew, with what it sets and nothing else.
+//!
+//! A handler that must know whether its changes are stored calls [`save`](Session::save); the commit after the
+//! handler tells the store's hook alone.
 //!
 //! # The record
 //!

@@ -14,9 +14,14 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// owner waits for it.
 pub(crate) struct RunToEnd<T: Send + 'static> {
     future: Option<BoxFuture<T>>,
-    begun: bool,
     tracker: TaskTracker,
-    token: Option<TaskTrackerToken>,
+    begun: Option<Begun>,
+}
+
+/// What a future that was polled needs to go on by itself.
+struct Begun {
+    token: TaskTrackerToken,
+    runtime: Option<Handle>,
 }
 
 impl<T: Send + 'static> RunToEnd<T> {
@@ -26,9 +31,8 @@ impl<T: Send + 'static> RunToEnd<T> {
     ) -> Self {
         Self {
             future: Some(Box::pin(future)),
-            begun: false,
             tracker: tracker.clone(),
-            token: None,
+            begun: None,
         }
     }
 }
@@ -38,29 +42,36 @@ impl<T: Send + 'static> Future for RunToEnd<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
-        if !this.begun {
-            this.begun = true;
-            this.token = Some(this.tracker.token());
-        }
-        let Some(future) = &mut this.future else {
+        this.begun.get_or_insert_with(|| Begun {
+            token: this.tracker.token(),
+            runtime: Handle::try_current().ok(),
+        });
+        // Taken out while it is polled, so that one that panics is not polled again.
+        let Some(mut future) = this.future.take() else {
             return Poll::Pending;
         };
-        let output = std::task::ready!(future.as_mut().poll(cx));
-        this.future = None;
-        this.token = None;
-        Poll::Ready(output)
+        match future.as_mut().poll(cx) {
+            Poll::Ready(output) => {
+                this.begun = None;
+                Poll::Ready(output)
+            }
+            Poll::Pending => {
+                this.future = Some(future);
+                Poll::Pending
+            }
+        }
     }
 }
 
 impl<T: Send + 'static> Drop for RunToEnd<T> {
     fn drop(&mut self) {
-        let (true, Some(future)) = (self.begun, self.future.take()) else {
+        let (Some(Begun { token, runtime }), Some(future)) =
+            (self.begun.take(), self.future.take())
+        else {
             return;
         };
-        // A runtime that is shutting down has no task to run it in; the driver's contract then keeps the
-        // store whole.
-        if let Ok(runtime) = Handle::try_current() {
-            let token = self.token.take();
+        // Without a runtime there is no task to run it in; the driver's contract then keeps the store whole.
+        if let Some(runtime) = runtime {
             self.tracker.spawn_on(
                 async move {
                     let _token = token;

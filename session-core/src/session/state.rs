@@ -37,6 +37,8 @@ pub(crate) struct State {
     /// The id whose record this is about; `None` for a session that was never stored.
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
+    /// Whether there was a record under `id` that this request saw: one that is missing then is gone.
+    pub(crate) had_record: bool,
     /// Shared with a commit that runs, which therefore sees no later change.
     pub(crate) changes: Option<Arc<Changes>>,
     /// The id that the record will move to.
@@ -65,6 +67,7 @@ impl State {
             } else {
                 Base::Absent
             },
+            had_record: false,
             changes: None,
             next_id: None,
             regenerate: false,
@@ -72,6 +75,15 @@ impl State {
             sealed: false,
             response_cookie: None,
         }
+    }
+
+    /// Takes what the store holds under `id` now.
+    pub(crate) fn set_base(&mut self, base: Base) {
+        self.had_record |= matches!(base, Base::Present(_));
+        self.base = match base {
+            Base::Absent if self.had_record => Base::Gone,
+            base => base,
+        };
     }
 
     pub(crate) fn changes_mut(&mut self) -> &mut Changes {
@@ -110,6 +122,19 @@ impl State {
         }
     }
 
+    /// A mark of the last change to the value called `name`.
+    pub(crate) fn sequence_of(&self, name: &str) -> Option<u64> {
+        self.changes.as_ref()?.sequence_of(name)
+    }
+
+    /// Forgets a move to a new id that a commit has made, and not one that was asked for meanwhile.
+    pub(crate) fn forget_regenerate(&mut self, committed: Option<SessionId>) {
+        if self.next_id == committed {
+            self.regenerate = false;
+            self.next_id = None;
+        }
+    }
+
     /// Forgets the changes that a commit has written.
     pub(crate) fn forget(&mut self, committed: Option<&Arc<Changes>>) {
         let Some(committed) = committed else { return };
@@ -126,6 +151,7 @@ impl State {
     pub(crate) fn reset(&mut self) {
         self.id = None;
         self.base = Base::Absent;
+        self.had_record = false;
         self.changes = None;
         self.next_id = None;
         self.regenerate = false;

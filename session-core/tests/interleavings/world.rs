@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use session_core::{
-    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Expiry, Key,
-    ListOptions, ListPage, Outcome, RemoveOptions, RemoveOutcome, Result, Version, WriteCondition,
+    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Key, ListOptions,
+    ListPage, Outcome, RemoveOptions, RemoveOutcome, Result, TouchOptions, Version, WriteCondition,
     WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::sync::oneshot;
@@ -218,7 +218,7 @@ impl Driver for Connection {
     }
 
     /// Ends do not matter here, so it is no step of its own.
-    async fn touch(&self, key: &Key, _expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, _options: TouchOptions) -> Result<bool> {
         let state = self.0.state.lock().unwrap();
         Ok(state.entries.contains_key(key.as_str()))
     }

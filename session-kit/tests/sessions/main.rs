@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
+mod corners;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod gone;

@@ -15,8 +15,8 @@ use parking_lot::Mutex;
 use serde_devalue::{Document, Value};
 use session_core::session::{SessionEvent, SessionStore, SessionStoreBuilder};
 use session_core::{
-    Bytes, Capabilities, Clock, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions,
-    ListPage, ManualClock, RemoveOptions, RemoveOutcome, Result, Timestamp, WriteOptions,
+    Bytes, Capabilities, Clock, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
+    ManualClock, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, WriteOptions,
     WriteOutcome, async_trait,
 };
 use session_tower::{ResponseError, Session, SessionLayer};
@@ -98,9 +98,9 @@ impl Driver for Watched {
         self.memory.list(options).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.ask("touch")?;
-        self.memory.touch(key, expiry).await
+        self.memory.touch(key, options).await
     }
 }
 

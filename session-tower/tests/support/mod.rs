@@ -11,8 +11,8 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use session_core::{
-    Bytes, Capabilities, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage,
-    Outcome, RemoveOptions, RemoveOutcome, Result, WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Outcome,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -161,9 +161,9 @@ impl Driver for Probe {
         self.inner.list(options).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.begin("touch")?;
-        self.inner.touch(key, expiry).await
+        self.inner.touch(key, options).await
     }
 
     async fn close(&self) -> Result<()> {

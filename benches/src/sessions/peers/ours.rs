@@ -3,8 +3,8 @@ use std::sync::Arc;
 use driver_memory::MemoryDriver;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use session_core::{
-    Bytes, Capabilities, Driver, Entry, Expiry, Key, ListOptions, ListPage, RemoveOptions,
+use session_core::{TouchOptions, 
+    Bytes, Capabilities, Driver, Entry, Key, ListOptions, ListPage, RemoveOptions,
     RemoveOutcome, Result, WriteOptions, WriteOutcome, async_trait,
 };
 use session_tower::{Session, SessionLayer};
@@ -89,8 +89,8 @@ impl Driver for CountingDriver {
         self.inner.list(options).await
     }
 
-    async fn touch(&self, key: &Key, expiry: Expiry) -> Result<bool> {
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.operations.add_one();
-        self.inner.touch(key, expiry).await
+        self.inner.touch(key, options).await
     }
 }
