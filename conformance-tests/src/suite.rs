@@ -57,6 +57,7 @@ macro_rules! suite {
                 a_touch_moves_the_end_earlier
                 a_touch_may_take_the_end_away
                 a_touch_leaves_value_and_version_alone
+                a_touch_on_another_version_moves_nothing
                 a_touch_of_a_missing_key_makes_nothing
                 a_touch_does_not_revive
                 if_absent_writes_where_nothing_is

@@ -111,10 +111,12 @@ impl Flaw for VersionOf {
 
 tells!(a_driver_whose_version_never_changes, VersionOf(|_| 1) => versions_change_with_values_of_equal_length,
     if_version_meets_a_change, a_conditional_removal_meets_a_change, sixty_four_tasks_lose_no_increment,
-    a_dropped_conditional_write_leaves_the_old_value_or_the_new);
+    a_dropped_conditional_write_leaves_the_old_value_or_the_new,
+    a_touch_on_another_version_moves_nothing);
 
 tells!(a_driver_whose_version_is_the_length, VersionOf(|value| value.len() as u64) =>
-    versions_change_with_values_of_equal_length, a_conditional_removal_meets_a_change, sixty_four_tasks_lose_no_increment);
+    versions_change_with_values_of_equal_length, a_conditional_removal_meets_a_change, sixty_four_tasks_lose_no_increment,
+    a_touch_on_another_version_moves_nothing);
 
 /// Changes what a conditional write does.
 macro_rules! spoils_writes {

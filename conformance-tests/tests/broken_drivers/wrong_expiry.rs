@@ -325,7 +325,8 @@ spoils_touches!(TouchAlwaysSaysTrue, |_this, right, key, options| {
     Ok(true)
 });
 tells!(a_driver_whose_touch_finds_what_is_not_there, TouchAlwaysSaysTrue::default() =>
-    a_touch_of_a_missing_key_makes_nothing, a_touch_does_not_revive);
+    a_touch_of_a_missing_key_makes_nothing, a_touch_does_not_revive,
+    a_touch_on_another_version_moves_nothing);
 
 spoils_touches!(TouchOnlyProlongs, |_this, right, key, options| {
     let end = right.read(key).await?.and_then(|entry| entry.expires_at);
@@ -340,13 +341,15 @@ spoils_touches!(TouchIgnoresItsCondition, |_this, right, key, options| {
 });
 tells!(a_driver_whose_touch_ignores_its_condition, TouchIgnoresItsCondition::default() => a_touch_on_another_version_moves_nothing);
 
-tells!(a_driver_whose_touch_only_prolongs, TouchOnlyProlongs::default() => a_touch_moves_the_end_earlier);
+tells!(a_driver_whose_touch_only_prolongs, TouchOnlyProlongs::default() => a_touch_moves_the_end_earlier,
+    a_touch_on_another_version_moves_nothing);
 
 spoils_touches!(TouchDoesNothing, |_this, right, key, _expiry| right
     .exists(key)
     .await);
 tells!(a_driver_whose_touch_does_nothing, TouchDoesNothing::default() => a_touch_moves_the_end_later,
-    a_touch_moves_the_end_earlier, a_touch_may_take_the_end_away);
+    a_touch_moves_the_end_earlier, a_touch_may_take_the_end_away,
+    a_touch_on_another_version_moves_nothing);
 
 spoils_touches!(TouchRewrites, |_this, right, key, options| {
     let Some(entry) = right.read(key).await? else {
@@ -362,4 +365,5 @@ spoils_touches!(TouchRewrites, |_this, right, key, options| {
     Ok(true)
 });
 tells!(a_driver_whose_touch_rewrites_the_value, TouchRewrites::default() => a_touch_leaves_value_and_version_alone,
-    a_driver_goes_on_after_dropped_operations);
+    a_driver_goes_on_after_dropped_operations,
+    a_touch_on_another_version_moves_nothing);
