@@ -39,6 +39,13 @@ impl Key {
         Ok(Self(normalised.into()))
     }
 
+    /// The key of a text that is known to be normalised and not empty.
+    #[cfg(feature = "session")]
+    pub(crate) fn from_normalised(text: &str) -> Self {
+        debug_assert!(is_normalised(text));
+        Self(text.into())
+    }
+
     /// The normalised text. Take care where it goes: a session's key is its secret.
     pub fn as_str(&self) -> &str {
         &self.0

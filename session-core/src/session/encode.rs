@@ -55,19 +55,21 @@ pub(crate) fn encode(
     if base.is_none() && entries.is_empty() && flashes.is_empty() {
         return Ok(Outcome::Unchanged);
     }
-    if let Some(base) = base
-        && asked_lifetime.is_none()
-    {
-        let same = write(&entries, &flashes, stored_lifetime.as_ref())?;
-        if same.as_bytes() == base.bytes() {
-            return Ok(Outcome::Unchanged);
-        }
+    let unchanged = |text: &str| {
+        asked_lifetime.is_none() && base.is_some_and(|base| text.as_bytes() == base.bytes())
+    };
+    // A record that Astro wrote is not to be written for the sake of our entry alone.
+    if base.is_some() && stored_lifetime.is_none() && unchanged(&write(&entries, &flashes, None)?) {
+        return Ok(Outcome::Unchanged);
     }
     let mut lifetime = stored_lifetime.unwrap_or_else(|| rules.begin(now));
     if let Some(asked) = asked_lifetime {
         lifetime = lifetime.with(asked, rules, now);
     }
     let text = write(&entries, &flashes, Some(&lifetime))?;
+    if unchanged(&text) {
+        return Ok(Outcome::Unchanged);
+    }
     if text.len() > max_size {
         return Err(Error::new(
             ErrorKind::TooLarge,

@@ -42,20 +42,20 @@ impl SessionId {
 
     /// The key of the session's record, below the driver's base.
     pub(crate) fn key(&self) -> Result<Key> {
-        Key::new(self.expose())
+        Ok(Key::from_normalised(self.expose()))
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text: [u8; LENGTH] = bytes.try_into().ok()?;
-        let valid = text
+        let dashes = [text[8], text[13], text[18], text[23]] == *b"----";
+        let version = text[14] == b'4';
+        let variant = matches!(text[19], b'8' | b'9' | b'a' | b'b' | b'A' | b'B');
+        // A dash is no digit, so that all else is.
+        let digits = text
             .iter()
-            .enumerate()
-            .all(|(position, byte)| match position {
-                8 | 13 | 18 | 23 => *byte == b'-',
-                14 => *byte == b'4',
-                19 => matches!(byte, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
-                _ => byte.is_ascii_hexdigit(),
-            });
+            .map(|byte| u8::from(byte.is_ascii_hexdigit()))
+            .sum::<u8>();
+        let valid = dashes && version && variant && digits == 32;
         valid.then_some(Self(text))
     }
 }

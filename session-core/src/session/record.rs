@@ -86,6 +86,7 @@ pub(crate) enum Stored {
 pub(crate) struct Record {
     document: Document,
     entries: Vec<RecordEntry>,
+    lifetime: Option<RecordLifetime>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +161,13 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
         ));
     }
     let entries = entries_of(&document, root).map_err(corrupt)?;
-    Ok(Stored::Record(Record { document, entries }))
+    let mut record = Record {
+        document,
+        entries,
+        lifetime: None,
+    };
+    record.lifetime = record.parse_lifetime();
+    Ok(Stored::Record(record))
 }
 
 /// The entries of the map, each name once: as in JavaScript, a later one takes the place of an earlier one.
@@ -294,7 +301,14 @@ impl Record {
 
     /// What the record keeps of its lifetime; `None` if only Astro wrote it.
     pub(crate) fn lifetime(&self) -> Option<RecordLifetime> {
-        let data = self.data_of(LIFETIME_ENTRY)?;
+        self.lifetime
+    }
+
+    fn parse_lifetime(&self) -> Option<RecordLifetime> {
+        // It is written last.
+        let mut entries = self.entries().rev();
+        let entry = entries.find(|entry| entry.text_name().as_deref() == Some(LIFETIME_ENTRY))?;
+        let data = self.document.node(entry.data?);
         let mut lifetime = RecordLifetime {
             created: Timestamp::from_millis(0),
             deadline: None,
