@@ -697,3 +697,116 @@ async fn what_was_set_before_a_failed_logout_does_not_outlive_it() {
         "a new session with what was set before the logout"
     );
 }
+
+#[tokio::test]
+async fn everything_that_a_session_did_survives_a_conflict() {
+    let (store, clock, d) = clocked(|b| b);
+    let first = store.create();
+    let soon = Expiry::At(clock.now().saturating_add(HOUR));
+    first.set_with("n", &1, soon).unwrap();
+    first.flash("old", "taken").unwrap();
+    first.save().await.unwrap();
+    let id = first.id().unwrap();
+
+    let ours = request(&store, id);
+    inc(&ours).await;
+    ours.flash("new", "put").unwrap();
+    ours.take_flash::<String>("old").await.unwrap();
+    ours.set_lifetime(Lifetime::idle(2 * DAY)).unwrap();
+    let theirs = request(&store, id);
+    theirs.set("other", &1).unwrap();
+    end(&theirs).await;
+    end(&ours).await;
+
+    let last = store.open(id).await.unwrap().unwrap();
+    assert_eq!(last.get("n").await.unwrap(), Some(2));
+    assert_eq!(last.get("other").await.unwrap(), Some(1));
+    assert_eq!(
+        last.take_flash("new").await.unwrap(),
+        Some("put".to_owned())
+    );
+    assert_eq!(last.take_flash::<String>("old").await.unwrap(), None);
+    let entry = d
+        .read(&Key::new(id.expose()).unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    let left = entry.expires_at.unwrap().saturating_since(clock.now());
+    assert_eq!(left, 2 * DAY);
+    clock.advance(HOUR + MIN);
+    let later = store.open(id).await.unwrap().unwrap();
+    assert_eq!(later.keys().await.unwrap(), ["other"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_clone_sets_during_a_running_save_is_kept() {
+    let store = SessionStore::new(D::new(Duration::from_millis(20), |_| {}));
+    let id = stored(&store).await;
+    let session = request(&store, id);
+    session.set("a", &1).unwrap();
+    let clone = session.clone();
+    let mut save = Box::pin(clone.save());
+    assert!(poll!(&mut save).is_pending());
+    session.set("b", &2).unwrap();
+    save.await.unwrap();
+    end(&session).await;
+    let last = store.open(id).await.unwrap().unwrap();
+    assert_eq!(last.keys().await.unwrap(), ["n", "a", "b"]);
+}
+
+#[tokio::test]
+async fn a_session_that_was_saved_and_destroyed_takes_its_cookie_along() {
+    let store = mem();
+    let session = store.session_of(&HeaderMap::new());
+    session.set("a", &1).unwrap();
+    session.save().await.unwrap();
+    session.destroy().await.unwrap();
+    let headers = end(&session).await;
+    let cookie = headers.get(SET_COOKIE).unwrap().to_str().unwrap();
+    assert!(cookie.contains("Max-Age=0"), "{cookie}");
+}
+
+#[tokio::test]
+async fn a_detached_handle_does_not_bring_a_session_back() {
+    let store = mem();
+    let id = stored(&store).await;
+    let detached = request(&store, id).detach().unwrap();
+    store.destroy(id).await.unwrap();
+    detached.set("a", &1).unwrap();
+    assert_eq!(detached.save().await.unwrap(), SaveOutcome::Gone);
+    assert!(store.open(id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_logout_that_read_before_a_regenerate_elsewhere_throws_nobody_out() {
+    let store = mem();
+    let id = stored(&store).await;
+    let logout = request(&store, id);
+    logout.get::<u32>("n").await.unwrap();
+    let login = request(&store, id);
+    login.regenerate().unwrap();
+    end(&login).await;
+    logout.destroy().await.unwrap();
+    assert!(end(&logout).await.get(SET_COOKIE).is_none());
+}
+
+#[tokio::test]
+async fn giving_up_remember_me_sends_a_cookie_that_ends_with_the_browser() {
+    let store = mem();
+    let id = stored(&store).await;
+    let remembered = request(&store, id);
+    remembered
+        .set_lifetime(Lifetime::idle(DAY).persistent())
+        .unwrap();
+    let headers = end(&remembered).await;
+    assert!(
+        headers[SET_COOKIE]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=86400")
+    );
+    let forgotten = request(&store, id);
+    forgotten.set_lifetime(Lifetime::configured()).unwrap();
+    let headers = end(&forgotten).await;
+    assert!(!headers[SET_COOKIE].to_str().unwrap().contains("Max-Age"));
+}
