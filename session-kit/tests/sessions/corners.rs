@@ -5,7 +5,6 @@ use conformance_tests::{Fault, Faulty, Operation};
 use futures_util::{future::join_all, poll};
 use http::header::{COOKIE, SET_COOKIE, VARY};
 use http::{HeaderMap, Request};
-use parking_lot::Mutex;
 use session_core::session::*;
 use session_core::*;
 use session_kit::drivers::MemoryDriver;
@@ -17,125 +16,7 @@ use std::sync::{
 use std::time::Duration;
 use tower::ServiceExt;
 
-const MIN: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86400);
-
-fn request(store: &SessionStore, id: SessionId) -> Session {
-    let mut h = HeaderMap::new();
-    h.insert(
-        COOKIE,
-        format!("{}={}", store.cookie_name(), id.expose())
-            .parse()
-            .unwrap(),
-    );
-    store.session_of(&h)
-}
-async fn end(s: &Session) -> HeaderMap {
-    let f = s.finish().await;
-    assert!(f.error.is_none(), "{:?}", f.error);
-    let mut h = HeaderMap::new();
-    f.effects.apply(&mut h);
-    h
-}
-async fn stored(store: &SessionStore) -> SessionId {
-    let s = store.create();
-    s.set("n", &1).unwrap();
-    s.save().await.unwrap();
-    s.id().unwrap()
-}
-fn mem() -> SessionStore {
-    SessionStore::new(Arc::new(MemoryDriver::new()))
-}
-async fn inc(s: &Session) -> u32 {
-    s.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
-        .await
-        .unwrap()
-}
-
-/// Capabilities changed over memory, counts ops, delays.
-struct D {
-    inner: MemoryDriver,
-    caps: Capabilities,
-    ops: Mutex<Vec<&'static str>>,
-    delay: Duration,
-}
-impl D {
-    fn new(delay: Duration, f: impl FnOnce(&mut Capabilities)) -> Arc<Self> {
-        let inner = MemoryDriver::new();
-        let mut caps = inner.capabilities();
-        f(&mut caps);
-        Arc::new(Self {
-            inner,
-            caps,
-            ops: Mutex::default(),
-            delay,
-        })
-    }
-    fn take(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.ops.lock())
-    }
-    async fn at(&self, op: &'static str) {
-        self.ops.lock().push(op);
-        if !self.delay.is_zero() {
-            tokio::time::sleep(self.delay).await;
-        }
-    }
-}
-#[async_trait]
-impl Driver for D {
-    fn name(&self) -> &str {
-        "d"
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.caps.clone()
-    }
-    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        self.at("read").await;
-        let mut e = self.inner.read(key).await?;
-        if !self.caps.reports_expiry
-            && let Some(e) = &mut e
-        {
-            e.expires_at = None
-        }
-        Ok(e)
-    }
-    async fn write(&self, key: &Key, value: Bytes, o: WriteOptions) -> Result<WriteOutcome> {
-        self.at("write").await;
-        self.inner.write(key, value, o).await
-    }
-    async fn remove(&self, key: &Key, o: RemoveOptions) -> Result<RemoveOutcome> {
-        self.at("remove").await;
-        self.inner.remove(key, o).await
-    }
-    async fn list(&self, o: ListOptions) -> Result<ListPage> {
-        self.inner.list(o).await
-    }
-    async fn touch(&self, key: &Key, e: TouchOptions) -> Result<bool> {
-        self.at("touch").await;
-        self.inner.touch(key, e).await
-    }
-}
-#[derive(Debug)]
-struct C(Arc<ManualClock>);
-impl Clock for C {
-    fn now(&self) -> Timestamp {
-        self.0.now()
-    }
-}
-fn clocked(
-    f: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder,
-) -> (SessionStore, Arc<ManualClock>, Arc<MemoryDriver>) {
-    let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
-    let d = Arc::new(MemoryDriver::new().with_clock(C(clock.clone())));
-    (
-        f(SessionStore::builder(d.clone()).clock(clock.clone()))
-            .build()
-            .unwrap(),
-        clock,
-        d,
-    )
-}
+use crate::fixtures::*;
 
 #[tokio::test]
 async fn a_regenerate_during_a_running_save_is_kept() {

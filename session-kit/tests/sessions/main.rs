@@ -7,6 +7,8 @@ mod corners;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod gone;
 #[cfg(test)]
 mod hostile;
