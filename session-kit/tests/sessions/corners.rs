@@ -20,7 +20,7 @@ use crate::fixtures::*;
 
 #[tokio::test]
 async fn a_regenerate_during_a_running_save_is_kept() {
-    let d = D::new(Duration::from_millis(20), |_| {});
+    let d = AlteredMemory::new(Duration::from_millis(20), |_| {});
     let store = SessionStore::new(d);
     let id = stored(&store).await;
     let s = request(&store, id);
@@ -192,7 +192,7 @@ async fn a_set_while_an_update_runs_is_not_lost() {
 }
 #[tokio::test(start_paused = true)]
 async fn fifty_commits_over_a_slow_backend_all_count() {
-    let d = D::new(Duration::from_millis(30), |_| {});
+    let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
     let store = SessionStore::new(d.clone());
     let id = stored(&store).await;
     let errors: usize = join_all((0..50).map(|i| {
@@ -434,7 +434,7 @@ async fn a_lifetime_survives_an_empty_save() {
 }
 #[tokio::test]
 async fn a_driver_that_reports_no_expiry_is_not_written_by_reads() {
-    let d = D::new(Duration::ZERO, |c| {
+    let d = AlteredMemory::new(Duration::ZERO, |c| {
         c.reports_expiry = false;
         c.touch = false;
         c.conditions = Conditions::None;
@@ -453,7 +453,7 @@ async fn a_driver_that_reports_no_expiry_is_not_written_by_reads() {
 }
 #[tokio::test]
 async fn a_logout_with_the_old_id_throws_nobody_out_without_conditions() {
-    let d = D::new(Duration::ZERO, |c| {
+    let d = AlteredMemory::new(Duration::ZERO, |c| {
         c.touch = false;
         c.conditions = Conditions::None;
     });
@@ -473,7 +473,7 @@ fn a_commit_dropped_outside_of_the_runtime_runs_to_its_end() {
         .enable_all()
         .build()
         .unwrap();
-    let d = D::new(Duration::from_millis(20), |_| {});
+    let d = AlteredMemory::new(Duration::from_millis(20), |_| {});
     let store = SessionStore::new(d);
     let id = rt.block_on(stored(&store));
     let s = request(&store, id);
@@ -541,7 +541,7 @@ async fn a_lifetime_of_its_own_keeps_the_configured_absolute_timeout() {
 }
 #[tokio::test]
 async fn a_timeout_around_destroy_still_removes_the_cookie() {
-    let d = D::new(Duration::from_millis(30), |_| {});
+    let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
     let store = SessionStore::new(d);
     let id = stored(&store).await;
     let s = request(&store, id);
@@ -621,7 +621,7 @@ async fn everything_that_a_session_did_survives_a_conflict() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_clone_sets_during_a_running_save_is_kept() {
-    let store = SessionStore::new(D::new(Duration::from_millis(20), |_| {}));
+    let store = SessionStore::new(AlteredMemory::new(Duration::from_millis(20), |_| {}));
     let id = stored(&store).await;
     let session = request(&store, id);
     session.set("a", &1).unwrap();

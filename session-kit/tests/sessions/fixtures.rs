@@ -45,14 +45,14 @@ pub(crate) async fn inc(s: &Session) -> u32 {
         .unwrap()
 }
 
-/// Capabilities changed over memory, counts ops, delays.
-pub(crate) struct D {
+/// A memory driver with other capabilities, which is slow and remembers what it was asked.
+pub(crate) struct AlteredMemory {
     pub(crate) inner: MemoryDriver,
     pub(crate) caps: Capabilities,
     pub(crate) ops: Mutex<Vec<&'static str>>,
     pub(crate) delay: Duration,
 }
-impl D {
+impl AlteredMemory {
     pub(crate) fn new(delay: Duration, f: impl FnOnce(&mut Capabilities)) -> Arc<Self> {
         let inner = MemoryDriver::new();
         let mut caps = inner.capabilities();
@@ -75,7 +75,7 @@ impl D {
     }
 }
 #[async_trait]
-impl Driver for D {
+impl Driver for AlteredMemory {
     fn name(&self) -> &str {
         "d"
     }
@@ -109,8 +109,8 @@ impl Driver for D {
     }
 }
 #[derive(Debug)]
-pub(crate) struct C(pub(crate) Arc<ManualClock>);
-impl Clock for C {
+pub(crate) struct SharedClock(pub(crate) Arc<ManualClock>);
+impl Clock for SharedClock {
     fn now(&self) -> Timestamp {
         self.0.now()
     }
@@ -119,7 +119,7 @@ pub(crate) fn clocked(
     f: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder,
 ) -> (SessionStore, Arc<ManualClock>, Arc<MemoryDriver>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
-    let d = Arc::new(MemoryDriver::new().with_clock(C(clock.clone())));
+    let d = Arc::new(MemoryDriver::new().with_clock(SharedClock(clock.clone())));
     (
         f(SessionStore::builder(d.clone()).clock(clock.clone()))
             .build()
