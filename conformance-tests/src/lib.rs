@@ -3,7 +3,6 @@
 //! In the tests of a driver's crate, one line makes a test of each case:
 //!
 //! ```
-//! # #[allow(unused)]
 //! mod conformance {
 //!     conformance_tests::suite!(|| async { driver_memory::MemoryDriver::new() });
 //! }

@@ -1,7 +1,6 @@
 /// Makes a test of each case of the suite.
 ///
 /// ```
-/// # #[allow(unused)]
 /// mod conformance {
 ///     use conformance_tests::Subject;
 ///     use driver_memory::MemoryDriver;

@@ -1,6 +1,6 @@
 //! The driver that the README shows keeps the contract.
 
-#[allow(dead_code, reason = "its `main` is for those who run it")]
+#[expect(dead_code, reason = "its `main` is for those who run it")]
 #[path = "../examples/custom_driver.rs"]
 mod custom_driver;
 

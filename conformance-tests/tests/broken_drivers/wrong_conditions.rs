@@ -126,13 +126,12 @@ macro_rules! spoils_writes {
 
         #[async_trait]
         impl Flaw for $flaw {
-            #[allow(unused_mut)]
             async fn write(
                 &self,
                 $right: &dyn Driver,
                 $key: &Key,
                 $value: Bytes,
-                mut $options: WriteOptions,
+                $options: WriteOptions,
             ) -> Result<WriteOutcome> {
                 $write
             }
@@ -163,14 +162,14 @@ spoils_writes!(ChecksThenActs, |right, key, value, options| {
     if let Some(conflict) = conflict {
         return Ok(WriteOutcome::Conflict(conflict));
     }
-    options.condition = WriteCondition::Always;
+    let options = WriteOptions::default().with_expiry(options.expiry);
     right.write(key, value, options).await
 });
 tells!(a_driver_that_checks_and_then_acts, ChecksThenActs => sixty_four_tasks_lose_no_increment,
     of_many_that_write_if_absent_one_does);
 
 spoils_writes!(IgnoresConditions, |right, key, value, options| {
-    options.condition = WriteCondition::Always;
+    let options = WriteOptions::default().with_expiry(options.expiry);
     right.write(key, value, options).await
 });
 tells!(a_driver_that_ignores_conditions, IgnoresConditions => if_version_meets_a_change,
@@ -179,6 +178,7 @@ tells!(a_driver_that_ignores_conditions, IgnoresConditions => if_version_meets_a
     of_many_that_write_if_absent_one_does);
 
 spoils_writes!(RevivesWhatIsGone, |right, key, value, options| {
+    let mut options = options;
     if matches!(options.condition, WriteCondition::IfVersion(_)) && !right.exists(key).await? {
         options.condition = WriteCondition::Always;
     }

@@ -8,14 +8,12 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::process::{Command, Stdio};
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{Driver, DriverExt};
 
-use support::{Database, increment, key};
+use crate::support::{Database, increment, key};
 
 const PROCESSES: usize = 4;
 const CALLERS: usize = 5;
@@ -42,7 +40,7 @@ async fn start_many() {
     let processes: Vec<_> = (0..PROCESSES)
         .map(|_| {
             Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "conditions_hold_between_processes"])
+                .args(["--exact", "processes::conditions_hold_between_processes"])
                 .env(FILE, &database.path)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())

@@ -1,8 +1,5 @@
 //! A database in a folder of its own, with a driver on it.
 
-// Each test program uses its own part of this.
-#![allow(dead_code)]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

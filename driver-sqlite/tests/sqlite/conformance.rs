@@ -3,8 +3,6 @@
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod support;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +17,7 @@ const TTL: Duration = Duration::from_secs(3_600);
 
 /// `setItem` or `setItemRaw` of unstorage's db0 driver, on a connection of its own.
 async fn foreign_write(path: PathBuf, key: Key, value: Bytes) -> Result<(), HookError> {
-    let mut connection = support::connect(&path).await;
+    let mut connection = crate::support::connect(&path).await;
     let upsert = |column: &str| {
         format!(
             "INSERT INTO unstorage (key, {column}, created_at, updated_at) \
@@ -53,8 +51,8 @@ async fn foreign_write(path: PathBuf, key: Key, value: Bytes) -> Result<(), Hook
 async fn without_its_table(folder: &TempDir) -> SqliteDriver {
     let path = folder.path().join("broken.db");
     let driver = SqliteDriver::open(SqliteOptions::new(&path)).await.unwrap();
-    support::run(
-        &mut support::connect(&path).await,
+    crate::support::run(
+        &mut crate::support::connect(&path).await,
         "DROP TABLE IF EXISTS unstorage",
     )
     .await;

@@ -8,8 +8,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -20,7 +18,7 @@ use session_core::{Driver, DriverExt, Expiry, ListOptions, Prefix, Timestamp, Wr
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use support::{Database, key};
+use crate::support::{Database, key};
 
 /// A process that runs unstorage.
 struct Unstorage {
@@ -209,7 +207,7 @@ async fn both_write_at_the_same_time_and_nothing_is_lost() {
         let driver = database.driver.clone();
         tasks.push(tokio::spawn(async move {
             for _ in 0..50 {
-                support::increment(&*driver, &key("n")).await;
+                crate::support::increment(&*driver, &key("n")).await;
             }
         }));
     }

@@ -8,8 +8,6 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
@@ -18,7 +16,7 @@ use session_core::{
     RemoveOutcome, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
 };
 
-use support::{Database, key};
+use crate::support::{Database, key};
 
 async fn write(driver: &SqliteDriver, name: &str, value: &str, options: WriteOptions) -> Version {
     match driver
@@ -138,7 +136,7 @@ async fn conditions_of_many_callers_at_once_hold_each() {
         let driver = database.driver.clone();
         tasks.push(tokio::spawn(async move {
             for _ in 0..ROUNDS {
-                support::increment(&*driver, &key("n")).await;
+                crate::support::increment(&*driver, &key("n")).await;
             }
         }));
     }
@@ -195,7 +193,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
     let version = write(driver, "k", "old", ending.clone()).await;
     let other_version = write(driver, "k2", "old", ending).await;
     let mut other = database.connect().await;
-    support::run(&mut other, "BEGIN IMMEDIATE").await;
+    crate::support::run(&mut other, "BEGIN IMMEDIATE").await;
 
     let alone = {
         let driver = driver.clone();
@@ -218,7 +216,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
     while Timestamp::now() < end {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    support::run(&mut other, "ROLLBACK").await;
+    crate::support::run(&mut other, "ROLLBACK").await;
     let conflict = WriteOutcome::Conflict(Current::Absent);
     assert_eq!(alone.await.unwrap().unwrap(), conflict);
     assert_eq!(together.await.unwrap()[0].as_ref().unwrap(), &conflict);
@@ -288,11 +286,11 @@ async fn sweeping_goes_on_after_an_error() {
     .await;
     write(&database.driver, "k", "v", ended()).await;
     let mut other = database.connect().await;
-    support::run(&mut other, "BEGIN IMMEDIATE").await;
+    crate::support::run(&mut other, "BEGIN IMMEDIATE").await;
     // The sweeper meets the lock, as any write does.
     let locked = database.driver.put("x", "y").await.unwrap_err();
     assert_eq!(locked.kind(), ErrorKind::Unavailable);
-    support::run(&mut other, "ROLLBACK").await;
+    crate::support::run(&mut other, "ROLLBACK").await;
     database
         .until("SELECT count(*) || '' FROM unstorage", "0")
         .await;
@@ -369,7 +367,7 @@ async fn one_write_that_fails_leaves_the_others_of_its_batch_their_own_results()
     let database = Database::new().await;
     let driver = &database.driver;
     let mut other = database.connect().await;
-    support::run(
+    crate::support::run(
         &mut other,
         "CREATE TRIGGER refuse BEFORE INSERT ON unstorage WHEN NEW.value='bad' \
          BEGIN SELECT RAISE(ABORT,'refused'); END",
@@ -435,8 +433,8 @@ async fn dropped_callers_leave_the_old_value_or_the_new_one_and_no_transaction()
     }
     // Another process could not write if a transaction were left open.
     let mut other = database.connect().await;
-    support::run(&mut other, "BEGIN IMMEDIATE").await;
-    support::run(&mut other, "ROLLBACK").await;
+    crate::support::run(&mut other, "BEGIN IMMEDIATE").await;
+    crate::support::run(&mut other, "ROLLBACK").await;
     driver.put("k0", "last").await.unwrap();
     assert_eq!(driver.get("k0").await.unwrap().unwrap(), "last");
 }
@@ -504,7 +502,7 @@ async fn dropping_the_driver_ends_its_threads_and_frees_the_file() {
     drop(driver);
     // Without a connection SQLite takes the log away; the last one does so as its thread ends.
     let log = path.with_extension("db-wal");
-    support::eventually(|| !log.exists()).await;
+    crate::support::eventually(|| !log.exists()).await;
     drop(folder);
 }
 
@@ -520,7 +518,7 @@ async fn a_database_in_memory_serves_many_callers_and_is_its_own() {
     assert_eq!(second.get("k").await.unwrap(), None);
     first.put("n", "0").await.unwrap();
     let n = key("n");
-    let increments = (0..32).map(|_| support::increment(&first, &n));
+    let increments = (0..32).map(|_| crate::support::increment(&first, &n));
     futures_util::future::join_all(increments).await;
     assert_eq!(first.get("n").await.unwrap().unwrap(), "32");
 }
@@ -531,7 +529,7 @@ async fn a_base_keeps_to_its_own_keys() {
     let driver = &database.driver;
     driver.put("k", "v").await.unwrap();
     let mut other = database.connect().await;
-    support::run(
+    crate::support::run(
         &mut other,
         "INSERT INTO unstorage(key,value) VALUES('app2:k','x'),('k','y')",
     )
@@ -584,7 +582,7 @@ async fn metadata_tells_when_an_entry_was_made_and_changed() {
     let database = Database::new().await;
     let driver = &database.driver;
     let mut other = database.connect().await;
-    support::run(
+    crate::support::run(
         &mut other,
         "INSERT INTO unstorage(key,value,created_at,updated_at) \
          VALUES('k','four','2026-01-02 03:04:05','2026-01-02 03:04:06')",

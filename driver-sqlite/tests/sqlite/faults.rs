@@ -8,14 +8,12 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use std::time::Duration;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{Driver, DriverExt, Error, ErrorKind, Outcome, Write, WriteOptions};
 
-use support::{Database, connect, key, run};
+use crate::support::{Database, connect, key, run};
 
 async fn refused(options: SqliteOptions) -> Error {
     let error = SqliteDriver::open(options)

@@ -8,15 +8,13 @@
     clippy::indexing_slicing
 )]
 
-mod support;
-
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{
     Current, Driver, DriverExt, Entry, Expiry, Timestamp, WriteOptions, WriteOutcome,
 };
 use sqlx::SqliteConnection;
 
-use support::{Database, connect, key, run};
+use crate::support::{Database, connect, key, run};
 
 /// What unstorage's db0 driver runs when its table is missing.
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS unstorage (
@@ -173,7 +171,7 @@ async fn a_table_that_unstorage_made_is_completed_and_keeps_its_rows() {
 #[tokio::test]
 async fn the_table_is_the_one_that_unstorage_makes() {
     let vectors: serde_json::Value =
-        serde_json::from_str(include_str!("astro-sqlite.json")).unwrap();
+        serde_json::from_str(include_str!("../astro-sqlite.json")).unwrap();
     let schema = vectors[0]["schema"].as_str().unwrap();
     let database = Database::new().await;
     let ours = database
@@ -188,7 +186,7 @@ async fn the_table_is_the_one_that_unstorage_makes() {
 #[tokio::test]
 async fn what_astro_stored_is_read_byte_for_byte_and_written_as_it_did() {
     let vectors: Vec<serde_json::Value> =
-        serde_json::from_str(include_str!("astro-sqlite.json")).unwrap();
+        serde_json::from_str(include_str!("../astro-sqlite.json")).unwrap();
     assert!(vectors.len() > 10);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");

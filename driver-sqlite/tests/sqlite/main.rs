@@ -1,0 +1,16 @@
+//! The SQLite driver: its contract, its own behaviour, faults, foreign writers, JavaScript, other processes.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod support;
