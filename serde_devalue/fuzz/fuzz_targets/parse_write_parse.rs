@@ -10,7 +10,7 @@ use serde_devalue::{
 };
 
 #[derive(serde::Deserialize)]
-#[allow(dead_code)]
+#[expect(dead_code, reason = "it is there to be deserialized into")]
 struct Everything<'a> {
     #[serde(borrow, default)]
     a: Option<std::borrow::Cow<'a, str>>,
