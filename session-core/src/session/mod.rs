@@ -33,7 +33,7 @@
 //! | `regenerate() -> Result<()>` | no | the new id | error |
 //! | `set_lifetime(lifetime) -> Result<()>` | no | the write | error |
 //! | `destroy() -> Result<()>` | yes | – (it is done when it returns) | error |
-//! | `load(id) -> Result<bool>` | yes | – | error |
+//! | `load(id) -> Result<bool>` | yes | the cookie | error |
 //! | `reload() -> Result<()>` | yes | – | works |
 //! | `save() -> Result<SaveOutcome>` | yes | – (it is the commit) | error |
 //! | `id() -> Option<SessionId>` | no | an id that was not loaded yet | works |
