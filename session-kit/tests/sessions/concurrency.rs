@@ -1,10 +1,9 @@
-//! No change is lost among requests that run at the same time: over memory, over SQLite, and over one SQLite file
-//! that four server processes share.
+//! No change is lost among requests that run at the same time in one process.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::support::{Browser, Server};
+use crate::support::Browser;
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::get;
@@ -69,33 +68,4 @@ async fn nothing_is_lost_over_sqlite() {
     let path = folder.path().join("sessions.db");
     let config = SessionConfig::new("sqlite").with_option("path", path.to_str().unwrap());
     nothing_is_lost(&app(&config).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_over_a_file_that_four_processes_share() {
-    let folder = tempfile::tempdir().unwrap();
-    let start = || Server::start("shared_file", folder.path(), "sessions.db");
-    let servers: Vec<Server> = join_all((0..4).map(|_| start())).await;
-    let first = servers[0].get("/set/first", None).await;
-    let cookie = first.cookie.unwrap();
-
-    let sets = (0..REQUESTS).map(|n| {
-        let server = &servers[n % servers.len()];
-        let cookie = cookie.clone();
-        async move { server.get(&format!("/set/k{n}"), Some(cookie)).await }
-    });
-    for answer in join_all(sets).await {
-        assert_eq!(answer.status, 200);
-    }
-    let count = servers[1].get("/keys", Some(cookie.clone())).await.body;
-    assert_eq!(count, (REQUESTS + 1).to_string());
-
-    let increments = (0..REQUESTS).map(|n| {
-        let server = &servers[n % servers.len()];
-        let cookie = cookie.clone();
-        async move { server.get("/increment", Some(cookie)).await.body }
-    });
-    let distinct: HashSet<String> = join_all(increments).await.into_iter().collect();
-    assert_eq!(distinct.len(), REQUESTS, "{distinct:?}");
-    assert!(distinct.contains(&REQUESTS.to_string()));
 }

@@ -15,6 +15,8 @@ mod hostile;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod store;
