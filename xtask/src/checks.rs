@@ -1,9 +1,10 @@
 use crate::command::{Failure, cargo, run};
-use crate::node;
+use crate::{debian, node};
 
 /// All tests and documentation tests.
 pub(crate) fn test() -> Result<(), Failure> {
     let path = node::ensure()?;
+    debian::ensure()?;
     // Tests start examples and the demo as processes of their own.
     run(cargo(&[
         "build",

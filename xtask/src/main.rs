@@ -3,6 +3,7 @@
 mod bench;
 mod checks;
 mod command;
+mod debian;
 mod node;
 #[cfg(test)]
 mod readme;

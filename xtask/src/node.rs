@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::command::{Failure, output, root, run};
+use crate::debian;
 
 /// The oldest Node.js on which the JavaScript packages that the tests run work.
 const OLDEST: u32 = 20;
@@ -75,15 +76,7 @@ fn major(version: &str) -> Option<u32> {
 fn install(path: &OsString) -> Result<(), Failure> {
     let npm = output("npm", "--version", path);
     if !matches!(npm, Ok(Some(_))) {
-        let apt = |arguments: &[&str]| {
-            let mut command = Command::new("apt-get");
-            command
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive");
-            run(command)
-        };
-        apt(&["update"])?;
-        apt(&["install", "--yes", "nodejs", "npm"])?;
+        debian::install(&["nodejs", "npm"])?;
         if is_there(path)? {
             return Ok(());
         }

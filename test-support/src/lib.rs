@@ -1,0 +1,24 @@
+//! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
+//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), and scripts that answer calls ([`Script`]).
+//!
+//! For tests only: what cannot be set up panics, with words on what to install.
+
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod node;
+mod peer;
+mod port;
+mod python;
+mod script;
+
+pub use node::NodePackages;
+pub use peer::Peer;
+pub use port::free_port;
+pub use python::PythonPackages;
+pub use script::Script;
