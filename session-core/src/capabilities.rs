@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// Whose writes a condition sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conditions {
     /// Conditions are refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
     #[default]
@@ -13,7 +13,7 @@ pub enum Conditions {
 }
 
 /// What a listing promises of each key that is there throughout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Listing {
     /// Listing and clearing are refused with an error of kind
     /// [`Unsupported`](crate::ErrorKind::Unsupported).
@@ -26,7 +26,7 @@ pub enum Listing {
 }
 
 /// What a reader sees after a write was acknowledged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Consistency {
     /// Any reader sees it, or what came after it.
     #[default]
@@ -76,6 +76,33 @@ pub struct Capabilities {
     pub max_key_size: Option<usize>,
     /// Longest value in bytes.
     pub max_value_size: Option<usize>,
+}
+
+impl Capabilities {
+    /// What both promise: of each capability the lesser one.
+    pub(crate) fn shared_with(self, other: Self) -> Self {
+        Self {
+            conditions: self.conditions.min(other.conditions),
+            native_expiry: self.native_expiry && other.native_expiry,
+            expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
+            minimum_ttl: self.minimum_ttl.max(other.minimum_ttl),
+            reports_expiry: self.reports_expiry && other.reports_expiry,
+            touch: self.touch && other.touch,
+            listing: self.listing.min(other.listing),
+            batch: self.batch && other.batch,
+            watch: self.watch && other.watch,
+            consistency: self.consistency.max(other.consistency),
+            max_key_size: lesser(self.max_key_size, other.max_key_size),
+            max_value_size: lesser(self.max_value_size, other.max_value_size),
+        }
+    }
+}
+
+fn lesser(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 impl Default for Capabilities {

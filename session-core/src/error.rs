@@ -29,9 +29,9 @@ pub enum ErrorKind {
     CorruptData,
     /// The driver was closed.
     Closed,
-    /// A session's value is stored, but is not of the type asked for. It was left as it is.
+    /// A value is stored, but is not of the type asked for. It was left as it is.
     WrongType,
-    /// A value cannot be written in the session's format. Nothing was changed.
+    /// A value cannot be written in the format of what is stored. Nothing was changed.
     Unserializable,
     /// The response has begun, so the session can no longer be changed by this handle.
     ResponseStarted,

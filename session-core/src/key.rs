@@ -134,6 +134,17 @@ impl Prefix {
         self.rest(key).map(|rest| Key(rest.into()))
     }
 
+    /// What is left of the prefix `inner` without this one; `None` if it is neither this one nor below it.
+    pub(crate) fn strip_prefix(&self, inner: &Self) -> Option<Self> {
+        if self.is_root() {
+            return Some(inner.clone());
+        }
+        match inner.0.strip_prefix(&*self.0)? {
+            "" => Some(Self::root()),
+            rest => rest.strip_prefix(':').map(|rest| Self(rest.into())),
+        }
+    }
+
     fn rest<'k>(&self, key: &'k Key) -> Option<&'k str> {
         let rest = key.0.strip_prefix(&*self.0)?.strip_prefix(':')?;
         (!rest.is_empty()).then_some(rest)
@@ -230,5 +241,19 @@ mod tests {
         let prefix = Prefix::new("a:b");
         let key = Key::new("c:d").unwrap();
         assert_eq!(prefix.strip(&prefix.join(&key)), Some(key));
+    }
+
+    #[test]
+    fn prefixes_are_below_one_another_at_segments() {
+        for (outer, inner, rest) in [
+            ("", "a", Some("a")),
+            ("a", "a", Some("")),
+            ("a", "a:b:c", Some("b:c")),
+            ("a", "ab", None),
+            ("a:b", "a", None),
+        ] {
+            let below = Prefix::new(outer).strip_prefix(&Prefix::new(inner));
+            assert_eq!(below, rest.map(Prefix::new), "{outer:?} {inner:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Without features this crate is what a driver needs: the [`Driver`] trait with its types, and the
-//! [`decorators`]. An application usually takes the `session-kit` crate, which brings drivers and
+//! [`decorators`]; and [`storage`], typed values and more over any drivers. An application usually takes the `session-kit` crate, which brings drivers and
 //! integrations along.
 //!
 //! | feature | adds |
@@ -28,6 +28,7 @@ pub mod config;
 pub mod decorators;
 #[cfg(feature = "session")]
 pub mod session;
+pub mod storage;
 
 mod capabilities;
 mod clock;
