@@ -47,7 +47,7 @@ mod registry;
 pub use session_core::session::{self, Session, SessionStore};
 pub use session_core::{
     Capabilities, Conditions, Consistency, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
-    Fingerprint, Key, Listing, Metadata, Outcome, Result, Timestamp, config, decorators,
+    Fingerprint, Key, Listing, Metadata, Outcome, Result, Timestamp, config, decorators, storage,
 };
 #[cfg(feature = "tower")]
 pub use session_tower::{CommitError, Sessions};

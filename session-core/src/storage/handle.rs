@@ -12,9 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::copy::{self, CopyProgress};
 use super::item::Item;
-use super::metadata::{
-    ItemMetadata, check_is_object, custom_of, is_metadata, key_of_metadata,
-};
+use super::metadata::{ItemMetadata, check_is_object, custom_of, is_metadata, key_of_metadata};
 use super::mounts::Mount;
 use super::router::Router;
 use super::snapshot::Snapshot;
@@ -151,7 +149,9 @@ impl Storage {
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         let key = self.key(key)?;
-        self.router.write(&key, text::to_text(value)?, options).await
+        self.router
+            .write(&key, text::to_text(value)?, options)
+            .await
     }
 
     /// Writes bytes as they are with the driver's default expiry, whatever was there.
@@ -259,7 +259,9 @@ impl Storage {
         }
         Ok(Some(ItemMetadata {
             native,
-            custom: custom.map(|entry| custom_of(&entry.value)).unwrap_or_default(),
+            custom: custom
+                .map(|entry| custom_of(&entry.value))
+                .unwrap_or_default(),
         }))
     }
 
@@ -355,7 +357,9 @@ impl Storage {
     pub fn mounts(&self) -> Result<Vec<Mount>> {
         let mounts = self.router.mounts()?;
         let regions = mounts.regions(&self.base).into_iter();
-        Ok(regions.map(|region| self.named_here(&region.mount)).collect())
+        Ok(regions
+            .map(|region| self.named_here(&region.mount))
+            .collect())
     }
 
     /// The mount that has `key`.
@@ -419,9 +423,8 @@ impl Storage {
         let changes = self.router.watch(&self.below(base)).await?;
         let own = self.base.clone();
         let named_here = changes.filter_map(move |change| {
-            let change = change.map(|Change { key, kind }| {
-                own.strip(&key).map(|key| Change { key, kind })
-            });
+            let change =
+                change.map(|Change { key, kind }| own.strip(&key).map(|key| Change { key, kind }));
             std::future::ready(change.transpose())
         });
         Ok(named_here.boxed())

@@ -14,9 +14,9 @@ use super::mounts::{Mount, MountId, Mounts, Region};
 use super::place::Place;
 use super::watch::Watching;
 use crate::{
-    Capabilities, Change, ChangeKind, Driver, Entry, Error, ErrorKind, Key, ListOptions,
-    ListPage, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write,
-    WriteOptions, WriteOutcome,
+    Capabilities, Change, ChangeKind, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
+    Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
+    WriteOutcome,
 };
 
 /// All mounts of a storage as one driver: it finds the driver of each key, and tells watchers.
@@ -185,8 +185,11 @@ impl Driver for Router {
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
         let mounts = self.mounts()?;
         let start = options.cursor.as_ref().map(Place::parse).transpose()?;
-        let before_start =
-            |region: &Region| start.as_ref().is_some_and(|start| start.is_after(&region.mount));
+        let before_start = |region: &Region| {
+            start
+                .as_ref()
+                .is_some_and(|start| start.is_after(&region.mount))
+        };
         let mut regions = mounts
             .regions(&options.prefix)
             .into_iter()

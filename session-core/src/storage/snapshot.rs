@@ -88,7 +88,10 @@ struct Stored {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, expecting = "`expires_at` is milliseconds since 1970, or \"never\"")]
+#[serde(
+    untagged,
+    expecting = "`expires_at` is milliseconds since 1970, or \"never\""
+)]
 enum End {
     At(u64),
     Never(Never),

@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_core::stream::BoxStream;
+use futures_util::future::FutureExt;
 use futures_util::stream::{self, SelectAll, StreamExt};
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, watch};
@@ -93,24 +94,33 @@ impl Watching {
 
     async fn hear(&mut self) -> Heard {
         if self.mounts.borrow().is_closed() {
-            return match self.through_storage.try_recv() {
-                Ok(event) => Heard::Event(event),
-                Err(TryRecvError::Lagged(missed)) => Heard::Lagged(missed),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => Heard::Closed,
-            };
+            return self.hear_what_is_left();
         }
         tokio::select! {
             biased;
             event = self.through_storage.recv() => match event {
                 Ok(event) => Heard::Event(event),
                 Err(RecvError::Lagged(missed)) => Heard::Lagged(missed),
-                Err(RecvError::Closed) => Heard::Closed,
+                Err(RecvError::Closed) => self.hear_what_is_left(),
             },
             changed = self.mounts.changed() => match changed {
                 Ok(()) => Heard::MountsChanged,
-                Err(_) => Heard::Closed,
+                Err(_) => self.hear_what_is_left(),
             },
             Some((mount, change)) = self.drivers.next() => Heard::Driver(mount, change),
+        }
+    }
+
+    /// What was told before the storage was closed or dropped.
+    fn hear_what_is_left(&mut self) -> Heard {
+        match self.through_storage.try_recv() {
+            Ok(event) => return Heard::Event(event),
+            Err(TryRecvError::Lagged(missed)) => return Heard::Lagged(missed),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => {}
+        }
+        match self.drivers.next().now_or_never().flatten() {
+            Some((mount, change)) => Heard::Driver(mount, change),
+            None => Heard::Closed,
         }
     }
 
@@ -122,11 +132,7 @@ impl Watching {
     }
 
     /// A driver's change under the storage's key, unless another mount hides it.
-    fn named_by_storage(
-        &self,
-        id: MountId,
-        change: Result<Change>,
-    ) -> Option<Result<Change>> {
+    fn named_by_storage(&self, id: MountId, change: Result<Change>) -> Option<Result<Change>> {
         let mounts = Arc::clone(&self.mounts.borrow());
         let mount = mounts.iter().find(|mount| mount.id() == id)?;
         let change = match change {

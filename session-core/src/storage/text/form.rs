@@ -1,4 +1,6 @@
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// What a stored text is to a reader who does not say what it wants: the rules of `destr`, by which unstorage's
 /// `getItem` reads.
@@ -94,7 +96,47 @@ fn digits(text: &str) -> (usize, &str) {
 }
 
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
+    serde_json::from_str::<Readable>(text).is_ok()
+}
+
+/// Anything that can be read from JSON: not what is nested too deep, nor a number out of range. (serde's `IgnoredAny`
+/// skips over these.)
+struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+macro_rules! readable {
+    ($($method:ident($($type:ty)?))*) => {$(
+        fn $method<E: Error>(self, $(_value: $type)?) -> Result<Self, E> {
+            Ok(self)
+        }
+    )*};
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    readable! {
+        visit_bool(bool) visit_i64(i64) visit_u64(u64) visit_f64(f64) visit_str(&str) visit_unit()
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +169,8 @@ mod tests {
             ("{bad", Form::Text("{bad")),
             (" {\"a\":1} ", Form::Json),
             ("[1,", Form::Text("[1,")),
+            ("[1e400]", Form::Text("[1e400]")),
+            ("{\"a\":[\"b\",null,true,-1,0.5,{}]}", Form::Json),
             ("\"quoted\"", Form::Text("quoted")),
             ("\"a\"b\"", Form::Text("a\"b")),
             ("\"", Form::Text("")),
