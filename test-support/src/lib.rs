@@ -1,5 +1,6 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
-//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), and scripts that answer calls ([`Script`]).
+//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), and Redis in each of its
+//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]).
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
 
@@ -15,10 +16,12 @@ mod node;
 mod peer;
 mod port;
 mod python;
+mod redis;
 mod script;
 
 pub use node::NodePackages;
 pub use peer::Peer;
 pub use port::free_port;
 pub use python::PythonPackages;
+pub use redis::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TlsFiles};
 pub use script::Script;

@@ -1,0 +1,141 @@
+use std::process::Command;
+
+use super::RedisServer;
+
+/// Three masters with a replica each, as plain processes on loopback.
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts the nodes and joins them, and waits until each replica follows its master: before, the cluster calls
+    /// itself well, and does not get over the loss of a master.
+    pub fn start() -> Self {
+        let nodes: Vec<_> = (0..6)
+            .map(|_| {
+                RedisServer::start_with(&[
+                    "--cluster-enabled",
+                    "yes",
+                    "--cluster-node-timeout",
+                    "1500",
+                    "--repl-diskless-sync-delay",
+                    "0",
+                ])
+            })
+            .collect();
+        let mut create = Command::new("redis-cli");
+        create.args(["--cluster", "create"]);
+        create.args(nodes.iter().map(RedisServer::address));
+        create.args(["--cluster-replicas", "1", "--cluster-yes"]);
+        let created = create.output().expect("`redis-cli` must start");
+        assert!(created.status.success(), "{created:?}");
+        let cluster = Self { nodes };
+        cluster.wait_until_it_is_well();
+        cluster
+    }
+
+    /// Waits until every node sees all slots served, by three masters each with a replica that follows.
+    pub fn wait_until_it_is_well(&self) {
+        for node in &self.nodes {
+            node.peer().wait_until("see a whole cluster", || {
+                let info = node.try_cli(&["CLUSTER", "INFO"]).unwrap_or_default();
+                let replication = node.try_cli(&["INFO", "replication"]).unwrap_or_default();
+                let attached = match replication.contains("role:master") {
+                    true => replication.contains("connected_slaves:1"),
+                    false => replication.contains("master_link_status:up"),
+                };
+                info.contains("cluster_state:ok") && attached
+            });
+        }
+    }
+
+    /// `127.0.0.1:PORT` of each node.
+    pub fn addresses(&self) -> Vec<String> {
+        self.nodes.iter().map(RedisServer::address).collect()
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+
+    /// The nodes, to restart one.
+    pub fn nodes_mut(&mut self) -> &mut [RedisServer] {
+        &mut self.nodes
+    }
+
+    /// The place among the nodes of the master that serves the slot of `key`, as one that runs sees it.
+    pub fn master_of(&self, key: &str) -> usize {
+        let running = self.nodes.iter().find(|node| node.peer().is_running());
+        let running = running.expect("a node that runs");
+        let slot: u16 = running.cli(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
+        self.master_of_slot(slot)
+    }
+
+    /// The place among the nodes of the master that serves `slot`.
+    pub fn master_of_slot(&self, slot: u16) -> usize {
+        let mut owner = None;
+        for (place, node) in self.nodes.iter().enumerate() {
+            let nodes = node.try_cli(&["CLUSTER", "NODES"]).unwrap_or_default();
+            let myself = nodes.lines().find(|line| line.contains("myself,master"));
+            let Some(line) = myself else { continue };
+            let ranges = line
+                .split(' ')
+                .skip(8)
+                .filter(|range| !range.starts_with('['));
+            let serves = |range: &str| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let number = |text: &str| text.parse::<u16>().unwrap();
+                (number(first)..=number(last)).contains(&slot)
+            };
+            if ranges.into_iter().any(serves) {
+                owner = Some(place);
+            }
+        }
+        owner.expect("a master that serves the slot")
+    }
+
+    /// The name by which the nodes know the one at `place`.
+    pub fn id_of(&self, place: usize) -> String {
+        self.nodes[place].cli(&["CLUSTER", "MYID"])
+    }
+
+    /// Moves the slot of `key` with all its keys to the master at `to`, as an operator does.
+    pub fn move_slot_of(&self, key: &str, to: usize) {
+        let from = self.master_of(key);
+        if from == to {
+            return;
+        }
+        let slot = self.nodes[from].cli(&["CLUSTER", "KEYSLOT", key]);
+        self.begin_to_move(&slot, from, to);
+        loop {
+            let keys = self.nodes[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            if keys.is_empty() {
+                break;
+            }
+            for key in keys.lines() {
+                self.move_key(key, from, to);
+            }
+        }
+        let id = self.id_of(to);
+        for place in [to, from] {
+            let answer = self.nodes[place].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+            assert_eq!(answer, "OK");
+        }
+    }
+
+    /// Says that `slot` is on its way, after which each key may be at either end.
+    pub fn begin_to_move(&self, slot: &str, from: usize, to: usize) {
+        let importing = ["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.id_of(from)];
+        assert_eq!(self.nodes[to].cli(&importing), "OK");
+        let migrating = ["CLUSTER", "SETSLOT", slot, "MIGRATING", &self.id_of(to)];
+        assert_eq!(self.nodes[from].cli(&migrating), "OK");
+    }
+
+    /// Moves one key of a slot that is on its way.
+    pub fn move_key(&self, key: &str, from: usize, to: usize) {
+        let port = self.nodes[to].port().to_string();
+        let answer = self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
+        assert!(answer == "OK" || answer == "NOKEY", "{answer}");
+    }
+}

@@ -1,0 +1,93 @@
+use std::fs;
+use std::path::Path;
+
+use super::RedisServer;
+use crate::free_port;
+
+/// A primary with a replica, and three sentinels that watch over them and fail over after a second.
+pub struct RedisSentinels {
+    servers: Vec<RedisServer>,
+    sentinels: Vec<RedisServer>,
+}
+
+impl RedisSentinels {
+    /// The name under which the sentinels know the primary.
+    pub const NAME: &'static str = "main";
+
+    /// Starts all, and waits until the replica follows and the sentinels know of each other.
+    pub fn start() -> Self {
+        let primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
+        let of = format!("127.0.0.1 {}", primary.port());
+        let replica = RedisServer::start_with(&[
+            "--replicaof",
+            "127.0.0.1",
+            &primary.port().to_string(),
+            "--repl-diskless-sync-delay",
+            "0",
+        ]);
+        replica.peer().wait_until("follow its primary", || {
+            replica
+                .cli(&["INFO", "replication"])
+                .contains("master_link_status:up")
+        });
+        let sentinels: Vec<_> = (0..3).map(|_| start_sentinel(&of)).collect();
+        for sentinel in &sentinels {
+            sentinel.peer().wait_until("know the others", || {
+                let state = sentinel.cli(&["SENTINEL", "MASTER", Self::NAME]);
+                let value = |name: &str| {
+                    let mut lines = state.lines().skip_while(|line| *line != name);
+                    lines.nth(1).unwrap_or_default().to_owned()
+                };
+                value("num-other-sentinels") == "2" && value("num-slaves") == "1"
+            });
+        }
+        Self {
+            servers: vec![primary, replica],
+            sentinels,
+        }
+    }
+
+    /// `127.0.0.1:PORT` of each sentinel.
+    pub fn addresses(&self) -> Vec<String> {
+        self.sentinels.iter().map(RedisServer::address).collect()
+    }
+
+    /// The sentinels.
+    pub fn sentinels(&self) -> &[RedisServer] {
+        &self.sentinels
+    }
+
+    /// The server that was the primary in the beginning, and its replica.
+    pub fn servers(&self) -> &[RedisServer] {
+        &self.servers
+    }
+
+    /// The server that the sentinels call the primary now, among those that were started here.
+    pub fn primary(&self) -> &RedisServer {
+        let answer = self.sentinels[0].cli(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self::NAME]);
+        let port = answer.lines().nth(1).and_then(|port| port.parse().ok());
+        let is_it = |server: &&RedisServer| Some(server.port()) == port;
+        self.servers.iter().find(is_it).unwrap()
+    }
+
+    /// Lets the replica take over, without anything having failed.
+    pub fn fail_over(&self) {
+        let answer = self.sentinels[0].cli(&["SENTINEL", "FAILOVER", Self::NAME]);
+        assert_eq!(answer, "OK");
+    }
+}
+
+fn start_sentinel(of: &str) -> RedisServer {
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sentinel.conf");
+    let name = RedisSentinels::NAME;
+    let text = format!(
+        "sentinel monitor {name} {of} 2\nsentinel down-after-milliseconds {name} 1000\n\
+         sentinel failover-timeout {name} 3000\n"
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.to_string_lossy().into_owned();
+    let program = Path::new("redis-server");
+    RedisServer::start_in(folder, program, port, &[&file, "--sentinel"], &[])
+}
