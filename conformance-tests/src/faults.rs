@@ -144,7 +144,24 @@ pub struct Faults(Arc<Mutex<Plan>>);
 #[derive(Debug, Default)]
 struct Plan {
     once: VecDeque<(Operation, Fault)>,
+    every_other: Option<EveryOther>,
     always: Vec<(Operation, Fault)>,
+}
+
+/// A fault of every other operation of a sort.
+#[derive(Debug)]
+struct EveryOther {
+    fault: Fault,
+    begun: [u64; Operation::ALL.len()],
+}
+
+impl EveryOther {
+    /// The fault, the first time and then every other time.
+    fn take(&mut self, operation: Operation) -> Option<Fault> {
+        let begun = self.begun.get_mut(operation as usize)?;
+        *begun += 1;
+        (*begun % 2 == 1).then(|| self.fault.clone())
+    }
 }
 
 impl Faults {
@@ -158,6 +175,12 @@ impl Faults {
         let mut plan = self.0.lock();
         plan.always.retain(|(planned, _)| *planned != operation);
         plan.always.push((operation, fault));
+    }
+
+    /// Makes every other operation of each sort go wrong, the first one too, as on a poor connection.
+    pub fn every_other(&self, fault: Fault) {
+        let begun = [0; Operation::ALL.len()];
+        self.0.lock().every_other = Some(EveryOther { fault, begun });
     }
 
     /// Makes every operation go wrong, as when the backend is out of reach.
@@ -179,6 +202,13 @@ impl Faults {
             .iter()
             .position(|(planned, _)| *planned == operation);
         if let Some((_, fault)) = planned.and_then(|at| plan.once.remove(at)) {
+            return Some(fault);
+        }
+        if let Some(fault) = plan
+            .every_other
+            .as_mut()
+            .and_then(|plan| plan.take(operation))
+        {
             return Some(fault);
         }
         let always = plan

@@ -41,6 +41,7 @@ mod expiry;
 mod fingerprint;
 mod key;
 mod list;
+mod retry;
 #[cfg(test)]
 mod test_support;
 mod timestamp;
@@ -63,5 +64,6 @@ pub use expiry::Expiry;
 pub use fingerprint::Fingerprint;
 pub use key::{Key, Prefix};
 pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
+pub use retry::{Repeat, RetryPolicy};
 pub use timestamp::Timestamp;
 pub use version::Version;

@@ -1,6 +1,7 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
-//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), and Redis in each of its
-//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]).
+//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
+//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), and a proxy that makes requests over
+//! HTTP go wrong ([`HttpProxy`]).
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
 
@@ -12,6 +13,7 @@
     clippy::indexing_slicing
 )]
 
+mod http_proxy;
 mod node;
 mod peer;
 mod port;
@@ -19,6 +21,7 @@ mod python;
 mod redis;
 mod script;
 
+pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use node::NodePackages;
 pub use peer::Peer;
 pub use port::free_port;

@@ -1,11 +1,16 @@
-//! Drivers over drivers: a key prefix, a timeout, tracing.
+//! Drivers over drivers: a key prefix, a timeout, tracing, retries.
 //!
 //! Each wraps any [`Driver`](crate::Driver) and is one, so they nest. From the caller to the backend the
 //! order is:
 //!
 //! ```text
-//! Prefixed → Traced → Timeout → backend
+//! Prefixed → Traced → Timeout → Retry → backend
 //! ```
+//!
+//! [`Retry`] stands next to the backend, within [`Timeout`]: then a caller waits for all tries together no longer
+//! than the set time, and one operation is one span of a trace, however often it was tried. A backend that can hang
+//! needs a time for each try too. Drivers over a network bring their own; for one that does not, a second
+//! [`Timeout`], shorter than the first, goes below [`Retry`].
 //!
 //! [`Traced`] stands outside of [`Timeout`], so that an operation which ran out of time is traced as the
 //! error that its caller got; the other way round its span would be cut off without a word.
@@ -13,9 +18,11 @@
 //! has it.
 
 mod prefix;
+mod retry;
 mod timeout;
 mod trace;
 
 pub use prefix::Prefixed;
+pub use retry::Retry;
 pub use timeout::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Timeout};
 pub use trace::Traced;

@@ -1,0 +1,321 @@
+//! What goes wrong between a client and a server: what kind of error it is, what is known of the outcome, what is
+//! repeated, and that nothing hangs, swells or leaks.
+
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use http_support::{
+    Answer, ClientOptions, HeaderMap, HttpClient, Method, StatusCode, header, secret_header,
+};
+use session_core::{Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use test_support::{HttpFault, HttpProxy, Peer, free_port};
+
+const TOKEN: &str = "t0ken-that-nobody-may-see";
+
+/// A file server, and a proxy before it.
+struct Server {
+    proxy: HttpProxy,
+    _peer: Peer,
+}
+
+impl Server {
+    fn start() -> Self {
+        let port = free_port();
+        Self {
+            proxy: HttpProxy::start(&format!("http://127.0.0.1:{port}")),
+            _peer: Self::peer(port),
+        }
+    }
+
+    fn peer(port: u16) -> Peer {
+        let mut python = Command::new("python3");
+        python.args(["-m", "http.server", "--bind", "127.0.0.1"]);
+        python.arg(port.to_string());
+        let peer = Peer::start(python);
+        std::fs::write(peer.folder().join("book"), "once upon a time").unwrap();
+        peer.wait_for_port(port);
+        peer
+    }
+
+    fn client(&self) -> HttpClient {
+        self.client_with(|_| {})
+    }
+
+    fn client_with(&self, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
+        client(self.proxy.url(), change)
+    }
+}
+
+fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
+    let token = secret_header("token", "Bearer ", &TOKEN.into()).unwrap();
+    let mut options = ClientOptions::new(url);
+    options.headers = HeaderMap::from_iter([(header::AUTHORIZATION, token)]);
+    options.retry.min_delay = Duration::from_millis(1);
+    options.max_answer = 1024 * 1024;
+    change(&mut options);
+    HttpClient::new(options).unwrap()
+}
+
+async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Answer> {
+    let request = || client.request(Method::GET, "/book");
+    let read = |answer: Answer| match answer.status() {
+        StatusCode::OK => Ok(answer),
+        _ => Err(answer.error()),
+    };
+    client.call(repeat, request, read).await
+}
+
+async fn read(client: &HttpClient) -> Result<Answer> {
+    read_as(client, Repeat::Always).await
+}
+
+fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+    assert_eq!((error.kind(), error.outcome()), (kind, outcome), "{error}");
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(TOKEN), "{shown}");
+    assert!(!shown.contains("book"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_the_server_answers_comes_through() {
+    let server = Server::start();
+    let client = server.client();
+    let answer = read(&client).await.unwrap();
+    assert_eq!(answer.body(), "once upon a time");
+    assert_eq!(answer.header("content-length"), Some("16"));
+    let [seen] = &server.proxy.seen()[..] else {
+        panic!("one request was expected");
+    };
+    assert_eq!(
+        seen.headers.get("authorization").unwrap(),
+        &format!("Bearer {TOKEN}")
+    );
+    assert!(!seen.headers.contains_key("accept-encoding"));
+    let missing = client.request(Method::GET, "/none");
+    assert_eq!(
+        client.send(missing).await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    assert!(!format!("{client:?} {answer:?}").contains(TOKEN));
+}
+
+#[tokio::test]
+async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
+    use ErrorKind::*;
+    use Outcome::*;
+    let server = Server::start();
+    let client = server.client_with(|options| options.retry = RetryPolicy::never());
+    for (status, kind, outcome) in [
+        (301, Backend, Unknown),
+        (400, Backend, NotApplied),
+        (401, Unauthorized, NotApplied),
+        (403, Unauthorized, NotApplied),
+        (404, Backend, NotApplied),
+        (405, Backend, NotApplied),
+        (408, TimedOut, Unknown),
+        (409, Backend, NotApplied),
+        (413, TooLarge, NotApplied),
+        (414, TooLarge, NotApplied),
+        (429, RateLimited, NotApplied),
+        (431, TooLarge, NotApplied),
+        (500, Unavailable, Unknown),
+        (501, Backend, NotApplied),
+        (502, Unavailable, Unknown),
+        (503, Unavailable, Unknown),
+        (504, TimedOut, Unknown),
+        (507, TooLarge, NotApplied),
+        (599, Unavailable, Unknown),
+    ] {
+        server.proxy.next(HttpFault::status(status));
+        let error = read(&client).await.unwrap_err();
+        tells(&error, kind, outcome);
+        assert!(error.to_string().contains(&status.to_string()), "{error}");
+        assert!(!error.to_string().contains("the proxy says so"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_repeated_where_that_is_safe() {
+    let server = Server::start();
+    let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
+    for fault in [
+        HttpFault::Cut,
+        HttpFault::LostAnswer,
+        HttpFault::Truncated,
+        HttpFault::Hang,
+        HttpFault::HungAnswer,
+        HttpFault::status(500),
+        HttpFault::status(503),
+        HttpFault::rate_limited(0),
+    ] {
+        server.proxy.clear();
+        server.proxy.next(fault.clone());
+        let answer = read(&client).await.unwrap();
+        assert_eq!(answer.body(), "once upon a time", "{fault:?}");
+        assert_eq!(server.proxy.count(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_happened_is_not_repeated_on_condition() {
+    let server = Server::start();
+    let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
+    for (fault, kind) in [
+        (HttpFault::Cut, ErrorKind::Unavailable),
+        (HttpFault::LostAnswer, ErrorKind::Unavailable),
+        (HttpFault::Truncated, ErrorKind::Unavailable),
+        (HttpFault::Hang, ErrorKind::TimedOut),
+        (HttpFault::HungAnswer, ErrorKind::TimedOut),
+        (HttpFault::status(500), ErrorKind::Unavailable),
+        (HttpFault::status(503), ErrorKind::Unavailable),
+    ] {
+        // Also on a connection that was used before, and which therefore might be closed already.
+        read(&client).await.unwrap();
+        server.proxy.clear();
+        server.proxy.next(fault.clone());
+        let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
+        tells(&error, kind, Outcome::Unknown);
+        assert_eq!(server.proxy.count(), 1, "{fault:?}");
+    }
+    server.proxy.clear();
+    server.proxy.next(HttpFault::rate_limited(0));
+    read_as(&client, Repeat::IfNotApplied).await.unwrap();
+    assert_eq!(server.proxy.count(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_has_done_nothing() {
+    let client = client(&format!("http://127.0.0.1:{}", free_port()), |options| {
+        options.retry.attempts = 2;
+    });
+    let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
+    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_has_done_nothing() {
+    // A listener whose queue is full: connecting takes for ever.
+    let listener = tokio::net::TcpSocket::new_v4().unwrap();
+    listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queue = Vec::new();
+    while let Ok(Ok(waiting)) = tokio::time::timeout(
+        Duration::from_millis(200),
+        tokio::net::TcpStream::connect(address),
+    )
+    .await
+    {
+        queue.push(waiting);
+    }
+    let client = client(&format!("http://{address}"), |options| {
+        options.timeout = Duration::from_millis(600);
+        options.retry = RetryPolicy::never();
+    });
+    let error = read(&client).await.unwrap_err();
+    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+}
+
+#[tokio::test]
+async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
+    let server = Server::start();
+    let client = server.client();
+    server.proxy.next(HttpFault::rate_limited(1));
+    let started = Instant::now();
+    read(&client).await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+
+    server.proxy.clear();
+    server.proxy.next(HttpFault::rate_limited(3_600));
+    let error = read(&client).await.unwrap_err();
+    tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
+    assert_eq!(server.proxy.count(), 1);
+}
+
+#[tokio::test]
+async fn answers_without_bounds_are_refused_and_not_kept() {
+    let server = Server::start();
+    let client = server.client();
+    for (fault, kind) in [
+        (HttpFault::huge(1 << 30), ErrorKind::TooLarge),
+        (HttpFault::endless(), ErrorKind::TooLarge),
+        (HttpFault::gzip_bomb(), ErrorKind::Backend),
+    ] {
+        server.proxy.next(fault);
+        let before = peak_memory();
+        let error = read(&client).await.unwrap_err();
+        tells(&error, kind, Outcome::Unknown);
+        // The client and the proxy are one process here.
+        assert!(peak_memory() - before < 32 * 1024, "of KiB");
+    }
+    // Exactly as long as may be.
+    let longest = 1024 * 1024;
+    server.proxy.next(HttpFault::huge(longest));
+    let answer = read(&client).await.unwrap();
+    assert_eq!(answer.into_body().len() as u64, longest);
+    server.proxy.next(HttpFault::huge(longest + 1));
+    tells(
+        &read(&client).await.unwrap_err(),
+        ErrorKind::TooLarge,
+        Outcome::Unknown,
+    );
+}
+
+/// The most memory that this process ever had, in KiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_token_does_not_follow_a_redirect() {
+    let server = Server::start();
+    let elsewhere = HttpProxy::start("http://127.0.0.1:1");
+    server
+        .proxy
+        .next(HttpFault::redirect(&format!("{}/book", elsewhere.url())));
+    let error = read(&server.client()).await.unwrap_err();
+    tells(&error, ErrorKind::Backend, Outcome::Unknown);
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_an_error_that_does_not_show_it() {
+    let server = Server::start();
+    let client = server.client();
+    for fault in [
+        HttpFault::garbage_json(),
+        HttpFault::html(),
+        HttpFault::answer(200, &[], ""),
+        HttpFault::answer(200, &[], r#"{"secret-key": "secret-value"}"#),
+    ] {
+        server.proxy.next(fault);
+        let answer = read(&client).await.unwrap();
+        let error = answer.json::<Vec<String>>().unwrap_err();
+        tells(&error, ErrorKind::Backend, Outcome::Unknown);
+        assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_went_away_and_came_back_is_found_again() {
+    let port = free_port();
+    let peer = Server::peer(port);
+    let client = client(&format!("http://127.0.0.1:{port}"), |options| {
+        options.retry = RetryPolicy::never();
+    });
+    read(&client).await.unwrap();
+    peer.kill();
+    let error = read(&client).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let _peer = Server::peer(port);
+    read(&client).await.unwrap();
+}

@@ -1,0 +1,244 @@
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::{Error, ErrorKind, Outcome, Result};
+
+/// How often a failed operation is tried again, and with what pauses.
+///
+/// ```
+/// use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let mut tries = 0;
+/// let answer = RetryPolicy::default()
+///     .run(Repeat::Always, || {
+///         tries += 1;
+///         let answer = match tries {
+///             1 => Err(Error::new(ErrorKind::Unavailable, "the server is starting")),
+///             _ => Ok("hello"),
+///         };
+///         async { answer }
+///     })
+///     .await?;
+/// assert_eq!((answer, tries), ("hello", 2));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What is repeated is what may pass: errors of the kinds [`RateLimited`](ErrorKind::RateLimited),
+/// [`Unavailable`](ErrorKind::Unavailable) and [`TimedOut`](ErrorKind::TimedOut), and of these only what
+/// [`Repeat`] allows. Every other error, and the last one, goes to the caller as it is.
+///
+/// The first pause is `min_delay`, each further one is twice as long, up to `max_delay`, and each is stretched by
+/// up to its own length at random, so that callers who failed together do not come back together. A backend that
+/// [says how long to wait](Error::retry_after) is given at least that time; if that is longer than `max_delay`,
+/// nothing is repeated.
+///
+/// In configuration it is a table with these names, times in seconds: `retry = { attempts = 5 }`. What is not
+/// named has its default: 3 attempts, pauses from 50 ms to 1 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "config", derive(serde::Deserialize))]
+#[cfg_attr(feature = "config", serde(default))]
+pub struct RetryPolicy {
+    /// How often an operation is tried at most, the first time included; 0 and 1 repeat nothing.
+    pub attempts: u32,
+    /// The first pause.
+    #[cfg_attr(feature = "config", serde(deserialize_with = "seconds"))]
+    pub min_delay: Duration,
+    /// The longest pause, and the longest wait that a backend may ask for; an hour at most.
+    #[cfg_attr(feature = "config", serde(deserialize_with = "seconds"))]
+    pub max_delay: Duration,
+}
+
+/// What doing an operation a second time does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing that once does not do, as with reads and with writes without a condition: it is repeated whatever
+    /// became of it.
+    Always,
+    /// Another thing than once, as with writes on condition: it is repeated only if it was
+    /// [certainly not applied](Outcome::NotApplied).
+    IfNotApplied,
+}
+
+const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            min_delay: Duration::from_millis(50),
+            max_delay: Duration::from_secs(1),
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The policy that repeats nothing.
+    pub const fn never() -> Self {
+        Self {
+            attempts: 1,
+            min_delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+        }
+    }
+
+    /// Runs what `operation` gives until it succeeds or must not be repeated.
+    ///
+    /// `operation` is called for each try, so that it can reckon anew what depends on the time. A caller that is
+    /// dropped ends it, in a pause too.
+    pub async fn run<T, F, Running>(&self, repeat: Repeat, mut operation: F) -> Result<T>
+    where
+        F: FnMut() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        let mut pauses = self.pauses();
+        loop {
+            let error = match operation().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            match pauses.next() {
+                Some(pause) if repeat.allows(&error) => {
+                    let Some(pause) = self.pause(pause, &error) else {
+                        return Err(error);
+                    };
+                    tracing::debug!(kind = ?error.kind(), ?pause, "trying again");
+                    tokio::time::sleep(pause).await;
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// The pauses between tries, one for each time that something may be tried again.
+    pub(crate) fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
+        let longest = self.max_delay.min(LONGEST_DELAY);
+        ExponentialBuilder::new()
+            .with_min_delay(self.min_delay.min(longest))
+            .with_max_delay(longest)
+            .with_max_times(usize::try_from(self.attempts.saturating_sub(1)).unwrap_or(usize::MAX))
+            .with_jitter()
+            .build()
+            .map(move |pause| pause.min(longest))
+    }
+
+    /// How long to wait after `error`, which wanted `pause`; `None` if the backend wants more than is given.
+    pub(crate) fn pause(&self, pause: Duration, error: &Error) -> Option<Duration> {
+        match error.retry_after() {
+            Some(wait) if wait > self.max_delay.min(LONGEST_DELAY) => None,
+            Some(wait) => Some(pause.max(wait)),
+            None => Some(pause),
+        }
+    }
+}
+
+impl Repeat {
+    /// Whether an operation of this sort may be repeated after `error`, and whether that may help.
+    pub fn allows(self, error: &Error) -> bool {
+        let passing = matches!(
+            error.kind(),
+            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut
+        );
+        passing && (self == Self::Always || error.outcome() == Outcome::NotApplied)
+    }
+}
+
+#[cfg(feature = "config")]
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    serde::Deserialize::deserialize(from).map(crate::config::Seconds::as_duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often an operation that fails with `error` is tried, and how long that takes.
+    async fn tries(policy: RetryPolicy, repeat: Repeat, error: fn() -> Error) -> (u32, Duration) {
+        let started = tokio::time::Instant::now();
+        let mut tries = 0;
+        let result: Result<()> = policy
+            .run(repeat, || {
+                tries += 1;
+                async move { Err(error()) }
+            })
+            .await;
+        assert_eq!(result.unwrap_err().kind(), error().kind());
+        (tries, started.elapsed())
+    }
+
+    fn unavailable() -> Error {
+        Error::new(ErrorKind::Unavailable, "")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_within_their_bounds() {
+        let policy = RetryPolicy {
+            attempts: 6,
+            min_delay: Duration::from_millis(100),
+            max_delay: Duration::from_millis(400),
+        };
+        let (tries, took) = tries(policy, Repeat::Always, unavailable).await;
+        assert_eq!(tries, 6);
+        // 100, 200, and then the longest, each stretched at random.
+        assert!(took >= Duration::from_millis(1_500), "{took:?}");
+        assert!(took <= Duration::from_millis(1_810), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_fail_together_do_not_come_back_together() {
+        let pauses = || RetryPolicy::default().pauses().collect::<Vec<_>>();
+        assert_ne!(pauses(), pauses());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
+        let policy = RetryPolicy::default();
+        assert_eq!(tries(policy, Repeat::Always, unavailable).await.0, 3);
+        assert_eq!(tries(policy, Repeat::IfNotApplied, unavailable).await.0, 1);
+        let refused = || unavailable().with_outcome(Outcome::NotApplied);
+        assert_eq!(tries(policy, Repeat::IfNotApplied, refused).await.0, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_pass_is_not_repeated() {
+        for error in [
+            || Error::new(ErrorKind::Unauthorized, ""),
+            || Error::new(ErrorKind::TooLarge, ""),
+            || Error::new(ErrorKind::CorruptData, ""),
+            || Error::new(ErrorKind::Backend, ""),
+        ] {
+            let (tries, took) = tries(RetryPolicy::default(), Repeat::Always, error).await;
+            assert_eq!((tries, took), (1, Duration::ZERO));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_asks_for_a_wait_gets_it_within_the_bound() {
+        let limited =
+            || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
+        let (count, took) = tries(RetryPolicy::default(), Repeat::IfNotApplied, limited).await;
+        assert_eq!(count, 3);
+        assert!(took >= Duration::from_millis(1_800), "{took:?}");
+
+        let long =
+            || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_secs(60));
+        let (count, took) = tries(RetryPolicy::default(), Repeat::Always, long).await;
+        assert_eq!((count, took), (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_is_never_and_extremes_do_no_harm() {
+        let (count, _) = tries(RetryPolicy::never(), Repeat::Always, unavailable).await;
+        assert_eq!(count, 1);
+        let extreme = RetryPolicy {
+            attempts: 4,
+            min_delay: Duration::MAX,
+            max_delay: Duration::MAX,
+        };
+        let (count, took) = tries(extreme, Repeat::Always, unavailable).await;
+        assert_eq!((count, took), (4, 3 * LONGEST_DELAY));
+    }
+}
