@@ -21,6 +21,9 @@ pub struct Case {
 impl Case {
     /// Why the case cannot run on this driver, if it cannot.
     pub(crate) fn unmet(&self, context: &Context) -> Option<String> {
+        if context.capabilities.read_only && context.subject.writer.is_none() {
+            return Some("no driver that writes was given (Subject::with_writer)".to_owned());
+        }
         self.needs.iter().find_map(|need| need.unmet(context))
     }
 }
@@ -37,6 +40,8 @@ impl fmt::Debug for Case {
 /// What a case needs of a driver, or of its crate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need {
+    Writes,
+    NoWrites,
     Conditions,
     NoConditions,
     Touch,
@@ -68,6 +73,8 @@ impl Need {
         let listing = capabilities.listing != Listing::None;
         let shortest = capabilities.minimum_ttl + capabilities.expiry_granularity;
         let (met, reason) = match self {
+            Self::Writes => (!capabilities.read_only, "the driver is read-only"),
+            Self::NoWrites => (capabilities.read_only, "the driver is not read-only"),
             Self::Conditions => (conditions, "the driver has no conditions"),
             Self::NoConditions => (!conditions, "the driver has conditions"),
             Self::Touch => (capabilities.touch, "the driver cannot touch"),

@@ -19,6 +19,8 @@ use crate::subject::Subject;
 pub(crate) struct Context {
     /// The driver below the base of this case.
     pub(crate) driver: Arc<dyn Driver>,
+    /// What writes the entries of the case: the driver itself, unless it is read-only.
+    pub(crate) writer: Arc<dyn Driver>,
     pub(crate) capabilities: Capabilities,
     pub(crate) subject: Subject,
     base: Prefix,
@@ -35,10 +37,12 @@ impl Context {
         let subject = factory.open().await;
         // As long as a session id, and drawn at random: cases of several runs may share a server.
         let base = Prefix::new(&format!("conformance-{:016x}", random()));
-        let driver = below(&base, &subject);
+        let driver = below(&base, &subject.driver);
+        let writer = below(&base, subject.writer());
         Self {
             capabilities: driver.capabilities(),
             driver,
+            writer,
             subject,
             base,
             factory,
@@ -55,13 +59,13 @@ impl Context {
 
     /// Another driver from the factory, below the same base.
     pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
-        below(&self.base, &self.factory.open().await)
+        below(&self.base, &self.factory.open().await.driver)
     }
 
-    /// The driver below a neighbour of the base: `…x` beside `…`.
+    /// What writes below a neighbour of the base: `…x` beside `…`.
     pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
         let base = Prefix::new(&format!("{}x", self.base.as_str()));
-        below(&base, &self.subject)
+        below(&base, self.subject.writer())
     }
 
     pub(crate) fn outage(&self) -> Result<Arc<dyn Driver>, Failure> {
@@ -106,7 +110,7 @@ impl Context {
         expiry: Expiry,
     ) -> Result<Option<Version>, Failure> {
         let options = WriteOptions::default().with_expiry(expiry);
-        written(self.driver.write(key, value.into(), options).await?)
+        written(self.writer.write(key, value.into(), options).await?)
     }
 
     /// Writes an entry and gives its version, which it must have.
@@ -190,11 +194,12 @@ impl Context {
 
     /// Removes what the case left behind, also from a server that others use.
     pub(crate) async fn clean_up(&self) -> CaseResult {
-        match self.remove_all_from(&self.driver).await {
+        match self.remove_all_from(&self.writer).await {
             Err(error) if error.kind() == ErrorKind::Closed => {
                 if self.subject.shared_backend {
-                    let another = self.another_driver().await;
-                    self.remove_all_from(&another).await?;
+                    let another = self.factory.open().await;
+                    let writer = below(&self.base, another.writer());
+                    self.remove_all_from(&writer).await?;
                 }
                 Ok(())
             }
@@ -217,8 +222,8 @@ impl Context {
 /// So many that no listing of the suite has them, and few enough to be told that one does not end.
 const MOST_PAGES: usize = 100_000;
 
-fn below(base: &Prefix, subject: &Subject) -> Arc<dyn Driver> {
-    Arc::new(Prefixed::new(Arc::clone(&subject.driver), base.clone()))
+fn below(base: &Prefix, driver: &Arc<dyn Driver>) -> Arc<dyn Driver> {
+    Arc::new(Prefixed::new(Arc::clone(driver), base.clone()))
 }
 
 pub(crate) fn written(outcome: WriteOutcome) -> Result<Option<Version>, Failure> {

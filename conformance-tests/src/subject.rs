@@ -28,6 +28,7 @@ type ForeignWrite = dyn Fn(Key, Bytes) -> BoxFuture<'static, Result<(), HookErro
 #[derive(Clone)]
 pub struct Subject {
     pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) writer: Option<Arc<dyn Driver>>,
     pub(crate) outage: Option<Arc<dyn Driver>>,
     pub(crate) foreign_write: Option<Arc<ForeignWrite>>,
     pub(crate) default_ttl: Option<Duration>,
@@ -39,11 +40,24 @@ impl Subject {
     pub fn new(driver: impl Driver) -> Self {
         Self {
             driver: Arc::new(driver),
+            writer: None,
             outage: None,
             foreign_write: None,
             default_ttl: None,
             shared_backend: false,
         }
+    }
+
+    /// A driver that writes to the entries that this one reads. A driver that is read-only needs it, for there is
+    /// nothing to show of it without entries.
+    #[must_use]
+    pub fn with_writer(mut self, driver: impl Driver) -> Self {
+        self.writer = Some(Arc::new(driver));
+        self
+    }
+
+    pub(crate) fn writer(&self) -> &Arc<dyn Driver> {
+        self.writer.as_ref().unwrap_or(&self.driver)
     }
 
     /// A driver of the same kind whose backend is out of reach, so that every operation must fail.
@@ -90,6 +104,7 @@ impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subject")
             .field("driver", &self.driver)
+            .field("writer", &self.writer.is_some())
             .field("outage", &self.outage.is_some())
             .field("foreign_write", &self.foreign_write.is_some())
             .field("default_ttl", &self.default_ttl)

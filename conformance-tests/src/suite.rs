@@ -103,6 +103,7 @@ macro_rules! suite {
                 capabilities_stay_as_they_are
                 the_driver_has_a_name
                 conditions_are_refused_where_there_are_none
+                writing_is_refused_where_it_does_not_work
                 touching_is_refused_where_it_does_not_work
                 listing_is_refused_where_it_does_not_work
                 watching_is_refused_where_it_does_not_work

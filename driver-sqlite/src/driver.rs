@@ -356,6 +356,7 @@ impl Driver for SqliteDriver {
             false => self.base.as_str().len() + 1,
         };
         Capabilities {
+            read_only: false,
             conditions: Conditions::All,
             native_expiry: false,
             expiry_granularity: Duration::from_millis(1),

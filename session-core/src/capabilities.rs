@@ -52,6 +52,8 @@ pub enum Consistency {
 /// the millisecond, listing at least once, strong consistency, no limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
+    /// Whether every change is refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    pub read_only: bool,
     /// Whether writes and removals take conditions, and against whom these hold.
     pub conditions: Conditions,
     /// Whether the backend itself removes what has ended, without a sweep by the driver.
@@ -82,6 +84,7 @@ impl Capabilities {
     /// What both promise: of each capability the lesser one.
     pub(crate) fn shared_with(self, other: Self) -> Self {
         Self {
+            read_only: self.read_only || other.read_only,
             conditions: self.conditions.min(other.conditions),
             native_expiry: self.native_expiry && other.native_expiry,
             expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
@@ -108,6 +111,7 @@ fn lesser(one: Option<usize>, other: Option<usize>) -> Option<usize> {
 impl Default for Capabilities {
     fn default() -> Self {
         Self {
+            read_only: false,
             conditions: Conditions::default(),
             native_expiry: false,
             expiry_granularity: Duration::from_millis(1),

@@ -8,13 +8,13 @@ use crate::failure::{CaseResult, same};
 
 cases! {
     a_batch_of_reads_keeps_order_and_duplicates: "the results of a batch of reads stand in the order of its keys";
-    a_batch_of_writes_writes_all: "the results of a batch of writes stand in its order, one each";
-    of_two_writes_to_a_key_the_later_wins: "of two writes to one key in a batch the later one wins";
-    each_write_of_a_batch_has_its_expiry [Need::ShortLives]: "each write of a batch has an expiry of its own";
+    a_batch_of_writes_writes_all [Need::Writes]: "the results of a batch of writes stand in its order, one each";
+    of_two_writes_to_a_key_the_later_wins [Need::Writes]: "of two writes to one key in a batch the later one wins";
+    each_write_of_a_batch_has_its_expiry [Need::Writes, Need::ShortLives]: "each write of a batch has an expiry of its own";
     each_write_of_a_batch_has_its_condition [Need::Conditions]: "each write of a batch has a condition and a result of its own";
-    a_batch_of_removals_removes_all_and_no_more: "a batch of removals removes its keys, missing ones and duplicates included";
-    batches_of_nothing_succeed: "an empty batch is no error";
-    large_batches_work: "a batch may be longer than the backend's own limit";
+    a_batch_of_removals_removes_all_and_no_more [Need::Writes]: "a batch of removals removes its keys, missing ones and duplicates included";
+    batches_of_nothing_succeed [Need::Writes]: "an empty batch is no error";
+    large_batches_work [Need::Writes]: "a batch may be longer than the backend's own limit";
 }
 
 fn plain(key: &Key, value: impl Into<Bytes>) -> Write {

@@ -12,11 +12,11 @@ use crate::context::{Context, written};
 use crate::failure::{CaseResult, Failure, check};
 
 cases! {
-    a_dropped_write_leaves_the_old_value_or_the_new: "a write whose future is dropped half-way leaves the old value or the new one, never a mix";
+    a_dropped_write_leaves_the_old_value_or_the_new [Need::Writes]: "a write whose future is dropped half-way leaves the old value or the new one, never a mix";
     a_dropped_conditional_write_leaves_the_old_value_or_the_new [Need::Conditions]: "a conditional write that is dropped leaves the old value or the new one, and its version with it";
-    a_dropped_removal_leaves_the_entry_or_none: "a removal that is dropped leaves the entry whole, or none";
-    a_dropped_batch_leaves_whole_values: "each write of a batch that is dropped leaves the old value or the new one";
-    a_driver_goes_on_after_dropped_operations: "dropped operations block nobody";
+    a_dropped_removal_leaves_the_entry_or_none [Need::Writes]: "a removal that is dropped leaves the entry whole, or none";
+    a_dropped_batch_leaves_whole_values [Need::Writes]: "each write of a batch that is dropped leaves the old value or the new one";
+    a_driver_goes_on_after_dropped_operations [Need::Writes]: "dropped operations block nobody";
 }
 
 const ROUNDS: usize = 40;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use session_core::{
     Error, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions, TouchOptions, Version,
-    WriteOptions,
+    Write, WriteOptions,
 };
 
 use super::cases;
@@ -15,10 +15,11 @@ cases! {
     capabilities_stay_as_they_are: "capabilities are plain data that callers decide by, once";
     the_driver_has_a_name: "a driver names its backend, for errors and logs";
     conditions_are_refused_where_there_are_none [Need::NoConditions]: "a driver without conditions refuses them; it never fakes them";
+    writing_is_refused_where_it_does_not_work [Need::NoWrites]: "a driver that is read-only refuses every change, and does not pretend";
     touching_is_refused_where_it_does_not_work [Need::NoTouch]: "what the capabilities deny is an error of kind Unsupported";
     listing_is_refused_where_it_does_not_work [Need::NoListing]: "what the capabilities deny is an error of kind Unsupported";
     watching_is_refused_where_it_does_not_work [Need::NoWatch]: "what the capabilities deny is an error of kind Unsupported";
-    values_longer_than_the_limit_are_refused [Need::ValueLimit]: "a value over the declared limit is an error, and the old one stays";
+    values_longer_than_the_limit_are_refused [Need::Writes, Need::ValueLimit]: "a value over the declared limit is an error, and the old one stays";
     errors_tell_no_secret: "an error holds no key and no value";
 }
 
@@ -77,6 +78,35 @@ async fn conditions_are_refused_where_there_are_none(context: Context) -> CaseRe
         context.read_present(&key).await?.value,
         "value".into(),
     )
+}
+
+async fn writing_is_refused_where_it_does_not_work(context: Context) -> CaseResult {
+    let (key, missing) = (context.key("k")?, context.key("missing")?);
+    context.write(&key, "value").await?;
+    let driver = &context.driver;
+    let options = WriteOptions::default();
+    for key in [&key, &missing] {
+        let write = driver.write(key, "new".into(), options.clone()).await;
+        refused("a write", write)?;
+        let removal = driver.remove(key, RemoveOptions::default()).await;
+        refused("a removal", removal)?;
+    }
+    let keys = [key.clone(), missing.clone()];
+    let writes = keys.clone().map(|key| Write {
+        key,
+        value: "new".into(),
+        options: options.clone(),
+    });
+    let outcomes = driver.write_many(writes.into()).await;
+    same("the number of results", outcomes.len(), keys.len())?;
+    for outcome in outcomes {
+        refused("a write of a batch", outcome)?;
+    }
+    refused("a batch of removals", driver.remove_many(&keys).await)?;
+    refused("a clear", driver.clear(&Prefix::root()).await)?;
+    same("the missing key", context.read(&missing).await?, None)?;
+    let left = context.read_present(&key).await?;
+    same("the value", left.value, "value".into())
 }
 
 async fn touching_is_refused_where_it_does_not_work(context: Context) -> CaseResult {

@@ -6,11 +6,11 @@ use crate::context::Context;
 use crate::failure::{CaseResult, check, same};
 
 cases! {
-    clearing_keeps_to_its_prefix [Need::Listing]: "clearing `app` touches neither `app2` nor the key `app`";
-    clearing_a_base_keeps_its_neighbours [Need::Listing]: "a base is a world of its own";
-    clearing_takes_everything_below [Need::Listing]: "clearing leaves nothing behind, however many pages it is";
-    clearing_nothing_succeeds [Need::Listing]: "clearing where nothing is succeeds";
-    special_characters_in_a_cleared_prefix_are_ordinary [Need::Listing]: "clearing takes the characters of a prefix as they are";
+    clearing_keeps_to_its_prefix [Need::Writes, Need::Listing]: "clearing `app` touches neither `app2` nor the key `app`";
+    clearing_a_base_keeps_its_neighbours [Need::Writes, Need::Listing]: "a base is a world of its own";
+    clearing_takes_everything_below [Need::Writes, Need::Listing]: "clearing leaves nothing behind, however many pages it is";
+    clearing_nothing_succeeds [Need::Writes, Need::Listing]: "clearing where nothing is succeeds";
+    special_characters_in_a_cleared_prefix_are_ordinary [Need::Writes, Need::Listing]: "clearing takes the characters of a prefix as they are";
 }
 
 async fn write_all(context: &Context, names: &[&str]) -> CaseResult {

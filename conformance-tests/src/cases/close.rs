@@ -7,8 +7,8 @@ use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
     closing_twice_succeeds: "closing again is no error";
-    after_closing_all_operations_are_refused_or_none: "after closing every operation is an error of kind Closed, or the driver holds nothing and goes on";
-    what_was_written_outlives_closing [Need::SharedBackend]: "closing finishes what runs in the background and loses nothing";
+    after_closing_all_operations_are_refused_or_none [Need::Writes]: "after closing every operation is an error of kind Closed, or the driver holds nothing and goes on";
+    what_was_written_outlives_closing [Need::Writes, Need::SharedBackend]: "closing finishes what runs in the background and loses nothing";
 }
 
 async fn closing_twice_succeeds(context: Context) -> CaseResult {

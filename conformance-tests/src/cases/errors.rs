@@ -12,8 +12,8 @@ use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
     an_outage_is_never_a_miss [Need::Outage]: "an error is never a miss";
-    an_outage_is_told_by_every_change [Need::Outage]: "a change that did not happen is an error and not a success";
-    an_error_says_truly_what_was_not_applied [Need::Outage]: "an error that says not applied is right; what may have happened is unknown";
+    an_outage_is_told_by_every_change [Need::Writes, Need::Outage]: "a change that did not happen is an error and not a success";
+    an_error_says_truly_what_was_not_applied [Need::Writes, Need::Outage]: "an error that says not applied is right; what may have happened is unknown";
     an_outage_has_a_kind_and_a_context [Need::Outage]: "an error says which driver failed, and with a kind that a caller can act on";
 }
 

@@ -15,7 +15,7 @@ cases! {
     an_ended_entry_does_not_exist [Need::ShortLives]: "an entry past its end is not there, by exists and metadata neither";
     an_ended_entry_is_not_listed [Need::ShortLives, Need::Listing]: "an entry past its end is never listed";
     an_ended_entry_is_not_in_batches [Need::ShortLives]: "an entry past its end is never returned by a batch";
-    an_ended_entry_can_be_written_and_removed [Need::ShortLives]: "an ended entry is as good as none: writes and removals go on";
+    an_ended_entry_can_be_written_and_removed [Need::Writes, Need::ShortLives]: "an ended entry is as good as none: writes and removals go on";
     an_end_in_the_past_is_at_once: "an entry whose end has passed when it is written is not there";
     an_entry_may_never_end [Need::ShortLives]: "never is never, and is told from an end";
     an_entry_may_live_for_ten_years: "lives of years work";

@@ -11,7 +11,7 @@ cases! {
     special_characters_in_keys_are_ordinary: "no character of a key is special";
     keys_that_differ_little_are_apart: "a key is compared by its bytes: case, spaces and composition count";
     a_key_and_a_key_below_it_are_apart: "a key may be the start of another";
-    keys_longer_than_the_limit_are_refused [Need::KeyLimit]: "a key over the declared limit is an error, and nothing is written";
+    keys_longer_than_the_limit_are_refused [Need::Writes, Need::KeyLimit]: "a key over the declared limit is an error, and nothing is written";
 }
 
 /// What `normalizeKey` of unstorage makes of a key.
@@ -50,7 +50,7 @@ async fn all_hold_their_own(context: &Context, names: &[&str]) -> CaseResult {
         let key = context.key(name)?;
         let value = Bytes::from(format!("value of {name}"));
         match context
-            .driver
+            .writer
             .write(&key, value.clone(), WriteOptions::default())
             .await
         {

@@ -14,7 +14,7 @@ cases! {
     a_listing_keeps_to_its_prefix [Need::Listing]: "prefix boundaries are key boundaries: `app` lists neither `app2` nor itself";
     special_characters_in_prefixes_are_ordinary [Need::Listing]: "characters that are special to a backend are ordinary in a prefix";
     a_listing_gives_keys_as_they_were_written [Need::Listing]: "a listing gives each key whole and as it was written";
-    removed_keys_are_not_listed [Need::Listing]: "what was removed is not listed";
+    removed_keys_are_not_listed [Need::Writes, Need::Listing]: "what was removed is not listed";
     pages_give_every_key [Need::Listing]: "whoever follows the cursors to the end gets each key, and once where the driver says so";
     a_listing_while_others_write_misses_none [Need::Listing]: "a key that is there throughout is listed, also while others write and remove";
 }
@@ -159,7 +159,7 @@ async fn fill(context: &Context, prefix: &str, count: usize) -> Result<Vec<Key>,
             options: WriteOptions::default(),
         };
         for result in context
-            .driver
+            .writer
             .write_many(chunk.iter().map(write).collect())
             .await
         {
@@ -211,7 +211,7 @@ async fn a_listing_while_others_write_misses_none(context: Context) -> CaseResul
                     let passed =
                         Key::new(&format!("list:passing:{writer}:{}", (number + 250) % 500))?;
                     let _unconditional = context
-                        .driver
+                        .writer
                         .remove(&passed, RemoveOptions::default())
                         .await?;
                     tokio::task::yield_now().await;

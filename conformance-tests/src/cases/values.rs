@@ -15,8 +15,8 @@ cases! {
     values_that_look_like_json_come_back: "nothing is made of a value but its bytes";
     an_overwrite_replaces_the_whole_value: "a write replaces what is there, longer or shorter";
     a_missing_key_is_a_miss: "a miss is not an error";
-    a_removed_key_is_a_miss: "a removal takes the entry away, and its key can be written again";
-    removing_twice_succeeds: "a removal without a condition also succeeds where nothing is";
+    a_removed_key_is_a_miss [Need::Writes]: "a removal takes the entry away, and its key can be written again";
+    removing_twice_succeeds [Need::Writes]: "a removal without a condition also succeeds where nothing is";
     existence_and_metadata_agree_with_reads: "exists and metadata tell of the entry that a read gives";
 }
 

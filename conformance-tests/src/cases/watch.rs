@@ -38,7 +38,7 @@ async fn a_watcher_is_told_of_writes_and_removals(context: Context) -> CaseResul
         },
     )?;
     let _unconditional = context
-        .driver
+        .writer
         .remove(&key, RemoveOptions::default())
         .await?;
     same(

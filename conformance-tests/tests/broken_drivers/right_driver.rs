@@ -94,6 +94,7 @@ async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
             "listing_is_refused_where_it_does_not_work",
             "touching_is_refused_where_it_does_not_work",
             "values_longer_than_the_limit_are_refused",
+            "writing_is_refused_where_it_does_not_work",
         ],
         "{report}"
     );

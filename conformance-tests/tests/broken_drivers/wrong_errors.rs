@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use conformance_tests::{Fault, Faulty, Report, Subject};
 use driver_memory::MemoryDriver;
+use session_core::decorators::ReadOnly;
 use session_core::*;
 
 use crate::broken::{Broken, Flaw};
@@ -177,6 +178,35 @@ impl Flaw for ClaimsToTouch {
 }
 
 tells!(a_driver_that_touches_although_it_says_it_cannot, ClaimsToTouch => touching_is_refused_where_it_does_not_work);
+
+/// Takes a write as done, as unstorage does with drivers that cannot write.
+#[derive(Clone)]
+struct IgnoresWrites;
+
+#[async_trait]
+impl Flaw for IgnoresWrites {
+    async fn write(
+        &self,
+        _right: &dyn Driver,
+        _key: &Key,
+        _value: Bytes,
+        _options: WriteOptions,
+    ) -> Result<WriteOutcome> {
+        Ok(WriteOutcome::Written { version: None })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_driver_that_pretends_to_write() {
+    let report = crate::report_on_subjects(|| {
+        let entries: Arc<dyn Driver> = Arc::new(MemoryDriver::new());
+        let reader = Broken::new(ReadOnly::new(Arc::clone(&entries)), IgnoresWrites);
+        Subject::new(reader).with_writer(entries)
+    })
+    .await;
+    let along = ["conditions_are_refused_where_there_are_none"];
+    assert_told(&report, "writing_is_refused_where_it_does_not_work", &along);
+}
 
 #[derive(Clone)]
 struct ClaimsALimit;

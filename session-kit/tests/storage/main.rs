@@ -13,6 +13,8 @@ mod conformance;
 #[cfg(test)]
 mod copying;
 #[cfg(test)]
+mod decorators;
+#[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod memory;

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use super::stored::is_removal;
+use super::{BATCH, Overlay};
+use crate::{Cursor, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Result};
+
+/// The listing of an overlay: layer by layer, the lowest first, so that an entry which is written to the top layer
+/// meanwhile is not missed. A key is listed by the lowest layer that holds an entry of it.
+pub(super) struct Listed {
+    /// The top layer first.
+    layers: Vec<Arc<dyn Driver>>,
+}
+
+impl Listed {
+    pub(super) fn new(layers: Vec<Arc<dyn Driver>>) -> Self {
+        Self { layers }
+    }
+
+    pub(super) async fn page(&self, options: ListOptions) -> Result<ListPage> {
+        let (number, cursor) = match &options.cursor {
+            Some(cursor) => parse(cursor)?,
+            None => (self.layers.len() - 1, None),
+        };
+        let layer = self.layers.get(number).ok_or_else(foreign_cursor)?;
+        let page = layer.list(ListOptions { cursor, ..options }).await?;
+        let mut keys = Vec::with_capacity(page.keys.len());
+        for batch in page.keys.chunks(BATCH) {
+            keys.extend(self.listed_by(number, batch).await?);
+        }
+        let next = match page.next {
+            Some(cursor) => Some(place(number, Some(&cursor))),
+            None => number.checked_sub(1).map(|above| place(above, None)),
+        };
+        Ok(ListPage { keys, next })
+    }
+
+    /// Which of the `keys` of a layer are listed by it.
+    async fn listed_by(&self, number: usize, keys: &[Key]) -> Result<Vec<Key>> {
+        let (upper, lower) = self.layers.split_at(number + 1);
+        let shown = Overlay::stored_in(upper, keys).await?;
+        let below = Overlay::stored_in(lower, keys).await?;
+        let all = keys.iter().zip(shown).zip(below);
+        let listed = all.filter(|((_, shown), below)| is_entry(shown) && below.is_none());
+        Ok(listed.map(|((key, _), _)| key.clone()).collect())
+    }
+}
+
+fn is_entry(stored: &Option<Entry>) -> bool {
+    stored.as_ref().is_some_and(|entry| !is_removal(entry))
+}
+
+/// A cursor is the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing where it begins.
+fn place(number: usize, cursor: Option<&Cursor>) -> Cursor {
+    let within = cursor.map(|cursor| format!("={}", cursor.as_str()));
+    Cursor::new(format!("{number}/{}", within.unwrap_or_default()))
+}
+
+fn parse(cursor: &Cursor) -> Result<(usize, Option<Cursor>)> {
+    let (number, within) = cursor.as_str().split_once('/').ok_or_else(foreign_cursor)?;
+    let number = number.parse().map_err(|_| foreign_cursor())?;
+    match within.strip_prefix('=') {
+        Some(within) => Ok((number, Some(Cursor::new(within)))),
+        None if within.is_empty() => Ok((number, None)),
+        None => Err(foreign_cursor()),
+    }
+}
+
+fn foreign_cursor() -> Error {
+    let message = "the cursor is not one that this driver gave; start without one";
+    Error::new(ErrorKind::InvalidKey, message).with_context("overlay", "list")
+}

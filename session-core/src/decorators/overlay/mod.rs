@@ -1,0 +1,405 @@
+//! Layers of drivers of which the top one takes all changes.
+
+mod listing;
+mod stored;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::listing::Listed;
+use self::stored::{Place, REMOVED, escaped, is_removal, shown, tagged, untagged};
+use crate::{
+    Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions,
+    ListPage, Listing, Metadata, RemoveOptions, RemoveOutcome, Result, Version, Write,
+    WriteCondition, WriteOptions, WriteOutcome,
+};
+
+/// A driver that shows several as one: what the top one does not hold is read from those below it, and only the top
+/// one is written to.
+///
+/// ```
+/// use std::sync::Arc;
+/// use session_core::{decorators::Overlay, Driver};
+///
+/// fn sandbox(live: Arc<dyn Driver>, scratch: Arc<dyn Driver>) -> impl Driver {
+///     Overlay::new(scratch, [live])
+/// }
+/// ```
+///
+/// An entry of a layer hides those of the same key in the layers below. Removing one that a layer below holds writes
+/// `__OVERLAY_REMOVED__` to the top layer, the mark that unstorage's overlay writes too; the mark ends when what it
+/// hides does. A value that looks like the mark gets a `\` behind it. Nothing is marked where there is nothing to
+/// hide, and so the marks of entries that are written and removed again do not pile up.
+///
+/// # Limits
+///
+/// An entry of the top layer that *ends* uncovers what lies below it, as that is another entry. Remove it instead, or
+/// write entries that end only where the layers below have none.
+///
+/// The layers below are taken to stay as they are. Conditions hold among the writers of the top layer; one who writes
+/// to a layer below slips between. A key that moves between layers while it is listed may be missed or come twice.
+///
+/// There is no touch, since it would have to write, and no watching. A listing reads the values of the keys that it
+/// lists, 32 at a time, to know which are removed. Closing closes all layers.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    top: Arc<dyn Driver>,
+    below: Vec<Arc<dyn Driver>>,
+}
+
+/// How many entries of a layer are read at once.
+const BATCH: usize = 32;
+
+/// How often a write where nothing is comes to a mark of a removal that another writer has just changed.
+const TRIES: usize = 64;
+
+impl Overlay {
+    /// Reads from `top` and then from `below`, in that order, and writes to `top`.
+    pub fn new(top: Arc<dyn Driver>, below: impl IntoIterator<Item = Arc<dyn Driver>>) -> Self {
+        Self {
+            top,
+            below: below.into_iter().collect(),
+        }
+    }
+
+    fn layers(&self) -> impl DoubleEndedIterator<Item = &Arc<dyn Driver>> {
+        std::iter::once(&self.top).chain(&self.below)
+    }
+
+    /// What the layers below hold of `key`, as it stands there.
+    async fn stored_below(&self, key: &Key) -> Result<Option<Entry>> {
+        for layer in &self.below {
+            if let Some(entry) = layer.read(key).await? {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the layers below show of `key`.
+    async fn shown_below(&self, key: &Key) -> Result<Option<Entry>> {
+        let entry = self.stored_below(key).await?;
+        Ok(entry.and_then(|entry| shown(entry, Place::Below)))
+    }
+
+    /// What the first of `layers` that holds each key has, as it stands there. `keys` are few.
+    async fn stored_in(layers: &[Arc<dyn Driver>], keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let mut entries: Vec<Option<Entry>> = vec![None; keys.len()];
+        for layer in layers {
+            let missing: Vec<(usize, Key)> = keys
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| entries.get(*place).is_some_and(Option::is_none))
+                .map(|(place, key)| (place, key.clone()))
+                .collect();
+            if missing.is_empty() {
+                break;
+            }
+            let (places, keys): (Vec<usize>, Vec<Key>) = missing.into_iter().unzip();
+            for (place, entry) in places.into_iter().zip(layer.read_many(&keys).await?) {
+                if let Some(slot) = entries.get_mut(place) {
+                    *slot = entry;
+                }
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What a conflict of the top layer met, as the overlay shows it.
+    async fn met(&self, key: &Key, current: Current) -> Result<Current> {
+        Ok(match current {
+            Current::Present(entry) => met(shown(entry, Place::Top)),
+            Current::Absent => met(self.shown_below(key).await?),
+            Current::Unknown => Current::Unknown,
+        })
+    }
+
+    /// The version that the top layer must have for `version` to be current; otherwise what stands there. An entry
+    /// of a layer below is current as long as the top layer holds nothing.
+    async fn condition_on_top(
+        &self,
+        key: &Key,
+        version: &Version,
+    ) -> Result<std::result::Result<WriteCondition, Current>> {
+        let Some((place, own)) = untagged(version) else {
+            return Ok(Err(Current::Unknown));
+        };
+        if place == Place::Top {
+            return Ok(Ok(WriteCondition::IfVersion(own)));
+        }
+        let entry = self.shown_below(key).await?;
+        let is_current = entry
+            .as_ref()
+            .is_some_and(|entry| entry.version.as_ref() == Some(version));
+        Ok(match (is_current, entry) {
+            (true, _) => Ok(WriteCondition::IfAbsent),
+            // The top layer may hold another one.
+            (false, _) => Err(Current::Unknown),
+        })
+    }
+
+    async fn write_if_absent(
+        &self,
+        key: &Key,
+        value: Bytes,
+        expiry: Expiry,
+    ) -> Result<WriteOutcome> {
+        for _ in 0..TRIES {
+            let condition = match self.top.read(key).await? {
+                Some(entry) if is_removal(&entry) => match entry.version {
+                    Some(version) => WriteCondition::IfVersion(version),
+                    None => return Err(self.without_conditions("write")),
+                },
+                Some(entry) => {
+                    let current = met(shown(entry, Place::Top));
+                    return Ok(WriteOutcome::Conflict(current));
+                }
+                None => match self.shown_below(key).await? {
+                    Some(entry) => return Ok(WriteOutcome::Conflict(Current::Present(entry))),
+                    None => WriteCondition::IfAbsent,
+                },
+            };
+            let options = WriteOptions { expiry, condition };
+            if let WriteOutcome::Written { version } =
+                self.top.write(key, value.clone(), options).await?
+            {
+                return Ok(written(version));
+            }
+            // An entry or a mark came or went meanwhile.
+        }
+        let message = "others wrote and removed this entry again and again; try later";
+        Err(Error::new(ErrorKind::Contended, message).with_context(self.name(), "write"))
+    }
+
+    fn without_conditions(&self, operation: &'static str) -> Error {
+        Error::unsupported(self.name(), operation)
+    }
+
+    fn check_conditions(&self, operation: &'static str) -> Result<()> {
+        match self.capabilities().conditions {
+            Conditions::None => Err(self.without_conditions(operation)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A mark that hides `entry` for as long as it is there.
+    fn removal_of(key: &Key, entry: &Entry) -> Write {
+        let expiry = entry.expires_at.map_or(Expiry::Never, Expiry::At);
+        Write {
+            key: key.clone(),
+            value: Bytes::from_static(REMOVED),
+            options: WriteOptions::default().with_expiry(expiry),
+        }
+    }
+
+    async fn remove_if(&self, key: &Key, version: &Version) -> Result<RemoveOutcome> {
+        self.check_conditions("remove")?;
+        let condition = match self.condition_on_top(key, version).await? {
+            Ok(condition) => condition,
+            Err(current) => return Ok(RemoveOutcome::Conflict(current)),
+        };
+        let hidden = self.shown_below(key).await?;
+        let conflict = match (hidden, condition) {
+            (None, WriteCondition::IfVersion(own)) => {
+                let options = RemoveOptions::if_version(own);
+                match self.top.remove(key, options).await? {
+                    RemoveOutcome::Removed => return Ok(RemoveOutcome::Removed),
+                    RemoveOutcome::Conflict(current) => current,
+                }
+            }
+            (None, _) => Current::Unknown,
+            (Some(entry), condition) => {
+                let Write { value, options, .. } = Self::removal_of(key, &entry);
+                let write = self.top.write(
+                    key,
+                    value,
+                    WriteOptions {
+                        condition,
+                        ..options
+                    },
+                );
+                match write.await? {
+                    WriteOutcome::Written { .. } => return Ok(RemoveOutcome::Removed),
+                    WriteOutcome::Conflict(current) => current,
+                }
+            }
+        };
+        Ok(RemoveOutcome::Conflict(self.met(key, conflict).await?))
+    }
+}
+
+fn written(version: Option<Version>) -> WriteOutcome {
+    let version = version.map(|version| tagged(&version, Place::Top));
+    WriteOutcome::Written { version }
+}
+
+fn met(shown: Option<Entry>) -> Current {
+    shown.map_or(Current::Absent, Current::Present)
+}
+
+#[async_trait]
+impl Driver for Overlay {
+    fn name(&self) -> &str {
+        self.top.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let top = self.top.capabilities();
+        let below = self.below.iter().map(|layer| layer.capabilities());
+        let shared = below.fold(top.clone(), Capabilities::shared_with);
+        let conditions = match self.below.is_empty() {
+            true => shared.conditions,
+            false => shared.conditions.min(Conditions::Cooperating),
+        };
+        Capabilities {
+            read_only: top.read_only,
+            conditions,
+            touch: false,
+            watch: false,
+            max_value_size: top.max_value_size,
+            ..shared
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        match self.top.read(key).await? {
+            Some(entry) => Ok(shown(entry, Place::Top)),
+            None => self.shown_below(key).await,
+        }
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        let value = escaped(value);
+        let WriteOptions { expiry, condition } = options;
+        let condition = match condition {
+            WriteCondition::Always => WriteCondition::Always,
+            WriteCondition::IfAbsent => {
+                self.check_conditions("write")?;
+                return self.write_if_absent(key, value, expiry).await;
+            }
+            WriteCondition::IfVersion(version) => {
+                self.check_conditions("write")?;
+                match self.condition_on_top(key, &version).await? {
+                    Ok(condition) => condition,
+                    Err(current) => return Ok(WriteOutcome::Conflict(current)),
+                }
+            }
+        };
+        let options = WriteOptions { expiry, condition };
+        Ok(match self.top.write(key, value, options).await? {
+            WriteOutcome::Written { version } => written(version),
+            WriteOutcome::Conflict(current) => {
+                WriteOutcome::Conflict(self.met(key, current).await?)
+            }
+        })
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        match options.if_version {
+            Some(version) => self.remove_if(key, &version).await,
+            None => {
+                self.remove_many(std::slice::from_ref(key)).await?;
+                Ok(RemoveOutcome::Removed)
+            }
+        }
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        if self.capabilities().listing == Listing::None {
+            return Err(Error::unsupported(self.name(), "list"));
+        }
+        let layers = self.layers().cloned().collect();
+        Listed::new(layers).page(options).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
+        for (number, layer) in self.layers().enumerate() {
+            let Some(entry) = layer.read(key).await? else {
+                continue;
+            };
+            let place = if number == 0 {
+                Place::Top
+            } else {
+                Place::Below
+            };
+            let Some(entry) = shown(entry, place) else {
+                return Ok(None);
+            };
+            let native = layer.metadata(key).await?.unwrap_or_default();
+            return Ok(Some(Metadata {
+                created_at: native.created_at,
+                modified_at: native.modified_at,
+                ..Metadata::from(&entry)
+            }));
+        }
+        Ok(None)
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let top = self.top.read_many(keys).await?;
+        let is_missing =
+            |(key, entry): (&Key, &Option<Entry>)| entry.is_none().then(|| key.clone());
+        let missing: Vec<Key> = keys.iter().zip(&top).filter_map(is_missing).collect();
+        let mut below = Self::stored_in(&self.below, &missing).await?.into_iter();
+        let entries = top.into_iter().map(|entry| match entry {
+            Some(entry) => shown(entry, Place::Top),
+            None => shown(below.next().flatten()?, Place::Below),
+        });
+        Ok(entries.collect())
+    }
+
+    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let is_unconditional = |write: &Write| write.options.condition == WriteCondition::Always;
+        if writes.iter().all(is_unconditional) {
+            let escaped = writes.into_iter().map(|write| Write {
+                value: escaped(write.value),
+                ..write
+            });
+            let outcomes = self.top.write_many(escaped.collect()).await;
+            let tagged = |outcome| match outcome {
+                WriteOutcome::Written { version } => written(version),
+                // Not to be met without a condition.
+                conflict => conflict,
+            };
+            return outcomes
+                .into_iter()
+                .map(|outcome| outcome.map(tagged))
+                .collect();
+        }
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for write in writes {
+            outcomes.push(self.write(&write.key, write.value, write.options).await);
+        }
+        outcomes
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        for keys in keys.chunks(BATCH) {
+            let below = Self::stored_in(&self.below, keys).await?;
+            let (mut marks, mut alone) = (Vec::new(), Vec::new());
+            for (key, entry) in keys.iter().zip(below) {
+                match entry.filter(|entry| !is_removal(entry)) {
+                    Some(entry) => marks.push(Self::removal_of(key, &entry)),
+                    None => alone.push(key.clone()),
+                }
+            }
+            if !marks.is_empty() {
+                for outcome in self.top.write_many(marks).await {
+                    let _unconditional = outcome?;
+                }
+            }
+            self.top.remove_many(&alone).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<()> {
+        let mut closed = Ok(());
+        for layer in self.layers() {
+            closed = closed.and(layer.close().await);
+        }
+        closed
+    }
+}

@@ -1,0 +1,112 @@
+//! How entries stand in the layers of an overlay.
+
+use bytes::Bytes;
+
+use crate::{Entry, Version};
+
+/// What stands in a layer in place of an entry that was removed from the layers below it, as in unstorage.
+pub(super) const REMOVED: &[u8] = b"__OVERLAY_REMOVED__";
+
+/// What follows a value that would be taken for the mark of a removal, or for one that was made longer already.
+const ESCAPE: u8 = b'\\';
+
+/// Which layer an entry is in: only the top one is ever written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Top,
+    Below,
+}
+
+impl Place {
+    fn mark(self) -> u8 {
+        match self {
+            Self::Top => 0,
+            Self::Below => 1,
+        }
+    }
+}
+
+/// A layer's entry, as the overlay shows it; `None` if it is the mark of a removal.
+pub(super) fn shown(entry: Entry, place: Place) -> Option<Entry> {
+    if is_removal(&entry) {
+        return None;
+    }
+    let version = entry.version.map(|version| tagged(&version, place));
+    Some(Entry {
+        value: unescaped(entry.value),
+        version,
+        expires_at: entry.expires_at,
+    })
+}
+
+pub(super) fn is_removal(entry: &Entry) -> bool {
+    entry.value == REMOVED
+}
+
+/// The version of an entry with its place: it changes when the entry is covered or uncovered.
+pub(super) fn tagged(version: &Version, place: Place) -> Version {
+    Version::from_bytes(&[&[place.mark()], version.as_bytes()].concat())
+}
+
+/// The place and the layer's own version; `None` if it is no version of an overlay.
+pub(super) fn untagged(version: &Version) -> Option<(Place, Version)> {
+    let (mark, bytes) = version.as_bytes().split_first()?;
+    let place = [Place::Top, Place::Below]
+        .into_iter()
+        .find(|place| place.mark() == *mark)?;
+    Some((place, Version::from_bytes(bytes)))
+}
+
+pub(super) fn escaped(value: Bytes) -> Bytes {
+    match is_marked(&value) {
+        true => [&value[..], &[ESCAPE]].concat().into(),
+        false => value,
+    }
+}
+
+fn unescaped(value: Bytes) -> Bytes {
+    match is_marked(&value) {
+        true => value.slice(..value.len() - 1),
+        false => value,
+    }
+}
+
+/// Whether a value is the mark of a removal with any number of escapes behind.
+fn is_marked(value: &[u8]) -> bool {
+    let rest = value.strip_prefix(REMOVED);
+    rest.is_some_and(|rest| rest.iter().all(|byte| *byte == ESCAPE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_comes_back_and_none_is_taken_for_a_removal() {
+        for value in [
+            "",
+            "x",
+            "__OVERLAY_REMOVED__",
+            "__OVERLAY_REMOVED__\\",
+            "__OVERLAY_REMOVED__\\\\",
+            "__OVERLAY_REMOVED__x",
+            "__OVERLAY_REMOVED__\\x",
+        ] {
+            let stored = Entry::new(escaped(value.into()));
+            let entry = shown(stored, Place::Top).unwrap();
+            assert_eq!(entry.value, value);
+        }
+        assert_eq!(shown(Entry::new(REMOVED), Place::Below), None);
+    }
+
+    #[test]
+    fn versions_tell_the_layers_apart() {
+        let version = Version::from_u64(7);
+        for place in [Place::Top, Place::Below] {
+            let tagged = tagged(&version, place);
+            assert_eq!(untagged(&tagged), Some((place, version.clone())));
+        }
+        assert_eq!(untagged(&Version::from_bytes(&[9, 1])), None);
+        assert_eq!(untagged(&Version::from_bytes(&[])), None);
+    }
+}
