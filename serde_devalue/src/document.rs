@@ -11,6 +11,7 @@ use crate::entry::{Entries, Slot};
 use crate::error::Error;
 use crate::limits::ParseOptions;
 use crate::node::Node;
+use crate::raw::RawEntries;
 use crate::scan::{Index, scan};
 
 /// A devalue text whose syntax has been checked, and whose values are decoded when they are asked for.
@@ -91,6 +92,12 @@ impl Document {
         Node::new(&self.0, self.0.entries().root())
     }
 
+    /// The entries as they stand in the text.
+    #[inline]
+    pub fn raw(&self) -> RawEntries<'_> {
+        RawEntries::new(&self.0)
+    }
+
     /// The value that an earlier node of this document had; undefined if this document has no such node.
     pub fn node(&self, id: NodeId) -> Node<'_> {
         let is_past =
@@ -134,3 +141,10 @@ impl fmt::Debug for Document {
 /// was written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub(crate) Slot);
+
+impl NodeId {
+    /// The number of its entry; `None` for a value without one, such as undefined.
+    pub fn index(self) -> Option<u32> {
+        self.0.index()
+    }
+}

@@ -30,7 +30,14 @@ impl Slot {
     /// The zero that a Map makes of a key that is −0; no text refers to it.
     pub(crate) const ZERO: Self = Self(u32::MAX - 5);
 
+    /// That of the entry of this number, which must be one of a document.
+    #[inline]
+    pub(crate) fn of_entry(index: u32) -> Self {
+        Self(index)
+    }
+
     /// The number of its entry, if it has one.
+    #[inline]
     pub(crate) fn index(self) -> Option<u32> {
         (self.0 < Self::ZERO.0).then_some(self.0)
     }
@@ -169,6 +176,20 @@ impl<'i, 't> Entries<'i, 't> {
     pub(crate) fn head(&self, slot: Slot) -> Option<(Span, u8)> {
         let span = *self.spans.get(slot.0 as usize)?;
         Some((span, *self.text.as_bytes().get(span.start as usize)?))
+    }
+
+    /// The entry as it stands in the text.
+    #[inline]
+    pub(crate) fn entry_text(&self, index: u32) -> Option<&'t str> {
+        let span = self.spans.get(index as usize)?;
+        self.text.get(span.start as usize..span.end())
+    }
+
+    /// The entry, if it is a string without escapes.
+    #[inline]
+    pub(crate) fn plain_str(&self, index: u32) -> Option<&'t str> {
+        let quoted = self.string(Slot(index))?;
+        quoted.plain.then_some(quoted.raw)
     }
 
     /// The entry, if it is a string.

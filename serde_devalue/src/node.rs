@@ -140,10 +140,8 @@ impl<'a> Node<'a> {
     ///
     /// `None` for a string with a lone surrogate too; [`as_js_string`](Self::as_js_string) gives that one.
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
-        match self.entry() {
-            Entry::String(quoted) => quoted.text().into_utf8(),
-            _ => None,
-        }
+        let quoted = self.document.entries().string(self.slot)?;
+        quoted.text().into_utf8()
     }
 
     /// The string, if it is one.

@@ -100,8 +100,12 @@ impl Scanner<'_> {
 
     #[inline]
     fn whitespace(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+        // One comparison tells for nearly every text.
+        while self.peek().is_some_and(|byte| byte <= b' ') {
+            match self.peek() {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                _ => return,
+            }
         }
     }
 
@@ -124,7 +128,11 @@ impl Scanner<'_> {
             self.whitespace();
             let start = self.at;
             self.escaped = false;
-            self.value()?;
+            let rest = self.bytes.get(start..).unwrap_or_default();
+            match after_simple(rest) {
+                Some(after) => self.at = self.bytes.len() - after.len(),
+                None => self.value()?,
+            }
             // `scan` has checked that the text's length fits.
             #[allow(clippy::cast_possible_truncation)]
             spans.push(Span {
@@ -148,13 +156,7 @@ impl Scanner<'_> {
     fn value(&mut self) -> Result<(), Error> {
         match self.peek() {
             Some(b'"') => self.string(),
-            Some(b'[' | b'{') => {
-                if self.flat() {
-                    Ok(())
-                } else {
-                    self.nested()
-                }
-            }
+            Some(b'[' | b'{') => self.nested(),
             _ => self.scalar(),
         }
     }
@@ -167,54 +169,6 @@ impl Scanner<'_> {
             Some(b'n') => self.literal(b"null"),
             _ => Err(self.unexpected()),
         }
-    }
-
-    /// Passes an array of indices or an object of them, which is what most entries are, if it is without white space;
-    /// otherwise stays where it is.
-    #[inline]
-    fn flat(&mut self) -> bool {
-        let from = self.at;
-        let object = self.peek() == Some(b'{');
-        let end = if object { b'}' } else { b']' };
-        loop {
-            self.at += 1;
-            if object || self.at == from + 1 && self.peek() == Some(b'"') {
-                if self.peek() != Some(b'"') || self.string().is_err() {
-                    break;
-                }
-                match (self.peek(), object) {
-                    (Some(b':'), true) => self.at += 1,
-                    (Some(b','), false) => continue,
-                    (Some(b']'), false) => {
-                        self.at += 1;
-                        return true;
-                    }
-                    _ => break,
-                }
-            }
-            if self.peek() == Some(b'-') {
-                self.at += 1;
-            }
-            match self.peek() {
-                Some(b'0') => self.at += 1,
-                Some(b'1'..=b'9') => {
-                    while let Some(b'0'..=b'9') = self.peek() {
-                        self.at += 1;
-                    }
-                }
-                _ => break,
-            }
-            match self.peek() {
-                Some(b',') => {}
-                Some(byte) if byte == end => {
-                    self.at += 1;
-                    return true;
-                }
-                _ => break,
-            }
-        }
-        self.at = from;
-        false
     }
 
     fn nested(&mut self) -> Result<(), Error> {
@@ -376,31 +330,139 @@ impl Scanner<'_> {
     }
 }
 
+/// What follows an entry of a usual kind that is without white space, escapes and fractions; `None` if it is another, or
+/// none at all.
+#[inline]
+fn after_simple(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes.first()? {
+        b'"' => after_plain_string(bytes),
+        b'[' | b'{' => after_flat(bytes),
+        _ => match after_integer(bytes)? {
+            [b'.' | b'e' | b'E', ..] => None,
+            rest => Some(rest),
+        },
+    }
+}
+
+/// What follows an array of indices, perhaps behind a tag, or an object of them.
+#[inline]
+fn after_flat(bytes: &[u8]) -> Option<&[u8]> {
+    let (open, mut rest) = bytes.split_first()?;
+    let is_object = *open == b'{';
+    let end = if is_object { b'}' } else { b']' };
+    if !is_object {
+        while let Some(after) = after_plain_string(rest) {
+            match after {
+                [b',', after @ ..] => rest = after,
+                [b']', after @ ..] => return Some(after),
+                _ => return None,
+            }
+        }
+    }
+    loop {
+        if is_object {
+            let [b':', after @ ..] = after_plain_string(rest)? else {
+                return None;
+            };
+            rest = after;
+        }
+        match after_integer(rest)? {
+            [b',', after @ ..] => rest = after,
+            [byte, after @ ..] if *byte == end => return Some(after),
+            _ => return None,
+        }
+    }
+}
+
+/// What follows a string without escapes.
+#[inline]
+fn after_plain_string(bytes: &[u8]) -> Option<&[u8]> {
+    let [b'"', rest @ ..] = bytes else {
+        return None;
+    };
+    match rest.get(plain_prefix(rest)..) {
+        Some([b'"', after @ ..]) => Some(after),
+        _ => None,
+    }
+}
+
+/// What follows the whole part of a number.
+#[inline]
+fn after_integer(bytes: &[u8]) -> Option<&[u8]> {
+    let digits = match bytes {
+        [b'-', digits @ ..] => digits,
+        digits => digits,
+    };
+    match digits {
+        [b'0', after @ ..] => Some(after),
+        [b'1'..=b'9', after @ ..] => {
+            let mut rest = after;
+            while let [b'0'..=b'9', after @ ..] = rest {
+                rest = after;
+            }
+            Some(rest)
+        }
+        _ => None,
+    }
+}
+
 /// How many bytes pass before a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut passed = 0;
+    // Most strings end in the first few words.
+    for (place, word) in words.iter().take(SHORT).enumerate() {
+        if let Some(passed) = plain_in(*word) {
+            return place * 8 + passed;
+        }
+    }
+    if words.len() > SHORT {
+        return SHORT * 8 + plain_prefix_of_long(bytes.get(SHORT * 8..).unwrap_or_default());
+    }
+    words.len() * 8 + plain_prefix_of_rest(rest)
+}
+
+/// How many words are looked at one by one.
+const SHORT: usize = 3;
+
+/// The same, in steps that are a few instructions on vectors each.
+fn plain_prefix_of_long(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks::<32>();
+    let is_plain = |block: &&[u8; 32]| {
+        let marks = block
+            .iter()
+            .map(|&byte| u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\'));
+        marks.fold(0, |any, mark| any | mark) == 0
+    };
+    let mut passed = 32 * blocks.iter().take_while(is_plain).count();
+    let (words, rest) = bytes.get(passed..).unwrap_or_default().as_chunks::<8>();
     for word in words {
-        let word = u64::from_le_bytes(*word);
-        // A byte less than what is subtracted borrows into its high bit. The lowest byte that is marked is marked
-        // rightly; those above it may not be.
-        let control = word.wrapping_sub(ONES * 0x20);
-        let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-        let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-        let marked = (control | quote | backslash) & !word & HIGHS;
-        if marked != 0 {
-            return passed + (marked.trailing_zeros() / 8) as usize;
+        if let Some(plain) = plain_in(*word) {
+            return passed + plain;
         }
         passed += 8;
     }
-    passed
-        + rest
-            .iter()
-            .take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20)
-            .count()
+    passed + plain_prefix_of_rest(rest)
+}
+
+fn plain_prefix_of_rest(bytes: &[u8]) -> usize {
+    let is_plain = |byte: &&u8| **byte != b'"' && **byte != b'\\' && **byte >= 0x20;
+    bytes.iter().take_while(is_plain).count()
+}
+
+/// How many bytes of this word pass, unless all do.
+#[inline]
+fn plain_in(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    // A byte less than what is subtracted borrows into its high bit. The lowest byte that is marked is marked
+    // rightly; those above it may not be.
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let marked = (control | quote | backslash) & !word & HIGHS;
+    (marked != 0).then_some((marked.trailing_zeros() / 8) as usize)
 }
 
 /// Which of the open brackets are braces, one bit each.

@@ -36,9 +36,9 @@ impl Timestamp {
     /// This time plus `duration`, rounded up to whole milliseconds.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        let rounded_up = duration.as_nanos().div_ceil(1_000_000);
-        let millis = u64::try_from(rounded_up).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(millis))
+        let fraction = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        let millis = duration.as_secs().saturating_mul(1_000);
+        Self(self.0.saturating_add(millis).saturating_add(fraction))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.

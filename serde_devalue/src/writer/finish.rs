@@ -34,7 +34,19 @@ impl Writer {
     }
 
     /// The entries in the order of their indices.
-    fn in_order(&self) -> String {
+    fn in_order(&mut self) -> String {
+        let mut next = 1;
+        let is_in_order = self.entries.iter().all(|span| {
+            let follows = span.from == next;
+            next = span.to + 1;
+            follows
+        });
+        // Unless it would keep more memory than it needs, for as long as it is stored.
+        let is_tight = self.arena.capacity() <= self.arena.len() + 16;
+        if is_in_order && is_tight && next == self.arena.len() + 1 {
+            self.arena.push(']');
+            return std::mem::take(&mut self.arena);
+        }
         let size: usize = self.entries.iter().map(|span| span.to - span.from).sum();
         let mut text = String::with_capacity(size + self.entries.len() + 1);
         text.push('[');

@@ -107,13 +107,12 @@ impl Writer {
     pub fn new(options: WriteOptions) -> Self {
         Self {
             options,
-            // What a typical session record takes, so that it grows nothing.
-            arena: String::with_capacity(1_024),
-            entries: Vec::with_capacity(48),
+            arena: String::new(),
+            entries: Vec::new(),
             primitives: Primitives::new(),
-            frames: Vec::with_capacity(8),
-            children: Vec::with_capacity(32),
-            keys: String::with_capacity(128),
+            frames: Vec::new(),
+            children: Vec::new(),
+            keys: String::new(),
             known: HashMap::default(),
             anchors: HashMap::default(),
             pending_anchor: None,
@@ -188,6 +187,8 @@ impl Writer {
 
     /// Writes a string.
     pub fn string(&mut self, text: &str) {
+        // A comma, two quotes, and the bracket at the end.
+        self.arena.reserve(text.len() + 4);
         self.primitive(mark(text.as_bytes()), |arena| write_str(arena, text));
     }
 
@@ -371,6 +372,15 @@ impl Writer {
         if self.frames.len() >= self.options.depth {
             self.too_deep();
         }
+        if self.frames.capacity() == 0 {
+            // What a typical session record takes, so that it grows nothing; just below the size from which on
+            // allocators think twice.
+            self.arena.reserve(1_000);
+            self.entries.reserve(48);
+            self.frames.reserve(8);
+            self.children.reserve(32);
+            self.keys.reserve(128);
+        }
         let index = self.entries.len();
         self.entries.push(Span { from: 0, to: 0 });
         let reference = reference(index);
@@ -393,9 +403,9 @@ impl Writer {
         let Some(frame) = self.frames.pop() else {
             return self.fail("an end without a beginning");
         };
+        self.separate();
         let children = self.children.get(frame.children..).unwrap_or_default();
         let keys = self.keys.get(frame.keys..).unwrap_or_default();
-        self.arena.push(',');
         let from = self.arena.len();
         let arena = &mut self.arena;
         let complete = match frame.shape {
@@ -495,9 +505,17 @@ impl Writer {
     }
 
     /// Makes an entry.
+    /// Puts what stands before an entry: a comma, or the bracket that the text begins with, should the entries be in
+    /// their order as they are.
+    #[inline]
+    fn separate(&mut self) {
+        self.arena
+            .push(if self.arena.is_empty() { '[' } else { ',' });
+    }
+
     #[inline]
     fn entry(&mut self, write: impl FnOnce(&mut String)) -> i32 {
-        self.arena.push(',');
+        self.separate();
         let from = self.arena.len();
         write(&mut self.arena);
         self.entries.push(Span {
@@ -512,7 +530,7 @@ impl Writer {
     #[inline]
     fn primitive(&mut self, mark: u32, write: impl FnOnce(&mut String)) {
         let end = self.arena.len();
-        self.arena.push(',');
+        self.separate();
         let from = self.arena.len();
         write(&mut self.arena);
         let (arena, entries) = (&self.arena, &self.entries);

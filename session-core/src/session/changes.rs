@@ -1,10 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use serde_devalue::{Document, Node};
 
 use super::Lifetime;
+use super::named::Named;
 use super::record::{Item, Record};
 use crate::{Result, Timestamp};
 
@@ -15,8 +15,8 @@ pub(crate) type Replay = Arc<dyn Fn(Option<Node<'_>>) -> Result<Document> + Send
 /// else changed meanwhile.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
-    entries: IndexMap<Box<str>, Change>,
-    flashes: IndexMap<Box<str>, FlashChange>,
+    entries: Named<Change>,
+    flashes: Named<FlashChange>,
     lifetime: Option<LifetimeChange>,
     /// Grows with each change, so that a commit can tell those that came after it began.
     sequence: u64,
@@ -102,7 +102,7 @@ impl Changes {
             operation,
             result,
         };
-        self.entries.insert(name.into(), change);
+        self.entries.insert(name, change);
     }
 
     /// Keeps an update, whose first result is `result`.
@@ -122,13 +122,13 @@ impl Changes {
             operation: Operation::Update(vec![replay]),
             result: Some(result),
         };
-        self.entries.insert(name.into(), change);
+        self.entries.insert(name, change);
     }
 
     pub(crate) fn flash(&mut self, name: &str, flash: Flash) {
         let sequence = self.next();
-        self.flashes
-            .insert(name.into(), FlashChange { sequence, flash });
+        let change = FlashChange { sequence, flash };
+        self.flashes.insert(name, change);
     }
 
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
@@ -141,6 +141,17 @@ impl Changes {
             Some(change) => Known::Yes(change.result.as_ref()),
             None => Known::No,
         }
+    }
+
+    /// What [`names`](Self::names) gives for this name, and as the how manieth.
+    pub(crate) fn place_of(&self, name: &str) -> Option<(usize, Option<&Item>)> {
+        let place = self.entries.place_of(name)?;
+        Some((place, self.entries.at(place)?.result.as_ref()))
+    }
+
+    /// How many names were set.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub(crate) fn flashed(&self, name: &str) -> Known<'_> {
@@ -166,13 +177,13 @@ impl Changes {
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
         self.entries
             .iter()
-            .map(|(name, change)| (&**name, change.result.as_ref()))
+            .map(|(name, change)| (name, change.result.as_ref()))
     }
 
     pub(crate) fn flashes(&self) -> impl Iterator<Item = (&str, &Flash)> {
         self.flashes
             .iter()
-            .map(|(name, change)| (&**name, &change.flash))
+            .map(|(name, change)| (name, &change.flash))
     }
 
     /// These changes as they come out on another record than the one that they were made on.
@@ -183,11 +194,11 @@ impl Changes {
         now: Timestamp,
     ) -> Result<Self> {
         let mut replayed = self.clone();
-        for (name, change) in &mut replayed.entries {
+        for (name, change) in replayed.entries.iter_mut() {
             let Operation::Update(replays) = &change.operation else {
                 continue;
             };
-            let mut current = base.and_then(|record| record.item(name, now));
+            let mut current = base.and_then(|record| record.item(name, || now));
             for replay in replays {
                 let document = replay(current.as_ref().map(Item::node))?;
                 let expires = match &current {
@@ -203,8 +214,8 @@ impl Changes {
 
     /// Forgets what a commit of the changes up to `sequence` has written; `None` if nothing is left.
     pub(crate) fn after(mut self, sequence: u64) -> Option<Self> {
-        self.entries.retain(|_, change| change.sequence > sequence);
-        self.flashes.retain(|_, change| change.sequence > sequence);
+        self.entries.retain(|change| change.sequence > sequence);
+        self.flashes.retain(|change| change.sequence > sequence);
         self.lifetime = self.lifetime.filter(|change| change.sequence > sequence);
         let empty = self.entries.is_empty() && self.flashes.is_empty() && self.lifetime.is_none();
         (!empty).then_some(self)

@@ -52,39 +52,39 @@ pub(crate) struct Done {
     pub(crate) cookie: Option<CookieChange>,
 }
 
-pub(crate) async fn commit(store: &StoreInner, work: Work) -> Result<Done> {
-    let commit = Commit {
-        store,
-        goes_on: work.goes_on,
-        tries: Tries::new(store.commit_deadline),
-    };
-    let changes = work.changes.as_deref();
-    let base = match (work.base, work.id) {
-        (Base::Unread, Some(id)) if changes.is_some() || work.regenerate => {
+/// Runs the commit protocol. The futures of what is rare are boxed, so that the others' commits do not pay for
+/// their size.
+pub(crate) async fn commit(store: &StoreInner, work: &Work) -> Result<Done> {
+    let goes_on = work.goes_on;
+    let base = match (&work.base, work.id) {
+        (Base::Unread, Some(id)) if work.changes.is_some() || work.regenerate => {
             match store.read(id).await? {
                 Base::Absent if work.had_record => Base::Gone,
                 base => base,
             }
         }
-        (base, _) => base,
+        (base, _) => base.clone(),
     };
-    match (base, work.id) {
-        (Base::Present(snapshot), Some(id)) if work.regenerate => {
+    match (base, work.id, &work.changes) {
+        (Base::Present(snapshot), Some(id), changes) if work.regenerate => {
             let next_id = work.next_id.unwrap_or_else(SessionId::random);
-            commit.regenerate(id, snapshot, next_id, changes).await
+            let commit = Commit { store, goes_on };
+            Box::pin(commit.regenerate(id, snapshot, next_id, changes.as_deref())).await
         }
-        (Base::Present(snapshot), Some(id)) => match changes {
-            Some(changes) => commit.update(id, snapshot, changes).await,
-            None => store.keep_alive(id, snapshot).await,
-        },
-        (base, id) => {
+        (Base::Present(snapshot), Some(id), Some(changes)) => {
+            let commit = Commit { store, goes_on };
+            commit.update(id, snapshot, changes).await
+        }
+        (Base::Present(snapshot), Some(id), None) => Box::pin(store.keep_alive(id, snapshot)).await,
+        (base, id, Some(changes)) => {
             let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
-            match changes {
-                Some(_) if lost && !work.regenerate => Ok(gone(id, base)),
-                Some(changes) => commit.create(id, base, work.next_id, changes).await,
-                None => Ok(unchanged(id, base)),
+            if lost && !work.regenerate {
+                return Ok(gone(id, base));
             }
+            let commit = Commit { store, goes_on };
+            Box::pin(commit.create(id, base, work.next_id, changes)).await
         }
+        (base, id, None) => Ok(unchanged(id, base)),
     }
 }
 
@@ -97,10 +97,10 @@ enum SendCookie {
     IfLimited,
 }
 
+#[derive(Clone, Copy)]
 struct Commit<'a> {
     store: &'a StoreInner,
     goes_on: bool,
-    tries: Tries,
 }
 
 pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> Done {
@@ -128,7 +128,7 @@ fn gone(id: Option<SessionId>, base: Base) -> Done {
 impl Commit<'_> {
     /// Writes a session that has no record yet under a new id.
     async fn create(
-        mut self,
+        self,
         id: Option<SessionId>,
         base: Base,
         next_id: Option<SessionId>,
@@ -143,6 +143,7 @@ impl Commit<'_> {
         let Some(encoded) = self.encode(None, &changes)? else {
             return Ok(unchanged(id, base));
         };
+        let mut tries = Tries::new(store.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
@@ -150,7 +151,7 @@ impl Commit<'_> {
                     return self.written(new_id, &encoded, version, SendCookie::Always);
                 }
                 WriteOutcome::Conflict(_) => {
-                    self.tries.pause().await?;
+                    tries.pause().await?;
                     new_id = SessionId::random();
                 }
             }
@@ -160,22 +161,24 @@ impl Commit<'_> {
     /// Writes changes to a record on condition that nobody else has changed it, and makes them again on top
     /// of what somebody else wrote.
     async fn update(
-        mut self,
+        self,
         id: SessionId,
-        snapshot: Snapshot,
-        changes: &Changes,
+        snapshot: Arc<Snapshot>,
+        changes: &Arc<Changes>,
     ) -> Result<Done> {
         let store = self.store;
         let _turn = store.queue.enter(id).await;
-        self.tries = Tries::new(store.commit_deadline);
-        let (mut current, mut replayed) =
-            match self.refresh(id, snapshot, Cow::Borrowed(changes)).await? {
-                Ok(fresh) => fresh,
+        let mut tries = Tries::new(store.commit_deadline);
+        let (mut current, mut replayed) = (snapshot, Arc::clone(changes));
+        if !store.has_conditions() {
+            match Box::pin(self.refresh(id, changes)).await? {
+                Ok(fresh) => (current, replayed) = fresh,
                 Err(base) => return Ok(gone(Some(id), base)),
-            };
+            }
+        }
         loop {
             let Some(encoded) = self.encode(Some(&current), &replayed)? else {
-                return store.keep_alive_in_turn(id, current).await;
+                return Box::pin(store.keep_alive_in_turn(id, current)).await;
             };
             let send_cookie = match changes.lifetime() {
                 Some(_) => SendCookie::Always,
@@ -193,21 +196,21 @@ impl Commit<'_> {
                 WriteOutcome::Written { version } => {
                     return self.written(id, &encoded, version, send_cookie);
                 }
-                WriteOutcome::Conflict(found) => match resolve(store, id, found).await? {
+                WriteOutcome::Conflict(found) => match Box::pin(resolve(store, id, found)).await? {
                     Base::Present(fresh) => current = fresh,
                     base => return Ok(gone(Some(id), base)),
                 },
             }
-            replayed = Cow::Owned(self.replay(changes, &current)?);
-            self.tries.pause().await?;
+            replayed = Arc::new(self.replay(changes, &current)?);
+            Box::pin(tries.pause()).await?;
         }
     }
 
     /// Moves a session to a new id: writes the new record, then puts a tombstone in the place of the old one.
     async fn regenerate(
-        mut self,
+        self,
         old_id: SessionId,
-        snapshot: Snapshot,
+        snapshot: Arc<Snapshot>,
         new_id: SessionId,
         changes: Option<&Changes>,
     ) -> Result<Done> {
@@ -215,15 +218,19 @@ impl Commit<'_> {
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
         let _turn = store.queue.enter(old_id).await;
-        self.tries = Tries::new(store.commit_deadline);
-        let (mut current, replayed) = match self
-            .refresh(old_id, snapshot, Cow::Borrowed(changes))
-            .await?
-        {
-            Ok(fresh) => fresh,
-            Err(base) => return Ok(gone(Some(old_id), base)),
+        let mut tries = Tries::new(store.commit_deadline);
+        let mut current = snapshot;
+        let mut encoded = if store.has_conditions() {
+            self.encode_whole(&current, changes)?
+        } else {
+            match self.refresh(old_id, changes).await? {
+                Ok((fresh, replayed)) => {
+                    current = fresh;
+                    self.encode_whole(&current, &replayed)?
+                }
+                Err(base) => return Ok(gone(Some(old_id), base)),
+            }
         };
-        let mut encoded = self.encode_whole(&current, &replayed)?;
         let mut version = match self.write_new(new_id, &encoded).await? {
             WriteOutcome::Written { version } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
@@ -260,7 +267,7 @@ impl Commit<'_> {
                     break;
                 }
             }
-            if let Err(error) = self.tries.pause().await {
+            if let Err(error) = tries.pause().await {
                 self.cleanup_failed(old_id, &error);
                 break;
             }
@@ -315,19 +322,15 @@ impl Commit<'_> {
 
     /// On a driver without conditions, reads the record once more right before it is written: the later
     /// writer wins, but over as short a time as can be had. Where there is none any more, gives what there is.
-    async fn refresh<'c>(
+    async fn refresh(
         &self,
         id: SessionId,
-        snapshot: Snapshot,
-        changes: Cow<'c, Changes>,
-    ) -> Result<Result<(Snapshot, Cow<'c, Changes>), Base>> {
-        if self.store.has_conditions() {
-            return Ok(Ok((snapshot, changes)));
-        }
+        changes: &Changes,
+    ) -> Result<Result<(Arc<Snapshot>, Arc<Changes>), Base>> {
         match self.store.read(id).await? {
             Base::Present(fresh) => {
-                let replayed = self.replay(&changes, &fresh)?;
-                Ok(Ok((fresh, Cow::Owned(replayed))))
+                let replayed = self.replay(changes, &fresh)?;
+                Ok(Ok((fresh, Arc::new(replayed))))
             }
             base => Ok(Err(base)),
         }
@@ -392,11 +395,11 @@ impl Commit<'_> {
     ) -> Result<Done> {
         let base = if self.goes_on {
             match record::parse(encoded.bytes.clone())? {
-                Stored::Record(record) => Base::Present(Snapshot {
+                Stored::Record(record) => Base::Present(Arc::new(Snapshot {
                     record,
                     version,
                     expires_at: encoded.end,
-                }),
+                })),
                 Stored::Nothing | Stored::Tombstone => Base::Unread,
             }
         } else {

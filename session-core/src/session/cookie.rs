@@ -4,6 +4,7 @@ use std::time::Duration;
 use cookie::{Cookie, Expiration};
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 
 pub use cookie::SameSite;
@@ -243,23 +244,29 @@ impl CookieCodec {
     /// The id that the request's cookie names; the first of several cookies of the name counts, and one that
     /// is no id counts as none.
     pub(crate) fn read(&self, headers: &HeaderMap) -> RequestCookie {
-        for header in headers.get_all(COOKIE) {
-            for pair in header.as_bytes().split(|byte| *byte == b';') {
-                let pair = pair.trim_ascii();
-                let Some(value) = pair
-                    .strip_prefix(self.name.as_bytes())
-                    .map(<[u8]>::trim_ascii_start)
-                    .and_then(|rest| rest.strip_prefix(b"="))
-                else {
-                    continue;
-                };
-                return match decode(value.trim_ascii()) {
-                    Some(id) => RequestCookie::Id(id),
-                    None => RequestCookie::NoId,
-                };
-            }
+        let mut values = headers
+            .get_all(COOKIE)
+            .into_iter()
+            .filter_map(|header| self.value_in(header.as_bytes()));
+        match values.next().map(decode) {
+            Some(Some(id)) => RequestCookie::Id(id),
+            Some(None) => RequestCookie::NoId,
+            None => RequestCookie::Missing,
         }
-        RequestCookie::Missing
+    }
+
+    /// The value of the first cookie of the name in a header.
+    fn value_in<'h>(&self, header: &'h [u8]) -> Option<&'h [u8]> {
+        let mut pairs = header;
+        loop {
+            let end = memchr(b';', pairs);
+            let pair = end.and_then(|end| pairs.get(..end)).unwrap_or(pairs);
+            let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes());
+            if let Some(value) = rest.and_then(|rest| rest.trim_ascii_start().strip_prefix(b"=")) {
+                return Some(value.trim_ascii());
+            }
+            pairs = pairs.get(end? + 1..)?;
+        }
     }
 
     /// The `Set-Cookie` header for `change`.
@@ -307,8 +314,11 @@ pub(crate) enum RequestCookie {
 fn decode(value: &[u8]) -> Option<SessionId> {
     /// A UUID of which every byte is percent-encoded.
     const LONGEST: usize = 3 * 36;
+    if let Some(id) = SessionId::parse(value) {
+        return Some(id);
+    }
     if value.len() > LONGEST || !value.contains(&b'%') {
-        return SessionId::parse(value);
+        return None;
     }
     let text = std::str::from_utf8(value).ok()?;
     let decoded: Cow<'_, [u8]> = percent_decode_str(text).into();

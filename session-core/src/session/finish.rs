@@ -8,7 +8,7 @@ use super::Session;
 use super::handle::Inner;
 use super::headers;
 use super::run_to_end::RunToEnd;
-use super::state::Base;
+use super::state::{Base, State};
 use super::store::CommitFailure;
 use crate::Error;
 
@@ -75,19 +75,20 @@ impl Session {
     /// when the handler failed without a response. From the call on, changes by this handle are errors. A
     /// session with nothing to write costs no allocation.
     pub fn finish(&self) -> Finish {
-        let idle = {
+        let effects = {
             let mut state = self.inner().state();
             state.sealed = true;
-            state.changes.is_none()
-                && !state.regenerate
-                && !self.touch_is_due(&state.base)
-                && !self.inner().is_busy()
+            // What was not used is not read or written by a clone either.
+            let idle = !state.used
+                || state.changes.is_none()
+                    && !state.regenerate
+                    && !self.touch_is_due(&state.base)
+                    && !self.inner().is_busy();
+            idle.then(|| effects_of(self.inner(), &state))
         };
-        if idle {
-            return Finish(Step::Done(Some(Finished {
-                effects: effects(self.inner()),
-                error: None,
-            })));
+        if let Some(effects) = effects {
+            let error = None;
+            return Finish(Step::Done(Some(Finished { effects, error })));
         }
         let inner = Arc::clone(self.inner());
         let tasks = &self.store().inner().tasks;
@@ -98,7 +99,7 @@ impl Session {
                 error: committed
                     .err()
                     .filter(|_| policy == CommitFailure::FailResponse),
-                effects: effects(&inner),
+                effects: effects_of(&inner, &inner.state()),
             }
         })))
     }
@@ -111,8 +112,7 @@ impl Session {
     }
 }
 
-fn effects(inner: &Inner) -> ResponseEffects {
-    let state = inner.state();
+fn effects_of(inner: &Inner, state: &State) -> ResponseEffects {
     let set_cookie = state
         .response_cookie
         .as_ref()

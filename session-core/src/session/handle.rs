@@ -14,7 +14,7 @@ use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expi
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
 use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionStore};
-use crate::{Error, ErrorKind, Expiry, Outcome, Result};
+use crate::{Driver, Entry, Error, ErrorKind, Expiry, Outcome, Result};
 
 /// What the handle of a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) struct Inner {
     store: SessionStore,
     mode: Mode,
     /// Taken by whatever reads or writes the record, so that loads and commits of one handle do not cross.
-    io: tokio::sync::Mutex<()>,
+    io: futures_util::lock::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -56,7 +56,7 @@ impl Session {
         Self(Arc::new(Inner {
             store,
             mode,
-            io: tokio::sync::Mutex::new(()),
+            io: futures_util::lock::Mutex::new(()),
             state: Mutex::new(State::new(cookie)),
         }))
     }
@@ -189,7 +189,7 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let (old, sequence) = {
                 let state = self.0.change()?;
-                (state.item(&name, store.now()), state.sequence_of(&name))
+                (state.item(&name, || store.now()), state.sequence_of(&name))
             };
             let expires = match &old {
                 Some(item) => item.expires,
@@ -295,7 +295,11 @@ impl Session {
     /// Reads the session again; what was not saved is kept on top of it.
     pub async fn reload(&self) -> Result<()> {
         let _io = self.0.io.lock().await;
-        let id = self.0.state.lock().id;
+        let id = {
+            let mut state = self.0.state.lock();
+            state.used = true;
+            state.id
+        };
         let Some(id) = id else { return Ok(()) };
         let base = self.0.read(id).await?;
         let store = self.0.store.inner();
@@ -397,7 +401,7 @@ impl Session {
     }
 
     async fn item(&self, name: &str) -> Result<Option<Item>> {
-        let now = self.0.store.inner().now();
+        let now = || self.0.store.inner().now();
         {
             let mut state = self.0.state.lock();
             state.used = true;
@@ -426,7 +430,7 @@ impl Session {
                     Known::Yes(Some(item)) => items.push((name.into_owned(), Some(item.clone()))),
                     Known::Yes(None) => {}
                     Known::No => {
-                        items.push((name.into_owned(), record.item_of(&entry, now)));
+                        items.push((name.into_owned(), record.item_of(&entry, || now)));
                     }
                 }
             }
@@ -465,7 +469,7 @@ impl Inner {
 
     /// Whether something still reads or writes the record: a clone, or what a timeout has cut off.
     pub(crate) fn is_busy(&self) -> bool {
-        self.io.try_lock().is_err()
+        self.io.try_lock().is_none()
     }
 
     /// The state, to be changed; an error once the response has begun.
@@ -501,18 +505,25 @@ impl Inner {
                 _ => return Ok(()),
             }
         };
-        let base = self.read(id).await?;
+        let read = self.store.inner().driver.read(&id.key()?).await;
+        let base = self.loaded(id, read)?;
         self.state.lock().set_base(base);
         Ok(())
     }
 
     async fn read(&self, id: SessionId) -> Result<Base> {
+        let read = self.store.inner().driver.read(&id.key()?).await;
+        self.loaded(id, read)
+    }
+
+    /// What the driver's answer means; an error of it is reported.
+    fn loaded(&self, id: SessionId, read: Result<Option<Entry>>) -> Result<Base> {
         let store = self.store.inner();
-        let read = store.read(id).await;
-        if let Err(error) = &read {
+        let loaded = store.interpret_read(read);
+        if let Err(error) = &loaded {
             store.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
         }
-        read
+        loaded
     }
 
     /// Runs the commit protocol on what was changed so far.
@@ -532,20 +543,19 @@ impl Inner {
                 goes_on,
             }
         };
-        let fingerprint = work.id.map(|id| id.fingerprint());
-        let changes = work.changes.clone();
-        let next_id = work.next_id;
-        match commit::commit(store, work).await {
+        let fingerprint = || work.id.map(|id| id.fingerprint());
+        let (changes, next_id) = (work.changes.as_ref(), work.next_id);
+        match commit::commit(store, &work).await {
             Ok(done) => {
                 if done.outcome == SaveOutcome::Gone {
-                    store.report(fingerprint, &SessionEvent::Gone);
+                    store.report(fingerprint(), &SessionEvent::Gone);
                 }
                 let mut state = self.state.lock();
                 // What changes nothing of a session that is not stored may still matter to what is set later.
                 let stays = done.outcome == SaveOutcome::Unchanged
                     && !matches!(done.base, Base::Present(_));
                 if !stays {
-                    state.forget(changes.as_ref());
+                    state.forget(changes);
                     state.forget_regenerate(next_id);
                 }
                 state.id = done.id;
@@ -564,7 +574,7 @@ impl Inner {
             Err(error) => {
                 if error.outcome() == Outcome::Unknown {
                     let mut state = self.state.lock();
-                    state.forget(changes.as_ref());
+                    state.forget(changes);
                     state.forget_regenerate(next_id);
                     state.base = if state.id.is_some() {
                         Base::Unread
@@ -572,7 +582,7 @@ impl Inner {
                         Base::Absent
                     };
                 }
-                store.report(fingerprint, &SessionEvent::CommitFailed(&error));
+                store.report(fingerprint(), &SessionEvent::CommitFailed(&error));
                 Err(error)
             }
         }

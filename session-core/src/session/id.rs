@@ -50,14 +50,31 @@ impl SessionId {
         let dashes = [text[8], text[13], text[18], text[23]] == *b"----";
         let version = text[14] == b'4';
         let variant = matches!(text[19], b'8' | b'9' | b'a' | b'b' | b'A' | b'B');
-        // A dash is no digit, so that all else is.
-        let digits = text
-            .iter()
-            .map(|byte| u8::from(byte.is_ascii_hexdigit()))
-            .sum::<u8>();
-        let valid = dashes && version && variant && digits == 32;
-        valid.then_some(Self(text))
+        let mut digits = text;
+        for dash in [8, 13, 18, 23] {
+            digits[dash] = b'0';
+        }
+        // Eight at a time, some of the last again.
+        let (words, _) = digits.as_chunks::<8>();
+        let all_digits = words.iter().chain(digits.last_chunk::<8>()).all(are_digits);
+        (dashes && version && variant && all_digits).then_some(Self(text))
     }
+}
+
+/// Whether all of these are hexadecimal digits.
+#[inline]
+fn are_digits(text: &[u8; 8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let text = u64::from_ne_bytes(*text);
+    // Of bytes below 0x80, so that no sum carries into the next.
+    let low = text & !HIGHS;
+    // The high bit of each byte that is not below `first`.
+    let from = |bytes: u64, first: u8| bytes + ONES * u64::from(0x80 - first);
+    let decimal = from(low, b'0') & !from(low, b'9' + 1);
+    let lower = low | (ONES * 0x20);
+    let letter = from(lower, b'a') & !from(lower, b'f' + 1);
+    (decimal | letter) & !text & HIGHS == HIGHS
 }
 
 impl FromStr for SessionId {
@@ -107,6 +124,18 @@ mod tests {
                 .parse::<SessionId>()
                 .is_ok()
         );
+    }
+
+    #[test]
+    fn every_place_takes_hexadecimal_digits_and_nothing_else() {
+        for place in (0..LENGTH).filter(|place| ![8, 13, 14, 18, 19, 23].contains(place)) {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"6f1c2d34-5e6f-4a7b-8c9d-0e1f2a3b4c5d";
+                text[place] = byte;
+                let is_id = SessionId::parse(&text).is_some();
+                assert_eq!(is_id, byte.is_ascii_hexdigit(), "{byte} at {place}");
+            }
+        }
     }
 
     #[test]

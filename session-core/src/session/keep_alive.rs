@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::{Done, unchanged};
@@ -44,7 +45,7 @@ impl StoreInner {
     }
 
     /// Moves the end of a record that was only read, if it is due.
-    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
+    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Arc<Snapshot>) -> Result<Done> {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
@@ -56,7 +57,7 @@ impl StoreInner {
     pub(crate) async fn keep_alive_in_turn(
         &self,
         id: SessionId,
-        mut snapshot: Snapshot,
+        mut snapshot: Arc<Snapshot>,
     ) -> Result<Done> {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
@@ -66,8 +67,9 @@ impl StoreInner {
         match self.extend(id, &snapshot, record_expiry(end)).await {
             Ok(None) => {}
             Ok(Some(version)) => {
-                snapshot.version = version;
-                snapshot.expires_at = end;
+                let moved = Arc::make_mut(&mut snapshot);
+                moved.version = version;
+                moved.expires_at = end;
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }

@@ -132,7 +132,7 @@ impl LifetimeRules {
         let idle = self.idle_of(lifetime).map(|idle| now.saturating_add(idle));
         let deadline = lifetime.and_then(|lifetime| lifetime.deadline);
         let values = last_value_ends.map(|end| end.saturating_add(SLACK));
-        [idle, deadline, values].into_iter().flatten().min()
+        earlier(earlier(idle, deadline), values)
     }
 
     /// Whether a record that ends at `current` is worth moving to `wanted`.
@@ -180,6 +180,13 @@ impl RecordLifetime {
             },
             persistent: asked.persistent,
         }
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (end, None) | (None, end) => end,
     }
 }
 

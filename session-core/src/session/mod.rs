@@ -93,6 +93,7 @@ mod headers;
 mod id;
 mod keep_alive;
 mod lifetime;
+mod named;
 mod queue;
 mod record;
 mod run_to_end;

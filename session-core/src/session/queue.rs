@@ -1,7 +1,9 @@
-use std::sync::Arc;
+use std::collections::VecDeque;
 
 use dashmap::DashMap;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use dashmap::mapref::entry::Entry;
+use foldhash::quality::RandomState;
+use tokio::sync::oneshot::{self, Receiver, Sender};
 
 use super::SessionId;
 
@@ -9,21 +11,72 @@ use super::SessionId;
 /// its record. Sessions do not wait for one another.
 #[derive(Debug, Default)]
 pub(crate) struct CommitQueue {
-    sessions: DashMap<SessionId, Arc<Mutex<()>>>,
+    /// The sessions of which somebody has the turn, with those who wait for it.
+    sessions: DashMap<SessionId, VecDeque<Sender<()>>, RandomState>,
 }
 
 impl CommitQueue {
     /// Waits until it is this caller's turn, in the order of the calls.
     pub(crate) async fn enter(&self, id: SessionId) -> Turn<'_> {
-        let session = Arc::clone(&self.sessions.entry(id).or_default());
-        // Made before waiting, so that a caller who gives up waiting cleans up as well.
-        let mut turn = Turn {
-            queue: self,
-            id,
-            guard: None,
+        let receiver = match self.sessions.entry(id) {
+            Entry::Vacant(nobody) => {
+                nobody.insert(VecDeque::new());
+                None
+            }
+            Entry::Occupied(mut others) => {
+                let (sender, receiver) = oneshot::channel();
+                others.get_mut().push_back(sender);
+                Some(receiver)
+            }
         };
-        turn.guard = Some(session.lock_owned().await);
-        turn
+        if let Some(receiver) = receiver {
+            let queue = self;
+            let mut waiting = Waiting {
+                queue,
+                id,
+                receiver,
+            };
+            // Nobody drops a sender that was not used.
+            let _turn = (&mut waiting.receiver).await;
+        }
+        Turn { queue: self, id }
+    }
+
+    /// Gives the turn to whoever has waited longest.
+    fn pass_on(&self, id: SessionId) {
+        loop {
+            let next = match self.sessions.entry(id) {
+                Entry::Vacant(_) => return,
+                Entry::Occupied(mut waiting) => match waiting.get_mut().pop_front() {
+                    Some(next) => next,
+                    None => {
+                        waiting.remove();
+                        return;
+                    }
+                },
+            };
+            // Outside of the map's lock, since it wakes a task; one who has given up does not take it.
+            if next.send(()).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+/// A place in a session's queue.
+struct Waiting<'a> {
+    queue: &'a CommitQueue,
+    id: SessionId,
+    receiver: Receiver<()>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // A turn that came in the moment in which its caller gave up waiting is somebody else's.
+        self.receiver.close();
+        if self.receiver.try_recv().is_ok() {
+            self.queue.pass_on(self.id);
+        }
     }
 }
 
@@ -32,16 +85,11 @@ impl CommitQueue {
 pub(crate) struct Turn<'a> {
     queue: &'a CommitQueue,
     id: SessionId,
-    guard: Option<OwnedMutexGuard<()>>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.guard = None;
-        // Whoever waits holds a clone, which was made under the map's lock.
-        self.queue
-            .sessions
-            .remove_if(&self.id, |_, session| Arc::strong_count(session) == 1);
+        self.queue.pass_on(self.id);
     }
 }
 
@@ -68,6 +116,42 @@ mod tests {
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(turn);
         drop(waiting);
+        assert!(queue.sessions.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_turn_goes_to_who_waited_longest_and_has_not_given_up() {
+        let queue = CommitQueue::default();
+        let id = SessionId::random();
+        let turn = queue.enter(id).await;
+        let mut first = Box::pin(queue.enter(id));
+        let mut second = Box::pin(queue.enter(id));
+        let mut third = Box::pin(queue.enter(id));
+        for waiting in [&mut first, &mut second, &mut third] {
+            assert!(futures_util::poll!(waiting).is_pending());
+        }
+        drop(first);
+        drop(turn);
+        assert!(futures_util::poll!(&mut third).is_pending());
+        let turn = second.await;
+        assert!(futures_util::poll!(&mut third).is_pending());
+        drop(turn);
+        drop(third.await);
+        assert!(queue.sessions.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_came_too_late_goes_to_the_next() {
+        let queue = CommitQueue::default();
+        let id = SessionId::random();
+        let turn = queue.enter(id).await;
+        let mut first = Box::pin(queue.enter(id));
+        let mut second = Box::pin(queue.enter(id));
+        assert!(futures_util::poll!(&mut first).is_pending());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(turn);
+        drop(first);
+        drop(second.await);
         assert!(queue.sessions.is_empty());
     }
 

@@ -15,12 +15,9 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct RunToEnd<T: Send + 'static> {
     future: Option<BoxFuture<T>>,
     tracker: TaskTracker,
-    begun: Option<Begun>,
-}
-
-/// What a future that was polled needs to go on by itself.
-struct Begun {
-    token: TaskTrackerToken,
+    /// Held from the first poll on, so that the owner waits.
+    token: Option<TaskTrackerToken>,
+    /// Where it goes on by itself, once it has been waited for.
     runtime: Option<Handle>,
 }
 
@@ -32,7 +29,8 @@ impl<T: Send + 'static> RunToEnd<T> {
         Self {
             future: Some(Box::pin(future)),
             tracker: tracker.clone(),
-            begun: None,
+            token: None,
+            runtime: None,
         }
     }
 }
@@ -42,21 +40,19 @@ impl<T: Send + 'static> Future for RunToEnd<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
-        this.begun.get_or_insert_with(|| Begun {
-            token: this.tracker.token(),
-            runtime: Handle::try_current().ok(),
-        });
+        this.token.get_or_insert_with(|| this.tracker.token());
         // Taken out while it is polled, so that one that panics is not polled again.
         let Some(mut future) = this.future.take() else {
             return Poll::Pending;
         };
         match future.as_mut().poll(cx) {
             Poll::Ready(output) => {
-                this.begun = None;
+                this.token = None;
                 Poll::Ready(output)
             }
             Poll::Pending => {
                 this.future = Some(future);
+                this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
                 Poll::Pending
             }
         }
@@ -65,13 +61,11 @@ impl<T: Send + 'static> Future for RunToEnd<T> {
 
 impl<T: Send + 'static> Drop for RunToEnd<T> {
     fn drop(&mut self) {
-        let (Some(Begun { token, runtime }), Some(future)) =
-            (self.begun.take(), self.future.take())
-        else {
+        let (Some(token), Some(future)) = (self.token.take(), self.future.take()) else {
             return;
         };
         // Without a runtime there is no task to run it in; the driver's contract then keeps the store whole.
-        if let Some(runtime) = runtime {
+        if let Some(runtime) = self.runtime.take() {
             self.tracker.spawn_on(
                 async move {
                     let _token = token;

@@ -18,7 +18,7 @@ pub(crate) enum Base {
     /// No record, where this request had read one.
     Gone,
     /// A record.
-    Present(Snapshot),
+    Present(Arc<Snapshot>),
 }
 
 /// A record with what its driver said of it.
@@ -107,7 +107,7 @@ impl State {
     }
 
     /// The value called `name` as the request sees it.
-    pub(crate) fn item(&self, name: &str, now: Timestamp) -> Option<Item> {
+    pub(crate) fn item(&self, name: &str, now: impl FnOnce() -> Timestamp) -> Option<Item> {
         match self.known(name) {
             Known::Yes(item) => item.cloned(),
             Known::No => self.record()?.item(name, now),

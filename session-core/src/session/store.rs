@@ -348,12 +348,13 @@ impl StoreInner {
 
     /// Reads what is stored under `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
-        match self
-            .driver
-            .read(&id.key()?)
-            .await
-            .map_err(commit::not_applied)?
-        {
+        let read = self.driver.read(&id.key()?).await;
+        self.interpret_read(read)
+    }
+
+    /// What the answer of the driver to a read means for the session.
+    pub(crate) fn interpret_read(&self, read: Result<Option<crate::Entry>>) -> Result<Base> {
+        match read.map_err(commit::not_applied)? {
             None => Ok(Base::Absent),
             Some(entry) => self.interpret(entry),
         }
@@ -366,11 +367,11 @@ impl StoreInner {
             Stored::Nothing => Ok(Base::Absent),
             Stored::Tombstone => Ok(Base::Tombstone),
             Stored::Record(record) if self.is_past_deadline(&record) => Ok(Base::Absent),
-            Stored::Record(record) => Ok(Base::Present(Snapshot {
+            Stored::Record(record) => Ok(Base::Present(Arc::new(Snapshot {
                 record,
                 version: entry.version,
                 expires_at: entry.expires_at,
-            })),
+            }))),
         }
     }
 

@@ -1,15 +1,19 @@
+//! The text of a record, made of an old one and of changes.
+
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_devalue::{Node, WriteOptions, Writer};
 
-use super::changes::{Changes, Flash, Known};
+use super::changes::{Changes, Flash};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
 use super::record::{
     EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, stored_value_error,
     to_expires, to_timestamp,
 };
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
+
+mod repack;
 
 /// A record as it is to be written.
 pub(crate) struct Encoded {
@@ -59,14 +63,15 @@ pub(crate) fn encode(
         asked_lifetime.is_none() && base.is_some_and(|base| text.as_bytes() == base.bytes())
     };
     // A record that Astro wrote is not to be written for the sake of our entry alone.
-    if base.is_some() && stored_lifetime.is_none() && unchanged(&write(&entries, &flashes, None)?) {
+    let text_with = |lifetime| write(base, &entries, &flashes, lifetime);
+    if base.is_some() && stored_lifetime.is_none() && unchanged(&text_with(None)?) {
         return Ok(Outcome::Unchanged);
     }
     let mut lifetime = stored_lifetime.unwrap_or_else(|| rules.begin(now));
     if let Some(asked) = asked_lifetime {
         lifetime = lifetime.with(asked, rules, now);
     }
-    let text = write(&entries, &flashes, Some(&lifetime))?;
+    let text = text_with(Some(&lifetime))?;
     if unchanged(&text) {
         return Ok(Outcome::Unchanged);
     }
@@ -97,33 +102,30 @@ fn merge_entries<'a>(
     changes: &'a Changes,
     now: Timestamp,
 ) -> Vec<(Name<'a>, Value<'a>)> {
-    let mut merged = Vec::new();
-    let mut seen: HashSet<Cow<'_, str>> = HashSet::new();
-    for entry in base.into_iter().flat_map(Record::entries) {
+    let stored = base.map_or(0, Record::len);
+    let mut merged = Vec::with_capacity(stored + changes.len());
+    let mut is_merged = vec![false; changes.len()];
+    for entry in base.into_iter().flat_map(Record::own_entries) {
         let name = entry.text_name();
-        match name.as_deref() {
-            Some(FLASH_ENTRY | LIFETIME_ENTRY) => continue,
-            Some(text) => {
-                if let Known::Yes(result) = changes.value(text) {
-                    if let Some(item) = result
-                        && !has_ended(item.expires, now)
-                    {
-                        merged.push((Name::Node(entry.name), Value::Item(item)));
-                    }
-                    seen.extend(name);
-                    continue;
-                }
+        if let Some((place, result)) = name.and_then(|name| changes.place_of(&name)) {
+            if let Some(item) = result
+                && !has_ended(item.expires, now)
+            {
+                merged.push((Name::Node(entry.name), Value::Item(item)));
             }
-            None => {}
+            if let Some(is_merged) = is_merged.get_mut(place) {
+                *is_merged = true;
+            }
+            continue;
         }
         if !has_ended(entry.expires, now) {
             merged.push((Name::Node(entry.name), Value::Entry(entry)));
         }
     }
-    for (name, result) in changes.names() {
+    for ((name, result), is_merged) in changes.names().zip(is_merged) {
         if let Some(item) = result
             && !has_ended(item.expires, now)
-            && !seen.contains(name)
+            && !is_merged
         {
             merged.push((Name::Text(name), Value::Item(item)));
         }
@@ -171,6 +173,21 @@ fn last_value_ends(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
 }
 
 fn write(
+    base: Option<&Record>,
+    entries: &[(Name<'_>, Value<'_>)],
+    flashes: &[(Cow<'_, str>, Node<'_>)],
+    lifetime: Option<&RecordLifetime>,
+) -> Result<String> {
+    if flashes.is_empty()
+        && let Some(text) = repack::write(base.map(Record::document), entries, lifetime)
+    {
+        return Ok(text);
+    }
+    write_anew(entries, flashes, lifetime)
+}
+
+/// Writes a record from what its entries mean, whatever their form.
+fn write_anew(
     entries: &[(Name<'_>, Value<'_>)],
     flashes: &[(Cow<'_, str>, Node<'_>)],
     lifetime: Option<&RecordLifetime>,
@@ -240,8 +257,7 @@ fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
         }
         Timeout::After(idle) => {
             writer.key("idle");
-            let millis = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-            writer.number(to_expires(Timestamp::from_millis(millis)));
+            writer.number(to_expires(idle_millis(idle)));
         }
     }
     if lifetime.persistent {
@@ -251,6 +267,10 @@ fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
     writer.end();
     write_expires(writer, None);
     writer.end();
+}
+
+fn idle_millis(idle: Duration) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(idle.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn unserializable(error: serde_devalue::Error) -> Error {

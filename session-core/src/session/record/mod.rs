@@ -1,3 +1,5 @@
+//! A stored record, of which nothing is decoded before it is asked for.
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,6 +8,10 @@ use serde_devalue::{Document, Kind, Node, NodeId};
 
 use super::lifetime::{RecordLifetime, Timeout};
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
+
+mod plain;
+
+pub(crate) use plain::wrapper;
 
 /// Names that begin so are ours, and no value of the application's.
 pub(crate) const RESERVED: &str = "$session:";
@@ -72,6 +78,7 @@ pub(crate) fn to_timestamp(millis: f64) -> Option<Timestamp> {
 }
 
 /// What the bytes under a session's key say.
+#[derive(Debug)]
 pub(crate) enum Stored {
     /// What Astro takes as no session.
     Nothing,
@@ -86,10 +93,30 @@ pub(crate) enum Stored {
 pub(crate) struct Record {
     document: Document,
     entries: Vec<RecordEntry>,
+    reserved: Reserved,
     lifetime: Option<RecordLifetime>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// Which entries are ours, if they are there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Reserved {
+    flash: Option<usize>,
+    lifetime: Option<usize>,
+}
+
+impl Reserved {
+    /// Notes that the entry in this place has this name.
+    #[inline]
+    fn note(&mut self, name: &str, place: usize) {
+        match name {
+            FLASH_ENTRY => self.flash = Some(place),
+            LIFETIME_ENTRY => self.lifetime = Some(place),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct RecordEntry {
     name: NodeId,
     value: NodeId,
@@ -135,23 +162,53 @@ impl<'a> EntryNodes<'a> {
     pub(crate) fn text_name(&self) -> Option<Cow<'a, str>> {
         self.name.as_str()
     }
+
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.text_name().is_some_and(|found| found == name)
+    }
 }
 
+/// What the bytes under a session's key say.
 pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
+    if !bytes.starts_with(b"[")
+        && let Some(word) = stored_word(&bytes)
+    {
+        return Ok(word);
+    }
+    let document = Document::parse(bytes).map_err(corrupt)?;
+    let (entries, reserved) = match plain::entries(document.raw()) {
+        Some(entries) => entries,
+        None => entries_of(&document)?,
+    };
+    let mut record = Record {
+        document,
+        entries,
+        reserved,
+        lifetime: None,
+    };
+    record.lifetime = record.parse_lifetime();
+    Ok(Stored::Record(record))
+}
+
+/// What a text means that is no record.
+fn stored_word(bytes: &[u8]) -> Option<Stored> {
     match bytes.trim_ascii() {
-        b"null" => return Ok(Stored::Tombstone),
+        b"null" => Some(Stored::Tombstone),
         // unstorage turns these into values that JavaScript takes as false.
-        b"" | b"0" | b"\"\"" => return Ok(Stored::Nothing),
+        b"" | b"0" | b"\"\"" => Some(Stored::Nothing),
         word if word.eq_ignore_ascii_case(b"false")
             || word.eq_ignore_ascii_case(b"null")
             || word.eq_ignore_ascii_case(b"undefined")
             || word.eq_ignore_ascii_case(b"nan") =>
         {
-            return Ok(Stored::Nothing);
+            Some(Stored::Nothing)
         }
-        _ => {}
+        _ => None,
     }
-    let document = Document::parse(bytes).map_err(corrupt)?;
+}
+
+/// The entries of a record in any of the forms that devalue reads.
+fn entries_of(document: &Document) -> Result<(Vec<RecordEntry>, Reserved)> {
     let root = document.root();
     if root.kind() != Kind::Map {
         return Err(Error::new(
@@ -160,18 +217,18 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
              Destroy the session, or give sessions a `base` of their own",
         ));
     }
-    let entries = entries_of(&document, root).map_err(corrupt)?;
-    let mut record = Record {
-        document,
-        entries,
-        lifetime: None,
-    };
-    record.lifetime = record.parse_lifetime();
-    Ok(Stored::Record(record))
+    let entries = map_entries(document, root).map_err(corrupt)?;
+    let mut reserved = Reserved::default();
+    for (place, entry) in entries.iter().enumerate() {
+        if let Some(name) = document.node(entry.name).as_str() {
+            reserved.note(&name, place);
+        }
+    }
+    Ok((entries, reserved))
 }
 
 /// The entries of the map, each name once: as in JavaScript, a later one takes the place of an earlier one.
-fn entries_of(
+fn map_entries(
     document: &Document,
     root: Node<'_>,
 ) -> Result<Vec<RecordEntry>, serde_devalue::Error> {
@@ -233,22 +290,45 @@ impl Record {
     }
 
     /// The entries in the order in which they are stored.
-    pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = EntryNodes<'_>> {
-        self.entries.iter().map(|entry| EntryNodes {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = EntryNodes<'_>> {
+        self.entries.iter().map(|entry| self.nodes_of(entry))
+    }
+
+    /// The application's entries: all but ours.
+    pub(crate) fn own_entries(&self) -> impl Iterator<Item = EntryNodes<'_>> {
+        let Reserved { flash, lifetime } = self.reserved;
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(move |(place, _)| ![flash, lifetime].contains(&Some(*place)))
+            .map(|(_, entry)| self.nodes_of(entry))
+    }
+
+    fn nodes_of(&self, entry: &RecordEntry) -> EntryNodes<'_> {
+        EntryNodes {
             name: self.document.node(entry.name),
             value: self.document.node(entry.value),
             data: entry.data,
             expires: entry.expires,
-        })
+        }
+    }
+
+    pub(crate) fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// How many entries it has, those included that are ours or have ended.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn find(&self, name: &str) -> Option<EntryNodes<'_>> {
-        self.entries()
-            .find(|entry| entry.text_name().is_some_and(|found| found == name))
+        self.entries().find(|entry| entry.is_named(name))
     }
 
-    fn data_of(&self, name: &str) -> Option<Node<'_>> {
-        Some(self.document.node(self.find(name)?.data?))
+    /// What a reserved entry holds.
+    fn data_at(&self, place: Option<usize>) -> Option<Node<'_>> {
+        let entry = self.entries.get(place?)?;
+        Some(self.document.node(entry.data?))
     }
 
     /// Whether the record has an entry of this name that has not ended, whatever its shape.
@@ -257,13 +337,17 @@ impl Record {
             .is_some_and(|entry| !has_ended(entry.expires, now))
     }
 
-    /// The value of this name, unless it has ended.
-    pub(crate) fn item(&self, name: &str, now: Timestamp) -> Option<Item> {
+    /// The value of this name, unless it has ended. Only one that ends needs the time.
+    pub(crate) fn item(&self, name: &str, now: impl FnOnce() -> Timestamp) -> Option<Item> {
         self.find(name).and_then(|entry| self.item_of(&entry, now))
     }
 
-    pub(crate) fn item_of(&self, entry: &EntryNodes<'_>, now: Timestamp) -> Option<Item> {
-        if has_ended(entry.expires, now) {
+    pub(crate) fn item_of(
+        &self,
+        entry: &EntryNodes<'_>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<Item> {
+        if entry.expires.is_some() && has_ended(entry.expires, now()) {
             return None;
         }
         Some(Item {
@@ -275,7 +359,7 @@ impl Record {
 
     /// The flashed values with their names.
     pub(crate) fn flashes(&self) -> Vec<(Cow<'_, str>, Node<'_>)> {
-        let Some(map) = self.data_of(FLASH_ENTRY) else {
+        let Some(map) = self.data_at(self.reserved.flash) else {
             return Vec::new();
         };
         let Ok(flashes) = map.map_entries() else {
@@ -305,10 +389,11 @@ impl Record {
     }
 
     fn parse_lifetime(&self) -> Option<RecordLifetime> {
-        // It is written last.
-        let mut entries = self.entries().rev();
-        let entry = entries.find(|entry| entry.text_name().as_deref() == Some(LIFETIME_ENTRY))?;
-        let data = self.document.node(entry.data?);
+        let data = self.data_at(self.reserved.lifetime)?;
+        let plain = data.id().index();
+        if let Some(lifetime) = plain.and_then(|data| plain::lifetime(self.document.raw(), data)) {
+            return Some(lifetime);
+        }
         let mut lifetime = RecordLifetime {
             created: Timestamp::from_millis(0),
             deadline: None,
@@ -335,10 +420,9 @@ impl Record {
     /// The last end of the record's values, if each of them has one.
     pub(crate) fn last_value_ends(&self) -> Option<Timestamp> {
         let mut last = None;
-        for entry in self.entries() {
-            match entry.text_name() {
-                Some(name) if name == LIFETIME_ENTRY => {}
-                _ => last = last.max(Some(to_timestamp(entry.expires?)?)),
+        for (place, entry) in self.entries.iter().enumerate() {
+            if Some(place) != self.reserved.lifetime {
+                last = last.max(Some(to_timestamp(entry.expires?)?));
             }
         }
         last
@@ -361,7 +445,7 @@ mod tests {
     #[test]
     fn a_record_that_astro_wrote_is_read() {
         let record = record(r#"[["Map",1,2],"user",{"data":3,"expires":-1},"alice"]"#);
-        let item = record.item("user", NOW).unwrap();
+        let item = record.item("user", || NOW).unwrap();
         assert_eq!(item.node().as_str().unwrap(), "alice");
         assert!(record.lifetime().is_none());
     }
@@ -370,7 +454,7 @@ mod tests {
     fn of_two_entries_with_one_name_the_later_counts() {
         let few =
             record(r#"[["Map",1,2,1,3],"a",{"data":4,"expires":-1},{"data":5,"expires":-1},1,2]"#);
-        let value = few.item("a", NOW).unwrap().node().as_f64();
+        let value = few.item("a", || NOW).unwrap().node().as_f64();
         assert_eq!(value, Some(2.0));
         assert_eq!(few.entries().count(), 1);
 
@@ -401,7 +485,7 @@ mod tests {
     fn entries_of_a_foreign_shape_are_there_and_have_no_value() {
         let record = record(r#"[["Map",1,2],"a","just text"]"#);
         assert!(record.has("a", NOW));
-        assert!(record.item("a", NOW).is_none());
+        assert!(record.item("a", || NOW).is_none());
     }
 
     #[test]

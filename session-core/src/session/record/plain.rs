@@ -1,0 +1,100 @@
+//! Reading a record in the one form in which devalue writes it, in one pass over the text of its entries.
+//!
+//! Whatever looks different in any way is left to the general reader, which accepts all that devalue does; where this
+//! one does read a record, both read the same.
+
+use serde_devalue::RawEntries;
+
+use super::{RecordEntry, Reserved, SMALL, to_expires};
+use crate::Timestamp;
+use crate::session::lifetime::{RecordLifetime, Timeout};
+
+/// The entries of a record, if it is in that form, has no more of them than are compared faster than hashed, and none
+/// twice.
+pub(super) fn entries(raw: RawEntries<'_>) -> Option<(Vec<RecordEntry>, Reserved)> {
+    let mut references = raw.text(0)?.as_bytes().strip_prefix(b"[\"Map\"")?;
+    // Four bytes are the least that an entry takes.
+    let mut entries = Vec::with_capacity((references.len() / 4).min(SMALL));
+    let mut names = [""; SMALL];
+    let mut reserved = Reserved::default();
+    while let [b',', rest @ ..] = references {
+        let (name, rest) = index(rest)?;
+        let (value, rest) = index(rest.strip_prefix(b",")?)?;
+        references = rest;
+        let text = raw.plain_str(name)?;
+        let place = entries.len();
+        if names.iter().take(place).any(|known| *known == text) {
+            return None;
+        }
+        *names.get_mut(place)? = text;
+        reserved.note(text, place);
+        let (data, expires) = wrapper(raw.text(value)?.as_bytes())?;
+        entries.push(RecordEntry {
+            name: raw.id(name)?,
+            value: raw.id(value)?,
+            data: Some(raw.id(data)?),
+            expires: match expires {
+                Some(expires) => Some(to_expires(integer(raw, expires)?)),
+                None => None,
+            },
+        });
+    }
+    (references == b"]").then_some((entries, reserved))
+}
+
+/// What `{"data":…,"expires":…}` refers to.
+#[inline]
+pub(crate) fn wrapper(text: &[u8]) -> Option<(u32, Option<u32>)> {
+    let (data, rest) = index(text.strip_prefix(b"{\"data\":")?)?;
+    match rest.strip_prefix(b",\"expires\":")? {
+        b"-1}" => Some((data, None)),
+        rest => match index(rest)? {
+            (expires, b"}") => Some((data, Some(expires))),
+            _ => None,
+        },
+    }
+}
+
+/// A lifetime that is as most are: nothing but when the session began.
+pub(super) fn lifetime(raw: RawEntries<'_>, data: u32) -> Option<RecordLifetime> {
+    let fields = raw.text(data)?.as_bytes();
+    let (created, b"}") = index(fields.strip_prefix(b"{\"created\":")?)? else {
+        return None;
+    };
+    Some(RecordLifetime {
+        created: integer(raw, created)?,
+        deadline: None,
+        idle: Timeout::Configured,
+        persistent: false,
+    })
+}
+
+/// The index that these bytes begin with, and what follows it.
+#[inline]
+fn index(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut index = 0;
+    let mut rest = bytes;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        // Ten may be too many for the type, and make no index of a record that anybody stores.
+        if bytes.len() - after.len() > 9 {
+            return None;
+        }
+        index = index * 10 + u32::from(digit - b'0');
+        rest = after;
+    }
+    (rest.len() < bytes.len()).then_some((index, rest))
+}
+
+/// The number that this entry is, as milliseconds, if it is a whole one that every double holds.
+#[inline]
+fn integer(raw: RawEntries<'_>, entry: u32) -> Option<Timestamp> {
+    let digits = raw.text(entry)?.as_bytes();
+    if !(1..=15).contains(&digits.len()) {
+        return None;
+    }
+    let integer = digits.iter().try_fold(0, |number, byte| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + u64::from(byte - b'0'))
+    })?;
+    Some(Timestamp::from_millis(integer))
+}
