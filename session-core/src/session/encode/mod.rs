@@ -14,6 +14,8 @@ use super::record::{
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
 mod repack;
+#[cfg(test)]
+mod repack_tests;
 
 /// A record as it is to be written.
 pub(crate) struct Encoded {

@@ -283,6 +283,31 @@ pub(crate) fn corrupt(error: serde_devalue::Error) -> Error {
     .with_source(error)
 }
 
+/// What an object in any form says of a lifetime.
+fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
+    let mut lifetime = RecordLifetime {
+        created: Timestamp::from_millis(0),
+        deadline: None,
+        idle: Timeout::Configured,
+        persistent: false,
+    };
+    for field in data.object_entries().ok()? {
+        let Ok((name, node)) = field else { continue };
+        let number = node.as_f64();
+        match (&*name, number.and_then(to_timestamp)) {
+            ("created", Some(created)) => lifetime.created = created,
+            ("deadline", Some(deadline)) => lifetime.deadline = Some(deadline),
+            ("idle", Some(idle)) => {
+                lifetime.idle = Timeout::After(Duration::from_millis(idle.as_millis()));
+            }
+            ("idle", None) if node.kind() == Kind::Null => lifetime.idle = Timeout::Never,
+            ("persistent", None) => lifetime.persistent = node.as_bool() == Some(true),
+            _ => {}
+        }
+    }
+    Some(lifetime)
+}
+
 impl Record {
     /// The record as it is stored.
     pub(crate) fn bytes(&self) -> &Bytes {
@@ -391,30 +416,9 @@ impl Record {
     fn parse_lifetime(&self) -> Option<RecordLifetime> {
         let data = self.data_at(self.reserved.lifetime)?;
         let plain = data.id().index();
-        if let Some(lifetime) = plain.and_then(|data| plain::lifetime(self.document.raw(), data)) {
-            return Some(lifetime);
-        }
-        let mut lifetime = RecordLifetime {
-            created: Timestamp::from_millis(0),
-            deadline: None,
-            idle: Timeout::Configured,
-            persistent: false,
-        };
-        for field in data.object_entries().ok()? {
-            let Ok((name, node)) = field else { continue };
-            let number = node.as_f64();
-            match (&*name, number.and_then(to_timestamp)) {
-                ("created", Some(created)) => lifetime.created = created,
-                ("deadline", Some(deadline)) => lifetime.deadline = Some(deadline),
-                ("idle", Some(idle)) => {
-                    lifetime.idle = Timeout::After(Duration::from_millis(idle.as_millis()));
-                }
-                ("idle", None) if node.kind() == Kind::Null => lifetime.idle = Timeout::Never,
-                ("persistent", None) => lifetime.persistent = node.as_bool() == Some(true),
-                _ => {}
-            }
-        }
-        Some(lifetime)
+        plain
+            .and_then(|data| plain::lifetime(self.document.raw(), data))
+            .or_else(|| lifetime_of(data))
     }
 
     /// The last end of the record's values, if each of them has one.
@@ -426,6 +430,20 @@ impl Record {
             }
         }
         last
+    }
+}
+
+/// Asserts that the reader of plain records reads this one as the general one does, or leaves it to that.
+#[cfg(test)]
+pub(crate) fn assert_read_the_same(document: &Document) {
+    if let Some(plain) = plain::entries(document.raw()) {
+        assert_eq!(Some(plain), entries_of(document).ok());
+    }
+    for index in 0..u32::try_from(document.raw().len()).unwrap() {
+        if let Some(lifetime) = plain::lifetime(document.raw(), index) {
+            let data = document.node(document.raw().id(index).unwrap());
+            assert_eq!(Some(lifetime), lifetime_of(data));
+        }
     }
 }
 
