@@ -81,38 +81,57 @@ const PRIMITIVES: [&str; 19] = [
 
 /// The text of a Map whose entries refer to each other at random: most are records, some are nothing at all.
 fn wild_text(choices: &mut Choices) -> String {
-    let count = 2 + choices.below(14);
-    let reference = |choices: &mut Choices| match choices.below(40) {
-        special @ 0..4 => [-1, -2, -3, -6][special],
-        4 => i32::try_from(count).unwrap() + 1,
-        _ => i32::try_from(choices.below(count + 1)).unwrap(),
+    let (strings, wrappers, others) = (3, 3, 1 + choices.below(9));
+    let count = 1 + strings + wrappers + others;
+    let among = |choices: &mut Choices, from: usize, count: usize| {
+        (from + choices.below(count)).to_string()
+    };
+    let reference = |choices: &mut Choices| match choices.below(60) {
+        special @ 0..4 => ["-1", "-2", "-3", "-6"][special].to_owned(),
+        4 => among(choices, 0, count + 1),
+        _ => among(choices, 1, count - 1),
     };
     let mut text = String::from("[[\"Map\"");
-    for _ in 0..choices.below(6) {
-        let (name, value) = (reference(choices), reference(choices));
+    for _ in 0..choices.below(5) {
+        let (name, value) = match choices.once_in(20) {
+            true => (reference(choices), reference(choices)),
+            false => (
+                among(choices, 1, strings),
+                among(choices, 1 + strings, wrappers),
+            ),
+        };
         text.push_str(&format!(",{name},{value}"));
     }
     text.push(']');
-    for _ in 0..count {
+    for _ in 0..strings {
+        text.push(',');
+        text.push_str(choices.of(&STRINGS));
+    }
+    for _ in 0..wrappers {
+        let (data, expires) = match choices.once_in(4) {
+            true => (reference(choices), reference(choices)),
+            false => (reference(choices), "-1".to_owned()),
+        };
+        text.push_str(&format!(",{{\"data\":{data},\"expires\":{expires}}}"));
+    }
+    for _ in 0..others {
         let mut next = || reference(choices);
         let [a, b, c] = [next(), next(), next()];
         text.push(',');
-        text.push_str(&match choices.below(24) {
-            0..6 => choices.of(&STRINGS).to_owned(),
-            6..9 => choices.of(&PRIMITIVES).to_owned(),
-            9 | 10 => format!("{{\"data\":{a},\"expires\":-1}}"),
-            11 => format!("{{\"data\":{a},\"expires\":{b}}}"),
-            12 => format!("{{\"created\":{a}}}"),
-            13 => format!("{{\"created\":{a},\"deadline\":{b},\"idle\":{c},\"persistent\":{b}}}"),
-            14 => format!("{{\"x\":{a},\"y z\":{b}}}"),
-            15 => format!("{{\"x\":{a},\"x\":{b}}}"),
-            16 => format!("{{\"b\":{a},\"1\":{b},\"0\":{c}}}"),
-            17 => format!("{{\"__proto__\":{a}}}"),
-            18 => format!("{{\"\\u0061\":{a},\"<\":{b}}}"),
-            19 => format!("[{a},{b},{c}]"),
-            20 => choices.of(&["[]", "{}", "[-7,3,1,0]", "[-2]"]).to_owned(),
-            21 => format!("[\"Set\",{a},{b}]"),
-            22 => format!("[\"Map\",{a},{b}]"),
+        text.push_str(&match choices.below(30) {
+            0..5 => choices.of(&STRINGS).to_owned(),
+            5..14 => choices.of(&PRIMITIVES).to_owned(),
+            14 => format!("{{\"created\":{a}}}"),
+            15 => format!("{{\"created\":{a},\"deadline\":{b},\"idle\":{c},\"persistent\":{b}}}"),
+            16..18 => format!("{{\"x\":{a},\"y z\":{b}}}"),
+            18 => format!("{{\"x\":{a},\"x\":{b}}}"),
+            19 => format!("{{\"b\":{a},\"1\":{b},\"0\":{c}}}"),
+            20 => format!("{{\"__proto__\":{a}}}"),
+            21 => format!("{{\"\\u0061\":{a},\"<\":{b}}}"),
+            22..25 => format!("[{a},{b},{c}]"),
+            25 => choices.of(&["[]", "{}", "[-7,3,1,0]", "[-2]"]).to_owned(),
+            26 => format!("[\"Set\",{a},{b}]"),
+            27 => format!("[\"Map\",{a},{b}]"),
             _ => format!("[ {a} , {b} ]"),
         });
     }
@@ -201,7 +220,7 @@ fn both(text: &str, choices: &mut Choices) -> Option<(Option<String>, Option<Str
 }
 
 fn choices() -> impl Strategy<Value = Vec<u16>> {
-    proptest::collection::vec(any::<u16>(), 0..160)
+    proptest::collection::vec(any::<u16>(), 0..200)
 }
 
 proptest! {
