@@ -44,28 +44,26 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        {
-            match this.step.as_mut().project() {
-                StepProjection::Handling { handler, session } => {
-                    let response = ready!(handler.poll(cx))?;
-                    let Some(session) = session.take() else {
-                        return Poll::Ready(Ok(response));
-                    };
-                    // Most often there is nothing to wait for.
-                    let mut finish = session.finish();
-                    if let Poll::Ready(finished) = Pin::new(&mut finish).poll(cx) {
-                        return Poll::Ready(Ok(complete(response, finished)));
-                    }
-                    let response = Some(response);
-                    this.step.set(Step::Committing { finish, response });
-                    return Poll::Pending;
+        match this.step.as_mut().project() {
+            StepProjection::Handling { handler, session } => {
+                let response = ready!(handler.poll(cx))?;
+                let Some(session) = session.take() else {
+                    return Poll::Ready(Ok(response));
+                };
+                // Most often there is nothing to wait for.
+                let mut finish = session.finish();
+                if let Poll::Ready(finished) = Pin::new(&mut finish).poll(cx) {
+                    return Poll::Ready(Ok(complete(response, finished)));
                 }
-                StepProjection::Committing { finish, response } => {
-                    let finished = ready!(Pin::new(finish).poll(cx));
-                    return match response.take() {
-                        Some(response) => Poll::Ready(Ok(complete(response, finished))),
-                        None => Poll::Pending,
-                    };
+                let response = Some(response);
+                this.step.set(Step::Committing { finish, response });
+                Poll::Pending
+            }
+            StepProjection::Committing { finish, response } => {
+                let finished = ready!(Pin::new(finish).poll(cx));
+                match response.take() {
+                    Some(response) => Poll::Ready(Ok(complete(response, finished))),
+                    None => Poll::Pending,
                 }
             }
         }

@@ -51,9 +51,7 @@ impl SessionId {
         let version = text[14] == b'4';
         let variant = matches!(text[19], b'8' | b'9' | b'a' | b'b' | b'A' | b'B');
         let mut digits = text;
-        for dash in [8, 13, 18, 23] {
-            digits[dash] = b'0';
-        }
+        (digits[8], digits[13], digits[18], digits[23]) = (b'0', b'0', b'0', b'0');
         // Eight at a time, some of the last again.
         let (words, _) = digits.as_chunks::<8>();
         let all_digits = words.iter().chain(digits.last_chunk::<8>()).all(are_digits);

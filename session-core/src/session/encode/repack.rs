@@ -476,7 +476,6 @@ impl<'a> Inner<'a> {
 
     /// The next reference, with its key in an object: one that looks like a word, and is neither a number nor `__proto__`.
     /// `Some(None)` at the end, `None` if it is anything else.
-    #[expect(clippy::type_complexity, reason = "one caller wants both")]
     #[inline]
     fn next(&mut self) -> Option<Option<(Option<&'a str>, i32)>> {
         let end = if self.is_object { b'}' } else { b']' };
