@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `axum` | yes | [`Session`] as an axum extractor, [`Error`] as an axum response |
 //! | `tower` | with `axum` | the layer for any tower HTTP service |
+//! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
 
@@ -49,6 +50,8 @@ pub use session_core::{
     Capabilities, Conditions, Consistency, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
     Fingerprint, Key, Listing, Metadata, Outcome, Result, Timestamp, config, decorators, storage,
 };
+#[cfg(feature = "server")]
+pub use session_server as server;
 #[cfg(feature = "tower")]
 pub use session_tower::{CommitError, Sessions};
 #[cfg(feature = "axum")]

@@ -23,6 +23,8 @@ mod metadata;
 #[cfg(test)]
 mod mounts;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,124 @@
+//! Who may do what.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::StatusCode;
+use session_core::ErrorKind;
+use session_server::{AccessKind, Authorization, Denied, StorageService};
+
+use crate::client::{Answer, delete, get, put, send, storage};
+
+async fn with_header(service: &StorageService, method: &str, value: &str) -> Answer {
+    send(service, method, "/k", &[("authorization", value)], "v").await
+}
+
+#[tokio::test]
+async fn only_who_has_the_token_may_do_anything() {
+    let storage = storage();
+    storage.set("k", "v").await.unwrap();
+    let token = Authorization::token("s3cret").unwrap();
+    let service = StorageService::new(storage.clone(), token);
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        for wrong in [
+            "Bearer wrong!",
+            "Bearer s3cre",
+            "Bearer s3cret2",
+            "Bearer",
+            "Bearer ",
+            "Basic s3cret",
+            "s3cret",
+            "",
+        ] {
+            let answer = with_header(&service, method, wrong).await;
+            assert_eq!(answer.status, 401, "{method} {wrong:?}");
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            assert!(!String::from_utf8_lossy(&answer.body).contains("s3cret"));
+        }
+        assert_eq!(send(&service, method, "/", &[], "").await.status, 401);
+    }
+    let twice = [
+        ("authorization", "Bearer s3cret"),
+        ("authorization", "Bearer s3cret"),
+    ];
+    assert_eq!(send(&service, "GET", "/k", &twice, "").await.status, 401);
+    assert_eq!(storage.get::<String>("k").await.unwrap().unwrap(), "v");
+    for right in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret"] {
+        assert_eq!(
+            with_header(&service, "GET", right).await.status,
+            200,
+            "{right}"
+        );
+    }
+    assert!(!format!("{service:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_token_that_cannot_be_sent_is_an_error() {
+    for token in ["", " ", "two words", "naïve", "line\n"] {
+        let error = Authorization::token(token).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{token:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_hook_decides_by_kind_and_key_in_the_words_that_it_chooses() {
+    let storage = storage();
+    let authorization = Authorization::hook(|access| async move {
+        let kind = match access.kind {
+            AccessKind::Read => "Read",
+            AccessKind::Write => "Write",
+        };
+        match access.key.starts_with("private:") {
+            true => Err(Denied::unauthorized(format!("Unauthorized {kind}"))),
+            false if access.key.is_empty() => Err(Denied::forbidden("not everything")),
+            false if access.request.headers.contains_key("x-busy") => {
+                Err(Denied::forbidden("").with_status(StatusCode::TOO_MANY_REQUESTS))
+            }
+            false if access.request.headers.contains_key("x-odd") => {
+                Err(Denied::forbidden("").with_status(StatusCode::OK))
+            }
+            false => Ok(()),
+        }
+    });
+    let service = StorageService::new(storage.clone(), authorization);
+    for path in [
+        "/private/x",
+        "/private/",
+        "//private::x",
+        "/private%2Fx",
+        "/private\\x",
+    ] {
+        let Ok(uri) = path.parse::<http::Uri>() else {
+            continue;
+        };
+        let answer = get(&service, uri.path()).await;
+        assert_eq!(answer.status, 401, "{path}");
+        assert_eq!(answer.json()["statusText"], "Unauthorized Read");
+        let answer = put(&service, path, "v").await;
+        assert_eq!(answer.json()["message"], "Unauthorized Write");
+        assert_eq!(delete(&service, path).await.status, 401);
+    }
+    assert_eq!(delete(&service, "/").await.status, 403);
+    assert_eq!(put(&service, "/public", "v").await.status, 200);
+    assert_eq!(put(&service, "/privateer", "v").await.status, 200);
+    let busy = send(&service, "GET", "/public", &[("x-busy", "1")], "").await;
+    assert_eq!(busy.status, 429);
+    let odd = send(&service, "GET", "/public", &[("x-odd", "1")], "").await;
+    assert_eq!(odd.status, 401);
+}
+
+#[tokio::test]
+async fn a_body_is_not_read_for_who_may_not_write() {
+    let read = Arc::new(AtomicBool::new(false));
+    let noticed = read.clone();
+    let body = futures_util::stream::once(async move {
+        noticed.store(true, Ordering::SeqCst);
+        Ok::<_, std::io::Error>("body")
+    });
+    let token = Authorization::token("token").unwrap();
+    let service = StorageService::new(storage(), token);
+    let body = axum::body::Body::from_stream(body);
+    assert_eq!(send(&service, "PUT", "/k", &[], body).await.status, 401);
+    assert!(!read.load(Ordering::SeqCst));
+}

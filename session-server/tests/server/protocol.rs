@@ -1,0 +1,291 @@
+//! Each request and its answer.
+
+use std::sync::Arc;
+
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use serde_json::json;
+use session_core::Expiry;
+use session_core::storage::Storage;
+
+use crate::client::{delete, get, open, put, send, storage};
+
+const BYTES: &str = "application/octet-stream";
+
+#[tokio::test]
+async fn a_text_is_put_read_and_deleted() {
+    let storage = storage();
+    let service = open(&storage);
+    let answer = put(&service, "/foo/bar", "hällo").await;
+    assert_eq!((answer.status, answer.text()), (200, "OK"));
+    assert_eq!(
+        storage.get::<String>("foo:bar").await.unwrap().unwrap(),
+        "hällo"
+    );
+    let answer = get(&service, "/foo:bar?ignored=1").await;
+    assert_eq!((answer.status, answer.text()), (200, "hällo"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain;charset=UTF-8")
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    for _ in 0..2 {
+        let answer = delete(&service, "/foo/bar").await;
+        assert_eq!((answer.status, answer.text()), (200, "OK"));
+    }
+    assert_eq!(get(&service, "/foo/bar").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_missing_item_is_told_of_in_the_words_of_both_versions() {
+    let answer = get(&open(&storage()), "/non").await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "status": 404,
+            "statusText": "KV value not found",
+            "message": "KV value not found",
+            "statusCode": 404,
+            "statusMessage": "KV value not found",
+        })
+    );
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/json;charset=UTF-8")
+    );
+}
+
+#[tokio::test]
+async fn bytes_are_put_and_read_as_they_are() {
+    let storage = storage();
+    let service = open(&storage);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let answer = send(
+        &service,
+        "PUT",
+        "/raw",
+        &[("content-type", BYTES)],
+        bytes.clone(),
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+    let answer = send(&service, "GET", "/raw", &[("accept", BYTES)], "").await;
+    assert_eq!(answer.body, bytes);
+    assert_eq!(answer.header("content-type"), Some(BYTES));
+    // Without being asked for, for there is no text of them.
+    let answer = get(&service, "/raw").await;
+    assert_eq!(answer.body, bytes);
+    assert_eq!(answer.header("content-type"), Some(BYTES));
+    let answer = send(&service, "PUT", "/text", &[], bytes).await;
+    assert_eq!(answer.status, 400);
+    assert!(!storage.has("text").await.unwrap());
+}
+
+/// unstorage parses what it gives, and writes it anew.
+#[tokio::test]
+async fn bug_a_text_is_given_as_it_is_stored() {
+    let service = open(&storage());
+    for text in [
+        "{ \"a\" : 1 }",
+        "1e3",
+        "\"q\"",
+        "null",
+        "undefined",
+        "",
+        "  ",
+        "base64:AQL/",
+    ] {
+        assert_eq!(put(&service, "/k", text).await.status, 200);
+        let answer = get(&service, "/k").await;
+        assert_eq!((answer.status, answer.text()), (200, text));
+        assert_eq!(send(&service, "HEAD", "/k", &[], "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_a_base_are_listed_whole() {
+    let storage = storage();
+    let service = open(&storage);
+    assert_eq!(get(&service, "/").await.text(), "[]");
+    for key in ["a:b", "a:c:d", "a:\"q\"\\", "ab", "a", "a:b$"] {
+        storage.set_raw(key, "x").await.unwrap();
+    }
+    for path in ["/", "/:", ""] {
+        let uri = format!("http://host{path}");
+        let answer = send(&service, "GET", &uri, &[], "").await;
+        assert_eq!(
+            answer.names(),
+            ["a", "a/\"q\"", "a/b", "a/c/d", "ab"],
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/json;charset=UTF-8")
+        );
+    }
+    for path in ["/a/", "/a:", "/a/:"] {
+        assert_eq!(
+            get(&service, path).await.names(),
+            ["a/\"q\"", "a/b", "a/c/d"],
+            "{path}"
+        );
+    }
+    assert_eq!(get(&service, "/none/").await.text(), "[]");
+}
+
+/// unstorage clears nothing here, and says that it did.
+#[tokio::test]
+async fn bug_a_base_is_cleared() {
+    let storage = storage();
+    let service = open(&storage);
+    for key in ["a:b", "a:c:d", "ab", "a"] {
+        storage.set_raw(key, "x").await.unwrap();
+    }
+    assert_eq!(delete(&service, "/a/").await.text(), "OK");
+    assert_eq!(get(&service, "/").await.names(), ["a", "ab"]);
+    assert_eq!(delete(&service, "/:").await.text(), "OK");
+    assert_eq!(get(&service, "/").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn a_head_tells_what_is_known_of_an_item() {
+    let driver = SqliteDriver::open(SqliteOptions::new(":memory:"))
+        .await
+        .unwrap();
+    let storage = Storage::new(Arc::new(driver));
+    let service = open(&storage);
+    assert_eq!(send(&service, "HEAD", "/k", &[], "").await.status, 404);
+    assert_eq!(send(&service, "HEAD", "/", &[], "").await.status, 404);
+    let answer = send(&service, "PUT", "/k", &[("x-ttl", "1000")], "12345").await;
+    assert_eq!(answer.status, 200);
+    for method in ["HEAD", "GET"] {
+        let answer = send(&service, method, "/k", &[], "").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("x-ttl"), Some("1000"), "{method}");
+        let modified = httpdate::parse_http_date(answer.header("last-modified").unwrap()).unwrap();
+        assert!(modified.elapsed().unwrap().as_secs() < 60);
+    }
+    let answer = send(&service, "HEAD", "/k", &[], "").await;
+    assert_eq!(answer.header("content-length"), Some("5"));
+    assert!(answer.body.is_empty());
+    storage
+        .set_metadata(
+            "k",
+            &json!({ "mtime": "2024-01-02T03:04:05.678Z", "ttl": 7 }),
+        )
+        .await
+        .unwrap();
+    let answer = send(&service, "HEAD", "/k", &[], "").await;
+    assert_eq!(
+        answer.header("last-modified"),
+        Some("Tue, 02 Jan 2024 03:04:05 GMT")
+    );
+    assert_eq!(answer.header("x-ttl"), Some("7"));
+    // Metadata alone is no item.
+    storage
+        .set_metadata("none", &json!({ "x": 1 }))
+        .await
+        .unwrap();
+    assert_eq!(send(&service, "HEAD", "/none", &[], "").await.status, 404);
+    storage.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn metadata_is_an_item_and_goes_with_its_own() {
+    let storage = storage();
+    let service = open(&storage);
+    put(&service, "/k", "value").await;
+    put(&service, "/k$", "{\"mtime\":\"2024-01-02T03:04:05.678Z\"}").await;
+    assert_eq!(get(&service, "/k$").await.status, 200);
+    assert_eq!(get(&service, "/").await.text(), "[\"k\"]");
+    let answer = get(&service, "/k").await;
+    assert_eq!(
+        answer.header("last-modified"),
+        Some("Tue, 02 Jan 2024 03:04:05 GMT")
+    );
+    delete(&service, "/k").await;
+    assert_eq!(get(&service, "/k$").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_ttl_is_kept_and_a_wrong_one_refused() {
+    let storage = storage();
+    let service = open(&storage);
+    let ttl = async |ttl: &str| {
+        let answer = send(&service, "PUT", "/k", &[("x-ttl", ttl)], "v").await;
+        (answer.status, storage.metadata("k").await.unwrap())
+    };
+    for wrong in ["abc", "-5", "NaN", "Infinity"] {
+        assert_eq!(ttl(wrong).await, (400, None), "{wrong}");
+    }
+    let (status, metadata) = ttl("60.5").await;
+    assert_eq!(status, 200);
+    let end = metadata.unwrap().native.unwrap().expires_at.unwrap();
+    let Expiry::At(expected) = Expiry::after(std::time::Duration::from_millis(60_500)) else {
+        panic!("an end");
+    };
+    assert!(expected.saturating_since(end).as_secs() < 20);
+    let (_, metadata) = ttl("0").await;
+    assert_eq!(metadata.unwrap().native.unwrap().expires_at, None);
+    // A TTL of 30 days, which ends at once in unstorage's own memory.
+    let (_, metadata) = ttl("2592000").await;
+    assert!(metadata.unwrap().native.unwrap().expires_at.is_some());
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_those_that_are_there() {
+    let storage = storage();
+    storage.set("k", "v").await.unwrap();
+    let service = open(&storage);
+    for method in ["POST", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get"] {
+        let answer = send(&service, method, "/k", &[], "x").await;
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT, DELETE"));
+        assert_eq!(
+            answer.json()["message"],
+            format!("Method Not Allowed: {method}")
+        );
+    }
+    assert_eq!(storage.get::<String>("k").await.unwrap().unwrap(), "v");
+}
+
+#[tokio::test]
+async fn a_put_to_a_base_is_one_to_its_key() {
+    let storage = storage();
+    let service = open(&storage);
+    assert_eq!(put(&service, "/a/b/", "x").await.status, 200);
+    assert_eq!(get(&service, "/a/b").await.text(), "x");
+    assert_eq!(put(&service, "/", "x").await.status, 400);
+    assert_eq!(put(&service, "/:", "x").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_part_of_a_storage_below_a_path_is_all_that_is_seen() {
+    let storage = storage();
+    storage.set("secret", "s").await.unwrap();
+    let service = open(&storage.prefix("public"));
+    let app = axum::Router::<()>::new().nest_service("/kv", service);
+    let request = |method: &str, path: &str| {
+        let request = http::Request::builder().method(method).uri(path);
+        request.body(axum::body::Body::from("v")).unwrap()
+    };
+    use tower::ServiceExt;
+    for (method, path) in [
+        ("PUT", "/kv/a"),
+        ("PUT", "/kv/../secret"),
+        ("DELETE", "/kv/:"),
+        ("PUT", "/kv/b/c"),
+    ] {
+        let answer = app.clone().oneshot(request(method, path)).await.unwrap();
+        assert_eq!(answer.status(), 200, "{method} {path}");
+    }
+    for path in ["/kv", "/kv/", "/kv/:"] {
+        let answer = app.clone().oneshot(request("GET", path)).await.unwrap();
+        let body = axum::body::to_bytes(answer.into_body(), 1_000)
+            .await
+            .unwrap();
+        assert_eq!(body, "[\"b/c\"]", "{path}");
+    }
+    assert_eq!(storage.get::<String>("secret").await.unwrap().unwrap(), "s");
+}
