@@ -45,10 +45,16 @@ pub struct RetryPolicy {
     /// How often an operation is tried at most, the first time included; 0 and 1 repeat nothing.
     pub attempts: u32,
     /// The first pause.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "seconds"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "crate::config::durations::seconds")
+    )]
     pub min_delay: Duration,
     /// The longest pause, and the longest wait that a backend may ask for; an hour at most.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "seconds"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "crate::config::durations::seconds")
+    )]
     pub max_delay: Duration,
 }
 
@@ -146,11 +152,6 @@ impl Repeat {
     }
 }
 
-#[cfg(feature = "config")]
-fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    serde::Deserialize::deserialize(from).map(crate::config::Seconds::as_duration)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,5 +241,35 @@ mod tests {
         };
         let (count, took) = tries(extreme, Repeat::Always, unavailable).await;
         assert_eq!((count, took), (4, 3 * LONGEST_DELAY));
+    }
+
+    #[cfg(feature = "config")]
+    #[test]
+    fn configuration_names_what_differs_from_the_defaults() {
+        use crate::config::{OpenContext, Options};
+
+        #[derive(Debug, serde::Deserialize)]
+        struct Sample {
+            #[serde(default)]
+            retry: RetryPolicy,
+        }
+
+        let parse = |toml: &str| {
+            let options: Options = toml::from_str(toml).unwrap();
+            options.parse::<Sample>("shelf", &OpenContext::default())
+        };
+        assert_eq!(parse("").unwrap().retry, RetryPolicy::default());
+        let some = parse("retry = { attempts = 5, maxDelay = 0.25 }").unwrap();
+        let expected = RetryPolicy {
+            attempts: 5,
+            max_delay: Duration::from_millis(250),
+            ..RetryPolicy::default()
+        };
+        assert_eq!(some.retry, expected);
+        let error = parse("retry = { atempts = 5 }").unwrap_err();
+        assert!(
+            error.to_string().contains("did you mean `attempts`"),
+            "{error}"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! The drivers of this build, to be used without a configuration.
 
+#[cfg(feature = "http")]
+pub use driver_http::{HttpDriver, HttpOptions};
 #[cfg(feature = "memory")]
 pub use driver_memory::{MemoryDriver, MemoryOptions};
 #[cfg(feature = "sqlite")]

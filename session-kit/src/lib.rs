@@ -37,6 +37,7 @@
 //! | `axum` | yes | [`Session`] as an axum extractor, [`Error`] as an axum response |
 //! | `tower` | with `axum` | the layer for any tower HTTP service |
 //! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |
+//! | `http` | no | `driver = "http"`: a server that speaks the protocol of unstorage's |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
 

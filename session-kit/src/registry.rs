@@ -19,6 +19,11 @@ use session_core::config::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
 
+    #[cfg(feature = "http")]
+    registry.register::<driver_http::HttpOptions>("http");
+    #[cfg(not(feature = "http"))]
+    registry.declare("http", "http");
+
     #[cfg(feature = "memory")]
     registry.register::<driver_memory::MemoryOptions>("memory");
     #[cfg(not(feature = "memory"))]

@@ -8,6 +8,7 @@
 
 mod browser;
 mod html;
+mod peers;
 mod program;
 
 mod config;

@@ -61,6 +61,11 @@ impl Site {
         Server::start(&mut self.command()).await
     }
 
+    pub(crate) async fn serve_with(&self, environment: &[(&str, String)]) -> Server {
+        let variables = environment.iter().map(|(name, value)| (name, value));
+        Server::start(self.command().envs(variables)).await
+    }
+
     /// For a start that fails: the status and what stands on stderr.
     pub(crate) async fn fail_to_serve(&self) -> (ExitStatus, String) {
         fail(&mut self.command()).await

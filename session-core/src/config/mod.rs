@@ -27,6 +27,7 @@
 
 mod context;
 mod cookie;
+pub mod durations;
 mod env;
 #[cfg(test)]
 mod hostile_toml;

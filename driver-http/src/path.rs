@@ -1,0 +1,118 @@
+//! Keys as paths of the protocol, and back.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use session_core::{Error, ErrorKind, Key, Prefix, Result};
+
+use crate::Dialect;
+
+/// What the URL standard encodes in a path, as the JavaScript driver's runtime does, so that a server which does not
+/// decode has one name for a key of either; and what that driver loses: `%`, and `#` with what follows.
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+/// The path of an item.
+pub(crate) fn item(key: &Key) -> Result<String> {
+    if key.as_str().ends_with('$') {
+        return Err(Error::new(
+            ErrorKind::InvalidKey,
+            "the key ends in `$`, under which the server keeps the metadata of another and which it does not list; \
+             use another key",
+        ));
+    }
+    below(key.as_str().split(':'))
+}
+
+fn below<'s>(segments: impl Iterator<Item = &'s str>) -> Result<String> {
+    let mut path = String::new();
+    for segment in segments {
+        if matches!(segment, "." | "..") {
+            return Err(Error::new(
+                ErrorKind::InvalidKey,
+                "a segment of the key is `.` or `..`, which no URL can have; use another key",
+            ));
+        }
+        path.push('/');
+        path.extend(utf8_percent_encode(segment, ENCODED));
+    }
+    Ok(path)
+}
+
+/// The path of all items below a prefix, or of more: unstorage's `redis` takes brackets for a pattern, which does
+/// not fit itself.
+pub(crate) fn base(prefix: &Prefix) -> Result<String> {
+    let segments = prefix.as_str().split(':');
+    let plain = segments.take_while(|segment| !segment.is_empty() && !segment.contains('['));
+    Ok(below(plain)? + "/:")
+}
+
+/// The key of an item as a listing names it; `None` for what is not normalised and so was not written through
+/// unstorage.
+pub(crate) fn listed(name: &str, dialect: Dialect) -> Option<Key> {
+    let name = match dialect {
+        // The one sequence that the server leaves encoded.
+        Dialect::V1 => name.replace("%25", "%").into(),
+        Dialect::V2 => percent_decode_str(name).decode_utf8().ok()?,
+    };
+    let expected = name.replace('/', ":");
+    let key = Key::new(&expected).ok()?;
+    (key.as_str() == expected).then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_become_paths_that_a_url_does_not_change() {
+        for (key, path) in [
+            ("a:b", "/a/b"),
+            ("sp ace:ü", "/sp%20ace/%C3%BC"),
+            ("50%", "/50%25"),
+            ("#h", "/%23h"),
+            ("a%2Fb", "/a%252Fb"),
+            ("x..:.y", "/x../.y"),
+            ("a@b+c&d=e;f,g", "/a@b+c&d=e;f,g"),
+            ("a\nb\0", "/a%0Ab%00"),
+        ] {
+            let key = Key::new(key).unwrap();
+            assert_eq!(item(&key).unwrap(), path);
+            assert_eq!(listed(path.trim_start_matches('/'), Dialect::V2), Some(key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_item_of_its_own_is_refused() {
+        for key in ["..", "..:x", "x:..:y", ".", "a:.", "a:b$"] {
+            let key = Key::new(key).unwrap();
+            assert_eq!(item(&key).unwrap_err().kind(), ErrorKind::InvalidKey);
+        }
+    }
+
+    #[test]
+    fn a_base_ends_with_a_colon() {
+        assert_eq!(base(&Prefix::root()).unwrap(), "/:");
+        assert_eq!(base(&Prefix::new("a:b")).unwrap(), "/a/b/:");
+        assert_eq!(base(&Prefix::new("a:[b]:c")).unwrap(), "/a/:");
+        assert_eq!(base(&Prefix::new("a$")).unwrap(), "/a$/:");
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_not_listed() {
+        let of_v1 = listed("50%25", Dialect::V1).unwrap();
+        assert_eq!(of_v1.as_str(), "50%");
+        for name in ["", "/", "a//b", "a?b"] {
+            assert_eq!(listed(name, Dialect::V1), None, "{name}");
+        }
+        assert_eq!(listed("%FF", Dialect::V2), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! What the driver does by itself.
+
+use std::time::Duration;
+
+use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use session_core::{Driver, DriverExt, ErrorKind, Expiry, Timestamp, Write, WriteOptions};
+use test_support::{HttpProxy, RedisServer};
+
+use crate::support::{TOKEN, Unstorage, key};
+
+#[tokio::test]
+async fn the_remaining_time_goes_along_in_whole_seconds() {
+    let redis = RedisServer::start();
+    let server = Unstorage::start(Dialect::V1, &["redis", &redis.url()]);
+    let proxy = HttpProxy::start(&server.url);
+    let options = HttpOptions {
+        base: proxy.url().to_owned(),
+        ttl: Some(Duration::from_secs(100)),
+        ..server.options()
+    };
+    let driver = HttpDriver::open(options).unwrap();
+    driver.put("default", "v").await.unwrap();
+    let short = Duration::from_millis(10_500);
+    driver.put_for("short", "v", short).await.unwrap();
+    let never = WriteOptions::default().with_expiry(Expiry::Never);
+    let _written = driver
+        .write(&key("never"), "v".into(), never)
+        .await
+        .unwrap();
+    let sent: Vec<Option<String>> = proxy
+        .seen()
+        .iter()
+        .map(|seen| Some(seen.headers.get("x-ttl")?.to_str().ok()?.to_owned()))
+        .collect();
+    assert_eq!(sent, [Some("100".to_owned()), Some("11".to_owned()), None]);
+    assert_eq!(redis.cli(&["TTL", "v1:short"]), "11");
+    assert_eq!(redis.cli(&["TTL", "v1:never"]), "-1");
+
+    let past = Expiry::At(Timestamp::from_millis(1));
+    let ended = WriteOptions::default().with_expiry(past);
+    let _written = driver
+        .write(&key("never"), "v".into(), ended)
+        .await
+        .unwrap();
+    assert_eq!(redis.cli(&["EXISTS", "v1:never"]), "0");
+}
+
+#[tokio::test]
+async fn requests_of_a_batch_run_at_the_same_time() {
+    let server = Unstorage::start(Dialect::V2, &["memory"]);
+    let proxy = HttpProxy::start(&server.url);
+    let delay = Duration::from_millis(200);
+    proxy.always(test_support::HttpFault::Delay(delay));
+    let options = HttpOptions {
+        base: proxy.url().to_owned(),
+        ..server.options()
+    };
+    let driver = HttpDriver::open(options).unwrap();
+    let keys: Vec<_> = (0..16).map(|number| key(&format!("k{number}"))).collect();
+    let writes = keys.iter().map(|key| Write {
+        key: key.clone(),
+        value: "v".into(),
+        options: WriteOptions::default(),
+    });
+    let started = std::time::Instant::now();
+    for outcome in driver.write_many(writes.collect()).await {
+        let _written = outcome.unwrap();
+    }
+    assert_eq!(driver.read_many(&keys).await.unwrap().len(), 16);
+    driver.remove_many(&keys).await.unwrap();
+    assert_eq!(proxy.count(), 48);
+    assert!(started.elapsed() < 16 * delay, "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_missing_or_wrong_token_is_told_and_not_shown() {
+    let server = Unstorage::start(Dialect::V1, &["memory"]);
+    for token in [None, Some(SecretString::from("s3cret"))] {
+        let options = HttpOptions {
+            token,
+            ..server.options()
+        };
+        let driver = HttpDriver::open(options).unwrap();
+        let error = driver.put("a-session-id", "value").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
+        let shown = format!("{error} {error:?} {driver:?}");
+        for secret in ["s3cret", "a-session-id", "value"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+    let options = server.options();
+    assert!(!format!("{options:?}").contains(TOKEN));
+}
+
+#[tokio::test]
+async fn headers_of_ones_own_go_along() {
+    let server = Unstorage::start(Dialect::V1, &["memory"]);
+    let authorization = SecretString::from(format!("Bearer {TOKEN}"));
+    let options = HttpOptions {
+        token: None,
+        headers: [("Authorization".to_owned(), authorization)].into(),
+        ..server.options()
+    };
+    assert!(!format!("{options:?}").contains(TOKEN));
+    let both = HttpOptions {
+        token: Some(SecretString::from("x")),
+        ..options.clone()
+    };
+    let driver = HttpDriver::open(options).unwrap();
+    driver.put("k", "v").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    let error = HttpDriver::open(both).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+}
+
+#[tokio::test]
+async fn the_text_that_stands_for_nothing_is_refused_as_a_value() {
+    let server = Unstorage::start(Dialect::V1, &["memory"]);
+    let driver = server.driver();
+    let error = driver.put("k", "base64:=").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    driver.put("k", "").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "");
+    let server = Unstorage::start(Dialect::V2, &["memory"]);
+    let driver = server.driver();
+    driver.put("k", "base64:=").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "base64:=");
+}

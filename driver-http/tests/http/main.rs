@@ -1,0 +1,17 @@
+//! The HTTP driver on unstorage's own server: its contract, JavaScript beside it, faults, configuration.
+
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[cfg(all(test, feature = "config"))]
+mod by_name;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod support;
