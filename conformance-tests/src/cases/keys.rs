@@ -75,7 +75,7 @@ pub(super) async fn hold(
 ) -> Result<Option<Key>, Failure> {
     let key = context.key(name)?;
     match context
-        .driver
+        .writer
         .write(&key, value, WriteOptions::default())
         .await
     {
