@@ -53,6 +53,8 @@ pub(crate) enum Need {
     ReportsExpiry,
     Strong,
     ShortLives,
+    NestedKeys,
+    NoNestedKeys,
     ValuesOf(usize),
     ValueLimit,
     KeyLimit,
@@ -95,6 +97,14 @@ impl Need {
                 let reason = format!("the shortest life that ends on time is {shortest:?}");
                 return (shortest > LONGEST_WAIT).then_some(reason);
             }
+            Self::NestedKeys => (
+                capabilities.nested_keys,
+                "the driver holds no keys below keys",
+            ),
+            Self::NoNestedKeys => (
+                !capabilities.nested_keys,
+                "the driver holds keys below keys",
+            ),
             Self::ValuesOf(size) => {
                 let limit = capabilities.max_value_size.filter(|limit| *limit < size);
                 return limit.map(|limit| format!("values are limited to {limit} bytes"));

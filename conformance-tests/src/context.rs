@@ -68,6 +68,15 @@ impl Context {
         below(&base, self.subject.writer())
     }
 
+    /// Keys that would lead to the key `name` of the neighbour if dots were steps in a path.
+    pub(crate) fn ways_to_the_neighbour(&self, name: &str) -> [String; 2] {
+        let neighbour = format!("{}x", self.base.as_str());
+        [
+            format!("..:{neighbour}:{name}"),
+            format!("a:..:..:{neighbour}:{name}"),
+        ]
+    }
+
     pub(crate) fn outage(&self) -> Result<Arc<dyn Driver>, Failure> {
         let outage = self.subject.outage.clone();
         let outage = outage.ok_or_else(|| Failure::new("an unreachable driver", "none"))?;

@@ -36,6 +36,10 @@ macro_rules! suite {
                 special_characters_in_keys_are_ordinary
                 keys_that_differ_little_are_apart
                 a_key_and_a_key_below_it_are_apart
+                a_key_below_another_is_refused_where_it_has_no_place
+                the_start_of_a_key_is_no_entry
+                dots_in_keys_lead_nowhere
+                long_keys_that_differ_at_their_end_are_apart
                 keys_longer_than_the_limit_are_refused
                 an_entry_is_there_until_its_end
                 an_entry_is_gone_after_its_end
@@ -52,6 +56,7 @@ macro_rules! suite {
                 the_end_is_reported_as_it_was_set
                 the_default_expiry_is_the_drivers
                 a_foreign_write_clears_the_end
+                a_foreign_write_at_once_and_of_equal_length_clears_the_end
                 a_touch_moves_the_end_later
                 a_touch_moves_the_end_earlier
                 a_touch_may_take_the_end_away
@@ -80,6 +85,7 @@ macro_rules! suite {
                 two_drivers_lose_no_increment
                 of_many_that_write_if_absent_one_does
                 of_many_that_remove_a_version_one_does
+                a_read_beside_writes_sees_one_of_them
                 a_batch_of_reads_keeps_order_and_duplicates
                 a_batch_of_writes_writes_all
                 of_two_writes_to_a_key_the_later_wins
@@ -95,6 +101,7 @@ macro_rules! suite {
                 removed_keys_are_not_listed
                 pages_give_every_key
                 a_listing_while_others_write_misses_none
+                a_listing_while_others_write_shows_nothing_else
                 clearing_keeps_to_its_prefix
                 clearing_a_base_keeps_its_neighbours
                 clearing_takes_everything_below

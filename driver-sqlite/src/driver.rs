@@ -367,6 +367,7 @@ impl Driver for SqliteDriver {
             batch: true,
             watch: false,
             consistency: Consistency::Strong,
+            nested_keys: true,
             max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
             max_value_size: Some(MAX_VALUE_SIZE),
         }

@@ -49,7 +49,7 @@ pub enum Consistency {
 /// ```
 ///
 /// The default promises what the four required methods give: no conditions, no touch, exact expiry to
-/// the millisecond, listing at least once, strong consistency, no limits.
+/// the millisecond, listing at least once, strong consistency, keys below keys, no limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// Whether every change is refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
@@ -74,6 +74,9 @@ pub struct Capabilities {
     pub watch: bool,
     /// What a reader sees after a write.
     pub consistency: Consistency,
+    /// Whether a key that has an entry may be the start of another that has one: `a` and `a:b`. Where it may not,
+    /// the later of the two is refused with an error of kind [`InvalidKey`](crate::ErrorKind::InvalidKey).
+    pub nested_keys: bool,
     /// Longest key in bytes, base included.
     pub max_key_size: Option<usize>,
     /// Longest value in bytes.
@@ -95,6 +98,7 @@ impl Capabilities {
             batch: self.batch && other.batch,
             watch: self.watch && other.watch,
             consistency: self.consistency.max(other.consistency),
+            nested_keys: self.nested_keys && other.nested_keys,
             max_key_size: lesser(self.max_key_size, other.max_key_size),
             max_value_size: lesser(self.max_value_size, other.max_value_size),
         }
@@ -122,6 +126,7 @@ impl Default for Capabilities {
             batch: false,
             watch: false,
             consistency: Consistency::default(),
+            nested_keys: true,
             max_key_size: None,
             max_value_size: None,
         }

@@ -19,6 +19,10 @@ use session_core::config::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
 
+    #[cfg(feature = "fs")]
+    registry.register::<driver_fs::FsOptions>("fs");
+    #[cfg(not(feature = "fs"))]
+    registry.declare("fs", "fs");
     #[cfg(feature = "http")]
     registry.register::<driver_http::HttpOptions>("http");
     #[cfg(not(feature = "http"))]

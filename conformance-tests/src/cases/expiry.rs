@@ -23,6 +23,7 @@ cases! {
     the_end_is_reported_as_it_was_set [Need::ReportsExpiry]: "a driver that reports the end of an entry reports it truly";
     the_default_expiry_is_the_drivers [Need::DefaultTtl, Need::ReportsExpiry]: "the default expiry of a write is the driver's `ttl`, and the other two override it";
     a_foreign_write_clears_the_end [Need::ForeignWrite, Need::ShortLives]: "a write by a foreign writer clears the expiry";
+    a_foreign_write_at_once_and_of_equal_length_clears_the_end [Need::ForeignWrite, Need::ShortLives]: "an end holds for the value that it was written for, and neither for one of its length nor for one of its time";
 }
 
 /// Passes if the entry is there, or its end has come meanwhile.
@@ -266,4 +267,24 @@ async fn a_foreign_write_clears_the_end(context: Context) -> CaseResult {
     context.sleep_past(end).await;
     let value = context.read_present(&key).await?.value;
     same("the value", value, "theirs".into())
+}
+
+async fn a_foreign_write_at_once_and_of_equal_length_clears_the_end(
+    context: Context,
+) -> CaseResult {
+    let end = Timestamp::now().saturating_add(context.short_life() + Duration::from_millis(400));
+    let mut keys = Vec::new();
+    // Often, so that some of them meet their writes within one tick of any clock.
+    for number in 0..20 {
+        let key = context.key(&format!("k{number}"))?;
+        context.write_until(&key, "ours", Expiry::At(end)).await?;
+        context.write_as_foreigner(&key, b"them").await?;
+        keys.push(key);
+    }
+    context.sleep_past(end).await;
+    for key in keys {
+        let value = context.read_present(&key).await?.value;
+        same("the value", value, "them".into())?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ cases! {
     removed_keys_are_not_listed [Need::Writes, Need::Listing]: "what was removed is not listed";
     pages_give_every_key [Need::Listing]: "whoever follows the cursors to the end gets each key, and once where the driver says so";
     a_listing_while_others_write_misses_none [Need::Listing]: "a key that is there throughout is listed, also while others write and remove";
+    a_listing_while_others_write_shows_nothing_else [Need::Listing]: "nothing is listed that nobody wrote, also while others write";
 }
 
 async fn an_empty_listing_ends(context: Context) -> CaseResult {
@@ -240,6 +241,55 @@ async fn a_listing_while_others_write_misses_none(context: Context) -> CaseResul
             .into_iter()
             .filter(|key| key.as_str().starts_with("list:stays"));
         complete(&context, &stayed.collect::<Vec<_>>(), keys.iter().cloned())?;
+    }
+    Ok(())
+}
+
+async fn a_listing_while_others_write_shows_nothing_else(context: Context) -> CaseResult {
+    const WRITERS: usize = 4;
+    const KEYS: usize = 5;
+    let name = |writer: usize, number: usize| format!("list:{writer}:{}", number % KEYS);
+    let mut known = Vec::new();
+    for writer in 0..WRITERS {
+        for number in 0..KEYS {
+            known.push(context.key(&name(writer, number))?);
+        }
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers = (0..WRITERS).map(|writer| {
+        let (context, stop) = (context.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let value = vec![b'v'; 20_000];
+                context
+                    .write(&Key::new(&name(writer, number))?, value)
+                    .await?;
+                let removed = Key::new(&name(writer, number + 2))?;
+                let removal = context.writer.remove(&removed, RemoveOptions::default());
+                let _unconditional = removal.await?;
+                tokio::task::yield_now().await;
+            }
+            Ok::<(), Failure>(())
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut listings = Vec::new();
+    for _ in 0..40 {
+        listings.push(context.list("", 1_000).await);
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer
+            .await
+            .map_err(|error| Failure::new("no panic", error.to_string()))??;
+    }
+    for listing in listings {
+        let unknown = listing?.iter().filter(|key| !known.contains(key)).count();
+        same("the number of keys that nobody wrote", unknown, 0)?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures_util::future::try_join_all;
 use session_core::{Driver, Key, RemoveOptions, RemoveOutcome, WriteOptions, WriteOutcome};
 
@@ -13,6 +15,7 @@ cases! {
     two_drivers_lose_no_increment [Need::Conditions, Need::Strong, Need::SharedBackend]: "a condition holds against writers of another process";
     of_many_that_write_if_absent_one_does [Need::Conditions]: "of many who write where nothing is, one does";
     of_many_that_remove_a_version_one_does [Need::Conditions]: "of many who remove one version, one does";
+    a_read_beside_writes_sees_one_of_them: "a read while others write sees a value as one of them wrote it, and never none or a mix";
 }
 
 const TASKS: usize = 64;
@@ -122,4 +125,52 @@ async fn of_many_that_remove_a_version_one_does(context: Context) -> CaseResult 
         same("the number of those who removed", removals, 1)?;
     }
     Ok(())
+}
+
+/// Of one letter throughout, and long enough that writing it takes more than a moment.
+fn long_value(number: usize) -> Bytes {
+    let letter = b'a' + u8::try_from(number % 26).unwrap_or_default();
+    vec![letter; 60_000 + number % 26].into()
+}
+
+fn is_long_value(value: &Bytes) -> bool {
+    let letter = value.first().and_then(|first| first.checked_sub(b'a'));
+    letter.is_some_and(|letter| *value == long_value(usize::from(letter)))
+}
+
+async fn a_read_beside_writes_sees_one_of_them(context: Context) -> CaseResult {
+    const WRITERS: usize = 4;
+    const WRITES: usize = 60;
+    let key = context.key("k")?;
+    context.write(&key, long_value(0)).await?;
+    let writing = Arc::new(AtomicUsize::new(WRITERS));
+    let writers = (0..WRITERS).map(|writer| {
+        let (context, key, writing) = (context.clone(), key.clone(), Arc::clone(&writing));
+        tokio::spawn(async move {
+            let mut result = Ok(());
+            for number in 0..WRITES {
+                let written = context.write(&key, long_value(writer * 7 + number)).await;
+                result = result.and(written.map(drop));
+            }
+            writing.fetch_sub(1, Ordering::SeqCst);
+            result
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    let mut mixed = None;
+    while writing.load(Ordering::SeqCst) > 0 {
+        match context.read(&key).await?.map(|entry| entry.value) {
+            Some(value) if is_long_value(&value) => {}
+            Some(value) => mixed = Some(format!("another one of {} bytes", value.len())),
+            None => mixed = Some("a miss".to_owned()),
+        }
+        tokio::task::yield_now().await;
+    }
+    for result in try_join_all(writers).await.map_err(panicked)? {
+        result?;
+    }
+    match mixed {
+        Some(mixed) => Err(Failure::new("a value as it was written", mixed)),
+        None => Ok(()),
+    }
 }

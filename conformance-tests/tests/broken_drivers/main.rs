@@ -7,6 +7,7 @@ mod right_driver;
 mod wrong_conditions;
 mod wrong_errors;
 mod wrong_expiry;
+mod wrong_files;
 mod wrong_listings;
 mod wrong_values;
 

@@ -87,6 +87,7 @@ async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
     assert_eq!(
         skipped,
         [
+            "a_key_below_another_is_refused_where_it_has_no_place",
             "a_watcher_is_told_of_its_prefix_alone",
             "a_watcher_is_told_of_writes_and_removals",
             "conditions_are_refused_where_there_are_none",

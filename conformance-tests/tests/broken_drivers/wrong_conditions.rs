@@ -398,11 +398,17 @@ async fn a_driver_that_does_not_see_foreign_writes() {
     crate::assert_told(
         &report,
         "a_foreign_write_changes_the_version",
-        &["a_foreign_write_clears_the_end"],
+        &[
+            "a_foreign_write_clears_the_end",
+            "a_foreign_write_at_once_and_of_equal_length_clears_the_end",
+        ],
     );
     crate::assert_told(
         &report,
         "a_foreign_write_clears_the_end",
-        &["a_foreign_write_changes_the_version"],
+        &[
+            "a_foreign_write_changes_the_version",
+            "a_foreign_write_at_once_and_of_equal_length_clears_the_end",
+        ],
     );
 }

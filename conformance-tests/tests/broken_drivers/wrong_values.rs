@@ -164,7 +164,8 @@ tells!(a_driver_that_drops_the_separators_of_keys, FlattensKeys => a_key_and_a_k
     special_characters_in_a_cleared_prefix_are_ordinary, special_characters_in_prefixes_are_ordinary,
     a_listing_gives_keys_as_they_were_written, keys_are_normalised_as_unstorage_does,
     a_watcher_is_told_of_its_prefix_alone, a_listing_while_others_write_misses_none,
-    special_characters_in_keys_are_ordinary, pages_give_every_key);
+    special_characters_in_keys_are_ordinary, pages_give_every_key, the_start_of_a_key_is_no_entry,
+    a_listing_while_others_write_shows_nothing_else, dots_in_keys_lead_nowhere);
 
 #[derive(Clone)]
 struct LosesBrackets;
@@ -265,7 +266,8 @@ impl Flaw for MissingIsAnError {
 
 tells!(a_driver_for_which_removing_nothing_is_an_error, MissingIsAnError => removing_twice_succeeds,
     an_ended_entry_can_be_written_and_removed, a_listing_while_others_write_misses_none,
-    after_closing_all_operations_are_refused_or_none);
+    after_closing_all_operations_are_refused_or_none, the_start_of_a_key_is_no_entry,
+    a_listing_while_others_write_shows_nothing_else, keys_are_normalised_as_unstorage_does);
 
 /// Writes in two steps with a moment between.
 #[derive(Clone)]
@@ -308,4 +310,4 @@ impl Flaw for WritesInTwoSteps {
 
 tells!(a_driver_that_leaves_half_a_value_when_it_is_dropped, WritesInTwoSteps =>
     a_dropped_write_leaves_the_old_value_or_the_new, a_dropped_batch_leaves_whole_values,
-    a_dropped_removal_leaves_the_entry_or_none);
+    a_dropped_removal_leaves_the_entry_or_none, a_read_beside_writes_sees_one_of_them);

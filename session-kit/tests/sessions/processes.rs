@@ -104,6 +104,20 @@ impl Servers {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn four_processes_share_their_sessions_over_a_folder() {
+    let servers = Servers::start(
+        r#"
+        driver = "fs"
+
+        [options]
+        base = "sessions"
+        "#,
+    )
+    .await;
+    servers.keep_the_promises_of_sessions().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_sqlite() {
     let servers = Servers::start(
         r#"

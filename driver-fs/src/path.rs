@@ -1,0 +1,175 @@
+use session_core::{Error, ErrorKind, Key};
+
+use crate::error::invalid_key;
+use crate::sidecar;
+use crate::staged;
+
+/// The longest name of a file on the file systems in use.
+const LONGEST_NAME: usize = 255;
+
+/// The longest key: with room for a separator less than the longest path of a system call.
+const LONGEST_KEY: usize = 4_000;
+
+/// Names that are devices on Windows, with any extension, so that a folder can be taken there.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// The path of an entry below the base: folders, and the name of a file. None of them leads out of it.
+#[derive(Clone, Copy)]
+pub(crate) struct EntryPath<'k> {
+    folders: Option<&'k str>,
+    name: &'k str,
+}
+
+impl<'k> EntryPath<'k> {
+    /// The path of `key`, unless it cannot be one.
+    pub(crate) fn of(key: &'k Key) -> Result<Self, Error> {
+        let text = key.as_str();
+        if text.len() > LONGEST_KEY {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                "the key is longer than 4,000 bytes, the longest that fits into a path; use a shorter one",
+            ));
+        }
+        for segment in text.split(':') {
+            check(segment)?;
+        }
+        Ok(match text.rsplit_once(':') {
+            Some((folders, name)) => Self {
+                folders: Some(folders),
+                name,
+            },
+            None => Self {
+                folders: None,
+                name: text,
+            },
+        })
+    }
+
+    /// The names of the folders, from the base on.
+    pub(crate) fn folders(&self) -> impl DoubleEndedIterator<Item = &'k str> {
+        self.folders.into_iter().flat_map(|text| text.split(':'))
+    }
+
+    /// The name of the file.
+    pub(crate) fn name(&self) -> &'k str {
+        self.name
+    }
+}
+
+/// Whether a file or folder of this name is a segment of a key, and not one of ours or of nobody's.
+pub(crate) fn is_segment(name: &str) -> bool {
+    let is_normalised = !name.is_empty() && !name.contains([':', '/', '\\', '?']);
+    is_normalised && check(name).is_ok()
+}
+
+fn check(segment: &str) -> Result<(), Error> {
+    if segment == "." || segment == ".." {
+        return Err(invalid_key(
+            "a segment of the key is `.` or `..`, which are no names of files; use another",
+        ));
+    }
+    if segment.contains('\0') {
+        return Err(invalid_key(
+            "the key has a NUL character, which no name of a file may have; leave it out",
+        ));
+    }
+    if segment.len() > LONGEST_NAME {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            "a segment of the key is longer than 255 bytes, the longest name of a file; use a shorter one",
+        ));
+    }
+    if staged::is_temporary(segment) || sidecar::is_sidecar(segment) {
+        return Err(invalid_key(
+            "a segment of the key is a name that this driver or unstorage uses for itself; use another",
+        ));
+    }
+    if is_device(segment) {
+        return Err(invalid_key(
+            "a segment of the key is the name of a device on Windows, such as `con` or `nul`; use another",
+        ));
+    }
+    Ok(())
+}
+
+fn is_device(segment: &str) -> bool {
+    let stem = segment.split('.').next().unwrap_or_default().trim_end();
+    let is_numbered = |device: &str| {
+        let rest = stem
+            .get(..device.len())
+            .filter(|start| start.eq_ignore_ascii_case(device));
+        let number = rest.and_then(|_| stem.get(device.len()..));
+        number.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
+    };
+    DEVICES
+        .iter()
+        .any(|device| stem.eq_ignore_ascii_case(device))
+        || is_numbered("com")
+        || is_numbered("lpt")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_could_leave_the_base_or_mean_something_else_are_refused() {
+        let long = "x".repeat(256);
+        let longer = "x:".repeat(2_100);
+        for text in [
+            "..",
+            "../x",
+            "a/../b",
+            "a:..",
+            ".",
+            "a:.:b",
+            "a\0b",
+            "con",
+            "AUX.txt",
+            "a:nul",
+            "com1",
+            "LPT9.log",
+            "nul .x",
+            ".unstorage-tmp-1-0000abcd-2",
+            ".x.expires$",
+            &long,
+            &longer,
+        ] {
+            let key = Key::new(text).unwrap();
+            assert!(EntryPath::of(&key).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_only_look_dangerous_are_not_refused() {
+        for text in [
+            "x..",
+            "..x",
+            "...",
+            "a..:b",
+            "te..st",
+            ".hidden",
+            "a%2e%2e:b",
+            "console",
+            "com",
+            "com10",
+            "nullable",
+            ".unstorage-tmp-",
+            "expires$",
+            "~",
+            "-rf",
+        ] {
+            let key = Key::new(text).unwrap();
+            assert!(EntryPath::of(&key).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_path_is_a_path_below_the_base() {
+        let key = Key::new("/etc/passwd").unwrap();
+        let path = EntryPath::of(&key).unwrap();
+        assert_eq!(path.folders().collect::<Vec<_>>(), ["etc"]);
+        assert_eq!(path.name(), "passwd");
+    }
+}

@@ -1,0 +1,209 @@
+//! Writers that know nothing of this driver, and write in place.
+
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use futures_util::StreamExt;
+use session_core::{
+    ChangeKind, Driver, DriverExt, ErrorKind, Expiry, Prefix, TouchOptions, WriteOptions,
+    WriteOutcome,
+};
+
+use crate::support::{Folder, key};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
+    let folder = Folder::new().await;
+    let path = folder.base.join("k");
+    folder.driver.put_for("k", "ours", MINUTE).await.unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let mut file = fs::File::options().write(true).open(&path).unwrap();
+    file.write_all(b"them").unwrap();
+    file.set_modified(modified).unwrap();
+    drop(file);
+    let entry = folder.driver.read(&key("k")).await.unwrap().unwrap();
+    assert_eq!((&*entry.value, entry.expires_at), (&b"them"[..], None));
+}
+
+#[tokio::test]
+async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
+    let folder = Folder::new().await;
+    folder.driver.put_for("k", "v", MINUTE).await.unwrap();
+    let end = folder
+        .driver
+        .read(&key("k"))
+        .await
+        .unwrap()
+        .unwrap()
+        .expires_at;
+    let copy = |option: &str, name: &str| {
+        let copied = std::process::Command::new("cp")
+            .args([option, "k", name])
+            .current_dir(&folder.base)
+            .status();
+        assert!(copied.unwrap().success());
+    };
+    copy("-a", "whole");
+    copy("-f", "bare");
+    let read = async |name: &str| {
+        folder
+            .driver
+            .read(&key(name))
+            .await
+            .unwrap()
+            .unwrap()
+            .expires_at
+    };
+    assert_eq!(read("whole").await, end);
+    assert_eq!(read("bare").await, None);
+}
+
+#[tokio::test]
+async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
+    let folder = Folder::new().await;
+    folder.driver.put_for("k", "ours", MINUTE).await.unwrap();
+    fs::write(folder.base.join("k"), "theirs").unwrap();
+    let touch = TouchOptions::to(Expiry::after(Duration::from_millis(150)));
+    assert!(folder.driver.touch(&key("k"), touch).await.unwrap());
+    assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "theirs");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(folder.driver.get("k").await.unwrap(), None);
+}
+
+/// Truncates and writes in two steps with time between, as a writer does that is not atomic.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_cut_for_a_moment_is_read_again() {
+    let folder = Folder::new().await;
+    let path = folder.base.join("k");
+    let value = "x".repeat(50_000);
+    fs::write(&path, &value).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, written, at) = (Arc::clone(&stop), value.clone(), path.clone());
+    let writer = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            let mut file = fs::File::create(&at).unwrap();
+            std::thread::sleep(Duration::from_millis(1));
+            for part in written.as_bytes().chunks(20_000) {
+                file.write_all(part).unwrap();
+            }
+            drop(file);
+            std::thread::sleep(Duration::from_millis(15));
+        }
+    });
+    for _ in 0..60 {
+        let read = folder.driver.get("k").await.unwrap().unwrap();
+        assert!(read == value, "a value of {} bytes", read.len());
+    }
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_empty_file_that_stays_empty_is_an_empty_value() {
+    let folder = Folder::new().await;
+    let path = folder.base.join("k");
+    fs::write(&path, "").unwrap();
+    assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "");
+    // One that has been there for long is believed at once, and so is an empty value of ours.
+    let file = fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(SystemTime::now() - MINUTE).unwrap();
+    folder.driver.put("ours", "").await.unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "");
+    assert_eq!(folder.driver.get("ours").await.unwrap().unwrap(), "");
+    assert!(
+        started.elapsed() < Duration::from_millis(90),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_condition_does_not_take_a_cut_value_for_another_version() {
+    let folder = Folder::new().await;
+    folder.driver.put("k", "whole").await.unwrap();
+    let version = folder
+        .driver
+        .read(&key("k"))
+        .await
+        .unwrap()
+        .unwrap()
+        .version
+        .unwrap();
+    fs::write(folder.base.join("k"), "").unwrap();
+    let options = WriteOptions::if_version(version);
+    let outcome = folder
+        .driver
+        .write(&key("k"), "new".into(), options)
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome,
+        WriteOutcome::Conflict(session_core::Current::Unknown)
+    );
+}
+
+#[tokio::test]
+async fn a_file_longer_than_a_value_may_be_is_an_error() {
+    let folder = Folder::new().await;
+    let file = fs::File::create(folder.base.join("huge")).unwrap();
+    file.set_len(65 << 20).unwrap();
+    let error = folder.driver.get("huge").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_of_foreign_writes_once_and_of_new_folders() {
+    let folder = Folder::new().await;
+    let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
+    let mut next = async || {
+        let change = tokio::time::timeout(Duration::from_secs(10), changes.next()).await;
+        let change = change.unwrap().unwrap().unwrap();
+        (change.key.as_str().to_owned(), change.kind)
+    };
+    fs::write(folder.base.join("k"), "theirs").unwrap();
+    assert_eq!(next().await, ("k".to_owned(), ChangeKind::Written));
+    fs::write(folder.base.join("k"), "again").unwrap();
+    assert_eq!(next().await, ("k".to_owned(), ChangeKind::Written));
+    fs::remove_file(folder.base.join("k")).unwrap();
+    assert_eq!(next().await, ("k".to_owned(), ChangeKind::Removed));
+
+    // A folder that comes with what is in it.
+    let outside = folder.parent.path().join("outside");
+    fs::create_dir_all(outside.join("b")).unwrap();
+    fs::write(outside.join("b/c"), "v").unwrap();
+    fs::rename(&outside, folder.base.join("a")).unwrap();
+    assert_eq!(next().await, ("a:b:c".to_owned(), ChangeKind::Written));
+    folder.driver.put("a:b:c", "ours").await.unwrap();
+    assert_eq!(next().await, ("a:b:c".to_owned(), ChangeKind::Written));
+    for number in 0..50 {
+        let name = format!("new{number}:x:k");
+        folder.driver.put(&name, "v").await.unwrap();
+        assert_eq!(next().await, (name, ChangeKind::Written));
+    }
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_its_driver_and_tells_when_the_base_goes() {
+    let folder = Folder::new().await;
+    let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
+    fs::remove_dir(&folder.base).unwrap();
+    let error = changes.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(changes.next().await.is_none());
+
+    let folder = Folder::new().await;
+    let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
+    folder.driver.close().await.unwrap();
+    assert!(changes.next().await.is_none());
+    let refused = folder.driver.watch(&Prefix::root()).await;
+    assert_eq!(refused.err().unwrap().kind(), ErrorKind::Closed);
+}

@@ -1,0 +1,12 @@
+//! The driver of a folder: its contract, its files, foreign writers, other processes.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod layout;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod support;
