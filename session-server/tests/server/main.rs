@@ -7,4 +7,12 @@ mod client;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod serving;

@@ -1,0 +1,150 @@
+//! Listing and clearing 200,000 keys, and hostile requests, take little memory: measured in processes of their own.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use session_core::storage::Storage;
+use session_core::{Expiry, Key, Write, WriteOptions};
+
+use crate::client::{open, storage};
+use crate::serving::Server;
+
+/// Says to the test that it is the process to be measured.
+const MEASURED: &str = "SESSION_SERVER_TEST_MEASURED";
+
+const KEYS: usize = 200_000;
+const MOST_KIB: u64 = 100 * 1_024;
+
+/// A number of this process by the kernel, in KiB.
+fn kib(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Runs the test `name` once more in a process of its own, and gives the number that it prints.
+fn measured(name: &str) -> u64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(MEASURED, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let line = said
+        .lines()
+        .find_map(|line| line.split("measured: ").nth(1))
+        .unwrap();
+    let measured = line.split_whitespace().next().unwrap().parse().unwrap();
+    println!("{name}: {measured} KiB");
+    measured
+}
+
+async fn fill(storage: &Storage) {
+    let driver = storage.as_driver();
+    let numbers: Vec<usize> = (0..KEYS).collect();
+    for chunk in numbers.chunks(1_000) {
+        let write = |number: &usize| Write {
+            key: Key::new(&format!("base:{number:08}")).unwrap(),
+            value: "0123456789".into(),
+            options: WriteOptions::default().with_expiry(Expiry::Never),
+        };
+        for outcome in driver.write_many(chunk.iter().map(write).collect()).await {
+            let _unconditional = outcome.unwrap();
+        }
+    }
+}
+
+fn request(method: &str, path: &str) -> Vec<u8> {
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// Counts the keys of a listing as they come, and keeps none.
+async fn count_listed(server: &Server) -> usize {
+    use std::io::{Read, Write};
+    let mut stream = server.connect();
+    let counting = tokio::task::spawn_blocking(move || {
+        stream.write_all(&request("GET", "/kv/base/")).unwrap();
+        let (mut quotes, mut piece) = (0, [0; 4_096]);
+        loop {
+            match stream.read(&mut piece).unwrap() {
+                0 => return quotes / 2,
+                read => quotes += piece[..read].iter().filter(|byte| **byte == b'"').count(),
+            }
+        }
+    });
+    counting.await.unwrap()
+}
+
+async fn list_and_clear(storage: &Storage) {
+    fill(storage).await;
+    let server = Server::start(open(storage)).await;
+    assert_eq!(count_listed(&server).await, KEYS);
+    server.exchange(request("DELETE", "/kv/base/")).await;
+    assert_eq!(count_listed(&server).await, 0);
+    println!("measured: {}", kib("VmHWM:"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_of_a_file_are_listed_and_cleared_in_little_memory() {
+    if std::env::var_os(MEASURED).is_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("test.db"));
+        let storage = Storage::new(Arc::new(SqliteDriver::open(options).await.unwrap()));
+        list_and_clear(&storage).await;
+        storage.close().await.unwrap();
+        return;
+    }
+    let name = "memory::many_keys_of_a_file_are_listed_and_cleared_in_little_memory";
+    assert!(measured(name) < MOST_KIB);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it() {
+    if std::env::var_os(MEASURED).is_some() {
+        list_and_clear(&storage()).await;
+        return;
+    }
+    let name = "memory::many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it";
+    assert!(measured(name) < MOST_KIB);
+}
+
+/// What the memory grows by under requests of gigabytes, most of which is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_requests_leave_the_memory_flat() {
+    const GROWTH_KIB: u64 = 16 * 1_024;
+    if std::env::var_os(MEASURED).is_some() {
+        let storage = storage();
+        let server = Server::start(open(&storage).with_max_body(64 * 1_024)).await;
+        let piece = vec![b'k'; 64 * 1_024];
+        let flood = async |head: &'static str| {
+            let (mut stream, piece) = (server.connect(), piece.clone());
+            let flooding = tokio::task::spawn_blocking(move || {
+                use std::io::Write;
+                // 20 MiB, or as much as the server takes.
+                let _refused = stream
+                    .write_all(head.as_bytes())
+                    .and_then(|()| (0..320).try_for_each(|_| stream.write_all(&piece)));
+            });
+            flooding.await.unwrap();
+        };
+        let round = async || {
+            for _ in 0..5 {
+                flood("GET /kv/").await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nX-Ttl: ").await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nContent-Length: 20971520\r\n\r\n").await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1400000\r\n").await;
+            }
+        };
+        round().await;
+        let before = kib("VmHWM:");
+        for _ in 0..4 {
+            round().await;
+        }
+        println!("measured: {}", kib("VmHWM:") - before);
+        return;
+    }
+    let grown = measured("memory::hostile_requests_leave_the_memory_flat");
+    assert!(grown < GROWTH_KIB, "{grown} KiB");
+}
