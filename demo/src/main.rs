@@ -14,6 +14,7 @@ mod pages;
 mod same_site;
 mod sessions;
 mod shutdown;
+mod storage;
 mod user;
 
 use std::error::Error;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use session_kit::SessionLayer;
+use storage::StorageArguments;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -38,6 +40,9 @@ struct Arguments {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: String,
+
+    #[command(flatten)]
+    storage: StorageArguments,
 }
 
 #[tokio::main]
@@ -63,13 +68,15 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let sessions = sessions::open(arguments.config.as_deref()).await?;
-    let served = serve(&arguments.listen, &sessions).await;
+    let served = serve(&arguments, &sessions).await;
     // Also when serving failed: what was written is on its way to the driver, and this waits for it.
     sessions.close().await?;
     served
 }
 
-async fn serve(address: &str, sessions: &SessionLayer) -> Result<(), Box<dyn Error>> {
+async fn serve(arguments: &Arguments, sessions: &SessionLayer) -> Result<(), Box<dyn Error>> {
+    let storage = arguments.storage.open(sessions).await?;
+    let address = &arguments.listen;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on `{address}` (option --listen): {error}"))?;
@@ -80,6 +87,17 @@ async fn serve(address: &str, sessions: &SessionLayer) -> Result<(), Box<dyn Err
         listener.local_addr()?,
         sessions.store().driver().name(),
     );
-    shutdown::serve_until(stop, listener, app::router(sessions.clone())).await?;
+    let app = app::router(sessions.clone());
+    let shop = shutdown::serve_until(stop, listener, app);
+    let Some(storage) = storage else {
+        return Ok(shop.await?);
+    };
+    let stop = shutdown::requested()?;
+    println!(
+        "The storage is on http://{}.",
+        storage.listener.local_addr()?
+    );
+    let served = shutdown::serve_until(stop, storage.listener, storage.app);
+    tokio::try_join!(shop, served)?;
     Ok(())
 }

@@ -17,4 +17,5 @@ mod many_at_once;
 mod pages;
 mod secrets;
 mod stopping;
+mod storage;
 mod visitor;

@@ -71,7 +71,7 @@ impl Site {
         fail(&mut self.command()).await
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = demo(self.path());
         command.arg("--config").arg(self.config());
         command
@@ -85,6 +85,7 @@ pub(crate) fn demo(folder: &Path) -> Command {
         .args(["--listen", "127.0.0.1:0"])
         .current_dir(folder)
         .env("RUST_LOG", "trace")
+        .env_remove("STORAGE_TOKEN")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -149,6 +150,13 @@ impl Server {
     /// The line that says that it serves.
     pub(crate) fn greeting(&self) -> &str {
         &self.greeting
+    }
+
+    /// The next line that it writes.
+    pub(crate) async fn line(&mut self) -> String {
+        let line = timeout(PATIENCE, self.stdout.next_line()).await;
+        let line = line.expect("it writes nothing").unwrap();
+        line.expect("it ended")
     }
 
     /// Host and port.
