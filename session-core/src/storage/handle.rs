@@ -342,7 +342,8 @@ impl Storage {
     /// Keeps the keys below `base` in `driver` from now on. What other drivers hold there is hidden until it is
     /// unmounted. The key that equals the base stays where it is.
     ///
-    /// A mount within another one hides it in turn. A base that is mounted already is an error.
+    /// A mount within another one hides it in turn. A base that is mounted already is an error. A storage is not to
+    /// be mounted in itself: there would be no end to its keys.
     pub fn mount(&self, base: &str, driver: Arc<dyn Driver>) -> Result<()> {
         self.router.mount(Mount::new(self.below(base), driver))
     }

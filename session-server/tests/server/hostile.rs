@@ -1,8 +1,10 @@
 //! Requests that mean no good, over a socket: each gets a clear answer, or the end of the connection.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::TryStreamExt;
 use session_core::Key;
 use session_core::storage::Storage;
@@ -86,8 +88,6 @@ async fn what_is_no_key_is_refused() {
     let storage = storage();
     let server = Server::start(open(&storage)).await;
     for path in [
-        "/kv/a%00b",
-        "/kv/%00",
         "/kv/a%3Fb",
         "/kv/%ff%fe",
         "/kv/a%2F",
@@ -102,6 +102,30 @@ async fn what_is_no_key_is_refused() {
     let answer = server.exchange(request("GET", "/kv/a\0b", "")).await;
     assert_eq!(status(&answer), 400);
     assert!(names(&storage).await.is_empty());
+}
+
+/// It ends no key, though it ends texts in C.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nul_is_a_character_of_a_key_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new(folder.path().join("test.db"));
+    let sqlite = Storage::new(Arc::new(SqliteDriver::open(options).await.unwrap()));
+    for storage in [storage(), sqlite] {
+        storage.set("a", "short").await.unwrap();
+        let server = Server::start(open(&storage)).await;
+        let answer = server.exchange(request("PUT", "/kv/a%00b", "v")).await;
+        assert_eq!(status(&answer), 200);
+        assert_eq!(names(&storage).await, ["a", "a\0b"]);
+        let answer = server.exchange(request("DELETE", "/kv/a%00/", "")).await;
+        assert_eq!(status(&answer), 200);
+        let answer = server.exchange(request("GET", "/kv/", "")).await;
+        assert!(answer.contains("a\\u0000b"), "{answer}");
+        let answer = server.exchange(request("DELETE", "/kv/a%00b", "")).await;
+        assert_eq!(status(&answer), 200);
+        assert_eq!(storage.get::<String>("a").await.unwrap().unwrap(), "short");
+        assert_eq!(names(&storage).await, ["a"]);
+        storage.close().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
