@@ -50,6 +50,10 @@ fn main() -> ExitCode {
             sessions::be(&one_thread, &name);
             return ExitCode::SUCCESS;
         }
+        (Some(growth::TITLE), Some(name)) => {
+            growth::be(&threads, &name);
+            return ExitCode::SUCCESS;
+        }
         (Some(section), Some(name)) => {
             stores::be(&threads, section, &name);
             return ExitCode::SUCCESS;

@@ -1,9 +1,9 @@
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use clap::Args;
 
 use crate::command::{Failure, cargo, root, run};
-use crate::node;
+use crate::{debian, node};
 
 /// What to measure.
 #[derive(Args)]
@@ -19,12 +19,18 @@ pub(crate) struct Bench {
     /// Instead, count the instructions of a request and keep them in `benches/instructions.json`.
     #[arg(long, conflicts_with_all = ["filter", "quick"])]
     keep_instructions: bool,
+    /// Instead, draw where the time of a request goes: a flame graph of each path, in `benches/target/flame`.
+    #[arg(long, conflicts_with_all = ["filter", "quick", "check_instructions", "keep_instructions"])]
+    flame: bool,
 }
 
 /// Measures the workspace beside its peers.
 pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
     if bench.check_instructions {
-        return instructions("check");
+        return check_instructions();
+    }
+    if bench.flame {
+        return run(built("flame"));
     }
     if bench.keep_instructions {
         return instructions("keep");
@@ -36,6 +42,19 @@ pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
     }
     measure.args(&bench.filter).env("PATH", path);
     run(measure)
+}
+
+/// Fails if a request takes more instructions than were kept. It builds nothing of the peers.
+pub(crate) fn check_instructions() -> Result<(), Failure> {
+    instructions("check")
+}
+
+/// The lints of the program that counts.
+pub(crate) fn lint_instructions() -> Result<(), Failure> {
+    let mut lints = cargo(&["clippy", "--package", "instructions", "--all-targets"]);
+    lints.args(["--", "--deny", "warnings"]);
+    lints.current_dir(root().join("benches"));
+    run(lints)
 }
 
 /// Counts the instructions of a request, which are the same on a busy machine.
@@ -55,24 +74,14 @@ fn built(package: &str) -> Command {
 
 fn ensure_valgrind() -> Result<(), Failure> {
     let is_there = || {
-        let version = Command::new("valgrind")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status();
-        version.is_ok_and(|status| status.success())
+        let version = Command::new("valgrind").arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
     };
     if is_there() {
         return Ok(());
     }
     eprintln!("xtask: valgrind is missing; installing it");
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .args(arguments)
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        run(command)
-    };
-    let installed = apt(&["update"]).and_then(|()| apt(&["install", "--yes", "valgrind"]));
+    let installed = debian::install(&["valgrind"]);
     if is_there() {
         return Ok(());
     }

@@ -1,5 +1,5 @@
 use crate::command::{Failure, cargo, run};
-use crate::{debian, node};
+use crate::{bench, debian, node};
 
 /// All tests and documentation tests.
 pub(crate) fn test() -> Result<(), Failure> {
@@ -18,7 +18,7 @@ pub(crate) fn test() -> Result<(), Failure> {
     run(tests)
 }
 
-/// What CI checks.
+/// What CI checks. How many instructions a request takes is the same on a busy machine, so that is among it.
 pub(crate) fn ci() -> Result<(), Failure> {
     run(cargo(&["fmt", "--all", "--check"]))?;
     let lints = |what: &[&str]| {
@@ -37,5 +37,7 @@ pub(crate) fn ci() -> Result<(), Failure> {
     let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "--deny warnings");
     run(docs)?;
+    bench::lint_instructions()?;
+    bench::check_instructions()?;
     test()
 }

@@ -1,7 +1,7 @@
 use std::path::Path as FilePath;
 use std::process::{Command, Stdio};
 
-use crate::path::{COUNTED, COUNTED_FUNCTION, Path};
+use instructions::path::{COUNTED, COUNTED_FUNCTION, Path};
 
 /// The instructions of a request, counted in a process of its own.
 pub(crate) fn count(path: Path) -> Result<u64, String> {

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path as FilePath, PathBuf};
 
-use crate::path::Path;
+use instructions::path::Path;
 
 /// By how many percent a count may grow. A map that is seeded at random and a clock move it by less than one.
 const TOLERANCE: u64 = 3;

@@ -3,14 +3,13 @@
 
 mod callgrind;
 mod kept;
-mod path;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use path::Path;
+use instructions::path::{self, Path};
 
 /// Counts the instructions of a request.
 #[derive(Parser)]

@@ -9,13 +9,14 @@ use driver_memory::MemoryDriver;
 use http::{Request, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use session_tower::{Session, SessionLayer};
+use tokio::runtime::Runtime;
 use tower::layer::util::Identity;
 use tower::{Service, ServiceExt};
 
 /// What a request does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Path {
+pub enum Path {
     /// Nothing, in an application without sessions: what the others are above.
     Identity,
     /// Nothing with its session, whose cookie it carries.
@@ -35,7 +36,7 @@ const FIVE: [&str; 5] = ["user", "cart", "notes", "theme", "token"];
 const LENGTH: usize = 205;
 
 impl Path {
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Untouched => "untouched",
@@ -71,13 +72,27 @@ impl Path {
     }
 }
 
+/// Makes requests over and over for as long as `goes_on` says.
+pub fn run_while(path: Path, goes_on: impl Fn() -> bool) {
+    let runtime = runtime();
+    let mut app = path.app();
+    let cookie = runtime.block_on(cookie(path, &app));
+    while goes_on() {
+        let requests = (0..COUNTED).map(|_| request(path.uri(), Some(&cookie)));
+        let requests = requests.collect();
+        runtime.block_on(call_all(&mut app, requests));
+    }
+}
+
+fn runtime() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().build().expect("a runtime")
+}
+
 /// Runs the requests that are counted, after others that warm up.
-pub(crate) fn run(path: Path) {
+pub fn run(path: Path) {
     const WARM_UP: usize = 20;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let runtime = runtime();
     let mut app = path.app();
     let cookie = runtime.block_on(cookie(path, &app));
     let requests = |count: usize| -> Vec<_> {
@@ -94,9 +109,9 @@ pub(crate) fn run(path: Path) {
 }
 
 /// The name of [`counted_by_callgrind`], for callgrind, which counts what it and what it calls executes.
-pub(crate) const COUNTED_FUNCTION: &str = "*counted_by_callgrind*";
+pub const COUNTED_FUNCTION: &str = "*counted_by_callgrind*";
 /// How many requests are counted.
-pub(crate) const COUNTED: usize = 100;
+pub const COUNTED: usize = 100;
 
 /// Behind a dynamic call, so that no closure within has this name in its own.
 #[inline(never)]

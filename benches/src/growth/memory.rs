@@ -12,19 +12,34 @@ use tower_sessions::MemoryStore;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::SessionStore as _;
 
-use super::subject::{self, OpenSubject, Subject, VALUE_LENGTH, key, left_until, value};
+use super::subject::{self, Candidate, Subject, VALUE_LENGTH, key, left_until, value};
 
-pub(super) const SUBJECTS: [OpenSubject; 4] = [
-    || {
-        Box::pin(async {
-            boxed(Ours(Arc::new(
-                MemoryDriver::new().with_max_entries(2_000_000),
-            )))
-        })
+pub(super) const CANDIDATES: [Candidate; 4] = [
+    Candidate {
+        name: "driver-memory",
+        is_ours: true,
+        open: || {
+            let driver = MemoryDriver::new().with_max_entries(2_000_000);
+            Box::pin(async { boxed(Ours(Arc::new(driver))) })
+        },
     },
-    || Box::pin(async { boxed(BareMap(DashMap::new())) }),
-    || Box::pin(async { boxed(BareCache(Cache::builder().expire_after(AtItsEnd).build())) }),
-    || Box::pin(async { boxed(TowerMemory(MemoryStore::default())) }),
+    Candidate {
+        name: "bare dashmap",
+        is_ours: false,
+        open: || Box::pin(async { boxed(BareMap(DashMap::new())) }),
+    },
+    Candidate {
+        name: "bare moka",
+        is_ours: false,
+        open: || {
+            Box::pin(async { boxed(BareCache(Cache::builder().expire_after(AtItsEnd).build())) })
+        },
+    },
+    Candidate {
+        name: "tower-sessions MemoryStore",
+        is_ours: false,
+        open: || Box::pin(async { boxed(TowerMemory(MemoryStore::default())) }),
+    },
 ];
 
 fn boxed(subject: impl Subject + 'static) -> Box<dyn Subject> {
@@ -35,14 +50,6 @@ struct Ours(Arc<MemoryDriver>);
 
 #[async_trait]
 impl Subject for Ours {
-    fn name(&self) -> &'static str {
-        "driver-memory"
-    }
-
-    fn is_ours(&self) -> bool {
-        true
-    }
-
     async fn write(&mut self, session: usize, end: Instant) {
         subject::write(&*self.0, session, end).await;
     }
@@ -61,10 +68,6 @@ struct BareMap(DashMap<String, Bytes>);
 
 #[async_trait]
 impl Subject for BareMap {
-    fn name(&self) -> &'static str {
-        "bare dashmap"
-    }
-
     async fn write(&mut self, session: usize, _end: Instant) {
         self.0.insert(key(session), value());
     }
@@ -106,10 +109,6 @@ impl Expiry<String, (Instant, Bytes)> for AtItsEnd {
 
 #[async_trait]
 impl Subject for BareCache {
-    fn name(&self) -> &'static str {
-        "bare moka"
-    }
-
     async fn end_batch(&mut self) {
         self.0.run_pending_tasks();
     }
@@ -132,10 +131,6 @@ struct TowerMemory(MemoryStore);
 
 #[async_trait]
 impl Subject for TowerMemory {
-    fn name(&self) -> &'static str {
-        "tower-sessions MemoryStore"
-    }
-
     async fn write(&mut self, session: usize, end: Instant) {
         let value = serde_json::Value::from("x".repeat(VALUE_LENGTH));
         let record = Record {

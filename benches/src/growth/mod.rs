@@ -6,11 +6,15 @@ mod subject;
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
 use crate::plan::Plan;
 use crate::report::{Column, Comparison, Row, Section};
 use crate::statistics::{median, quantile};
+use crate::subprocess::{self, Subprocess};
 
-use subject::{OpenSubject, Subject};
+use subject::{Candidate, Subject};
 
 pub(crate) const TITLE: &str = "growth";
 /// A comparison's title.
@@ -35,17 +39,18 @@ const COLUMNS: [Column; 11] = [
 /// Measures what the plan asks for.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     let mut comparisons = Vec::new();
-    for (kind, sizes, subjects) in [
-        ("memory", plan.memory_sizes, memory::SUBJECTS.as_slice()),
-        ("sqlite", plan.sqlite_sizes, sqlite::SUBJECTS.as_slice()),
-    ] {
+    for (kind, candidates) in KINDS {
+        let sizes = match kind {
+            MEMORY => plan.memory_sizes,
+            _ => plan.sqlite_sizes,
+        };
         for sessions in sizes {
             let title = comparison(kind, *sessions);
             if plan.includes(&format!("{TITLE}: {title}")) {
                 eprintln!("benches: {TITLE}: {title}");
                 let mut rows = Vec::new();
-                for open in subjects {
-                    rows.push(grow(plan, *open, *sessions).await);
+                for candidate in candidates {
+                    rows.push(grow(plan, candidate, *sessions).await);
                 }
                 comparisons.push(Comparison { title, rows });
             }
@@ -64,10 +69,15 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
 
 fn notes(plan: &Plan) -> Vec<String> {
     vec![
-        "one after another, not in turns; one caller, each operation timed by itself, with what the clock takes"
+        "each in a process of its own, one after another, not in turns; one caller, each operation timed by itself, \
+         with what the clock takes"
             .to_owned(),
         "bytes above: those that were asked of the allocator for a session, without its key of 36 and its value of \
          64 bytes; on SQLite those of the file"
+            .to_owned(),
+        "bare dashmap and bare sqlx: they know no expiry, or hide what has ended and never remove it, so that \
+         nothing happens when it ends; tower-sessions: MemoryStore likewise, SqliteStore with its own deletion task, \
+         as often as ours sweeps"
             .to_owned(),
         format!(
             "expiry: half of the sessions end at one moment; for {:?} around it a caller reads sessions that stay \
@@ -80,8 +90,51 @@ fn notes(plan: &Plan) -> Vec<String> {
     ]
 }
 
-async fn grow(plan: &Plan, open: OpenSubject, sessions: usize) -> Row {
-    let mut subject = open().await;
+const MEMORY: &str = "memory";
+
+const KINDS: [(&str, &[Candidate]); 2] = [
+    (MEMORY, &memory::CANDIDATES),
+    ("sqlite", &sqlite::CANDIDATES),
+];
+
+/// What a process is asked for.
+#[derive(Serialize, Deserialize)]
+struct Question {
+    sessions: usize,
+    expiry_watch: Duration,
+}
+
+async fn grow(plan: &Plan, candidate: &Candidate, sessions: usize) -> Row {
+    let mut process = Subprocess::of_subject(TITLE, candidate.name);
+    let question = Question {
+        sessions,
+        expiry_watch: plan.expiry_watch,
+    };
+    let values = process.ask(&question).await;
+    process.end().await;
+    Row {
+        subject: candidate.name.to_owned(),
+        ours: candidate.is_ours,
+        values,
+    }
+}
+
+/// Is the subject of this name: grows as it is asked.
+pub(crate) fn be(runtime: &Runtime, name: &str) {
+    let mut candidates = KINDS.iter().flat_map(|(_, candidates)| candidates.iter());
+    if let Some(candidate) = candidates.find(|candidate| candidate.name == name) {
+        subprocess::answer(|question: Question| {
+            runtime
+                .block_on(async { measure_one((candidate.open)().await.as_mut(), question).await })
+        });
+    }
+}
+
+async fn measure_one(subject: &mut dyn Subject, question: Question) -> Vec<Option<f64>> {
+    let Question {
+        sessions,
+        expiry_watch,
+    } = question;
     let loading = Instant::now();
     let end = loading + Duration::from_secs(3_600);
     let bytes_before = subject.bytes();
@@ -92,12 +145,12 @@ async fn grow(plan: &Plan, open: OpenSubject, sessions: usize) -> Row {
     subject.end_batch().await;
     let load = loading.elapsed();
     let bytes = subject.bytes() - bytes_before;
-    let read = timed(subject.as_mut(), sessions, end, false).await;
-    let write = timed(subject.as_mut(), sessions, end, true).await;
+    let read = timed(subject, sessions, end, false).await;
+    let write = timed(subject, sessions, end, true).await;
     let listing = Instant::now();
     let listed = subject.list().await;
     let listing = listed.map(|listed| {
-        assert_eq!(listed, sessions, "{} lists all", subject.name());
+        assert_eq!(listed, sessions, "all are listed");
         milliseconds(listing.elapsed())
     });
     let mut values = vec![
@@ -106,12 +159,8 @@ async fn grow(plan: &Plan, open: OpenSubject, sessions: usize) -> Row {
         Some(per_session(bytes, sessions)),
         listing,
     ];
-    values.extend(expire_half(plan, subject.as_mut(), sessions, load).await);
-    Row {
-        subject: subject.name().to_owned(),
-        ours: subject.is_ours(),
-        values,
-    }
+    values.extend(expire_half(expiry_watch, subject, sessions, load).await);
+    values
 }
 
 /// Operations one by one, in nanoseconds each, over all sessions.
@@ -133,20 +182,20 @@ async fn timed(subject: &mut dyn Subject, sessions: usize, end: Instant, write: 
 
 /// What another caller sees while every second session ends at the same moment.
 async fn expire_half(
-    plan: &Plan,
+    expiry_watch: Duration,
     subject: &mut dyn Subject,
     sessions: usize,
     load: Duration,
 ) -> [Option<f64>; 7] {
     // It must lie behind the last of the writes, of which there are half as many as took `load`.
-    let end = Instant::now() + load + plan.expiry_watch * 2;
+    let end = Instant::now() + load + expiry_watch * 2;
     subject.begin_batch().await;
     for session in (0..sessions).step_by(2) {
         subject.write(session, end).await;
     }
     subject.end_batch().await;
-    let half = plan.expiry_watch / 2;
-    let calm = watch(subject, sessions, Instant::now() + plan.expiry_watch).await;
+    let half = expiry_watch / 2;
+    let calm = watch(subject, sessions, Instant::now() + expiry_watch).await;
     tokio::time::sleep_until((end - half).into()).await;
     let ending = watch(subject, sessions, end + half * 3).await;
     #[expect(clippy::cast_precision_loss, reason = "a number of operations")]

@@ -12,12 +12,6 @@ pub(super) const VALUE_LENGTH: usize = 64;
 /// A store that grows, used by one caller.
 #[async_trait]
 pub(super) trait Subject: Send {
-    fn name(&self) -> &'static str;
-
-    fn is_ours(&self) -> bool {
-        false
-    }
-
     /// The bytes that it takes now, by a measure of its own.
     fn bytes(&self) -> i64 {
         crate::allocations::live_bytes()
@@ -38,8 +32,13 @@ pub(super) trait Subject: Send {
     async fn list(&mut self) -> Option<usize>;
 }
 
-/// Opens an empty one.
-pub(super) type OpenSubject = fn() -> BoxFuture<'static, Box<dyn Subject>>;
+/// What grows, in a process of its own.
+pub(super) struct Candidate {
+    pub(super) name: &'static str,
+    pub(super) is_ours: bool,
+    /// Opens an empty one.
+    pub(super) open: fn() -> BoxFuture<'static, Box<dyn Subject>>,
+}
 
 pub(super) fn key(session: usize) -> String {
     format!("00000000-0000-4000-8000-{session:012}")

@@ -1,4 +1,5 @@
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,9 +41,12 @@ pub(crate) struct Work {
 }
 
 /// How long a round took.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Took {
     pub(crate) seconds: f64,
+    /// The database and the table that it works on, if another process may write there, too.
+    #[serde(default)]
+    pub(crate) file: Option<(PathBuf, String)>,
 }
 
 /// What takes part in a comparison.
@@ -64,6 +68,11 @@ pub(crate) enum Runs {
 }
 
 impl Contender {
+    /// Whether it runs in this program.
+    pub(crate) fn runs_here(&self) -> bool {
+        matches!(self.runs, Runs::Here(_))
+    }
+
     pub(crate) const fn here<S: Store>(open: fn() -> BoxFuture<'static, Box<dyn Worker>>) -> Self {
         Self {
             name: S::NAME,
@@ -87,6 +96,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     const IS_OURS: bool = false;
 
     type Key: Send + Sync + 'static;
+
+    /// See [`Took::file`].
+    fn file(&self) -> Option<(PathBuf, &'static str)> {
+        None
+    }
 
     /// The key of a session, made before anything is measured.
     fn key(&self, session: usize) -> Self::Key;
@@ -131,6 +145,7 @@ impl<S: Store> Worker for Filled<S> {
         }
         Took {
             seconds: started.elapsed().as_secs_f64(),
+            file: (self.store.file()).map(|(file, table)| (file, table.to_owned())),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! unstorage on Node.js.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -10,13 +11,23 @@ use crate::subprocess::Subprocess;
 
 /// A process that runs unstorage with its driver `kind` on `path`; an error says why it does not run here.
 pub(super) async fn start(kind: &str, path: &Path) -> Result<Subprocess, String> {
+    let (sessions, length) = (SESSIONS.to_string(), VALUE_LENGTH.to_string());
+    let arguments = [
+        kind.as_ref(),
+        path.as_os_str(),
+        sessions.as_ref(),
+        length.as_ref(),
+    ];
+    start_with("unstorage.mjs", &arguments).await
+}
+
+/// A process that runs a script of `js`; an error says why it does not run here.
+pub(super) async fn start_with(script: &str, arguments: &[&OsStr]) -> Result<Subprocess, String> {
     let folder = install().await?;
     let mut command = Command::new(node(&folder).await?);
     command
-        .arg(folder.join("unstorage.mjs"))
-        .arg(kind)
-        .arg(path)
-        .args([SESSIONS.to_string(), VALUE_LENGTH.to_string()])
+        .arg(folder.join(script))
+        .args(arguments)
         .env("NODE_NO_WARNINGS", "1");
     Subprocess::start(command).map_err(|error| format!("Node.js does not start: {error}"))
 }
@@ -27,7 +38,12 @@ async fn install() -> Result<PathBuf, String> {
     let (sources, folder) = (root.join("js"), root.join("target/js"));
     let copy = || -> std::io::Result<bool> {
         std::fs::create_dir_all(&folder)?;
-        for name in ["unstorage.mjs", "package.json", "package-lock.json"] {
+        for name in [
+            "unstorage.mjs",
+            "second-writer.mjs",
+            "package.json",
+            "package-lock.json",
+        ] {
             std::fs::copy(sources.join(name), folder.join(name))?;
         }
         // npm leaves this behind only when it has come to its end.

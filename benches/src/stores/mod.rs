@@ -58,6 +58,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
             sections.push(measure_backend(plan, backend, wanted).await);
         }
     }
+    sections.extend(sqlite::beside::measure(plan).await);
     sections
 }
 

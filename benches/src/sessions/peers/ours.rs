@@ -3,9 +3,9 @@ use std::sync::Arc;
 use driver_memory::MemoryDriver;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use session_core::{TouchOptions, 
-    Bytes, Capabilities, Driver, Entry, Key, ListOptions, ListPage, RemoveOptions,
-    RemoveOutcome, Result, WriteOptions, WriteOutcome, async_trait,
+use session_core::{
+    Bytes, Capabilities, Driver, Entry, Key, ListOptions, ListPage, RemoveOptions, RemoveOutcome,
+    Result, TouchOptions, WriteOptions, WriteOutcome, async_trait,
 };
 use session_tower::{Session, SessionLayer};
 

@@ -1,10 +1,12 @@
 //! Stores on a SQLite file, one file each. A further one is a file and a line in `CONTENDERS`.
 
+pub(crate) mod beside;
+pub(crate) mod sqlx;
+pub(crate) mod table;
+pub(crate) mod tower;
+
 mod ours;
 mod rusqlite;
-mod sqlx;
-mod table;
-mod tower;
 
 use super::contender::{Contender, Runs, filled};
 use super::{Backend, folder};

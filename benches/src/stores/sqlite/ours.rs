@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
@@ -10,16 +11,18 @@ use crate::stores::memory::{ByDyn, Session};
 /// The driver with its defaults.
 pub(super) struct Sqlite {
     driver: ByDyn,
-    _folder: TempDir,
+    folder: TempDir,
 }
+
+const FILE: &str = "ours.db";
 
 impl Sqlite {
     pub(super) async fn open(folder: TempDir) -> Self {
-        let options = SqliteOptions::new(folder.path().join("ours.db"));
+        let options = SqliteOptions::new(folder.path().join(FILE));
         let driver = SqliteDriver::open(options).await.expect("a database");
         Self {
             driver: ByDyn::new(Arc::new(driver) as Arc<dyn Driver>),
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -30,6 +33,10 @@ impl Store for Sqlite {
     const IS_OURS: bool = true;
 
     type Key = Session;
+
+    fn file(&self) -> Option<(PathBuf, &'static str)> {
+        Some((self.folder.path().join(FILE), driver_sqlite::DEFAULT_TABLE))
+    }
 
     fn key(&self, session: usize) -> Session {
         self.driver.key(session)

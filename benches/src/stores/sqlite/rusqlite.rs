@@ -1,10 +1,12 @@
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 use super::table::{
-    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, WRITE, connections,
+    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, TABLE, WRITE,
+    connections,
 };
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
@@ -12,14 +14,15 @@ use crate::stores::{Store, VALUE_LENGTH};
 /// SQLite itself, called on the threads of the runtime.
 pub(super) struct BareRusqlite {
     connections: Vec<Mutex<Connection>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
+
+const FILE: &str = "rusqlite.db";
 
 impl BareRusqlite {
     pub(super) fn open(folder: TempDir) -> Self {
         let open = |number: usize| {
-            let connection =
-                Connection::open(folder.path().join("rusqlite.db")).expect("a database");
+            let connection = Connection::open(folder.path().join(FILE)).expect("a database");
             let pragmas = format!(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000; \
                  PRAGMA cache_size = {CACHE_SIZE}; PRAGMA wal_autocheckpoint = {CHECKPOINT_AFTER};"
@@ -33,7 +36,7 @@ impl BareRusqlite {
         };
         Self {
             connections: (0..connections()).map(open).collect(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -63,6 +66,10 @@ impl Store for BareRusqlite {
                                 blocks the runtime, as no server may";
 
     type Key = (String, String);
+
+    fn file(&self) -> Option<(PathBuf, &'static str)> {
+        Some((self.folder.path().join(FILE), TABLE))
+    }
 
     fn key(&self, session: usize) -> Self::Key {
         (key_text(session), "x".repeat(VALUE_LENGTH))

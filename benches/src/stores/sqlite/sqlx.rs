@@ -1,3 +1,5 @@
+use std::path::{Path, PathBuf};
+
 use ::sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous,
 };
@@ -6,7 +8,8 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use super::table::{
-    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, WRITE, connections,
+    CACHE_SIZE, CHECKPOINT_AFTER, COMMIT, CREATE, CREATE_INDEX, END, NOW, READ, TABLE, WRITE,
+    connections,
 };
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
@@ -14,32 +17,40 @@ use crate::stores::{Store, VALUE_LENGTH};
 /// Connections of sqlx and nothing more.
 pub(super) struct BareSqlx {
     connections: Vec<Mutex<SqliteConnection>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
+
+/// A connection to `file`, and the table if it is a new one.
+pub(crate) async fn connect(file: &Path, is_new: bool) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .pragma("cache_size", CACHE_SIZE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
+    let connection = SqliteConnection::connect_with(&options).await;
+    let mut connection = connection.expect("a database");
+    if is_new {
+        for statement in [CREATE, CREATE_INDEX] {
+            connection.execute(statement).await.expect("a table");
+        }
+    }
+    connection
+}
+
+const FILE: &str = "sqlx.db";
 
 impl BareSqlx {
     pub(super) async fn open(folder: TempDir) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join("sqlx.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .pragma("cache_size", CACHE_SIZE)
-            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
+        let file = folder.path().join(FILE);
         let mut opened = Vec::new();
         for number in 0..connections() {
-            let connection = SqliteConnection::connect_with(&options).await;
-            let mut connection = connection.expect("a database");
-            if number == 0 {
-                for statement in [CREATE, CREATE_INDEX] {
-                    connection.execute(statement).await.expect("a table");
-                }
-            }
-            opened.push(Mutex::new(connection));
+            opened.push(Mutex::new(connect(&file, number == 0).await));
         }
         Self {
             connections: opened,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -66,6 +77,10 @@ impl Store for BareSqlx {
                                 first writes; the columns of ours without its triggers; commits are conditional";
 
     type Key = (String, String);
+
+    fn file(&self) -> Option<(PathBuf, &'static str)> {
+        Some((self.folder.path().join(FILE), TABLE))
+    }
 
     fn key(&self, session: usize) -> Self::Key {
         (key_text(session), "x".repeat(VALUE_LENGTH))

@@ -7,6 +7,7 @@ pub(super) const CHECKPOINT_AFTER: &str = "4000";
 
 // The bare contenders have the columns that ours has, without its triggers.
 
+pub(super) const TABLE: &str = "sessions";
 pub(super) const CREATE: &str = "CREATE TABLE sessions (
     key TEXT PRIMARY KEY,
     value TEXT,
@@ -18,9 +19,9 @@ pub(super) const CREATE: &str = "CREATE TABLE sessions (
 )";
 pub(super) const CREATE_INDEX: &str =
     "CREATE INDEX sessions_end ON sessions(expires_at) WHERE expires_at IS NOT NULL";
-pub(super) const READ: &str = "SELECT value, revision FROM sessions \
+pub(crate) const READ: &str = "SELECT value, revision FROM sessions \
     WHERE key = ?1 AND (expires_at IS NULL OR expires_at > ?2)";
-pub(super) const WRITE: &str = "INSERT INTO sessions (key, value, expires_at, revision) VALUES (?1, ?2, ?3, 1) \
+pub(crate) const WRITE: &str = "INSERT INTO sessions (key, value, expires_at, revision) VALUES (?1, ?2, ?3, 1) \
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at, \
     revision = revision + 1, updated_at = CURRENT_TIMESTAMP";
 pub(super) const COMMIT: &str = "UPDATE sessions SET value = ?2, expires_at = ?3, revision = revision + 1, \

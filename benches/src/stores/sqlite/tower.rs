@@ -1,3 +1,6 @@
+use std::path::Path;
+
+use sqlx_08::SqlitePool;
 use sqlx_08::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -19,20 +22,25 @@ pub(super) struct TowerSqlite {
     _folder: TempDir,
 }
 
+/// A pool on `file`.
+pub(crate) async fn connect(file: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .pragma("cache_size", CACHE_SIZE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .connect_with(options)
+        .await;
+    pool.expect("a database")
+}
+
 impl TowerSqlite {
     pub(super) async fn open(folder: TempDir) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(folder.path().join("tower.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .pragma("cache_size", CACHE_SIZE)
-            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .connect_with(options)
-            .await;
-        let store = SqliteStore::new(pool.expect("a database"));
+        let store = SqliteStore::new(connect(&folder.path().join("tower.db")).await);
         store.migrate().await.expect("a table");
         Self {
             store,

@@ -5,16 +5,15 @@ use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{Driver, Expiry, Key, Write, WriteOptions};
 use tempfile::TempDir;
 
-use super::subject::{self, OpenSubject, Subject, key, left_until, value};
-
-pub(super) const SUBJECTS: [OpenSubject; 1] = [|| Box::pin(open())];
+use super::file_size;
+use crate::growth::subject::{self, Subject, key, left_until, value};
 
 /// How many writes are made together.
 const BATCH: usize = 1_024;
 /// Sooner than by default, so that a run need not wait for it.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(200);
 
-async fn open() -> Box<dyn Subject> {
+pub(super) async fn open() -> Box<dyn Subject> {
     let folder = crate::stores::folder();
     let options = SqliteOptions {
         sweep_interval: Some(SWEEP_INTERVAL),
@@ -50,23 +49,8 @@ impl Ours {
 
 #[async_trait]
 impl Subject for Ours {
-    fn name(&self) -> &'static str {
-        "driver-sqlite"
-    }
-
-    fn is_ours(&self) -> bool {
-        true
-    }
-
     fn bytes(&self) -> i64 {
-        let file = self.folder.path().join("sessions.db");
-        let connection = rusqlite::Connection::open(&file).expect("a database");
-        // What stands in the log alone is copied into the file first.
-        connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .expect("a checkpoint");
-        let size = std::fs::metadata(file).expect("a file").len();
-        i64::try_from(size).unwrap_or(i64::MAX)
+        file_size(&self.folder.path().join("sessions.db"))
     }
 
     async fn begin_batch(&mut self) {
