@@ -77,7 +77,7 @@ fn notes(plan: &Plan) -> Vec<String> {
             .to_owned(),
         "bare dashmap and bare sqlx: they know no expiry, or hide what has ended and never remove it, so that \
          nothing happens when it ends; tower-sessions: MemoryStore likewise, SqliteStore with its own deletion task, \
-         as often as ours sweeps"
+         once a second; ours sweeps five times a second"
             .to_owned(),
         format!(
             "expiry: half of the sessions end at one moment; for {:?} around it a caller reads sessions that stay \
