@@ -4,6 +4,7 @@ mod cluster;
 mod sentinel;
 mod server;
 mod tls;
+mod valkey;
 
 pub use cluster::RedisCluster;
 pub use sentinel::RedisSentinels;

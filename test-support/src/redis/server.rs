@@ -1,5 +1,6 @@
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -114,6 +115,24 @@ impl RedisServer {
                 .trim_end()
                 .to_owned()
         })
+    }
+
+    /// Writes `value` under `key` as other programs do, wherever in a cluster that is.
+    ///
+    /// # Panics
+    ///
+    /// If it is not written.
+    pub fn set(&self, key: &str, value: &[u8]) {
+        let mut cli = self.cli_command();
+        cli.args(["-c", "-x", "SET", key]);
+        let mut cli = cli
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("`redis-cli` must start");
+        cli.stdin.take().unwrap().write_all(value).unwrap();
+        let output = cli.wait_with_output().unwrap();
+        assert_eq!(output.stdout.trim_ascii(), b"OK", "{output:?}");
     }
 
     /// `redis-cli` for this server, for more than a command.

@@ -1,0 +1,454 @@
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis::Value;
+use session_core::{
+    Capabilities, Conditions, Consistency, Current, Driver, Entry, Error, ErrorKind, Expiry, Key,
+    ListOptions, ListPage, Listing as Lists, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result,
+    Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
+    async_trait,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::batch::Item;
+use crate::command::{End, Operation};
+use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings};
+use crate::connection::Dial;
+use crate::error::closed;
+use crate::listing::Listing;
+use crate::reply::{Changed, any_yes, changed, entry};
+use crate::router::Router;
+use crate::server::Fleet;
+use crate::tls::TlsClient;
+
+const NAME: &str = "redis";
+
+/// Redis holds 512 MiB, but serves nobody else while it moves them.
+const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
+const MAX_KEY_SIZE: usize = 64 * 1024;
+
+/// An entry ends at its millisecond by the server's clock, which counts from when the write arrives: this is what its
+/// way there may take.
+const EXPIRY_GRANULARITY: Duration = Duration::from_millis(100);
+
+/// Sessions, or anything else, in Redis or Valkey; see the [crate](crate).
+///
+/// ```
+/// use driver_redis::{RedisDriver, RedisOptions};
+/// use session_core::{Driver, DriverExt};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> session_core::Result<()> {
+/// # let server = test_support::RedisServer::start();
+/// # let url = server.url();
+/// let driver = RedisDriver::open(RedisOptions::new(url)).await?;
+/// driver.put("greeting", "hello").await?;
+/// assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
+/// driver.close().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
+pub struct RedisDriver {
+    router: Router,
+    listing: Listing,
+    base: Prefix,
+    ttl: Option<Duration>,
+    format: RawFormat,
+    read_from: ReadFrom,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _stop_on_drop: DropGuard,
+}
+
+impl RedisDriver {
+    /// Opens the driver, and waits for a connection unless `pre_connect` is false.
+    ///
+    /// It must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the
+    /// driver is used: the tasks that hold the connections run on it.
+    pub async fn open(options: RedisOptions) -> Result<Self> {
+        let driver = Self::start(options).await;
+        let driver = match driver {
+            Ok((driver, true)) => driver.router.connect().await.map(|()| driver),
+            Ok((driver, false)) => Ok(driver),
+            Err(error) => Err(error),
+        };
+        // Opening again is always safe, whatever of it was done.
+        driver.map_err(|error| {
+            error
+                .with_outcome(Outcome::NotApplied)
+                .with_context(NAME, "open")
+        })
+    }
+
+    async fn start(options: RedisOptions) -> Result<(Self, bool)> {
+        let settings = options.settle()?;
+        let tls = match settings.tls.clone() {
+            Some(tls) => {
+                let read = tokio::task::spawn_blocking(move || TlsClient::new(&tls)).await;
+                Some(read.map_err(|_| closed())??)
+            }
+            None => None,
+        };
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let fleet = Fleet {
+            dial: Dial {
+                login: settings.login.clone(),
+                db: settings.db,
+                tls,
+                timeout: settings.timeout,
+            },
+            timeout: settings.timeout,
+            connect_timeout: settings.connect_timeout,
+            connections: settings.connections,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let router = Router::start(&settings, fleet);
+        let Settings {
+            base,
+            ttl,
+            scan_count,
+            pre_connect,
+            raw_format,
+            read_from,
+            ..
+        } = settings;
+        let driver = Self {
+            router,
+            listing: Listing::new(scan_count),
+            base: Prefix::new(&base),
+            ttl,
+            format: raw_format,
+            read_from,
+            tasks,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+        };
+        Ok((driver, pre_connect))
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.stop.is_cancelled() {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
+    fn end(&self, expiry: Expiry) -> End {
+        expiry.resolve(self.ttl, Timestamp::now())
+    }
+
+    /// Reads at a replica if it may, and what that does not have at the primary.
+    async fn ask(&self, key: &Key, operation: &Operation) -> Result<Vec<Value>> {
+        let key = self.base.join(key);
+        if self.read_from == ReadFrom::Replica
+            && let Some(replies) = self.router.read_at_replica(key.as_str(), operation).await
+        {
+            return Ok(replies);
+        }
+        self.router.run(key.as_str(), operation).await
+    }
+
+    /// The operation that a write is, and the version that it gives.
+    fn write_operation(
+        &self,
+        key: &Key,
+        value: Bytes,
+        options: &WriteOptions,
+    ) -> Result<(Item, Version)> {
+        let key = self.base.join(key);
+        let value = self.format.encode(value);
+        if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                "the key may have 64 KiB with its base, and the value 64 MiB as it is stored",
+            ));
+        }
+        let version = Version::from_value(value.clone());
+        let end = self.end(options.expiry);
+        let operation = match &options.condition {
+            // What ends before it is written leaves nothing but its condition.
+            condition if end.is_some_and(|end| end <= Timestamp::now()) => match condition {
+                WriteCondition::Always => Operation::Delete,
+                WriteCondition::IfAbsent => Operation::Absent,
+                WriteCondition::IfVersion(version) => Operation::DeleteIfEqual {
+                    expected: stored(version),
+                },
+            },
+            WriteCondition::Always => Operation::Set { value, end },
+            WriteCondition::IfAbsent => Operation::SetIfAbsent { value, end },
+            WriteCondition::IfVersion(version) => Operation::SetIfEqual {
+                expected: stored(version),
+                value,
+                end,
+            },
+        };
+        let key = key.as_str().to_owned();
+        Ok((Item { key, operation }, version))
+    }
+
+    /// What the replies to a write came to.
+    async fn written(
+        &self,
+        item: &Item,
+        version: Version,
+        replies: Vec<Value>,
+    ) -> Result<WriteOutcome> {
+        let written = WriteOutcome::Written {
+            version: Some(version),
+        };
+        match &item.operation {
+            Operation::Absent if replies.first() == Some(&Value::Nil) => return Ok(written),
+            Operation::Delete => return any_yes(replies).map(|_| written),
+            _ => {}
+        }
+        Ok(match changed(replies, self.format)? {
+            Changed::Yes => written,
+            Changed::Met(entry) => WriteOutcome::Conflict(Current::Present(entry)),
+            Changed::No => WriteOutcome::Conflict(match self.current(&item.key).await {
+                // What was in the way has gone since.
+                Current::Absent if item.operation.wants_nothing() => Current::Unknown,
+                current => current,
+            }),
+        })
+    }
+
+    /// What stands in the way of a change, as far as that can be told now; the conflict is certain all the same.
+    async fn current(&self, key: &str) -> Current {
+        let replies = self.router.run(key, &Operation::Read).await;
+        match replies.and_then(|replies| entry(replies, self.format)) {
+            Ok(Some(entry)) => Current::Present(entry),
+            Ok(None) => Current::Absent,
+            Err(_) => Current::Unknown,
+        }
+    }
+
+    async fn read_all(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let mut results: Vec<Option<Vec<Value>>> = keys.iter().map(|_| None).collect();
+        if self.read_from == ReadFrom::Replica {
+            for (key, result) in keys.iter().zip(&mut results) {
+                let key = self.base.join(key);
+                *result = self
+                    .router
+                    .read_at_replica(key.as_str(), &Operation::Read)
+                    .await;
+            }
+        }
+        let missing = keys
+            .iter()
+            .zip(&results)
+            .filter(|(_, result)| result.is_none());
+        let items: Vec<Item> = missing
+            .map(|(key, _)| self.item(key, Operation::Read))
+            .collect();
+        let mut found = self.router.run_all(&items).await.into_iter();
+        let mut entries = Vec::with_capacity(keys.len());
+        for result in results {
+            let replies = match result {
+                Some(replies) => replies,
+                None => found.next().ok_or_else(crate::error::unexpected)??,
+            };
+            entries.push(entry(replies, self.format)?);
+        }
+        Ok(entries)
+    }
+
+    fn item(&self, key: &Key, operation: Operation) -> Item {
+        let key = self.base.join(key).as_str().to_owned();
+        Item { key, operation }
+    }
+
+    async fn remove_all(&self, keys: &[Key]) -> Result<()> {
+        let items: Vec<Item> = keys
+            .iter()
+            .map(|key| self.item(key, Operation::Delete))
+            .collect();
+        let results = self.router.run_all(&items).await;
+        results
+            .into_iter()
+            .try_for_each(|replies| any_yes(replies?).map(drop))
+    }
+}
+
+/// A version is what was stored.
+fn stored(version: &Version) -> Bytes {
+    Bytes::copy_from_slice(version.as_bytes())
+}
+
+#[async_trait]
+impl Driver for RedisDriver {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let overhead = match self.base.is_root() {
+            true => 0,
+            false => self.base.as_str().len() + 1,
+        };
+        Capabilities {
+            conditions: Conditions::All,
+            native_expiry: true,
+            expiry_granularity: EXPIRY_GRANULARITY,
+            minimum_ttl: Duration::ZERO,
+            reports_expiry: true,
+            touch: true,
+            listing: Lists::AtLeastOnce,
+            batch: true,
+            watch: false,
+            consistency: match self.read_from {
+                ReadFrom::Primary => Consistency::Strong,
+                ReadFrom::Replica => Consistency::Eventual,
+            },
+            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
+            max_value_size: Some(MAX_VALUE_SIZE),
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = async {
+            self.check_open()?;
+            entry(self.ask(key, &Operation::Read).await?, self.format)
+        };
+        in_operation("read", read.await)
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        let write = async {
+            self.check_open()?;
+            let (item, version) = self.write_operation(key, value, &options)?;
+            let replies = self.router.run(&item.key, &item.operation).await?;
+            self.written(&item, version, replies).await
+        };
+        in_operation("write", write.await)
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        let remove = async {
+            self.check_open()?;
+            let operation = match &options.if_version {
+                Some(version) => Operation::DeleteIfEqual {
+                    expected: stored(version),
+                },
+                None => Operation::Delete,
+            };
+            let item = self.item(key, operation);
+            let replies = self.router.run(&item.key, &item.operation).await?;
+            Ok(match changed(replies, self.format)? {
+                Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
+                Changed::No if options.if_version.is_some() => {
+                    RemoveOutcome::Conflict(self.current(&item.key).await)
+                }
+                Changed::Yes | Changed::No => RemoveOutcome::Removed,
+            })
+        };
+        in_operation("remove", remove.await)
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        let list = async {
+            self.check_open()?;
+            self.listing.page(&self.router, &self.base, &options).await
+        };
+        in_operation("list", list.await)
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let exists = async {
+            self.check_open()?;
+            any_yes(self.ask(key, &Operation::Exists).await?)
+        };
+        in_operation("exists", exists.await)
+    }
+
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        let touch = async {
+            self.check_open()?;
+            let end = self.end(options.expiry);
+            let operation = match &options.if_version {
+                Some(version) => Operation::ExpireIfEqual {
+                    expected: stored(version),
+                    end,
+                },
+                None => Operation::Expire { end },
+            };
+            let item = self.item(key, operation);
+            let replies = self.router.run(&item.key, &item.operation).await?;
+            match item.operation {
+                Operation::Expire { .. } => any_yes(replies),
+                _ => Ok(matches!(changed(replies, self.format)?, Changed::Yes)),
+            }
+        };
+        in_operation("touch", touch.await)
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let read = async {
+            self.check_open()?;
+            self.read_all(keys).await
+        };
+        in_operation("read_many", read.await)
+    }
+
+    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let mut prepared = Vec::with_capacity(writes.len());
+        let mut items = Vec::with_capacity(writes.len());
+        for write in writes {
+            let operation = self
+                .check_open()
+                .and_then(|()| self.write_operation(&write.key, write.value, &write.options));
+            prepared.push(operation.map(|(item, version)| {
+                items.push(item);
+                version
+            }));
+        }
+        let results = self.router.run_all(&items).await;
+        let mut results = items.iter().zip(results);
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        for version in prepared {
+            let outcome = match version {
+                Ok(version) => match results.next() {
+                    Some((item, Ok(replies))) => self.written(item, version, replies).await,
+                    Some((_, Err(error))) => Err(error),
+                    None => Err(crate::error::unexpected()),
+                },
+                Err(error) => Err(error),
+            };
+            outcomes.push(in_operation("write_many", outcome));
+        }
+        outcomes
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let remove = async {
+            self.check_open()?;
+            self.remove_all(keys).await
+        };
+        in_operation("remove_many", remove.await)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        Ok(())
+    }
+}
+
+fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| error.with_context(NAME, operation))
+}
+
+impl fmt::Debug for RedisDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisDriver")
+            .field("base", &self.base)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,108 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Pipeline, Value};
+use session_core::ErrorKind;
+
+use crate::connection::{Connection, Dial, Work, send_alone};
+use crate::endpoint::Endpoint;
+use crate::error::Trouble;
+use crate::scripts;
+use crate::sentinel::Sentinels;
+
+/// What a lane connects to.
+pub(crate) struct Target {
+    dial: Dial,
+    place: TargetPlace,
+    role: Role,
+}
+
+pub(crate) enum TargetPlace {
+    /// Always this server.
+    Fixed(Endpoint),
+    /// Whichever the sentinels name.
+    Sentinels(Arc<Sentinels>),
+}
+
+/// What the server is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Primary,
+    Replica,
+}
+
+impl Target {
+    pub(crate) fn new(dial: Dial, place: TargetPlace, role: Role) -> Self {
+        Self { dial, place, role }
+    }
+
+    /// One attempt to connect.
+    pub(crate) async fn connect(&self) -> Result<(Connection, Work), Trouble> {
+        let endpoint = match &self.place {
+            TargetPlace::Fixed(endpoint) => endpoint.clone(),
+            TargetPlace::Sentinels(sentinels) => sentinels.find(self.role).await?,
+        };
+        let (connection, mut work) = self.dial.connect(&endpoint).await?;
+        let mut commands = Pipeline::new();
+        match self.role {
+            Role::Primary => scripts::load_all(&mut commands),
+            // A replica within a cluster sends readers on to its primary otherwise.
+            Role::Replica => {
+                commands.cmd("READONLY");
+            }
+        }
+        if matches!(self.place, TargetPlace::Sentinels(_)) {
+            commands.cmd("ROLE");
+        }
+        let replies = send_alone(&connection, &mut work, &commands).await?;
+        self.check(&replies)?;
+        Ok((connection, work))
+    }
+
+    /// Whether the server lets us in, and is what the sentinels say. What else it refuses here it refuses to those
+    /// who ask for it: scripts are sent again where they are missing, and `ROLE` may be forbidden.
+    fn check(&self, replies: &[Value]) -> Result<(), Trouble> {
+        for reply in replies {
+            match reply {
+                Value::ServerError(error) if error.code() == "NOAUTH" => {
+                    return Err(Trouble::from(error));
+                }
+                _ => {}
+            }
+        }
+        let wanted: &[u8] = match self.role {
+            Role::Primary => b"master",
+            Role::Replica => b"slave",
+        };
+        match replies.last() {
+            Some(Value::Array(role)) => match role.first() {
+                Some(Value::BulkString(role)) if role != wanted => Err(Trouble::new(
+                    ErrorKind::Unavailable,
+                    "the server that the sentinels name has changed its role; a failover may be under way",
+                )),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// An attempt took too long.
+    pub(crate) fn no_answer(&self, timeout: Duration) -> Trouble {
+        Trouble::new(
+            ErrorKind::TimedOut,
+            format!(
+                "the server let nobody in within {timeout:?}; is it within reach, and not overloaded?"
+            ),
+        )
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            TargetPlace::Fixed(endpoint) => endpoint.fmt(f),
+            TargetPlace::Sentinels(sentinels) => write!(f, "{} by its sentinels", sentinels.name()),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The contract of session-core, held against this driver on each kind of server.
+
+use std::time::Duration;
+
+use conformance_tests::Subject;
+use driver_redis::{RedisDriver, RedisOptions};
+use test_support::RedisServer;
+
+use crate::support;
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+async fn on(options: RedisOptions, server: &'static RedisServer) -> Subject {
+    let base = options.base.as_ref().map(|base| format!("{base}:"));
+    let base = base.unwrap_or_default();
+    let options = RedisOptions {
+        ttl: Some(TTL),
+        ..options
+    };
+    let driver = RedisDriver::open(options).await.unwrap();
+    Subject::new(driver)
+        .with_default_ttl(TTL)
+        .with_outage(support::unreachable().await)
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            let key = format!("{base}{}", key.as_str());
+            async move {
+                tokio::task::spawn_blocking(move || server.set(&key, &value)).await?;
+                Ok(())
+            }
+        })
+}
+
+mod on_redis {
+    use driver_redis::RedisOptions;
+
+    use crate::support::server;
+
+    conformance_tests::suite!(|| super::on(RedisOptions::new(server().url()), server()));
+}
+
+mod below_a_base {
+    use driver_redis::RedisOptions;
+
+    use crate::support::server;
+
+    conformance_tests::suite!(|| {
+        let options = RedisOptions {
+            base: Some("app:*[sessions".to_owned()),
+            connections: Some(3),
+            ..RedisOptions::new(server().url())
+        };
+        super::on(options, server())
+    });
+}
+
+mod in_the_form_of_unstorage_1 {
+    use driver_redis::{RawFormat, RedisOptions};
+
+    use crate::support::server;
+
+    conformance_tests::suite!(|| {
+        let options = RedisOptions {
+            base: Some("v1".to_owned()),
+            raw_format: RawFormat::Base64,
+            ..RedisOptions::new(server().url())
+        };
+        super::on(options, server())
+    });
+}
+
+mod on_valkey {
+    use driver_redis::RedisOptions;
+
+    use crate::support::valkey;
+
+    conformance_tests::suite!(|| super::on(RedisOptions::new(valkey().url()), valkey()));
+}
+
+mod with_tls_and_an_acl {
+    use crate::support::{on_tls, tls};
+
+    conformance_tests::suite!(|| super::on(on_tls(tls()), tls().server()));
+}
+
+mod under_sentinels {
+    use crate::support::{on_sentinels, sentinels};
+
+    conformance_tests::suite!(|| super::on(on_sentinels(sentinels()), sentinels().primary()));
+}
+
+mod on_a_cluster {
+    use crate::support::{cluster, on_cluster};
+
+    conformance_tests::suite!(|| super::on(on_cluster(cluster()), &cluster().nodes()[0]));
+}
+
+mod with_reads_from_replicas {
+    use driver_redis::{ReadFrom, RedisOptions};
+
+    use crate::support::{cluster, on_cluster};
+
+    conformance_tests::suite!(|| {
+        let options = RedisOptions {
+            base: Some("replicas".to_owned()),
+            read_from: ReadFrom::Replica,
+            ..on_cluster(cluster())
+        };
+        super::on(options, &cluster().nodes()[0])
+    });
+}

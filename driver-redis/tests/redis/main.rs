@@ -1,0 +1,14 @@
+//! The Redis driver on real servers: its contract, its own behaviour, faults, errors, other writers.
+
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod support;
