@@ -301,6 +301,7 @@ impl Driver for RedisDriver {
             listing: Lists::AtLeastOnce,
             batch: true,
             watch: false,
+            read_only: false,
             consistency: match self.read_from {
                 ReadFrom::Primary => Consistency::Strong,
                 ReadFrom::Replica => Consistency::Eventual,

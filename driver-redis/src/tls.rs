@@ -20,7 +20,7 @@ pub(crate) struct TlsClient {
 impl TlsClient {
     /// Reads the files that `options` name. It reads from the disk, and is called when a driver is opened alone.
     pub(crate) fn new(options: &TlsOptions) -> Result<Self, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| invalid("TLS cannot be used").with_source(error))?

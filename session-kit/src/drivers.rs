@@ -6,5 +6,7 @@ pub use driver_fs::{FsDriver, FsOptions};
 pub use driver_http::{HttpDriver, HttpOptions};
 #[cfg(feature = "memory")]
 pub use driver_memory::{MemoryDriver, MemoryOptions};
+#[cfg(feature = "redis")]
+pub use driver_redis::{RedisDriver, RedisOptions};
 #[cfg(feature = "sqlite")]
 pub use driver_sqlite::{SqliteDriver, SqliteOptions};

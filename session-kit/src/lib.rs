@@ -40,6 +40,7 @@
 //! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |
 //! | `http` | no | `driver = "http"`: a server that speaks the protocol of unstorage's |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
+//! | `redis` | no | `driver = "redis"`: Redis or Valkey, alone, under sentinels or as a cluster, on the keys that unstorage writes |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
 
 pub mod drivers;

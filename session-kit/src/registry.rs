@@ -33,6 +33,11 @@ pub fn registry() -> Registry {
     #[cfg(not(feature = "memory"))]
     registry.declare("memory", "memory");
 
+    #[cfg(feature = "redis")]
+    registry.register::<driver_redis::RedisOptions>("redis");
+    #[cfg(not(feature = "redis"))]
+    registry.declare("redis", "redis");
+
     #[cfg(feature = "sqlite")]
     registry.register::<driver_sqlite::SqliteOptions>("sqlite");
     #[cfg(not(feature = "sqlite"))]

@@ -1,7 +1,7 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
 //! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
-//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), and a proxy that makes requests over
-//! HTTP go wrong ([`HttpProxy`]).
+//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), and proxies that make requests over HTTP
+//! ([`HttpProxy`]) and connections of any protocol ([`TcpProxy`]) go wrong.
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
 
@@ -20,6 +20,7 @@ mod port;
 mod python;
 mod redis;
 mod script;
+mod tcp_proxy;
 
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use node::NodePackages;
@@ -28,3 +29,4 @@ pub use port::free_port;
 pub use python::PythonPackages;
 pub use redis::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TlsFiles};
 pub use script::Script;
+pub use tcp_proxy::{TcpFault, TcpProxy};

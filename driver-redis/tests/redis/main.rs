@@ -8,7 +8,13 @@
     clippy::indexing_slicing
 )]
 
+#[cfg(all(test, feature = "config"))]
+mod by_name;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod support;

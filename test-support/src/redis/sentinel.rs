@@ -34,11 +34,8 @@ impl RedisSentinels {
         for sentinel in &sentinels {
             sentinel.peer().wait_until("know the others", || {
                 let state = sentinel.cli(&["SENTINEL", "MASTER", Self::NAME]);
-                let value = |name: &str| {
-                    let mut lines = state.lines().skip_while(|line| *line != name);
-                    lines.nth(1).unwrap_or_default().to_owned()
-                };
-                value("num-other-sentinels") == "2" && value("num-slaves") == "1"
+                let is = |field, value| lines_after(&state, field).eq([value]);
+                is("num-other-sentinels", "2") && is("num-slaves", "1")
             });
         }
         Self {
@@ -70,11 +67,47 @@ impl RedisSentinels {
         self.servers.iter().find(is_it).unwrap()
     }
 
+    /// Waits until the sentinels name another server than the one at `port`.
+    pub fn wait_until_another_serves(&self, port: u16) {
+        let sentinel = &self.sentinels[0];
+        sentinel
+            .peer()
+            .wait_until("name another primary", || self.primary().port() != port);
+    }
+
+    /// Waits until the primary has its replica, and the sentinels know of it.
+    pub fn wait_until_replicated(&self) {
+        self.sentinels[0]
+            .peer()
+            .wait_until("see the replica follow", || {
+                let primary = self.primary();
+                let replication = primary
+                    .try_cli(&["INFO", "replication"])
+                    .unwrap_or_default();
+                let replicas = self.sentinels[0].cli(&["SENTINEL", "REPLICAS", Self::NAME]);
+                replication.contains("role:master")
+                    && replication.contains("state=online")
+                    && lines_after(&replicas, "flags").eq(["slave"])
+            });
+    }
+
+    /// Starts the server at `port` anew, after it was killed.
+    pub fn start_again_at(&mut self, port: u16) {
+        let server = self.servers.iter_mut().find(|server| server.port() == port);
+        server.unwrap().restart();
+    }
+
     /// Lets the replica take over, without anything having failed.
     pub fn fail_over(&self) {
         let answer = self.sentinels[0].cli(&["SENTINEL", "FAILOVER", Self::NAME]);
         assert_eq!(answer, "OK");
     }
+}
+
+/// The values of a field in what sentinels print, line by line.
+fn lines_after<'a>(printed: &'a str, field: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = printed.lines().zip(printed.lines().skip(1));
+    lines.filter_map(move |(name, value)| (name == field).then_some(value))
 }
 
 fn start_sentinel(of: &str) -> RedisServer {

@@ -1,0 +1,206 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// A proxy before a server, which breaks what is promised of TCP: it cuts connections in the midst of answers, holds
+/// everything back, is slow, or loses answers.
+///
+/// It lives on the runtime of the test, and ends with this value.
+pub struct TcpProxy {
+    port: u16,
+    shared: Arc<Shared>,
+    _tasks: JoinSet<()>,
+}
+
+struct Shared {
+    fault: watch::Sender<TcpFault>,
+    /// Counts the cuts; a connection ends when it changes.
+    cuts: watch::Sender<usize>,
+    connections: AtomicUsize,
+}
+
+/// What a [`TcpProxy`] does to what goes through it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TcpFault {
+    /// Nothing.
+    #[default]
+    None,
+    /// Holds back what comes from either side.
+    Stall,
+    /// Holds back each piece for a while.
+    Delay(Duration),
+    /// Hands requests on and no answer.
+    LoseAnswers,
+    /// Hands on so many bytes of answers on each connection, and cuts it then.
+    CutAfter(usize),
+}
+
+impl TcpProxy {
+    /// Starts a proxy before the server at `target`.
+    pub async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            fault: watch::Sender::default(),
+            cuts: watch::Sender::default(),
+            connections: AtomicUsize::new(0),
+        });
+        let mut tasks = JoinSet::new();
+        let accepting = Arc::clone(&shared);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                connections.spawn(serve(client, target, Arc::clone(&accepting)));
+                while connections.try_join_next().is_some() {}
+            }
+        });
+        Self {
+            port,
+            shared,
+            _tasks: tasks,
+        }
+    }
+
+    /// The port that it listens on, on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on this fault, also on connections that are there.
+    pub fn set(&self, fault: TcpFault) {
+        self.shared.fault.send_replace(fault);
+    }
+
+    /// Cuts all connections that are there.
+    pub fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// How many connections have been made through it.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
+    }
+}
+
+async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
+    shared.connections.fetch_add(1, Ordering::SeqCst);
+    let mut cuts = shared.cuts.subscribe();
+    cuts.mark_unchanged();
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let requests = pump(from_client, to_server, shared.fault.subscribe(), false);
+    let answers = pump(from_server, to_client, shared.fault.subscribe(), true);
+    tokio::select! {
+        () = requests => {}
+        () = answers => {}
+        _ = cuts.changed() => {}
+    }
+}
+
+/// Hands on what comes until one side ends, or a fault ends it.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut fault: watch::Receiver<TcpFault>,
+    are_answers: bool,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    let mut handed_on = 0;
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let passing = fault.wait_for(|fault| *fault != TcpFault::Stall).await;
+        let Ok(fault) = passing.map(|fault| *fault) else {
+            return;
+        };
+        let mut piece = &buffer[..read];
+        match fault {
+            TcpFault::None | TcpFault::Stall => {}
+            TcpFault::Delay(delay) => tokio::time::sleep(delay).await,
+            TcpFault::LoseAnswers if are_answers => continue,
+            TcpFault::CutAfter(limit) if are_answers && handed_on + read > limit => {
+                piece = &piece[..limit.saturating_sub(handed_on)];
+                let _ = to.write_all(piece).await;
+                return;
+            }
+            TcpFault::LoseAnswers | TcpFault::CutAfter(_) => {}
+        }
+        handed_on += piece.len();
+        if to.write_all(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that sends back what it gets.
+    async fn echo() -> SocketAddr {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut from, mut to) = stream.split();
+                    tokio::io::copy(&mut from, &mut to).await
+                });
+            }
+        });
+        address
+    }
+
+    async fn connect(proxy: &TcpProxy) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", proxy.port()))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_comes_through_is_what_was_sent_until_it_is_cut() {
+        let proxy = TcpProxy::start(echo().await).await;
+        let mut stream = connect(&proxy).await;
+        let mut answer = [0; 5];
+        stream.write_all(b"hello").await.unwrap();
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"hello");
+        proxy.cut();
+        assert!(stream.read_exact(&mut answer).await.is_err());
+
+        proxy.set(TcpFault::CutAfter(3));
+        let mut stream = connect(&proxy).await;
+        stream.write_all(b"hello").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert_eq!(answer, b"hel");
+        assert_eq!(proxy.connections(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_stalled_comes_later_and_what_was_lost_never() {
+        let proxy = TcpProxy::start(echo().await).await;
+        let mut stream = connect(&proxy).await;
+        let mut answer = [0; 5];
+        proxy.set(TcpFault::Stall);
+        stream.write_all(b"hello").await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(50), stream.read_exact(&mut answer));
+        assert!(early.await.is_err());
+        proxy.set(TcpFault::Delay(Duration::from_millis(1)));
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"hello");
+        proxy.set(TcpFault::LoseAnswers);
+        stream.write_all(b"hello").await.unwrap();
+        let never = tokio::time::timeout(Duration::from_millis(50), stream.read_exact(&mut answer));
+        assert!(never.await.is_err());
+    }
+}
