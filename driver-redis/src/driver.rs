@@ -302,6 +302,7 @@ impl Driver for RedisDriver {
             batch: true,
             watch: false,
             read_only: false,
+            nested_keys: true,
             consistency: match self.read_from {
                 ReadFrom::Primary => Consistency::Strong,
                 ReadFrom::Replica => Consistency::Eventual,

@@ -234,7 +234,7 @@ pub(crate) fn no_answer(timeout: Duration) -> Error {
 pub(crate) fn no_connection(timeout: Duration) -> Error {
     Error::new(
         ErrorKind::TimedOut,
-        format!("no connection within {timeout:?}; is the server running and within reach?"),
+        format!("no connection within {timeout:?}; is the server running and within reach, and is `tls` as it wants it?"),
     )
     .with_outcome(Outcome::NotApplied)
 }

@@ -128,10 +128,10 @@ impl Router {
             };
             let asking = redirect.as_ref().is_some_and(|redirect| redirect.asking);
             let mut commands = Pipeline::with_capacity(2);
-            if asking {
-                commands.cmd("ASKING");
-            }
             let form = build(&mut commands, &connection, script_is_forgotten);
+            if asking {
+                commands = each_asking(&commands);
+            }
             // A call on its way for the first time is timed by its connection.
             let mut replies = match connection.send(&commands, deadline).await {
                 Ok(replies) => replies,
@@ -146,8 +146,8 @@ impl Router {
                     continue;
                 }
             };
-            if asking && !replies.is_empty() {
-                replies.remove(0);
+            if asking {
+                replies = replies.into_iter().skip(1).step_by(2).collect();
             }
             let Some(refusal) = refusal_in(&replies, is_read) else {
                 return Ok(replies);
@@ -374,6 +374,16 @@ impl Router {
             }
         )
     }
+}
+
+/// `commands` with leave for each to be served while its slot is on its way, which holds for one command.
+fn each_asking(commands: &Pipeline) -> Pipeline {
+    let mut asking = Pipeline::with_capacity(2 * commands.len());
+    for command in commands.cmd_iter() {
+        asking.cmd("ASKING");
+        asking.add_command(command.clone());
+    }
+    asking
 }
 
 /// The error reply that decides: of a change the first, after which nothing was done.

@@ -92,7 +92,7 @@ impl Target {
         Trouble::new(
             ErrorKind::TimedOut,
             format!(
-                "the server let nobody in within {timeout:?}; is it within reach, and not overloaded?"
+                "the server let nobody in within {timeout:?}; is it within reach and not overloaded, and is `tls` as it wants it?"
             ),
         )
     }

@@ -13,7 +13,13 @@ mod by_name;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod javascript;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use driver_redis::{RedisDriver, RedisOptions, Sentinel, Tls, TlsOptions};
-use session_core::Key;
+use session_core::{Driver, Key, WriteCondition, WriteOptions, WriteOutcome};
 use test_support::{RedisCluster, RedisSentinels, RedisServer, RedisTls, free_port};
 
 pub(crate) fn key(name: &str) -> Key {
@@ -81,4 +81,34 @@ pub(crate) async fn unreachable() -> RedisDriver {
         ..RedisOptions::new(format!("redis://127.0.0.1:{}", free_port()))
     };
     RedisDriver::open(options).await.unwrap()
+}
+
+/// Adds one to a number on condition that nobody else did; the first one makes it.
+pub(crate) async fn increment(driver: &dyn Driver, key: &Key) {
+    loop {
+        let (number, condition) = match driver.read(key).await.unwrap() {
+            Some(entry) => {
+                let text = std::str::from_utf8(&entry.value).unwrap();
+                let number: u64 = text.parse().unwrap();
+                (number, WriteCondition::IfVersion(entry.version.unwrap()))
+            }
+            None => (0, WriteCondition::IfAbsent),
+        };
+        let options = WriteOptions {
+            condition,
+            ..WriteOptions::default()
+        };
+        let value = (number + 1).to_string().into();
+        if let WriteOutcome::Written { .. } = driver.write(key, value, options).await.unwrap() {
+            return;
+        }
+    }
+}
+
+/// How often the server was asked for `command` since it started.
+pub(crate) fn calls(server: &RedisServer, command: &str) -> u64 {
+    let stats = server.cli(&["INFO", "commandstats"]);
+    let begin = format!("cmdstat_{command}:calls=");
+    let line = stats.lines().find_map(|line| line.strip_prefix(&begin));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }

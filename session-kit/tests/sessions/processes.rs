@@ -130,3 +130,41 @@ async fn four_processes_share_their_sessions_over_sqlite() {
     .await;
     servers.keep_the_promises_of_sessions().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_share_their_sessions_over_redis() {
+    let server = test_support::RedisServer::start();
+    let config = format!(
+        r#"
+        driver = "redis"
+
+        [options]
+        url = "{}"
+        base = "sessions"
+        "#,
+        server.url()
+    );
+    Servers::start(&config)
+        .await
+        .keep_the_promises_of_sessions()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_share_their_sessions_over_a_redis_cluster() {
+    let cluster = test_support::RedisCluster::start();
+    let config = format!(
+        r#"
+        driver = "redis"
+
+        [options]
+        cluster = {:?}
+        base = "sessions"
+        "#,
+        cluster.addresses()
+    );
+    Servers::start(&config)
+        .await
+        .keep_the_promises_of_sessions()
+        .await;
+}

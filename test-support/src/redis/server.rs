@@ -41,6 +41,12 @@ impl RedisServer {
         Self::start_program("redis-server", arguments)
     }
 
+    /// Starts `redis-server` on a port that [`free_port`] gave.
+    pub fn start_at(port: u16) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        Self::start_in(data, Path::new("redis-server"), port, &[], &[])
+    }
+
     /// Starts another program that takes the arguments of `redis-server`, as `valkey-server` does.
     pub fn start_program(program: impl AsRef<Path>, arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
