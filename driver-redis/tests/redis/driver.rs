@@ -31,7 +31,11 @@ async fn each_read_and_each_conditional_write_is_one_round_trip() {
     let proxy = TcpProxy::start(([127, 0, 0, 1], server.port()).into()).await;
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let driver = RedisDriver::open(RedisOptions::new(url)).await.unwrap();
+    // By which the driver learns what this server has.
     count_up(&driver, 2).await;
+    let other = RemoveOptions::if_version(Version::from_bytes(b"other"));
+    let met = driver.remove(&key("n"), other).await.unwrap();
+    assert!(matches!(met, RemoveOutcome::Conflict(_)));
     let (delay, n) = (Duration::from_millis(50), key("n"));
     proxy.set(TcpFault::Delay(delay));
     let entry = took(2 * delay, driver.read(&n)).await.unwrap().unwrap();
