@@ -50,8 +50,9 @@ mod registry;
 
 pub use session_core::session::{self, Session, SessionStore};
 pub use session_core::{
-    Capabilities, Conditions, Consistency, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
-    Fingerprint, Key, Listing, Metadata, Outcome, Result, Timestamp, config, decorators, storage,
+    Bytes, Capabilities, Change, ChangeKind, Conditions, Consistency, Driver, DriverExt, Entry,
+    Error, ErrorKind, Expiry, Fingerprint, Key, Listing, Metadata, Outcome, Prefix, Result,
+    Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome, config, decorators, storage,
 };
 #[cfg(feature = "server")]
 pub use session_server as server;

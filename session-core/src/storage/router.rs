@@ -302,12 +302,11 @@ impl Driver for Router {
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
         for region in self.mounts()?.regions(prefix) {
-            let driver = region.mount.driver();
-            let tells_itself = driver.capabilities().watch;
-            if region.is_covered() || (self.0.events.is_watched() && !tells_itself) {
+            // Also where the driver tells of changes itself: a watcher may not have come to hear it yet.
+            if region.is_covered() || self.0.events.is_watched() {
                 self.clear_by_keys(&region).await?;
             } else {
-                driver.clear(&region.base).await?;
+                region.mount.driver().clear(&region.base).await?;
             }
         }
         Ok(())

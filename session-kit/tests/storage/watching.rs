@@ -121,6 +121,12 @@ async fn mounts_that_come_and_go_are_followed() {
     assert!(is_quiet(&mut changes));
     storage.unmount("m").unwrap();
     assert!(is_quiet(&mut changes));
+    // What goes through a mount is told of though the watcher has not come to hear of the mount itself.
+    storage.mount("m", mounted.clone()).unwrap();
+    storage.clear("m").await.unwrap();
+    assert_eq!(told(&mut changes, 2).await.len(), 2);
+    storage.unmount("m").unwrap();
+    assert!(is_quiet(&mut changes));
     mounted.put("gone", "1").await.unwrap();
     root.put("m:shown", "1").await.unwrap();
     assert_eq!(told(&mut changes, 1).await, ["+m:shown"]);
