@@ -1,6 +1,7 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
 //! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
-//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), and proxies that make requests over HTTP
+//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), two imitations of DynamoDB
+//! ([`Dynalite`], [`Ministack`]), and proxies that make requests over HTTP
 //! ([`HttpProxy`]) and connections of any protocol ([`TcpProxy`]) go wrong.
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
@@ -13,6 +14,7 @@
     clippy::indexing_slicing
 )]
 
+mod dynamodb;
 mod http_proxy;
 mod node;
 mod peer;
@@ -22,6 +24,7 @@ mod redis;
 mod script;
 mod tcp_proxy;
 
+pub use dynamodb::{Dynalite, Ministack};
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use node::NodePackages;
 pub use peer::Peer;
