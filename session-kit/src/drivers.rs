@@ -1,5 +1,7 @@
 //! The drivers of this build, to be used without a configuration.
 
+#[cfg(feature = "dynamodb")]
+pub use driver_dynamodb::{DynamoDbDriver, DynamoDbOptions};
 #[cfg(feature = "fs")]
 pub use driver_fs::{FsDriver, FsOptions};
 #[cfg(feature = "http")]

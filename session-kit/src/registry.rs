@@ -19,6 +19,11 @@ use session_core::config::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
 
+    #[cfg(feature = "dynamodb")]
+    registry.register::<driver_dynamodb::DynamoDbOptions>("dynamodb");
+    #[cfg(not(feature = "dynamodb"))]
+    registry.declare("dynamodb", "dynamodb");
+
     #[cfg(feature = "fs")]
     registry.register::<driver_fs::FsOptions>("fs");
     #[cfg(not(feature = "fs"))]

@@ -4,6 +4,8 @@ mod bench;
 mod checks;
 mod command;
 mod debian;
+#[cfg(test)]
+mod members;
 mod node;
 #[cfg(test)]
 mod readme;

@@ -168,3 +168,25 @@ async fn four_processes_share_their_sessions_over_a_redis_cluster() {
         .keep_the_promises_of_sessions()
         .await;
 }
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_share_their_sessions_over_dynamodb() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("session-kit-dynalite");
+    let server = test_support::Dynalite::start(folder);
+    let servers = Servers::start(&format!(
+        r#"
+        driver = "dynamodb"
+
+        [options]
+        table = "sessions"
+        region = "us-east-1"
+        endpoint_url = "{}"
+        credentials = {{ access_key_id = "AKIDEXAMPLE", secret_access_key = "secret" }}
+        create_table = true
+        "#,
+        server.url()
+    ))
+    .await;
+    servers.keep_the_promises_of_sessions().await;
+}

@@ -1,0 +1,575 @@
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use bytes::Bytes;
+use session_core::{
+    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
+    Expiry, Key, ListOptions, ListPage, Listing, Outcome, Prefix, RemoveOptions, RemoveOutcome,
+    Repeat, Result, RetryPolicy, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
+    WriteOutcome, async_trait,
+};
+
+use crate::batch::Batches;
+use crate::client::connect;
+use crate::config::DynamoDbOptions;
+use crate::error::{During, closed, from_sdk, shared};
+use crate::expressions::Expression;
+use crate::item::{Item, Layout, MAX_KEY_SIZE, version};
+use crate::table::Table;
+
+const NAME: &str = "dynamodb";
+
+/// So many items are looked at for a page at least, where a part of them are another's: a page of a few keys would
+/// else be a request that finds none of them.
+const LEAST_LOOKED_AT: usize = 1_000;
+
+/// Sessions, or anything else, in a table of Amazon DynamoDB; see the [crate](crate).
+///
+/// It holds connections, which end a while after their last use, and no tasks.
+pub struct DynamoDbDriver {
+    client: Client,
+    table: String,
+    layout: Layout,
+    ttl: Option<Duration>,
+    consistent_read: bool,
+    retry: RetryPolicy,
+    closed: AtomicBool,
+}
+
+impl DynamoDbDriver {
+    /// Opens the driver, and makes its table where it is missing and the options say so.
+    ///
+    /// Without that it sends nothing: that the table is missing, or the credentials are, the first operation tells. It
+    /// must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the driver
+    /// is used.
+    pub async fn open(options: DynamoDbOptions) -> Result<Self> {
+        Self::open_inner(options)
+            .await
+            .map_err(|error| error.with_outcome(Outcome::NotApplied))
+            .map_err(|error| error.with_context(NAME, "open"))
+    }
+
+    async fn open_inner(options: DynamoDbOptions) -> Result<Self> {
+        options.check()?;
+        let client = connect(&options).await?;
+        let base = Prefix::new(options.base.as_deref().unwrap_or_default());
+        let layout = Layout::new(&options.attributes, base);
+        if options.create_table {
+            let table = Table {
+                client: &client,
+                name: &options.table,
+                layout: &layout,
+                retry: options.retry,
+            };
+            table.ensure().await?;
+        }
+        Ok(Self {
+            client,
+            table: options.table,
+            layout,
+            ttl: options.ttl,
+            consistent_read: options.consistent_read,
+            retry: options.retry,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.closed.load(Ordering::Acquire) {
+            true => Err(closed()),
+            false => Ok(()),
+        }
+    }
+
+    fn batches(&self) -> Batches<'_> {
+        Batches {
+            client: &self.client,
+            table: &self.table,
+            layout: &self.layout,
+            retry: self.retry,
+        }
+    }
+
+    fn end(&self, expiry: Expiry) -> Option<Timestamp> {
+        expiry.resolve(self.ttl, Timestamp::now())
+    }
+
+    /// The item of `key`, as it is or, where that is enough, as it was a moment ago. That it is missing is never of a
+    /// moment ago.
+    async fn get(&self, key: &Key, what: What) -> Result<Option<Item>> {
+        self.check_open()?;
+        let key = self.layout.table_key(key)?;
+        let found = self.get_once(&key, what, self.consistent_read).await?;
+        match found {
+            None if !self.consistent_read => self.get_once(&key, what, true).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn get_once(&self, key: &str, what: What, consistent: bool) -> Result<Option<Item>> {
+        self.retry
+            .run(Repeat::Always, || async {
+                let mut request = self
+                    .client
+                    .get_item()
+                    .table_name(&self.table)
+                    .set_key(Some(self.layout.key_item(key.to_owned())))
+                    .consistent_read(consistent);
+                if what == What::WithoutValue {
+                    request = request
+                        .projection_expression("#key, #end, #exact")
+                        .set_expression_attribute_names(Some(self.names_without_value()));
+                }
+                match request.send().await {
+                    Ok(answer) => Ok(answer.item),
+                    Err(error) => Err(from_sdk(error, During::Reading)),
+                }
+            })
+            .await
+    }
+
+    fn names_without_value(&self) -> HashMap<String, String> {
+        HashMap::from([
+            ("#key".to_owned(), self.layout.key.clone()),
+            ("#end".to_owned(), self.layout.expires_at.clone()),
+            ("#exact".to_owned(), self.layout.expires_at_ms.clone()),
+        ])
+    }
+
+    async fn put(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.check_open()?;
+        let key = self.layout.table_key(key)?;
+        self.layout.check_value(&value)?;
+        let end = self.end(options.expiry);
+        let repeat = match options.condition {
+            WriteCondition::Always => Repeat::Always,
+            WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Repeat::IfNotApplied,
+        };
+        self.retry
+            .run(repeat, || async {
+                let now = Timestamp::now();
+                let condition = match &options.condition {
+                    WriteCondition::Always => None,
+                    WriteCondition::IfAbsent => Some(Expression::absent(&self.layout, now)),
+                    WriteCondition::IfVersion(version) => {
+                        Some(Expression::at_version(&self.layout, version, now))
+                    }
+                };
+                let mut request = self
+                    .client
+                    .put_item()
+                    .table_name(&self.table)
+                    .set_item(Some(self.layout.item(key.clone(), &value, end)));
+                if let Some(condition) = condition {
+                    request = request
+                        .condition_expression(condition.text)
+                        .set_expression_attribute_names(Some(condition.names))
+                        .set_expression_attribute_values(Some(condition.values))
+                        .return_values_on_condition_check_failure(
+                            ReturnValuesOnConditionCheckFailure::AllOld,
+                        );
+                }
+                let error = match request.send().await {
+                    Ok(_) => {
+                        return Ok(WriteOutcome::Written {
+                            version: Some(version(value.clone())),
+                        });
+                    }
+                    Err(error) => error,
+                };
+                match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                        let current = self.current(failed.item());
+                        Ok(WriteOutcome::Conflict(
+                            match (&options.condition, current) {
+                                // What had ended only after it was in the way is no reason for a conflict.
+                                (WriteCondition::IfAbsent, Current::Absent) => Current::Unknown,
+                                (_, current) => current,
+                            },
+                        ))
+                    }
+                    _ => Err(from_sdk(error, During::Writing)),
+                }
+            })
+            .await
+    }
+
+    /// What a failed condition met. A missing item is not told apart from a server that does not tell.
+    fn current(&self, item: Option<&Item>) -> Current {
+        let Some(item) = item else {
+            return Current::Unknown;
+        };
+        match self.layout.entry(item.clone(), Timestamp::now()) {
+            Ok(Some(entry)) => Current::Present(entry),
+            Ok(None) => Current::Absent,
+            // Reading it tells what is wrong with it.
+            Err(_) => Current::Unknown,
+        }
+    }
+
+    async fn delete(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        self.check_open()?;
+        let key = self.layout.table_key(key)?;
+        let repeat = repeat_unless_on(options.if_version.as_ref());
+        self.retry
+            .run(repeat, || async {
+                let mut request = self
+                    .client
+                    .delete_item()
+                    .table_name(&self.table)
+                    .set_key(Some(self.layout.key_item(key.clone())));
+                if let Some(version) = &options.if_version {
+                    let condition = Expression::at_version(&self.layout, version, Timestamp::now());
+                    request = request
+                        .condition_expression(condition.text)
+                        .set_expression_attribute_names(Some(condition.names))
+                        .set_expression_attribute_values(Some(condition.values))
+                        .return_values_on_condition_check_failure(
+                            ReturnValuesOnConditionCheckFailure::AllOld,
+                        );
+                }
+                let error = match request.send().await {
+                    Ok(_) => return Ok(RemoveOutcome::Removed),
+                    Err(error) => error,
+                };
+                match error.as_service_error() {
+                    Some(DeleteItemError::ConditionalCheckFailedException(failed)) => {
+                        Ok(RemoveOutcome::Conflict(self.current(failed.item())))
+                    }
+                    _ => Err(from_sdk(error, During::Writing)),
+                }
+            })
+            .await
+    }
+
+    async fn move_end(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        self.check_open()?;
+        let key = self.layout.table_key(key)?;
+        let end = self.end(options.expiry);
+        let repeat = repeat_unless_on(options.if_version.as_ref());
+        self.retry
+            .run(repeat, || async {
+                let now = Timestamp::now();
+                let mut expression = match &options.if_version {
+                    None => Expression::present(&self.layout, now),
+                    Some(version) => Expression::at_version(&self.layout, version, now),
+                };
+                let update = expression.update_of_end(end);
+                let request = self
+                    .client
+                    .update_item()
+                    .table_name(&self.table)
+                    .set_key(Some(self.layout.key_item(key.clone())))
+                    .update_expression(update)
+                    .condition_expression(expression.text)
+                    .set_expression_attribute_names(Some(expression.names))
+                    .set_expression_attribute_values(Some(expression.values));
+                let error = match request.send().await {
+                    Ok(_) => return Ok(true),
+                    Err(error) => error,
+                };
+                match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                    _ => Err(from_sdk(error, During::Writing)),
+                }
+            })
+            .await
+    }
+
+    /// The items of `keys` in the order of those, as [`get`](Self::get) gives them.
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>> {
+        self.check_open()?;
+        let keys: Result<Vec<String>> = keys.iter().map(|key| self.layout.table_key(key)).collect();
+        let keys = keys?;
+        let distinct: HashSet<&String> = keys.iter().collect();
+        let distinct = distinct.into_iter().cloned().collect();
+        let mut found = self.batches().read(distinct, self.consistent_read).await?;
+        if !self.consistent_read {
+            let missing: HashSet<&String> = keys
+                .iter()
+                .filter(|key| !found.contains_key(*key))
+                .collect();
+            let missing = missing.into_iter().cloned().collect();
+            found.extend(self.batches().read(missing, true).await?);
+        }
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    /// A stretch of the table: the items below `prefix` in it, without their values, and where the next one begins.
+    async fn scan(
+        &self,
+        prefix: &Prefix,
+        after: Option<&Cursor>,
+        limit: usize,
+        consistent: bool,
+    ) -> Result<(Vec<Item>, Option<Cursor>)> {
+        self.check_open()?;
+        let prefix = self.layout.base.join_prefix(prefix);
+        let after = after.map(|cursor| self.start_after(cursor)).transpose()?;
+        let looked_at = match prefix.is_root() {
+            true => limit.max(1),
+            false => limit.max(LEAST_LOOKED_AT),
+        };
+        let answer = self
+            .retry
+            .run(Repeat::Always, || async {
+                let mut request = self
+                    .client
+                    .scan()
+                    .table_name(&self.table)
+                    .consistent_read(consistent)
+                    .limit(i32::try_from(looked_at).unwrap_or(i32::MAX))
+                    .set_exclusive_start_key(after.clone())
+                    .projection_expression("#key, #end, #exact")
+                    .set_expression_attribute_names(Some(self.names_without_value()));
+                if !prefix.is_root() {
+                    let below = format!("{}:", prefix.as_str());
+                    request = request
+                        .filter_expression("begins_with(#key, :below)")
+                        .expression_attribute_values(":below", AttributeValue::S(below));
+                }
+                let answer = request.send().await;
+                answer.map_err(|error| from_sdk(error, During::Reading))
+            })
+            .await?;
+        let last = answer.last_evaluated_key.unwrap_or_default();
+        let next = self.layout.key_of(&last).map(Cursor::new);
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
+    /// The key after which a listing goes on.
+    fn start_after(&self, cursor: &Cursor) -> Result<Item> {
+        if !(1..=MAX_KEY_SIZE).contains(&cursor.as_str().len()) {
+            return Err(Error::new(
+                ErrorKind::InvalidKey,
+                "the cursor is none of this driver's; begin the listing anew",
+            ));
+        }
+        Ok(self.layout.key_item(cursor.as_str().to_owned()))
+    }
+
+    async fn page(&self, options: &ListOptions) -> Result<ListPage> {
+        let after = options.cursor.as_ref();
+        let (items, next) = self
+            .scan(&options.prefix, after, options.limit, self.consistent_read)
+            .await?;
+        let now = Timestamp::now();
+        let alive = items.iter().filter(|item| self.layout.is_alive(item, now));
+        let keys = alive.filter_map(|item| {
+            let text = self.layout.key_of(item)?;
+            // A key that is not normalised is another program's, and no Key can name it.
+            let key = Key::new(text).ok().filter(|key| key.as_str() == text)?;
+            self.layout.base.strip(&key)
+        });
+        Ok(ListPage {
+            keys: keys.collect(),
+            next,
+        })
+    }
+
+    /// Removes all below `prefix`, what has ended and was not swept included.
+    async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
+        let mut after = None;
+        loop {
+            let (items, next) = self
+                .scan(prefix, after.as_ref(), LEAST_LOOKED_AT, true)
+                .await?;
+            let keys = items.iter().filter_map(|item| self.layout.key_of(item));
+            self.batches().delete(keys.map(str::to_owned)).await?;
+            match next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Writes without conditions, whose places and items are given: together, and of those to one key the last.
+    async fn put_many(
+        &self,
+        writes: &[Write],
+        places: &mut Vec<usize>,
+        outcomes: &mut [Option<Result<WriteOutcome>>],
+    ) {
+        let mut items = HashMap::new();
+        let mut keys = Vec::new();
+        for place in places.drain(..) {
+            let (Some(write), Some(outcome)) = (writes.get(place), outcomes.get_mut(place)) else {
+                continue;
+            };
+            let checked = self
+                .check_open()
+                .and_then(|()| self.layout.check_value(&write.value));
+            match checked.and_then(|()| self.layout.table_key(&write.key)) {
+                Ok(key) => {
+                    let end = self.end(write.options.expiry);
+                    let item = self.layout.item(key.clone(), &write.value, end);
+                    items.insert(key.clone(), item);
+                    keys.push((place, key));
+                }
+                Err(error) => *outcome = Some(Err(error)),
+            }
+        }
+        let failed = self.batches().put(items).await;
+        for (place, key) in keys {
+            let (Some(write), Some(outcome)) = (writes.get(place), outcomes.get_mut(place)) else {
+                continue;
+            };
+            *outcome = Some(match failed.get(&key) {
+                Some(error) => Err(shared(error)),
+                None => Ok(WriteOutcome::Written {
+                    version: Some(version(write.value.clone())),
+                }),
+            });
+        }
+    }
+}
+
+/// What a read gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Everything,
+    WithoutValue,
+}
+
+fn repeat_unless_on<V>(if_version: Option<&V>) -> Repeat {
+    match if_version {
+        None => Repeat::Always,
+        Some(_) => Repeat::IfNotApplied,
+    }
+}
+
+fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
+    result.map_err(|error| error.with_context(NAME, operation))
+}
+
+#[async_trait]
+impl Driver for DynamoDbDriver {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            conditions: Conditions::All,
+            native_expiry: true,
+            expiry_granularity: Duration::from_millis(1),
+            minimum_ttl: Duration::ZERO,
+            reports_expiry: true,
+            touch: true,
+            listing: Listing::ExactlyOnce,
+            batch: true,
+            watch: false,
+            read_only: false,
+            nested_keys: true,
+            consistency: match self.consistent_read {
+                true => Consistency::Strong,
+                false => Consistency::Eventual,
+            },
+            max_key_size: Some(self.layout.max_key_size()),
+            max_value_size: Some(self.layout.max_value_size()),
+        }
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = async {
+            match self.get(key, What::Everything).await? {
+                Some(item) => self.layout.entry(item, Timestamp::now()),
+                None => Ok(None),
+            }
+        };
+        in_operation("read", read.await)
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        in_operation("write", self.put(key, value, options).await)
+    }
+
+    async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+        in_operation("remove", self.delete(key, options).await)
+    }
+
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        in_operation("list", self.page(&options).await)
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool> {
+        let item = in_operation("exists", self.get(key, What::WithoutValue).await)?;
+        Ok(item.is_some_and(|item| self.layout.is_alive(&item, Timestamp::now())))
+    }
+
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        in_operation("touch", self.move_end(key, options).await)
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let read = async {
+            let items = self.get_many(keys).await?;
+            let now = Timestamp::now();
+            let entry = |item: Option<Item>| match item {
+                Some(item) => self.layout.entry(item, now),
+                None => Ok(None),
+            };
+            items.into_iter().map(entry).collect()
+        };
+        in_operation("read_many", read.await)
+    }
+
+    async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let mut outcomes: Vec<Option<Result<WriteOutcome>>> = Vec::new();
+        outcomes.resize_with(writes.len(), || None);
+        let mut together = Vec::new();
+        for (place, write) in writes.iter().enumerate() {
+            if write.options.condition == WriteCondition::Always {
+                together.push(place);
+                continue;
+            }
+            // In their order, since the condition may be on what stands before it.
+            self.put_many(&writes, &mut together, &mut outcomes).await;
+            let put = self.put(&write.key, write.value.clone(), write.options.clone());
+            if let Some(outcome) = outcomes.get_mut(place) {
+                *outcome = Some(put.await);
+            }
+        }
+        self.put_many(&writes, &mut together, &mut outcomes).await;
+        let outcomes = outcomes.into_iter().flatten();
+        outcomes
+            .map(|outcome| in_operation("write_many", outcome))
+            .collect()
+    }
+
+    async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let remove = async {
+            self.check_open()?;
+            let keys = keys.iter().map(|key| self.layout.table_key(key));
+            let distinct: Result<HashSet<String>> = keys.collect();
+            self.batches().delete(distinct?).await
+        };
+        in_operation("remove_many", remove.await)
+    }
+
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        in_operation("clear", self.clear_below(prefix).await)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DynamoDbDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbDriver")
+            .field("table", &self.table)
+            .field("base", &self.layout.base)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}

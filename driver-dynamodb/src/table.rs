@@ -1,0 +1,188 @@
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+};
+use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+
+use crate::error::{During, from_sdk, incomplete};
+use crate::item::Layout;
+
+/// How long a table may take until it can be used. DynamoDB needs some seconds.
+const READY: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// The table that is to be there when the driver is opened.
+pub(crate) struct Table<'t> {
+    pub(crate) client: &'t Client,
+    pub(crate) name: &'t str,
+    pub(crate) layout: &'t Layout,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Table<'_> {
+    /// Makes the table where there is none, waits until it can be used, and sees to its time to live.
+    ///
+    /// Any number of processes may do this at the same time.
+    pub(crate) async fn ensure(&self) -> Result<()> {
+        if self.describe().await?.is_none() {
+            self.create().await?;
+        }
+        let table = self.until_ready().await?;
+        self.check_key(&table)?;
+        self.ensure_time_to_live().await
+    }
+
+    async fn describe(&self) -> Result<Option<TableDescription>> {
+        self.retry
+            .run(Repeat::Always, || async {
+                let request = self.client.describe_table().table_name(self.name);
+                match request.send().await {
+                    Ok(answer) => Ok(answer.table),
+                    Err(error) => match error.as_service_error() {
+                        Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
+                        _ => Err(from_sdk(error, During::Reading)),
+                    },
+                }
+            })
+            .await
+    }
+
+    async fn create(&self) -> Result<()> {
+        let key = &self.layout.key;
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(key)
+            .attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder()
+            .attribute_name(key)
+            .key_type(KeyType::Hash);
+        let request = self
+            .client
+            .create_table()
+            .table_name(self.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute.build().map_err(incomplete)?)
+            .key_schema(element.build().map_err(incomplete)?);
+        // A second try would find what the first one made, or what another process does.
+        self.retry
+            .run(Repeat::Always, || async {
+                match request.clone().send().await {
+                    Ok(_) => Ok(()),
+                    Err(error) => match error.as_service_error() {
+                        Some(refusal) if refusal.is_resource_in_use_exception() => Ok(()),
+                        _ => Err(from_sdk(error, During::Writing)),
+                    },
+                }
+            })
+            .await
+    }
+
+    async fn until_ready(&self) -> Result<TableDescription> {
+        let started = Instant::now();
+        loop {
+            if let Some(table) = self.describe().await?
+                && matches!(
+                    table.table_status,
+                    Some(TableStatus::Active | TableStatus::Updating)
+                )
+            {
+                return Ok(table);
+            }
+            if started.elapsed() > READY {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the table was not ready within a minute; see its state in the console, and try again",
+                ));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn check_key(&self, table: &TableDescription) -> Result<()> {
+        let key = &self.layout.key;
+        let schema = table.key_schema();
+        let is_text = table.attribute_definitions().iter().any(|attribute| {
+            attribute.attribute_name() == key
+                && *attribute.attribute_type() == ScalarAttributeType::S
+        });
+        match schema {
+            [only] if only.attribute_name() == key && is_text => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!(
+                    "the table has another key: it must have a partition key `{key}` of type String, and no sort key; \
+                     name another `table`, or mend `attributes.key`"
+                ),
+            )),
+        }
+    }
+
+    async fn ensure_time_to_live(&self) -> Result<()> {
+        if self.has_time_to_live().await? {
+            return Ok(());
+        }
+        let attribute = &self.layout.expires_at;
+        let specification = TimeToLiveSpecification::builder()
+            .attribute_name(attribute)
+            .enabled(true)
+            .build()
+            .map_err(incomplete)?;
+        let request = self
+            .client
+            .update_time_to_live()
+            .table_name(self.name)
+            .time_to_live_specification(specification);
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        match error.code() {
+            // Another process may have been faster.
+            Some("ValidationException") if self.has_time_to_live().await? => Ok(()),
+            Some("UnknownOperationException") => {
+                tracing::warn!(
+                    "this server has no time to live: what has ended is hidden, and stays stored"
+                );
+                Ok(())
+            }
+            _ => Err(from_sdk(error, During::Writing)),
+        }
+    }
+
+    /// Whether what has ended is removed by this table, on our attribute.
+    async fn has_time_to_live(&self) -> Result<bool> {
+        let described = self
+            .retry
+            .run(Repeat::Always, || async {
+                let request = self.client.describe_time_to_live().table_name(self.name);
+                request
+                    .send()
+                    .await
+                    .map_err(|error| from_sdk(error, During::Reading))
+            })
+            .await?;
+        let Some(description) = described.time_to_live_description() else {
+            return Ok(false);
+        };
+        if !matches!(
+            description.time_to_live_status(),
+            Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+        ) {
+            return Ok(false);
+        }
+        let attribute = description.attribute_name().unwrap_or_default();
+        if attribute == self.layout.expires_at {
+            return Ok(true);
+        }
+        Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!(
+                "the table's time to live is on the attribute `{attribute}`; set `attributes.expires_at` to it, or \
+                 move it to `{}`",
+                self.layout.expires_at
+            ),
+        ))
+    }
+}

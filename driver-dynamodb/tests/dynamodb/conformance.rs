@@ -1,0 +1,77 @@
+//! The contract of session-core, held against this driver on both servers: with a base and without, with other names,
+//! with reads that may be older.
+
+use std::time::Duration;
+
+use conformance_tests::Subject;
+use driver_dynamodb::DynamoDbOptions;
+use session_core::Prefix;
+
+use crate::support::{binary, client, open, put, text};
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+/// The driver by `options`, which are the same for all of its cases.
+async fn on(options: DynamoDbOptions) -> Subject {
+    let options = DynamoDbOptions {
+        ttl: Some(TTL),
+        ..options
+    };
+    let url = options.endpoint_url.clone().unwrap();
+    let (table, names) = (options.table.clone(), options.attributes.clone());
+    let base = Prefix::new(options.base.as_deref().unwrap_or_default());
+    let nobody = format!("http://127.0.0.1:{}", test_support::free_port());
+    let outage = DynamoDbOptions {
+        endpoint_url: Some(nobody),
+        create_table: false,
+        ..options.clone()
+    };
+    Subject::new(open(options).await)
+        .with_default_ttl(TTL)
+        .with_outage(open(outage).await)
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            let (client, table, names) = (client(&url), table.clone(), names.clone());
+            let key = text(base.join(&key).as_str());
+            async move {
+                let value = match std::str::from_utf8(&value) {
+                    Ok(value) => text(value),
+                    Err(_) => binary(&value),
+                };
+                put(&client, &table, &[(&names.key, key), (&names.value, value)]).await;
+                Ok(())
+            }
+        })
+}
+
+mod on_dynalite {
+    conformance_tests::suite!({
+        let options = crate::support::options(&crate::support::DYNALITE.url());
+        move || super::on(options.clone())
+    });
+}
+
+mod on_ministack {
+    conformance_tests::suite!({
+        let options = crate::support::options(&crate::support::MINISTACK.url());
+        move || super::on(options.clone())
+    });
+}
+
+mod below_a_base_with_other_names {
+    use driver_dynamodb::{AttributeNames, DynamoDbOptions};
+
+    conformance_tests::suite!({
+        let options = DynamoDbOptions {
+            base: Some("app:sessions".to_owned()),
+            consistent_read: false,
+            attributes: AttributeNames {
+                key: "Id".to_owned(),
+                value: "the data".to_owned(),
+                expires_at: "ttl".to_owned(),
+            },
+            ..crate::support::options(&crate::support::MINISTACK.url())
+        };
+        move || super::on(options.clone())
+    });
+}

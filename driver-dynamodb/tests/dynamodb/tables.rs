@@ -1,0 +1,156 @@
+//! Opening the driver, with and without making its table.
+
+use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
+use driver_dynamodb::{AttributeNames, DynamoDbDriver, DynamoDbOptions};
+use futures_util::future::join_all;
+use session_core::{Driver, DriverExt, ErrorKind, Outcome};
+use test_support::HttpProxy;
+
+use crate::support::{DYNALITE, MINISTACK, client, make_table, open, options};
+
+async fn turn_on_time_to_live(url: &str, table: &str, attribute: &str) {
+    let specification = TimeToLiveSpecification::builder()
+        .attribute_name(attribute)
+        .enabled(true)
+        .build();
+    let client = client(url);
+    let request = client.update_time_to_live().table_name(table);
+    let request = request.time_to_live_specification(specification.unwrap());
+    request.send().await.unwrap();
+}
+
+/// The attribute on which the table's time to live is.
+async fn time_to_live(url: &str, table: &str) -> Option<String> {
+    let client = client(url);
+    let request = client.describe_time_to_live().table_name(table);
+    let answer = request.send().await.unwrap();
+    answer.time_to_live_description?.attribute_name
+}
+
+#[tokio::test]
+async fn processes_that_start_together_make_one_table() {
+    for url in [DYNALITE.url(), MINISTACK.url()] {
+        let options = options(&url);
+        let table = options.table.clone();
+        let opened = join_all((0..8).map(|_| DynamoDbDriver::open(options.clone()))).await;
+        for driver in &opened {
+            driver.as_ref().unwrap().put("k", "v").await.unwrap();
+        }
+        let client = client(&url);
+        let described = client.describe_table().table_name(&table).send().await;
+        let description = described.unwrap().table.unwrap();
+        let billing = description.billing_mode_summary.unwrap().billing_mode;
+        assert_eq!(billing, Some(BillingMode::PayPerRequest));
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_made_removes_what_has_ended() {
+    let options = options(&MINISTACK.url());
+    let table = options.table.clone();
+    open(options).await;
+    let attribute = time_to_live(&MINISTACK.url(), &table).await;
+    assert_eq!(attribute.as_deref(), Some("expires_at"));
+}
+
+#[tokio::test]
+async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has() {
+    let url = MINISTACK.url();
+    let options = options(&url);
+    make_table(&url, &options.table, &["key"]).await;
+    for _ in 0..2 {
+        open(options.clone()).await;
+        let attribute = time_to_live(&url, &options.table).await;
+        assert_eq!(attribute.as_deref(), Some("expires_at"));
+    }
+}
+
+#[tokio::test]
+async fn a_time_to_live_on_another_attribute_is_told() {
+    let url = MINISTACK.url();
+    let options = options(&url);
+    make_table(&url, &options.table, &["key"]).await;
+    turn_on_time_to_live(&url, &options.table, "ttl").await;
+    let error = DynamoDbDriver::open(options.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let told = "dynamodb: open: the table's time to live is on the attribute `ttl`; set `attributes.expires_at` to \
+                it, or move it to `expires_at`";
+    assert_eq!(error.to_string(), told);
+    let attributes = AttributeNames {
+        expires_at: "ttl".to_owned(),
+        ..AttributeNames::default()
+    };
+    open(DynamoDbOptions {
+        attributes,
+        ..options
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
+    for url in [DYNALITE.url(), MINISTACK.url()] {
+        for wrong in [&["id"][..], &["key", "sort"]] {
+            let options = options(&url);
+            make_table(&url, &options.table, wrong).await;
+            let error = DynamoDbDriver::open(options.clone()).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains("partition key `key`"), "{error}");
+
+            let options = DynamoDbOptions {
+                create_table: false,
+                ..options
+            };
+            let driver = open(options).await;
+            for error in [
+                driver.get("k").await.unwrap_err(),
+                driver.put("k", "v").await.unwrap_err(),
+                driver.delete("k").await.unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error:?}");
+                assert_eq!(error.outcome(), Outcome::NotApplied);
+                assert!(error.to_string().contains("`attributes.key`"), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn opening_sends_nothing_where_no_table_is_to_be_made() {
+    let proxy = HttpProxy::start(&DYNALITE.url());
+    let options = DynamoDbOptions {
+        create_table: false,
+        ..options(proxy.url())
+    };
+    let driver = open(options).await;
+    assert_eq!(proxy.count(), 0);
+    driver.close().await.unwrap();
+    let error = driver.get("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(proxy.count(), 0);
+}
+
+#[tokio::test]
+async fn a_missing_table_is_told_by_every_operation() {
+    for url in [DYNALITE.url(), MINISTACK.url()] {
+        let options = DynamoDbOptions {
+            create_table: false,
+            ..options(&url)
+        };
+        let driver = open(options).await;
+        let missing = [
+            driver.get("k").await.unwrap_err(),
+            driver.put("k", "v").await.unwrap_err(),
+            driver.delete("k").await.unwrap_err(),
+            driver
+                .list(session_core::ListOptions::default())
+                .await
+                .unwrap_err(),
+        ];
+        for error in missing {
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error:?}");
+            assert_eq!(error.outcome(), Outcome::NotApplied);
+            assert!(error.to_string().contains("`create_table`"), "{error}");
+        }
+    }
+}
