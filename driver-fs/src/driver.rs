@@ -280,7 +280,7 @@ fn page(store: &Store, ignored: &Ignored, options: &ListOptions) -> Result<ListP
     }
     let limit = options.limit.clamp(1, MAX_PAGE);
     let cursor = options.cursor.as_ref();
-    let mut walk = Walk::new(&store.base, ignored, &options.prefix, cursor)?;
+    let mut walk = Walk::new(store, ignored, &options.prefix, cursor)?;
     let mut passed_over = 0;
     while let Some(file) = walk.next()? {
         // A link or the like that stands among the entries is none.

@@ -20,7 +20,8 @@
 //!
 //! It suits servers on one machine that share sessions with an Astro app, or want to see them with the tools of
 //! the system. Any number of processes share a folder. The folder must be on a local disk; Unix only, and made for
-//! Linux: on other systems a listing reads the folder once for every 10,000 names.
+//! Linux: on other systems, and on file systems without extended attributes, a listing reads the folder once for every
+//! page and every 10,000 names.
 //!
 //! # The folder
 //!
@@ -110,6 +111,7 @@ mod lock;
 mod path;
 mod settling;
 mod sidecar;
+mod sorted;
 mod staged;
 mod stamp;
 mod store;

@@ -11,7 +11,8 @@ use session_core::{
 
 use crate::config::Durability;
 use crate::content::{self, Content};
-use crate::ends::Ends;
+use crate::directory::Order;
+use crate::ends::{Ends, Place};
 use crate::error::{above_entries, below_an_entry, from_errno, no_file, restless, too_large};
 use crate::folder::{Base, Folder, Way};
 use crate::lock::{Held, Lock, lock, not_opened};
@@ -59,6 +60,14 @@ enum Step<T> {
 }
 
 impl Store {
+    /// How to go through its folders. File systems without extended attributes may have no lasting positions either.
+    pub(crate) fn order(&self) -> Order {
+        match self.ends.place {
+            Place::Attribute => Order::Any,
+            Place::Sidecar => Order::Names,
+        }
+    }
+
     pub(crate) fn read(&self, key: &Key) -> Result<Found> {
         let path = EntryPath::of(key)?;
         match self.base.way(path.folders())? {
@@ -313,16 +322,18 @@ impl Store {
             Lock::Folder => return Ok(Attempt::Done(false)),
             Lock::Busy => return Ok(Attempt::Busy),
         };
-        let value = match self.look_at_held(&folder, name, &held)? {
-            Found::Entry(entry) => entry.value,
-            // What is being written has no version yet, and an end for the half of it would be void.
-            Found::Unsettled(_) if if_version.is_some() => return Ok(Attempt::Done(false)),
-            Found::Unsettled(_) => return Ok(Attempt::Busy),
-            Found::Nothing => return Ok(Attempt::Done(false)),
+        let found = self.look_at_held(&folder, name, &held)?;
+        let is_expected =
+            |value: &Bytes| if_version.is_none_or(|version| version.as_bytes() == value);
+        let value = match found {
+            Found::Entry(entry) if is_expected(&entry.value) => entry.value,
+            // An end for the half of what is being written would be void.
+            Found::Unsettled(_) if if_version.is_none() => return Ok(Attempt::Busy),
+            Found::Unsettled(value) if is_expected(&value) => value,
+            Found::Entry(_) | Found::Unsettled(_) | Found::Nothing => {
+                return Ok(Attempt::Done(false));
+            }
         };
-        if if_version.is_some_and(|version| version.as_bytes() != value) {
-            return Ok(Attempt::Done(false));
-        }
         if let Some(file) = &held.file {
             let stamp = Stamp::new(&value, expires_at);
             let set = self.ends.set(&folder, name, file, stamp);

@@ -89,7 +89,7 @@ impl Stop {
 /// Goes through all files once, step by step.
 fn sweep(store: &Store, ignored: &Ignored, stop: &Stop) -> Result<()> {
     let root = Prefix::root();
-    let mut walk = Walk::new(&store.base, ignored, &root, None)?;
+    let mut walk = Walk::new(store, ignored, &root, None)?;
     let mut started = Instant::now();
     let mut looked_at = 0;
     while let Some(file) = walk.next()? {

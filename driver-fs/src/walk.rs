@@ -6,16 +6,17 @@ use session_core::{Cursor, Error, ErrorKind, Prefix, Result};
 
 use crate::directory::Directory;
 use crate::error::from_errno;
-use crate::folder::{Base, Folder, Way};
+use crate::folder::{Folder, Way};
 use crate::ignored::Ignored;
 use crate::path::is_segment;
+use crate::store::Store;
 
 /// How many folders on the way down are kept open; those above are opened again on the way back.
 const OPEN_AT_ONCE: usize = 16;
 
 /// Goes through the files below a folder, from any place on.
 pub(crate) struct Walk<'w> {
-    base: &'w Base,
+    store: &'w Store,
     ignored: &'w Ignored,
     prefix: &'w Prefix,
     /// The folder that is gone through, below those that lead to it.
@@ -41,7 +42,7 @@ pub(crate) struct File<'w> {
 impl<'w> Walk<'w> {
     /// Begins at `cursor`, or at the start.
     pub(crate) fn new(
-        base: &'w Base,
+        store: &'w Store,
         ignored: &'w Ignored,
         prefix: &'w Prefix,
         cursor: Option<&Cursor>,
@@ -51,7 +52,7 @@ impl<'w> Walk<'w> {
             None => vec![Level::new(String::new())],
         };
         Ok(Self {
-            base,
+            store,
             ignored,
             prefix,
             levels,
@@ -138,7 +139,7 @@ impl<'w> Walk<'w> {
     /// Opens the innermost folder at `position`, unless it is gone.
     fn open(&self, position: &str) -> Result<Option<(Rc<Folder<'w>>, Directory)>> {
         let folders = self.prefix_names().chain(self.names());
-        let folder = match self.base.way(folders) {
+        let folder = match self.store.base.way(folders) {
             Ok(Way::Open(folder)) => folder,
             Ok(Way::Missing | Way::Blocked) => return Ok(None),
             // A link has come into the place of a folder, and none is followed.
@@ -148,7 +149,10 @@ impl<'w> Walk<'w> {
             Err(error) => return Err(error),
         };
         let directory = match folder.open_self() {
-            Ok(opened) => Directory::open(opened, position).map_err(from_errno)?,
+            Ok(opened) => {
+                let order = self.store.order();
+                Directory::open(opened, order, position).map_err(from_errno)?
+            }
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(from_errno(error)),
         };

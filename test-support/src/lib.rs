@@ -16,6 +16,7 @@
 
 mod dynamodb;
 mod http_proxy;
+pub mod kills;
 mod node;
 mod peer;
 mod port;

@@ -5,7 +5,11 @@ mod conformance;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod layout;
+#[cfg(test)]
+mod mounts;
 #[cfg(test)]
 mod processes;
 #[cfg(test)]

@@ -11,6 +11,8 @@ mod foreign;
 #[cfg(test)]
 mod javascript;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod processes;
 #[cfg(test)]
 mod support;

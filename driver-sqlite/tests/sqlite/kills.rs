@@ -1,0 +1,62 @@
+//! A process that is killed at any moment.
+
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::Path;
+use std::process::Command;
+
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use session_core::{Driver, DriverExt};
+use test_support::kills::{
+    Acknowledged, Random, check_survivors, kill_at_random, write_until_killed,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// Databases that are written to side by side, and how often the writer of each is killed.
+const DATABASES: usize = 6;
+const KILLS: usize = 50;
+
+/// Set for the processes that this test starts, which are this same program.
+const FILE: &str = "DRIVER_SQLITE_TEST_KILLED_FILE";
+
+async fn open(path: &Path) -> SqliteDriver {
+    SqliteDriver::open(SqliteOptions::new(path)).await.unwrap()
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_torn_by_three_hundred_kills() {
+    if let Some(file) = std::env::var_os(FILE) {
+        runtime().block_on(async { write_until_killed(&open(Path::new(&file)).await).await });
+    }
+    let seed = Random::seed();
+    std::thread::scope(|scope| {
+        for task in 0..DATABASES {
+            scope.spawn(move || kill_again_and_again(Random::for_task(seed, task)));
+        }
+    });
+}
+
+fn kill_again_and_again(mut random: Random) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sessions.db");
+    let mut acknowledged = Acknowledged::new();
+    for _ in 0..KILLS {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let name = "kills::nothing_acknowledged_is_lost_or_torn_by_three_hundred_kills";
+        command.args(["--exact", name, "--nocapture"]);
+        kill_at_random(command.env(FILE, &file), &mut random, &mut acknowledged);
+        runtime().block_on(async {
+            let driver = open(&file).await;
+            check_survivors(&driver, &mut acknowledged, &random).await;
+            driver.put("after", "v").await.unwrap();
+            driver.delete("after").await.unwrap();
+            driver.close().await.unwrap();
+        });
+    }
+    assert!(!acknowledged.is_empty());
+}
