@@ -81,8 +81,8 @@
 //!
 //! They take no lock and know no ends: what has ended they see until it is swept, and they can overwrite or revive.
 //! They also write in place, so that a file is empty or cut for a moment. A value that no attribute vouches for, and
-//! that was changed in the last 20 ms (100 ms if it is empty), is therefore read again until it stays the same, for
-//! 150 ms at most. Their `clear` empties the whole folder.
+//! that was changed in the last 20 ms, is therefore read again until it stays the same for three reads; an empty one
+//! for as long as it is younger than a second. Their `clear` empties the whole folder.
 //!
 //! # Threads
 //!

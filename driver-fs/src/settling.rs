@@ -3,30 +3,38 @@ use std::time::Duration;
 use bytes::Bytes;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a file is read that others write again and again.
-const READS: u32 = 16;
+/// How often a value is read that is believed because it stays the same.
+const READS_ALIKE: u32 = 3;
+
+/// How often a file is read at all, which takes a little more than a second.
+const READS: u32 = 26;
 
 /// The reads of a file that a foreign writer may be in the middle of: what it empties first and fills then is read
 /// again until it stays the same.
 #[derive(Default)]
 pub(crate) struct Settling {
     reads: u32,
+    alike: u32,
     last: Option<Bytes>,
 }
 
 impl Settling {
     /// How long to wait before the next read, or `None` if `value` is to be believed.
     pub(crate) fn pause_before_believing(&mut self, value: &Bytes) -> Option<Duration> {
-        self.reads += 1;
-        let is_same = self.last.as_ref() == Some(value);
+        self.alike = match self.last.as_ref() == Some(value) {
+            true => self.alike + 1,
+            false => 1,
+        };
         // An empty one says only that the writer has begun; its age decides, within all reads.
-        if self.reads >= READS || (is_same && !value.is_empty()) {
+        if self.reads + 1 >= READS || (self.alike >= READS_ALIKE && !value.is_empty()) {
             return None;
         }
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.reads.min(10));
+        self.reads += 1;
         self.last = Some(value.clone());
-        Some((FIRST_PAUSE * self.reads).min(LONGEST_PAUSE))
+        Some(pause.min(LONGEST_PAUSE))
     }
 }
 
@@ -37,9 +45,10 @@ mod tests {
     #[test]
     fn a_value_is_believed_when_it_stays_the_same() {
         let mut settling = Settling::default();
-        assert!(settling.pause_before_believing(&"ha".into()).is_some());
-        assert!(settling.pause_before_believing(&"half".into()).is_some());
-        assert!(settling.pause_before_believing(&"half".into()).is_none());
+        for unsure in ["ha", "half", "half", "whole", "whole"] {
+            assert!(settling.pause_before_believing(&unsure.into()).is_some());
+        }
+        assert!(settling.pause_before_believing(&"whole".into()).is_none());
     }
 
     #[test]
@@ -47,7 +56,7 @@ mod tests {
         let mut settling = Settling::default();
         let pauses = std::iter::from_fn(|| settling.pause_before_believing(&Bytes::new()));
         let waited: Duration = pauses.sum();
-        assert!(waited >= Duration::from_millis(100), "{waited:?}");
-        assert!(waited <= Duration::from_millis(200), "{waited:?}");
+        assert!(waited >= Duration::from_secs(1), "{waited:?}");
+        assert!(waited <= Duration::from_secs(2), "{waited:?}");
     }
 }

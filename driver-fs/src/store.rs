@@ -26,7 +26,7 @@ const TRIES: u32 = 1_000;
 /// What no stamp vouches for is believed once it has been left alone for so long; an empty file for longer, since
 /// a writer that is not atomic empties it first.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);
-const EMPTY_SETTLED_AFTER: Duration = Duration::from_millis(100);
+const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// The entries below a base. Its methods block, and are called on the threads for files only.
 #[derive(Debug)]

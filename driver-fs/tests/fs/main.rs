@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod javascript;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod layout;
