@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{self, Either};
 use session_core::Error;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -134,11 +135,14 @@ async fn keep(target: &Target, connect_timeout: Duration, state: &watch::Sender<
         let attempt = timeout(connect_timeout, target.connect()).await;
         let attempt = attempt.unwrap_or_else(|_| Err(target.no_answer(connect_timeout)));
         match attempt {
-            Ok((connection, work)) => {
-                let connection = Arc::new(connection);
+            Ok(connected) => {
+                let connection = Arc::new(connected.connection);
                 state.send_replace(State::Connected(Arc::clone(&connection)));
                 let began = Instant::now();
-                connection.run(work).await;
+                let run = Box::pin(connection.run(connected.work));
+                if let Either::Right(_) = future::select(run, connected.superseded).await {
+                    tracing::info!(server = %target, "another server is the primary now");
+                }
                 tracing::debug!(server = %target, "the connection ended");
                 outage = Outage::now();
                 // One that breaks at once is a failed attempt.

@@ -60,9 +60,10 @@
 //!
 //! # Sentinel
 //!
-//! The sentinels are asked for the primary whenever a connection is made; the first one that answers counts, and the
-//! server must agree that it is one, as far as its ACL lets us ask. A replica that was a primary says so when it is
-//! written to, and the sentinels are asked again.
+//! Whenever a connection is made, all sentinels are asked for the primary, and the latest answer counts; the server
+//! must agree that it is one, as far as its ACL lets us ask. Four times a second one of them is asked whether there
+//! is a later one: an old primary may be there for seconds after a failover and take writes, all of which are lost
+//! when it becomes a replica.
 //!
 //! # Cluster
 //!
@@ -74,10 +75,11 @@
 //!
 //! # What a failover can lose
 //!
-//! Redis acknowledges a write before its replicas have it, so a primary that dies takes its latest writes with it,
-//! and with them the tombstones of sessions that were just ended: in the tests, of 64 callers on one machine, from
-//! none to a few milliseconds of them. `min-replicas-to-write` narrows that. A server alone with `appendfsync always`
-//! loses nothing that it acknowledged.
+//! Redis acknowledges a write before its replicas have it, so a primary that dies takes its latest writes with it, and
+//! with them the tombstones of sessions that were just ended. In the tests, with 64 callers on one machine, the death
+//! of a cluster's master lost nothing; a failover that was asked of sentinels lost what the old primary took in the
+//! second or so before it was known to have been replaced. `min-replicas-to-write` narrows both. A server alone with
+//! `appendfsync always` loses nothing that it acknowledged.
 //!
 //! # Replicas
 //!

@@ -32,16 +32,34 @@ pub(crate) enum Role {
     Replica,
 }
 
+/// A connection that has just been made.
+pub(crate) struct Connected {
+    pub(crate) connection: Connection,
+    /// What must be polled for it to work; it ends with the connection.
+    pub(crate) work: Work,
+    /// Ends when another server is the one to connect to.
+    pub(crate) superseded: Work,
+}
+
 impl Target {
     pub(crate) fn new(dial: Dial, place: TargetPlace, role: Role) -> Self {
         Self { dial, place, role }
     }
 
     /// One attempt to connect.
-    pub(crate) async fn connect(&self) -> Result<(Connection, Work), Trouble> {
+    pub(crate) async fn connect(&self) -> Result<Connected, Trouble> {
+        let mut superseded: Work = Box::pin(std::future::pending());
         let endpoint = match &self.place {
             TargetPlace::Fixed(endpoint) => endpoint.clone(),
-            TargetPlace::Sentinels(sentinels) => sentinels.find(self.role).await?,
+            TargetPlace::Sentinels(sentinels) if self.role == Role::Replica => {
+                sentinels.replica().await?
+            }
+            TargetPlace::Sentinels(sentinels) => {
+                let primary = sentinels.primary().await?;
+                let (known, sentinels) = (primary.clone(), Arc::clone(sentinels));
+                superseded = Box::pin(async move { sentinels.superseded(&known).await });
+                primary.endpoint
+            }
         };
         let (connection, mut work) = self.dial.connect(&endpoint).await?;
         let mut commands = Pipeline::new();
@@ -57,7 +75,11 @@ impl Target {
         }
         let replies = send_alone(&connection, &mut work, &commands).await?;
         self.check(&replies)?;
-        Ok((connection, work))
+        Ok(Connected {
+            connection,
+            work,
+            superseded,
+        })
     }
 
     /// Whether the server lets us in, and is what the sentinels say. What else it refuses here it refuses to those
