@@ -54,6 +54,10 @@ fn main() -> ExitCode {
             growth::be(&threads, &name);
             return ExitCode::SUCCESS;
         }
+        (Some(sessions::in_cookies::IN_COOKIES), Some(name)) => {
+            sessions::in_cookies::be(&one_thread, &name);
+            return ExitCode::SUCCESS;
+        }
         (Some(section), Some(name)) => {
             stores::be(&threads, section, &name);
             return ExitCode::SUCCESS;

@@ -85,7 +85,10 @@ async fn serve(arguments: &Arguments, sessions: &SessionLayer) -> Result<(), Box
     println!(
         "The demo is on http://{}, its sessions in {}; Ctrl-C stops it.",
         listener.local_addr()?,
-        sessions.store().driver().name(),
+        sessions
+            .store()
+            .driver()
+            .map_or("cookies", |driver| driver.name()),
     );
     let app = app::router(sessions.clone());
     let shop = shutdown::serve_until(stop, listener, app);

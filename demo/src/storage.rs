@@ -38,11 +38,14 @@ impl StorageArguments {
         let Some(address) = &self.serve_storage else {
             return Ok(None);
         };
+        let driver = sessions.store().driver().ok_or(
+            "--serve-storage serves the driver that sessions are kept in, and these are kept in cookies",
+        )?;
         let authorization = self.authorization()?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
             format!("cannot listen on `{address}` (option --serve-storage): {error}")
         })?;
-        let storage = Storage::new(Arc::clone(sessions.store().driver()));
+        let storage = Storage::new(Arc::clone(driver));
         let service = StorageService::new(storage, authorization);
         let app = Router::new().fallback_service(service);
         Ok(Some(StorageServer { listener, app }))

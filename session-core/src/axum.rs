@@ -8,7 +8,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use crate::session::Session;
+use crate::session::{Session, SessionData, TypedSession};
 use crate::{Error, ErrorKind};
 
 impl<S: Send + Sync> FromRequestParts<S> for Session {
@@ -28,6 +28,15 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for Session {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Self::Rejection> {
         Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<D: SessionData, S: Send + Sync> FromRequestParts<S> for TypedSession<D> {
+    type Rejection = MissingSessionLayer;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let session = <Session as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Ok(session.typed())
     }
 }
 

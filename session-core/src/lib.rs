@@ -19,8 +19,12 @@
 //! |---|---|
 //! | `config` | drivers picked by name, typed options, configuration from TOML |
 //! | `session` | sessions, their store and their cookie |
+//! | `cookie-session` | sessions whose data lives in the cookie |
+//! | `actix` | the session as an actix-web extractor, errors as its responses |
 //! | `axum` | the session as an axum extractor, errors as axum responses |
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "config")]

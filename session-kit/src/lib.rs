@@ -39,14 +39,19 @@
 //! | `dynamodb` | no | `driver = "dynamodb"`: a table of Amazon DynamoDB; AWS's SDK takes a while to compile |
 //! | `fs` | no | `driver = "fs"`: a folder of files, as unstorage and Astro write them |
 //! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |
+//! | `actix` | no | the middleware for actix-web, and [`Session`] as its extractor: the module `actix` |
+//! | `cookie` | no | `driver = "cookie"`: the visitor's cookie holds the session, and nothing else does |
 //! | `http` | no | `driver = "http"`: a server that speaks the protocol of unstorage's |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
 //! | `redis` | no | `driver = "redis"`: Redis or Valkey, alone, under sentinels or as a cluster, on the keys that unstorage writes |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
 
+#[cfg(feature = "actix")]
+pub mod actix;
 pub mod drivers;
 #[cfg(feature = "tower")]
 mod layer;
+mod open;
 mod registry;
 
 pub use session_core::session::{self, Session, SessionStore};
@@ -64,4 +69,11 @@ pub use session_tower::{MissingSessionLayer, ResponseError};
 
 #[cfg(feature = "tower")]
 pub use layer::SessionLayer;
+#[cfg(feature = "memory")]
+pub use open::create_memory_session_storage;
+pub use open::open_store;
 pub use registry::registry;
+#[cfg(feature = "cookie")]
+pub use session_core::session::create_cookie_session_storage;
+pub use session_core::session::{SessionStorage, TypedSession, create_session_storage};
+pub use session_core::session_data;

@@ -15,6 +15,16 @@ const PROGRAMS: &[Program] = &[
         package: "redis-tools",
         harmless: &["--version"],
     },
+    Program {
+        name: "chromium",
+        package: "chromium",
+        harmless: &["--version"],
+    },
+    Program {
+        name: "chromedriver",
+        package: "chromium-driver",
+        harmless: &["--version"],
+    },
     // The module that Debian keeps apart from Python itself.
     Program {
         name: "python3",

@@ -4,6 +4,7 @@ pub(crate) mod peers;
 
 mod app;
 mod correctness;
+pub(crate) mod in_cookies;
 mod requests;
 mod routes;
 
@@ -38,6 +39,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
         })
         .collect();
     let mut sections = Vec::new();
+    sections.extend(in_cookies::measure(plan).await);
     if scenarios.is_empty() {
         return sections;
     }

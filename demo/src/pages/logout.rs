@@ -15,7 +15,14 @@ pub(crate) fn routes() -> Router {
 async fn ask(session: Session) -> Result<Markup, Error> {
     let content = html! {
         h1 { "Log out?" }
-        p { "Your session ends, on the server too: the cart and the visits go with it." }
+        @if session.store().driver().is_some() {
+            p { "Your session ends, on the server too: the cart and the visits go with it." }
+        } @else {
+            p {
+                "Your browser forgets the session, and the cart and the visits with it. A copy of the cookie that \
+                 somebody kept stays good until it ends."
+            }
+        }
         form method="post" action="/logout" {
             div.actions {
                 button type="submit" { "Log out" }

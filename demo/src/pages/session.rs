@@ -18,7 +18,9 @@ pub(crate) fn routes() -> Router {
 async fn show(session: Session) -> Result<Markup, Error> {
     // This loads the session, so that its id is one that the store knows and not just what the browser sent.
     let names = session.keys().await?;
-    let driver = session.store().driver();
+    let Some(driver) = session.store().driver() else {
+        return page(&session, Section::Session, "Session", in_the_cookie(&names)).await;
+    };
     let stored = match session.id() {
         Some(id) => {
             let entry = driver.read(&Key::new(id.expose())?).await?;
@@ -39,6 +41,36 @@ async fn show(session: Session) -> Result<Markup, Error> {
         (description(&**driver))
     };
     page(&session, Section::Session, "Session", content).await
+}
+
+/// For a session that nobody but the browser has.
+fn in_the_cookie(names: &[String]) -> Markup {
+    html! {
+        h1 { "Session" }
+        @if names.is_empty() {
+            p.empty {
+                "You have no session yet. One begins when there is something to remember, and not before: "
+                a href="/" { "count a visit" } " or " a href="/cart" { "fill the cart" } "."
+            }
+        } @else {
+            dl { div { dt { "Values" } dd { (names.join(", ")) } } }
+        }
+        h2 { "Driver" }
+        dl { div { dt { "Name" } dd id="driver" { "cookie" } } }
+        p { "There is none: all of the session is in your cookie, where you can neither read nor change it." }
+        h2 { "What that cannot do" }
+        ul id="limits" {
+            li {
+                "A copy of the cookie is good until it ends, also after you have logged out: nothing on the server \
+                 could tell that it is an old one."
+            }
+            li {
+                "When two answers are under way at the same time, the one that comes later wins. Add two things to the \
+                 cart in two tabs at once, and one may be missing."
+            }
+            li { "It is small: browsers keep 4,096 bytes of a cookie." }
+        }
+    }
 }
 
 fn details(id: &SessionId, entry: &Entry, names: &[String]) -> Markup {

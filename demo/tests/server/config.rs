@@ -25,13 +25,13 @@ async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
     assert!(folder.path().join("data/sessions.db").is_file());
 }
 
-/// Each driver has an example, which is named after it.
+/// Each driver has an example, which is named after it, and so has the cookie.
 #[tokio::test]
 async fn every_example_works() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let peers = Peers::start();
     let registry = session_kit::registry();
-    for driver in registry.names() {
+    for driver in registry.names().chain(["cookie"]) {
         let path = examples.join(format!("session.{driver}.toml"));
         let example = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -66,6 +66,11 @@ async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
         (
             "driver = 'sqlite'\noptions = { path = 'nowhere/a.db' }",
             "nowhere",
+        ),
+        ("driver = 'cookie'", "`secret`"),
+        (
+            "driver = 'cookie'\noptions = { secret = 'short' }",
+            "32 bytes",
         ),
         ("driver = ", "line 1"),
     ] {

@@ -7,14 +7,17 @@
 )]
 
 mod browser;
+mod chromium;
 mod html;
 mod peers;
 mod program;
 
 mod config;
 mod forms;
+mod in_the_cookie;
 mod many_at_once;
 mod pages;
+mod real_browser;
 mod secrets;
 mod stopping;
 mod storage;

@@ -11,6 +11,9 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+/// What the configuration with `driver = "cookie"` asks for.
+pub(crate) const SECRET: &str = "a secret of the tests, with more than 32 bytes";
+
 /// Far more than anything takes here, so that a test that hangs fails with a reason.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,6 +52,15 @@ impl Site {
         ))
     }
 
+    /// Sessions in the cookie.
+    pub(crate) fn cookie() -> Self {
+        Self::new(
+            "driver = 'cookie'\n\
+             cookie = { name = 'demo-session', secure = false }\n\
+             options = { secret = { env = 'SESSION_SECRET' } }\n",
+        )
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -85,6 +97,7 @@ pub(crate) fn demo(folder: &Path) -> Command {
         .args(["--listen", "127.0.0.1:0"])
         .current_dir(folder)
         .env("RUST_LOG", "trace")
+        .env("SESSION_SECRET", SECRET)
         .env_remove("STORAGE_TOKEN")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -202,12 +202,24 @@ impl SessionConfig {
         let driver = registry
             .open(name, self.options.clone(), &self.context)
             .await
-            .map_err(|error| match &self.file {
-                Some(file) if error.kind() == ErrorKind::InvalidConfig => name_file(file, &error),
-                _ => error,
-            })?;
+            .map_err(|error| self.named_file(error))?;
         let limited = Timeout::new(driver, self.timeout.as_duration());
         Ok(Arc::new(Traced::new(limited)))
+    }
+
+    /// The options as those of what is not opened by a registry.
+    #[cfg(feature = "cookie-session")]
+    pub(crate) fn parse_options<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
+        let options = self.options.clone();
+        let parsed = options.parse(&self.driver, &self.context);
+        parsed.map_err(|error| self.named_file(error))
+    }
+
+    fn named_file(&self, error: Error) -> Error {
+        match &self.file {
+            Some(file) if error.kind() == ErrorKind::InvalidConfig => name_file(file, &error),
+            _ => error,
+        }
     }
 
     fn from_value(value: Value) -> Result<Self, String> {

@@ -177,13 +177,16 @@ fn is_attribute(text: &str) -> bool {
 }
 
 /// What a response does to the cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CookieChange {
     /// Sets it to `id`, with a Max-Age if the session's cookie is to outlive the browser.
     Set {
         id: SessionId,
         max_age: Option<Duration>,
     },
+    /// Puts the session itself into it, and into more where one is too small.
+    #[cfg(feature = "cookie-session")]
+    Hold(Vec<HeaderValue>),
     /// Takes it from the browser.
     Remove,
 }
@@ -269,25 +272,40 @@ impl CookieCodec {
         }
     }
 
-    /// The `Set-Cookie` header for `change`.
-    pub(crate) fn write(&self, change: &CookieChange) -> Result<HeaderValue> {
+    /// The `Set-Cookie` header that gives the cookie `name` this value.
+    pub(crate) fn set(
+        &self,
+        name: &str,
+        value: &str,
+        max_age: Option<Duration>,
+    ) -> Result<HeaderValue> {
         let mut cookie = self.template.clone();
-        match change {
-            CookieChange::Set { id, max_age } => {
-                cookie.set_value(id.expose().to_owned());
-                if let Some(max_age) = max_age {
-                    // Rounded up: a month stays a month although some of it has passed.
-                    let seconds = max_age.as_millis().div_ceil(1_000);
-                    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-                    cookie.set_max_age(cookie::time::Duration::seconds(seconds));
-                }
-            }
-            CookieChange::Remove => {
-                cookie.set_value("deleted");
-                cookie.set_max_age(cookie::time::Duration::ZERO);
-                cookie.set_expires(Expiration::from(cookie::time::OffsetDateTime::UNIX_EPOCH));
-            }
+        if name != self.name {
+            cookie.set_name(name.to_owned());
         }
+        cookie.set_value(value.to_owned());
+        if let Some(max_age) = max_age {
+            // Rounded up: a month stays a month although some of it has passed.
+            let seconds = max_age.as_millis().div_ceil(1_000);
+            let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+            cookie.set_max_age(cookie::time::Duration::seconds(seconds));
+        }
+        Self::header(&cookie)
+    }
+
+    /// The `Set-Cookie` header that takes the cookie `name` from the browser.
+    pub(crate) fn removal(&self, name: &str) -> Result<HeaderValue> {
+        let mut cookie = self.template.clone();
+        if name != self.name {
+            cookie.set_name(name.to_owned());
+        }
+        cookie.set_value("deleted");
+        cookie.set_max_age(cookie::time::Duration::ZERO);
+        cookie.set_expires(Expiration::from(cookie::time::OffsetDateTime::UNIX_EPOCH));
+        Self::header(&cookie)
+    }
+
+    fn header(cookie: &Cookie<'_>) -> Result<HeaderValue> {
         let mut header = HeaderValue::try_from(cookie.to_string()).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidConfig,
@@ -384,11 +402,7 @@ mod tests {
 
     #[test]
     fn the_header_carries_the_secure_defaults() {
-        let set = CookieChange::Set {
-            id: ID.parse().unwrap(),
-            max_age: None,
-        };
-        let header = codec().write(&set).unwrap();
+        let header = codec().set(DEFAULT_COOKIE_NAME, ID, None).unwrap();
         assert!(header.is_sensitive());
         let text = header.to_str().unwrap();
         assert!(text.starts_with(&format!("astro-session={ID}; ")), "{text}");
@@ -405,7 +419,7 @@ mod tests {
             .with_path("/shop");
         let header = CookieCodec::new(&options)
             .unwrap()
-            .write(&CookieChange::Remove)
+            .removal(DEFAULT_COOKIE_NAME)
             .unwrap();
         let text = header.to_str().unwrap();
         for attribute in [

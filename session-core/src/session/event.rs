@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::CookieRejection;
 use crate::{Error, Fingerprint};
 
 /// What happened to a session that its handler may not hear of.
@@ -21,6 +22,8 @@ pub enum SessionEvent<'a> {
     /// lives until its own end, while the new session is good; or, if the session was gone by then, the record that
     /// was written under the new id could not be removed again, and lives unknown to anybody.
     CleanupFailed(&'a Error),
+    /// A cookie that should hold the session was not taken, and the visitor has an empty one.
+    CookieRejected(CookieRejection),
     /// The session had ended or was destroyed elsewhere when its changes were to be written, so they were
     /// dropped.
     Gone,
@@ -37,6 +40,9 @@ impl fmt::Display for SessionEvent<'_> {
             Self::CleanupFailed(error) => {
                 write!(f, "the session's old record could not be put away: {error}")
             }
+            Self::CookieRejected(rejection) => {
+                write!(f, "the session's cookie was not taken: {rejection}")
+            }
             Self::Gone => f.write_str("the session was gone, and its changes were dropped"),
         }
     }
@@ -46,7 +52,7 @@ impl SessionEvent<'_> {
     pub(crate) fn trace(&self, session: Option<Fingerprint>) {
         let session = session.map(tracing::field::display);
         match self {
-            Self::Gone => tracing::debug!(session, "{self}"),
+            Self::Gone | Self::CookieRejected(_) => tracing::debug!(session, "{self}"),
             _ => tracing::warn!(session, "{self}"),
         }
     }

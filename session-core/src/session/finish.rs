@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use http::{HeaderMap, HeaderValue};
 
 use super::Session;
+use super::cookie::CookieChange;
 use super::handle::Inner;
 use super::headers;
 use super::run_to_end::RunToEnd;
@@ -17,6 +18,8 @@ use crate::Error;
 #[must_use = "a session whose cookie is not sent is lost"]
 pub struct ResponseEffects {
     set_cookie: Option<HeaderValue>,
+    /// Where one cookie is not enough.
+    more_cookies: Vec<HeaderValue>,
     varies: bool,
 }
 
@@ -26,9 +29,19 @@ impl ResponseEffects {
         self.set_cookie.is_some()
     }
 
+    /// The values of the `Set-Cookie` headers: none or one, and more for a session that is split over several cookies.
+    pub fn set_cookies(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.set_cookie.iter().chain(&self.more_cookies)
+    }
+
+    /// Whether the response depends on the request's cookies, so that it must carry `Vary: Cookie`.
+    pub fn varies(&self) -> bool {
+        self.varies
+    }
+
     /// Adds the cookie, keeps shared caches from storing the response, and says what it depends on.
     pub fn apply(&self, headers: &mut HeaderMap) {
-        if let Some(cookie) = &self.set_cookie {
+        for cookie in self.set_cookies() {
             headers::set_cookie(headers, cookie.clone());
         }
         if self.varies {
@@ -104,6 +117,11 @@ impl Session {
         })))
     }
 
+    /// What the response must carry as things stand.
+    pub(crate) fn effects(&self) -> ResponseEffects {
+        effects_of(self.inner(), &self.inner().state())
+    }
+
     fn touch_is_due(&self, base: &Base) -> bool {
         match base {
             Base::Present(snapshot) => self.store().inner().keep_alive_is_due(snapshot),
@@ -113,12 +131,30 @@ impl Session {
 }
 
 fn effects_of(inner: &Inner, state: &State) -> ResponseEffects {
-    let set_cookie = state
-        .response_cookie
-        .as_ref()
-        .and_then(|change| inner.store().inner().cookie.write(change).ok());
+    let store = inner.store().inner();
+    let (set_cookie, more_cookies) = match &state.response_cookie {
+        None => (None, Vec::new()),
+        Some(CookieChange::Set { id, max_age }) => {
+            let cookie = store.cookie.set(store.cookie.name(), id.expose(), *max_age);
+            (cookie.ok(), Vec::new())
+        }
+        #[cfg(feature = "cookie-session")]
+        Some(CookieChange::Hold(cookies)) => first_and_more(cookies.iter().cloned()),
+        Some(CookieChange::Remove) => match &store.in_cookies {
+            Some(backing) => first_and_more(backing.removals(store, &state.request_cookies)),
+            None => (store.cookie.removal(store.cookie.name()).ok(), Vec::new()),
+        },
+    };
     ResponseEffects {
         set_cookie,
+        more_cookies,
         varies: state.used,
     }
+}
+
+fn first_and_more(
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> (Option<HeaderValue>, Vec<HeaderValue>) {
+    let mut cookies = cookies.into_iter();
+    (cookies.next(), cookies.collect())
 }

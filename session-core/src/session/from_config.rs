@@ -1,6 +1,8 @@
 use super::{CommitFailure, CookieOptions, SameSite, SessionStore, SessionStoreBuilder};
 use crate::Result;
-use crate::config::{CookieConfig, OnCommitError, Registry, SameSiteConfig, SessionConfig};
+use crate::config::{
+    Backend, CookieConfig, OnCommitError, Registry, SameSiteConfig, SessionConfig,
+};
 
 impl SessionStore {
     /// Opens the driver that `config` names, and makes the store that it describes.
@@ -25,8 +27,11 @@ impl SessionStore {
         let cookie = CookieOptions::from(&config.cookie);
         // Before the driver is opened, so that a wrong setting creates no database.
         cookie.validate()?;
-        let driver = config.open_driver(registry).await?;
-        let mut builder = Self::builder(driver)
+        let builder = match config.backend() {
+            Backend::Driver(_) => Self::builder(config.open_driver(registry).await?),
+            Backend::Cookie => Self::builder_in_cookies(config)?,
+        };
+        let mut builder = builder
             .cookie(cookie)
             .value_ttl(config.ttl.as_duration())
             .idle_timeout(config.idle_timeout.as_duration())
@@ -42,6 +47,20 @@ impl SessionStore {
             builder = builder.touch_interval(interval.as_duration());
         }
         Ok(builder)
+    }
+
+    #[cfg(feature = "cookie-session")]
+    fn builder_in_cookies(config: &SessionConfig) -> Result<SessionStoreBuilder> {
+        super::cookie_session::options_from(config).map(Self::in_cookies)
+    }
+
+    #[cfg(not(feature = "cookie-session"))]
+    fn builder_in_cookies(_config: &SessionConfig) -> Result<SessionStoreBuilder> {
+        Err(crate::Error::new(
+            crate::ErrorKind::InvalidConfig,
+            "`driver = \"cookie\"` is not compiled in; enable the cargo feature `cookie` (of session-core: \
+             `cookie-session`)",
+        ))
     }
 }
 

@@ -53,11 +53,15 @@ pub(crate) struct Inner {
 
 impl Session {
     pub(crate) fn new(store: SessionStore, mode: Mode, cookie: RequestCookie) -> Self {
+        Self::with_state(store, mode, State::new(cookie))
+    }
+
+    pub(crate) fn with_state(store: SessionStore, mode: Mode, state: State) -> Self {
         Self(Arc::new(Inner {
             store,
             mode,
-            io: futures_util::lock::Mutex::new(()),
-            state: Mutex::new(State::new(cookie)),
+            io: Default::default(),
+            state: Mutex::new(state),
         }))
     }
 
@@ -257,7 +261,9 @@ impl Session {
         }
         let mut state = self.0.change()?;
         state.regenerate = true;
-        state.next_id.get_or_insert_with(SessionId::random);
+        if self.0.store.inner().in_cookies.is_none() {
+            state.next_id.get_or_insert_with(SessionId::random);
+        }
         Ok(())
     }
 
@@ -366,6 +372,13 @@ impl Session {
     /// It needs an id that the client has: that of a stored session, or of one that was saved in this
     /// request. It does not see what this handle has not saved.
     pub fn detach(&self) -> Result<Self> {
+        if self.0.store.inner().in_cookies.is_some() {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "a session that is kept in the cookie can be written with a response only; write it in the \
+                 handler, or keep sessions in a driver",
+            ));
+        }
         let id = {
             let state = self.0.state.lock();
             match (&state.response_cookie, &state.base) {
@@ -500,6 +513,7 @@ impl Inner {
         let id = {
             let mut state = self.state.lock();
             state.used = true;
+            self.open_cookie(&mut state);
             match (&state.base, state.id) {
                 (Base::Unread, Some(id)) => id,
                 _ => return Ok(()),
@@ -509,6 +523,15 @@ impl Inner {
         let base = self.loaded(id, read)?;
         self.state.lock().set_base(base);
         Ok(())
+    }
+
+    /// Takes the session out of the request's cookies, where it is kept in them and was not yet.
+    fn open_cookie(&self, state: &mut State) {
+        let store = self.store.inner();
+        if let (Some(backing), Base::Unread, None) = (&store.in_cookies, &state.base, state.id) {
+            let base = backing.open(store, &state.request_cookies);
+            state.set_base(base);
+        }
     }
 
     async fn read(&self, id: SessionId) -> Result<Base> {
@@ -530,9 +553,12 @@ impl Inner {
     pub(crate) async fn commit(&self, goes_on: bool) -> Result<SaveOutcome> {
         let _io = self.io.lock().await;
         let store = self.store.inner();
-        let work = {
-            let state = self.state.lock();
-            Work {
+        let (work, request_cookies) = {
+            let mut state = self.state.lock();
+            if state.changes.is_some() || state.regenerate {
+                self.open_cookie(&mut state);
+            }
+            let work = Work {
                 id: state.id,
                 base: state.base.clone(),
                 had_record: state.had_record,
@@ -541,11 +567,16 @@ impl Inner {
                 next_id: state.next_id,
                 may_create: self.mode != Mode::Detached,
                 goes_on,
-            }
+            };
+            (work, state.request_cookies.clone())
         };
         let fingerprint = || work.id.map(|id| id.fingerprint());
         let (changes, next_id) = (work.changes.as_ref(), work.next_id);
-        match commit::commit(store, &work).await {
+        let committed = match &store.in_cookies {
+            Some(backing) => backing.commit(store, &work, &request_cookies),
+            None => commit::commit(store, &work).await,
+        };
+        match committed {
             Ok(done) => {
                 if done.outcome == SaveOutcome::Gone {
                     store.report(fingerprint(), &SessionEvent::Gone);

@@ -39,6 +39,9 @@
 //! | `id() -> Option<SessionId>` | no | an id that was not loaded yet | works |
 //! | `detach() -> Result<Session>` | no | – | works; so does its `save` |
 //!
+//! With [`TypedSession`], the values are the fields of a struct of the application's own, with types and defaults. Without
+//! an integration, [`SessionStorage`] gets, commits and destroys sessions for a server of any kind.
+//!
 //! # What is read and written
 //!
 //! Nothing, for a request that does not use its session, and nothing for one without a session cookie that
@@ -53,6 +56,9 @@
 //! again, and tries again. So changes to different values all survive, [`update`](Session::update) is atomic,
 //! and of two plain [`set`](Session::set)s to one value the later commit wins. On a driver without conditional
 //! writes the later record wins as a whole.
+//!
+//! A session may also live in the visitor's cookie, without a driver: what that is good for, and what it cannot do, is
+//! in the documentation of `CookieSessionOptions`, which the feature `cookie-session` brings.
 //!
 //! # Gone is gone
 //!
@@ -82,6 +88,11 @@
 mod changes;
 mod commit;
 mod cookie;
+#[cfg(feature = "cookie-session")]
+pub(crate) mod cookie_session;
+#[cfg(not(feature = "cookie-session"))]
+#[path = "no_cookie_session.rs"]
+mod cookie_session;
 mod destroy;
 mod encode;
 mod event;
@@ -94,21 +105,33 @@ mod id;
 mod keep_alive;
 mod lifetime;
 mod named;
+#[cfg(feature = "cookie-session")]
+mod no_driver;
 mod queue;
 mod record;
+mod rejection;
 mod run_to_end;
 mod state;
+mod storage;
 mod store;
 mod tries;
 mod typed_key;
+mod typed_session;
 
 pub use commit::SaveOutcome;
 pub use cookie::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
+#[cfg(feature = "cookie-session")]
+pub use cookie_session::{CookieFormat, CookieSessionOptions, MAX_PARTS, SHORTEST_SECRET, Secret};
 pub use event::SessionEvent;
 pub use finish::{Finish, Finished, ResponseEffects};
 pub use handle::Session;
 pub use id::SessionId;
 pub use lifetime::Lifetime;
+pub use rejection::CookieRejection;
 pub use serde_devalue::Value;
+#[cfg(feature = "cookie-session")]
+pub use storage::create_cookie_session_storage;
+pub use storage::{SessionStorage, create_session_storage};
 pub use store::{CommitFailure, SessionStore, SessionStoreBuilder};
 pub use typed_key::{DefaultKey, SessionKey, TypedKey};
+pub use typed_session::{Field, SessionData, TypedSession};

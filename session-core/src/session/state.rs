@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 use super::SessionId;
 use super::changes::{Changes, Known};
 use super::cookie::{CookieChange, RequestCookie};
@@ -34,6 +36,8 @@ pub(crate) struct Snapshot {
 pub(crate) struct State {
     /// What the request's cookie said.
     pub(crate) cookie: RequestCookie,
+    /// The request's `cookie` headers, where the session itself is in them; they are opened when it is needed.
+    pub(crate) request_cookies: Vec<HeaderValue>,
     /// The id whose record this is about; `None` for a session that was never stored.
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
@@ -61,6 +65,7 @@ impl State {
         };
         Self {
             cookie,
+            request_cookies: Vec::new(),
             id,
             base: if id.is_some() {
                 Base::Unread
@@ -75,6 +80,20 @@ impl State {
             sealed: false,
             response_cookie: None,
         }
+    }
+
+    /// That of a request whose cookies hold the session itself.
+    pub(crate) fn held(cookie: RequestCookie, request_cookies: Vec<HeaderValue>) -> Self {
+        let is_there = cookie != RequestCookie::Missing;
+        let mut state = Self::new(match is_there {
+            true => RequestCookie::NoId,
+            false => RequestCookie::Missing,
+        });
+        state.request_cookies = request_cookies;
+        if is_there {
+            state.base = Base::Unread;
+        }
+        state
     }
 
     /// Takes what the store holds under `id` now.

@@ -5,17 +5,21 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt};
 use http::HeaderMap;
+use http::header::COOKIE;
 use tokio_util::task::TaskTracker;
 
 use super::commit;
 use super::cookie::{CookieCodec, RequestCookie};
+use super::cookie_session::{CookieBacking, CookieSessionOptions};
 use super::destroy;
 use super::event::EventHook;
 use super::handle::Mode;
 use super::lifetime::LifetimeRules;
+#[cfg(feature = "cookie-session")]
+use super::no_driver::NoDriver;
 use super::queue::CommitQueue;
 use super::record::{self, Record, Stored};
-use super::state::{Base, Snapshot};
+use super::state::{Base, Snapshot, State};
 use super::{CookieOptions, Session, SessionEvent, SessionId};
 use crate::{
     Capabilities, Clock, Conditions, Driver, DriverExt, Error, ErrorKind, Fingerprint, Prefix,
@@ -55,7 +59,9 @@ pub enum CommitFailure {
 pub struct SessionStore(Arc<StoreInner>);
 
 pub(crate) struct StoreInner {
+    /// One that refuses everything where sessions are kept in cookies.
     pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) in_cookies: Option<CookieBacking>,
     pub(crate) capabilities: Capabilities,
     pub(crate) cookie: CookieCodec,
     pub(crate) clock: Arc<dyn Clock>,
@@ -73,6 +79,7 @@ pub(crate) struct StoreInner {
 /// Settings of a [`SessionStore`].
 pub struct SessionStoreBuilder {
     driver: Arc<dyn Driver>,
+    in_cookies: Option<CookieSessionOptions>,
     cookie: CookieOptions,
     clock: Arc<dyn Clock>,
     rules: LifetimeRules,
@@ -88,6 +95,7 @@ impl SessionStoreBuilder {
     fn new(driver: Arc<dyn Driver>) -> Self {
         Self {
             driver,
+            in_cookies: None,
             cookie: CookieOptions::default(),
             clock: Arc::new(SystemClock),
             rules: LifetimeRules {
@@ -104,10 +112,11 @@ impl SessionStoreBuilder {
         }
     }
 
-    fn finish(self, cookie: CookieCodec) -> SessionStore {
+    fn finish(self, cookie: CookieCodec, in_cookies: Option<CookieBacking>) -> SessionStore {
         SessionStore(Arc::new(StoreInner {
             capabilities: self.driver.capabilities(),
             cookie,
+            in_cookies,
             driver: self.driver,
             clock: self.clock,
             rules: self.rules,
@@ -203,7 +212,7 @@ impl SessionStoreBuilder {
     }
 
     /// Makes the store; an error of kind [`ErrorKind::InvalidConfig`] says what does not go together.
-    pub fn build(self) -> Result<SessionStore> {
+    pub fn build(mut self) -> Result<SessionStore> {
         if self.rules.idle.is_some_and(|idle| idle.is_zero())
             || self
                 .rules
@@ -217,14 +226,18 @@ impl SessionStoreBuilder {
             ));
         }
         let cookie = CookieCodec::new(&self.cookie)?;
-        Ok(self.finish(cookie))
+        let in_cookies = match self.in_cookies.take() {
+            Some(options) => Some(options.build(&cookie)?),
+            None => None,
+        };
+        Ok(self.finish(cookie, in_cookies))
     }
 }
 
 impl SessionStore {
     /// Sessions in `driver` with default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        SessionStoreBuilder::new(driver).finish(CookieCodec::default())
+        SessionStoreBuilder::new(driver).finish(CookieCodec::default(), None)
     }
 
     /// Sessions in `driver`, with every setting to be changed before they are built.
@@ -232,9 +245,18 @@ impl SessionStore {
         SessionStoreBuilder::new(driver)
     }
 
-    /// The driver below.
-    pub fn driver(&self) -> &Arc<dyn Driver> {
-        &self.0.driver
+    /// Sessions that are kept in the visitors' cookies, with every setting to be changed before they are built.
+    /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`].
+    #[cfg(feature = "cookie-session")]
+    pub fn in_cookies(options: CookieSessionOptions) -> SessionStoreBuilder {
+        let mut builder = SessionStoreBuilder::new(Arc::new(NoDriver));
+        builder.in_cookies = Some(options);
+        builder
+    }
+
+    /// The driver below; `None` where sessions are kept in cookies.
+    pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
+        self.0.in_cookies.is_none().then_some(&self.0.driver)
     }
 
     /// The name of the session cookie.
@@ -245,6 +267,11 @@ impl SessionStore {
     /// The session of a request with these headers, for authors of integrations. It costs no I/O.
     pub fn session_of(&self, headers: &HeaderMap) -> Session {
         let cookie = self.0.cookie.read(headers);
+        if self.0.in_cookies.is_some() {
+            let headers = headers.get_all(COOKIE).into_iter().cloned().collect();
+            let state = State::held(cookie, headers);
+            return Session::with_state(self.clone(), Mode::Request, state);
+        }
         Session::new(self.clone(), Mode::Request, cookie)
     }
 

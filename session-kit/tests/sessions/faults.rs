@@ -151,7 +151,7 @@ async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
 #[tokio::test]
 async fn a_failed_touch_is_reported_and_harms_nothing() {
     let setup = Setup::new();
-    let store = SessionStore::builder(setup.store.driver().clone())
+    let store = SessionStore::builder(setup.store.driver().unwrap().clone())
         .idle_timeout(Duration::from_secs(3_600))
         .on_event({
             let events = Arc::clone(&setup.events);

@@ -1,6 +1,8 @@
 //! What the project promises of sessions, seen from an application that depends on the façade.
 
 #[cfg(test)]
+mod astro_session_readme;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod corners;
@@ -19,6 +21,12 @@ mod processes;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod readme_storage;
+#[cfg(test)]
+mod storages;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod typed;

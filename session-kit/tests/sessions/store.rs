@@ -33,7 +33,12 @@ async fn sessions_are_listed_opened_and_destroyed_outside_of_requests() {
     for _ in 0..3 {
         ids.insert(stored(&store, |session| session.set("a", &1).unwrap()).await);
     }
-    store.driver().put("something-else", "x").await.unwrap();
+    store
+        .driver()
+        .unwrap()
+        .put("something-else", "x")
+        .await
+        .unwrap();
     let listed: HashSet<SessionId> = store.ids().try_collect().await.unwrap();
     assert_eq!(listed, ids);
 

@@ -9,6 +9,8 @@ mod tower_sessions;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(super) use actix::ActixApp;
+
 use super::app::App;
 
 /// An application with the sessions of some crate.

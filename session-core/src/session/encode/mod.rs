@@ -99,6 +99,24 @@ pub(crate) fn encode(
     }))
 }
 
+/// The record of these values and flashed values.
+#[cfg(feature = "cookie-session")]
+pub(crate) fn record_of(
+    items: &[(&str, Item)],
+    flashes: &[(&str, Item)],
+    lifetime: Option<&RecordLifetime>,
+) -> Result<String> {
+    let entries: Vec<_> = items
+        .iter()
+        .map(|(name, item)| (Name::Text(name), Value::Item(item)))
+        .collect();
+    let flashes: Vec<_> = flashes
+        .iter()
+        .map(|(name, item)| (Cow::Borrowed(*name), item.node()))
+        .collect();
+    write(None, &entries, &flashes, lifetime)
+}
+
 fn merge_entries<'a>(
     base: Option<&'a Record>,
     changes: &'a Changes,

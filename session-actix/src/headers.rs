@@ -1,0 +1,69 @@
+//! Between the headers of actix-web, which are from before `http` 1.0, and those of sessions.
+//!
+//! The middleware does this by itself; a handler that gets and commits its session by a
+//! [`SessionStorage`](session_core::session::SessionStorage) does it so:
+//!
+//! ```
+//! use actix_web::{HttpRequest, HttpResponse, web};
+//! use session_actix::{Error, headers};
+//! use session_core::session::SessionStorage;
+//! use session_core::session_data;
+//!
+//! session_data! {
+//!     struct Visitor {
+//!         count: u32 = 0,
+//!     }
+//! }
+//!
+//! async fn index(
+//!     sessions: web::Data<SessionStorage<Visitor>>,
+//!     request: HttpRequest,
+//! ) -> Result<HttpResponse, Error> {
+//!     let session = sessions.get_session(&headers::cookies_of(request.headers()));
+//!     let count = session.update(Visitor::count, |count| count + 1).await?;
+//!     let mut response = HttpResponse::Ok().body(format!("visit {count}"));
+//!     let effects = sessions.commit_session(&session).await?;
+//!     headers::apply(&effects, response.headers_mut());
+//!     Ok(response)
+//! }
+//! ```
+
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use session_core::session::ResponseEffects;
+
+/// The cookies of a request.
+pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
+    let mut cookies = http::HeaderMap::new();
+    for value in headers.get_all(COOKIE) {
+        if let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) {
+            cookies.append(http::header::COOKIE, value);
+        }
+    }
+    cookies
+}
+
+/// Puts what a session adds into the headers of its response.
+pub fn apply(effects: &ResponseEffects, headers: &mut HeaderMap) {
+    if !effects.sets_cookie() && !effects.varies() {
+        return;
+    }
+    let mut changed = http::HeaderMap::with_capacity(headers.len() + 3);
+    for (name, value) in headers.iter() {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
+        let content = http::HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(mut content)) = (name, content) {
+            content.set_sensitive(value.is_sensitive());
+            changed.append(name, content);
+        }
+    }
+    effects.apply(&mut changed);
+    headers.clear();
+    for (name, value) in &changed {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        let content = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(mut content)) = (name, content) {
+            content.set_sensitive(value.is_sensitive());
+            headers.append(name, content);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
+use actix_web::{HttpMessage, HttpResponse};
+use session_core::session::{Finish, Finished, ResponseEffects, Session, SessionStore};
+use tokio::runtime::Handle;
+
+use crate::sessions::{OuterSessions, Sessions};
+use crate::{CommitError, headers};
+
+/// A service whose requests have a session; made by [`SessionMiddleware`](crate::SessionMiddleware).
+#[derive(Debug)]
+pub struct SessionService<S> {
+    inner: S,
+    store: SessionStore,
+    runtime: Option<Handle>,
+}
+
+impl<S> SessionService<S> {
+    pub(crate) fn new(inner: S, store: SessionStore, runtime: Option<Handle>) -> Self {
+        Self {
+            inner,
+            store,
+            runtime,
+        }
+    }
+
+    /// The session of this request, put where handlers find it; `None` if a middleware further out with the same
+    /// cookie has done so.
+    fn attach(&self, request: &ServiceRequest) -> Option<Session> {
+        let mut extensions = request.extensions_mut();
+        let sessions = Sessions::from_extensions(&extensions);
+        if let Some(outer) = sessions.by_cookie(self.store.cookie_name()) {
+            if !outer.store().is(&self.store) {
+                tracing::warn!(
+                    cookie = self.store.cookie_name(),
+                    "two session middlewares have the same cookie name; the inner one does nothing"
+                );
+            }
+            return None;
+        }
+        let cookies = headers::cookies_of(request.headers());
+        let session = self.store.session_of(&cookies);
+        if let Some(outer) = extensions.insert(session.clone()) {
+            let mut outers: OuterSessions = extensions.remove().unwrap_or_default();
+            outers.push(outer);
+            extensions.insert(outers);
+        }
+        Some(session)
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for SessionService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let session = self.attach(&request);
+        let runtime = self.runtime.clone();
+        let handling = self.inner.call(request);
+        Box::pin(async move {
+            let response = handling.await?;
+            let Some(session) = session else {
+                return Ok(response.map_into_left_body());
+            };
+            let finish = session.finish();
+            let finished = Committing { finish, runtime }.await;
+            Ok(complete(response, finished))
+        })
+    }
+}
+
+/// A commit that goes on, should its client leave or its worker stop, on the runtime of the server and not on the
+/// worker's.
+struct Committing {
+    finish: Finish,
+    runtime: Option<Handle>,
+}
+
+impl Future for Committing {
+    type Output = Finished;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.as_ref().map(Handle::enter);
+        Pin::new(&mut self.finish).poll(cx)
+    }
+}
+
+/// What session middlewares with a cookie have put into a response's headers: should one further out replace the response,
+/// the cookies of those within must go out all the same.
+#[derive(Clone, Debug, Default)]
+struct Applied(Vec<ResponseEffects>);
+
+fn complete<B>(response: ServiceResponse<B>, finished: Finished) -> ServiceResponse<EitherBody<B>> {
+    let applied: Option<Applied> = response.response().extensions().get().cloned();
+    let mut applied = applied.unwrap_or_default();
+    let mut response = match finished.error {
+        None => response.map_into_left_body(),
+        Some(error) => {
+            let mut failed = HttpResponse::InternalServerError().finish();
+            failed.extensions_mut().insert(CommitError(Arc::new(error)));
+            for effects in &applied.0 {
+                headers::apply(effects, failed.headers_mut());
+            }
+            response.into_response(failed).map_into_right_body()
+        }
+    };
+    headers::apply(&finished.effects, response.headers_mut());
+    if finished.effects.sets_cookie() {
+        applied.0.push(finished.effects);
+    }
+    if !applied.0.is_empty() {
+        let mut extensions = response.response_mut().extensions_mut();
+        extensions.insert(applied);
+    }
+    response
+}

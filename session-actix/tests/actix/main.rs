@@ -1,0 +1,13 @@
+//! The middleware of actix-web: the promises of the tower layer, and what is actix-web's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod support;
+
+mod astro_session_readme;
+mod guarantees;
+mod workers;

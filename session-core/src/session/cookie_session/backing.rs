@@ -1,0 +1,217 @@
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::jwt::Jwt;
+use super::request::{find, part_name, parts};
+use super::sealed::Sealed;
+use super::{CookieFormat, CookieSessionOptions};
+use crate::session::changes::Changes;
+use crate::session::commit::{Done, SaveOutcome, Work, unchanged};
+use crate::session::cookie::{CookieChange, CookieCodec};
+use crate::session::encode::{self, Encoded};
+use crate::session::state::Base;
+use crate::session::store::StoreInner;
+use crate::session::{CookieRejection, SessionEvent};
+use crate::{Bytes, Entry, Error, ErrorKind, Result, Timestamp};
+
+/// What browsers keep of a cookie: RFC 6265, section 6.1, for its name, its value and its attributes together.
+const LONGEST: usize = 4096;
+/// As long as browsers keep a cookie, and so the longest that one is good.
+const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// Reads sessions from cookies and writes them there.
+#[derive(Debug)]
+pub(crate) struct CookieBacking {
+    name: String,
+    format: CookieFormat,
+    max_parts: u8,
+    sealed: Option<Sealed>,
+    jwt: Option<Jwt>,
+}
+
+/// A session to be put into a cookie.
+pub(super) struct Sealing<'a> {
+    pub(super) record: &'a [u8],
+    pub(super) issued: Timestamp,
+    pub(super) ends: Timestamp,
+}
+
+/// A session that a cookie holds.
+pub(super) struct Opened {
+    pub(super) record: Bytes,
+    pub(super) issued: Timestamp,
+    pub(super) ends: Option<Timestamp>,
+}
+
+impl CookieBacking {
+    pub(super) fn new(options: CookieSessionOptions, cookie: &CookieCodec) -> Result<Self> {
+        let has = |format| options.format == format || options.accepted.contains(&format);
+        let sealed = has(CookieFormat::Sealed)
+            .then(|| Sealed::new(cookie.name(), &options.secrets))
+            .transpose()?;
+        let jwt = has(CookieFormat::AstroSession)
+            .then(|| Jwt::new(&options.secrets))
+            .transpose()?;
+        Ok(Self {
+            name: cookie.name().to_owned(),
+            format: options.format,
+            max_parts: options.max_parts,
+            sealed,
+            jwt,
+        })
+    }
+
+    /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
+    pub(crate) fn open(&self, store: &StoreInner, request: &[HeaderValue]) -> Base {
+        match self.try_open(store, request) {
+            Ok(base) => base,
+            Err(rejection) => {
+                store.report(None, &SessionEvent::CookieRejected(rejection));
+                Base::Absent
+            }
+        }
+    }
+
+    fn try_open(
+        &self,
+        store: &StoreInner,
+        request: &[HeaderValue],
+    ) -> Result<Base, CookieRejection> {
+        let value = find(request, &self.name).ok_or(CookieRejection::Malformed)?;
+        let opened = if Sealed::recognises(value) {
+            let sealed = self.sealed.as_ref();
+            sealed
+                .ok_or(CookieRejection::UnknownFormat)?
+                .open(value, request)?
+        } else if Jwt::recognises(value) {
+            let jwt = self.jwt.as_ref();
+            jwt.ok_or(CookieRejection::UnknownFormat)?
+                .open(value, store.now())?
+        } else {
+            return Err(CookieRejection::Malformed);
+        };
+        let ends = opened
+            .ends
+            .or_else(|| store.rules.end(None, None, opened.issued))
+            .unwrap_or_else(|| opened.issued.saturating_add(LONGEST_LIFE));
+        if ends <= store.now() {
+            return Err(CookieRejection::Expired);
+        }
+        let entry = Entry::new(opened.record).with_expires_at(Some(ends));
+        match store.interpret(entry) {
+            Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
+            Ok(_) => Err(CookieRejection::Expired),
+            Err(_) => Err(CookieRejection::Malformed),
+        }
+    }
+
+    /// Puts the session with its changes into the cookies of the response.
+    pub(crate) fn commit(
+        &self,
+        store: &StoreInner,
+        work: &Work,
+        request: &[HeaderValue],
+    ) -> Result<Done> {
+        let now = store.now();
+        let snapshot = match &work.base {
+            Base::Present(snapshot) => Some(snapshot),
+            _ => None,
+        };
+        let none = Changes::default();
+        let changes = work.changes.as_deref().unwrap_or(&none);
+        let record = snapshot.map(|snapshot| &snapshot.record);
+        let outcome = encode::encode(record, changes, &store.rules, store.max_record_size, now)?;
+        let (encoded, outcome) = match (outcome, snapshot) {
+            (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
+            // What is only kept alive, or asked to be written anew, is the same with a later end.
+            (encode::Outcome::Unchanged, Some(snapshot))
+                if work.regenerate || store.keep_alive_is_due(snapshot) =>
+            {
+                let lifetime = snapshot.record.lifetime();
+                let encoded = Encoded {
+                    bytes: snapshot.record.bytes().clone(),
+                    end: store.end_of(snapshot),
+                    lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
+                };
+                (encoded, SaveOutcome::Unchanged)
+            }
+            (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, work.base.clone())),
+        };
+        let longest = now.saturating_add(LONGEST_LIFE);
+        let ends = encoded.end.map_or(longest, |end| end.min(longest));
+        let sealing = Sealing {
+            record: &encoded.bytes,
+            issued: now,
+            ends,
+        };
+        let max_age = store.max_age(encoded.lifetime.persistent, Some(ends));
+        let cookies = self.seal(store, &sealing, max_age, request)?;
+        let entry = Entry::new(encoded.bytes).with_expires_at(Some(ends));
+        Ok(Done {
+            outcome,
+            id: None,
+            base: store.interpret(entry)?,
+            cookie: Some(CookieChange::Hold(cookies)),
+        })
+    }
+
+    fn seal(
+        &self,
+        store: &StoreInner,
+        sealing: &Sealing<'_>,
+        max_age: Option<Duration>,
+        request: &[HeaderValue],
+    ) -> Result<Vec<HeaderValue>> {
+        let cookie = &store.cookie;
+        let values = match (self.format, &self.sealed, &self.jwt) {
+            (CookieFormat::Sealed, Some(sealed), _) => {
+                // The prefix of the first part stands for the suffix of the others' names.
+                let empty = cookie.set(&part_name(&self.name, 1), "v1.1.", max_age)?;
+                let room = LONGEST.saturating_sub(empty.len());
+                let length = Sealed::length_of(sealing.record.len());
+                let fits = |parts: &u8| length.div_ceil(usize::from(*parts)) <= room;
+                let parts = (1..=self.max_parts).find(fits);
+                sealed.seal(sealing, parts.ok_or_else(|| self.too_large(length))?)?
+            }
+            (_, _, Some(jwt)) => vec![jwt.seal(sealing)?],
+            _ => Vec::new(),
+        };
+        let mut cookies = Vec::with_capacity(values.len());
+        for (part, value) in (0..).zip(&values) {
+            let header = cookie.set(&part_name(&self.name, part), value, max_age)?;
+            if header.len() > LONGEST {
+                return Err(self.too_large(value.len()));
+            }
+            cookies.push(header);
+        }
+        // What a longer session has left behind.
+        let stale = parts(request, &self.name).filter(|part| usize::from(*part) >= values.len());
+        for part in stale {
+            cookies.push(cookie.removal(&part_name(&self.name, part))?);
+        }
+        Ok(cookies)
+    }
+
+    /// What takes the session from a browser with these cookies.
+    pub(crate) fn removals(&self, store: &StoreInner, request: &[HeaderValue]) -> Vec<HeaderValue> {
+        std::iter::once(0)
+            .chain(parts(request, &self.name))
+            .filter_map(|part| store.cookie.removal(&part_name(&self.name, part)).ok())
+            .collect()
+    }
+
+    fn too_large(&self, length: usize) -> Error {
+        let split = match self.format {
+            CookieFormat::Sealed => ", let it be split over more cookies (`max_parts`)",
+            CookieFormat::AstroSession => "",
+        };
+        Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "the session would take {length} bytes in the cookie, and browsers keep {LONGEST} of each, with \
+                 its name and attributes; store less in it{split}, or keep sessions in a driver"
+            ),
+        )
+    }
+}

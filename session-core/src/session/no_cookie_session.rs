@@ -1,0 +1,44 @@
+//! Stands in for sessions in cookies where the feature `cookie-session` is off: there are none.
+
+use http::HeaderValue;
+
+use super::commit::{Done, Work};
+use super::cookie::CookieCodec;
+use super::state::Base;
+use super::store::StoreInner;
+use crate::Result;
+
+#[derive(Debug)]
+pub(crate) enum CookieSessionOptions {}
+
+impl CookieSessionOptions {
+    pub(crate) fn build(self, _cookie: &CookieCodec) -> Result<CookieBacking> {
+        match self {}
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum CookieBacking {}
+
+impl CookieBacking {
+    pub(crate) fn open(&self, _store: &StoreInner, _request: &[HeaderValue]) -> Base {
+        match *self {}
+    }
+
+    pub(crate) fn commit(
+        &self,
+        _store: &StoreInner,
+        _work: &Work,
+        _request: &[HeaderValue],
+    ) -> Result<Done> {
+        match *self {}
+    }
+
+    pub(crate) fn removals(
+        &self,
+        _store: &StoreInner,
+        _request: &[HeaderValue],
+    ) -> Vec<HeaderValue> {
+        match *self {}
+    }
+}

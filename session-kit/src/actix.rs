@@ -1,0 +1,24 @@
+//! Sessions for actix-web, in a driver of this build.
+//!
+//! ```
+//! use actix_web::{App, HttpServer, web};
+//! use session_kit::actix::SessionMiddleware;
+//! use session_kit::{Error, Session};
+//!
+//! async fn visits(session: Session) -> Result<String, Error> {
+//!     let n = session.update("visits", |n: Option<u32>| n.unwrap_or(0) + 1).await?;
+//!     Ok(format!("visit number {n}"))
+//! }
+//!
+//! async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//!     let sessions = SessionMiddleware::from_store(session_kit::open_store("session.toml").await?);
+//!     let workers = sessions.clone();
+//!     let app = move || App::new().route("/", web::get().to(visits)).wrap(workers.clone());
+//!     HttpServer::new(app).bind(("127.0.0.1", 3000))?.run().await?;
+//!     sessions.close().await?;
+//!     Ok(())
+//! }
+//! ```
+
+pub use session_actix::headers;
+pub use session_actix::{CommitError, MissingSessionMiddleware, SessionMiddleware, Sessions};

@@ -1,0 +1,37 @@
+use std::path::Path;
+
+use session_core::Result;
+use session_core::config::SessionConfig;
+use session_core::session::SessionStore;
+#[cfg(feature = "memory")]
+use session_core::session::{SessionData, SessionStorage};
+
+use crate::registry;
+
+/// The sessions that the TOML file at `path` describes, in a driver of this build or in the cookie. Relative paths in it are
+/// relative to its folder.
+///
+/// ```
+/// use session_kit::{SessionStorage, create_session_storage, session_data};
+///
+/// session_data! {
+///     struct Visitor {
+///         count: u32 = 0,
+///     }
+/// }
+///
+/// async fn sessions() -> session_kit::Result<SessionStorage<Visitor>> {
+///     Ok(create_session_storage(session_kit::open_store("session.toml").await?))
+/// }
+/// ```
+pub async fn open_store(path: impl AsRef<Path> + Send) -> Result<SessionStore> {
+    let config = SessionConfig::from_toml_file(path).await?;
+    SessionStore::from_config(&config, &registry()).await
+}
+
+/// Sessions with the values of `D` in the memory of this process, with default settings.
+#[cfg(feature = "memory")]
+pub fn create_memory_session_storage<D: SessionData>() -> SessionStorage<D> {
+    let driver = std::sync::Arc::new(driver_memory::MemoryDriver::new());
+    session_core::session::create_session_storage(SessionStore::new(driver))
+}
