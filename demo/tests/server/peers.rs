@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use test_support::{NodePackages, Peer, free_port};
+use test_support::{NodePackages, Peer, RedisServer, free_port};
 
 const TOKEN: &str = "a token of the tests";
 
@@ -10,6 +10,7 @@ const TOKEN: &str = "a token of the tests";
 pub(crate) struct Peers {
     storage: String,
     _storage: Peer,
+    redis: RedisServer,
 }
 
 impl Peers {
@@ -22,12 +23,15 @@ impl Peers {
         Self {
             storage: format!("http://127.0.0.1:{port}"),
             _storage: storage,
+            redis: RedisServer::start(),
         }
     }
 
     /// An example with the places of these servers in it.
     pub(crate) fn placed_in(&self, example: &str) -> String {
-        example.replace("http://127.0.0.1:3001", &self.storage)
+        example
+            .replace("http://127.0.0.1:3001", &self.storage)
+            .replace("redis://127.0.0.1:6379", &self.redis.url())
     }
 
     /// The environment that the examples speak of.
