@@ -12,8 +12,10 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(60);
 
 /// Starts what follows it, prints its process id, and kills it when the standard input ends, which it also does when
-/// the process of the tests is killed. So nothing outlives the tests, also not what a `static` holds.
+/// the process of the tests is killed, and also if a signal to all of them, as by Ctrl-C, meets this one too. So nothing
+/// outlives the tests, also not what a `static` holds.
 const KEEPER: &str = r#"log=$1; shift
+trap : HUP INT TERM
 setsid "$@" </dev/null >"$log" 2>&1 & echo $!
 cat >/dev/null
 kill -s KILL -- -$! 2>/dev/null; kill -s KILL $! 2>/dev/null; wait"#;
