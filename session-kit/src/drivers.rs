@@ -1,5 +1,7 @@
 //! The drivers of this build, to be used without a configuration.
 
+#[cfg(feature = "cloudflare-kv")]
+pub use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
 #[cfg(feature = "dynamodb")]
 pub use driver_dynamodb::{DynamoDbDriver, DynamoDbOptions};
 #[cfg(feature = "fs")]

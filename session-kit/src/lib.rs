@@ -36,6 +36,7 @@
 //! |---|---|---|
 //! | `axum` | yes | [`Session`] as an axum extractor, [`Error`] as an axum response |
 //! | `tower` | with `axum` | the layer for any tower HTTP service |
+//! | `cloudflare-kv` | no | `driver = "cloudflare-kv"`: Cloudflare KV over its REST API |
 //! | `dynamodb` | no | `driver = "dynamodb"`: a table of Amazon DynamoDB; AWS's SDK takes a while to compile |
 //! | `fs` | no | `driver = "fs"`: a folder of files, as unstorage and Astro write them |
 //! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |

@@ -19,6 +19,10 @@ use session_core::config::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::new();
 
+    #[cfg(feature = "cloudflare-kv")]
+    registry.register::<driver_cloudflare_kv::CloudflareKvOptions>("cloudflare-kv");
+    #[cfg(not(feature = "cloudflare-kv"))]
+    registry.declare("cloudflare-kv", "cloudflare-kv");
     #[cfg(feature = "dynamodb")]
     registry.register::<driver_dynamodb::DynamoDbOptions>("dynamodb");
     #[cfg(not(feature = "dynamodb"))]

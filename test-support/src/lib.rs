@@ -1,7 +1,7 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
 //! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
 //! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), two imitations of DynamoDB
-//! ([`Dynalite`], [`Ministack`]), and proxies that make requests over HTTP
+//! ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]), and proxies that make requests over HTTP
 //! ([`HttpProxy`]) and connections of any protocol ([`TcpProxy`]) go wrong.
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
@@ -14,6 +14,7 @@
     clippy::indexing_slicing
 )]
 
+mod cloudflare_kv;
 mod dynamodb;
 mod http_proxy;
 pub mod kills;
@@ -25,6 +26,7 @@ mod redis;
 mod script;
 mod tcp_proxy;
 
+pub use cloudflare_kv::CloudflareKv;
 pub use dynamodb::{Dynalite, Ministack};
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use node::NodePackages;

@@ -1,0 +1,75 @@
+//! The contract of session-core, held against this driver: by the REST API, below a base, and by miniflare's explorer.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use conformance_tests::Subject;
+use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use serde_json::json;
+use session_core::{Bytes, Key, RetryPolicy};
+use test_support::free_port;
+
+use crate::support::Namespace;
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+/// A driver whose server nobody runs.
+fn unreachable(options: CloudflareKvOptions) -> CloudflareKvDriver {
+    let options = CloudflareKvOptions {
+        api_url: format!("http://127.0.0.1:{}", free_port()),
+        retry: RetryPolicy::never(),
+        ..options
+    };
+    CloudflareKvDriver::open(options).unwrap()
+}
+
+/// A driver with `options`, on a namespace that other cases use too.
+async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
+    let base = options.base.as_deref().map(|base| format!("{base}:"));
+    let base = base.unwrap_or_default();
+    let options = CloudflareKvOptions {
+        ttl: Some(TTL),
+        ..options
+    };
+    Subject::new(CloudflareKvDriver::open(options.clone()).unwrap())
+        .with_default_ttl(TTL)
+        .with_shared_backend()
+        .with_outage(unreachable(options))
+        .with_foreign_write(move |key: Key, value: Bytes| {
+            let key = format!("{base}{}", key.as_str());
+            async move {
+                namespace.witness("put", json!([key, value.to_vec()])).await;
+                Ok(())
+            }
+        })
+}
+
+mod by_the_rest_api {
+    use super::*;
+
+    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+
+    conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.options()));
+}
+
+mod below_a_base {
+    use super::*;
+
+    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+
+    conformance_tests::suite!(|| {
+        let options = CloudflareKvOptions {
+            base: Some("app:sessions".to_owned()),
+            ..NAMESPACE.options()
+        };
+        super::on(&NAMESPACE, options)
+    });
+}
+
+mod by_the_explorer {
+    use super::*;
+
+    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+
+    conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.explorer_options()));
+}

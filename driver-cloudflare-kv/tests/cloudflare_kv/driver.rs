@@ -1,0 +1,416 @@
+//! What the driver stores, reads, lists and refuses, with the binding as a witness.
+
+use std::time::Duration;
+
+use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use serde_json::{Value, json};
+use session_core::{
+    Bytes, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix, Timestamp, Write,
+    WriteOptions,
+};
+
+use crate::support::{Namespace, all_written, key, write};
+
+const NEVER: WriteOptions = WriteOptions {
+    expiry: Expiry::Never,
+    condition: session_core::WriteCondition::Always,
+};
+
+fn until(end: Timestamp) -> WriteOptions {
+    WriteOptions::default().with_expiry(Expiry::At(end))
+}
+
+async fn names(driver: &CloudflareKvDriver, prefix: &str) -> Vec<String> {
+    let options = ListOptions::below(Prefix::new(prefix));
+    let page = driver.list(options).await.unwrap();
+    page.keys
+        .iter()
+        .map(|key| key.as_str().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
+    let namespace = Namespace::new();
+    let options = CloudflareKvOptions {
+        base: Some("app".to_owned()),
+        ..namespace.options()
+    };
+    let driver = CloudflareKvDriver::open(options).unwrap();
+    for (value, stored) in [
+        (&b"text"[..], "text"),
+        (b"", ""),
+        (b"{ \"a\" : 1 }\n", "{ \"a\" : 1 }\n"),
+        ("köln 😎 \u{0}\u{fffd}".as_bytes(), "köln 😎 \u{0}\u{fffd}"),
+        (b"\x00\xff", "base64:AP8="),
+        (b"base64:AP8=", "base64:YmFzZTY0OkFQOD0="),
+    ] {
+        write(&driver, "a/b", value, NEVER).await;
+        assert_eq!(
+            namespace.stored("app:a:b").await,
+            (stored.to_owned(), Value::Null)
+        );
+        assert_eq!(namespace.expiration("app:a:b").await, None);
+        assert_eq!(driver.get("a:b").await.unwrap().unwrap(), value);
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflare() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    let now = Timestamp::now();
+    let end = now.saturating_add(Duration::from_millis(1_500));
+    write(&driver, "k", "value", until(end)).await;
+    let metadata = json!({ "expiresAtMs": end.as_millis() });
+    assert_eq!(namespace.stored("k").await, ("value".to_owned(), metadata));
+    let expiration = namespace.expiration("k").await.unwrap();
+    assert!(
+        expiration >= now.as_millis() / 1_000 + 60,
+        "{expiration} for {now}"
+    );
+
+    let entry = driver.read(&key("k")).await.unwrap();
+    assert!(entry.is_none_or(|entry| entry.expires_at == Some(end)));
+    tokio::time::sleep(end.saturating_since(Timestamp::now())).await;
+    assert_eq!(driver.read(&key("k")).await.unwrap(), None);
+    assert!(!driver.exists(&key("k")).await.unwrap());
+    assert!(names(&driver, "").await.is_empty());
+    assert_eq!(namespace.names().await, ["k"]);
+}
+
+#[tokio::test]
+async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    for millis in [60_000, 90_500, 3_600_001, 10 * 365 * 86_400_000] {
+        let before = Timestamp::now();
+        let end = before.saturating_add(Duration::from_millis(millis));
+        write(&driver, "k", "value", until(end)).await;
+        let expiration = namespace.expiration("k").await.unwrap() * 1_000;
+        // The binding counts whole seconds of its own clock.
+        assert!(
+            expiration + 1_000 >= end.as_millis(),
+            "{expiration} for {end}"
+        );
+        let took = Timestamp::now().saturating_since(before);
+        let latest = end.saturating_add(took + Duration::from_secs(1));
+        assert!(expiration <= latest.as_millis(), "{expiration} for {end}");
+    }
+    let forever = until(Timestamp::from_millis(u64::MAX));
+    write(&driver, "k", "value", forever).await;
+    assert!(driver.read(&key("k")).await.unwrap().is_some());
+    // It could not count so far.
+    assert_eq!(namespace.expiration("k").await, None);
+}
+
+#[tokio::test]
+async fn the_least_that_cloudflare_is_told_can_be_raised() {
+    let namespace = Namespace::new();
+    let options = CloudflareKvOptions {
+        min_ttl: Duration::from_secs(300),
+        ..namespace.options()
+    };
+    let driver = CloudflareKvDriver::open(options).unwrap();
+    let now = Timestamp::now();
+    driver
+        .put_for("k", "value", Duration::from_secs(100))
+        .await
+        .unwrap();
+    let expiration = namespace.expiration("k").await.unwrap();
+    assert!(expiration >= now.as_millis() / 1_000 + 300);
+}
+
+#[tokio::test]
+async fn what_a_worker_writes_is_read_with_its_end() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    let now = Timestamp::now().as_millis() / 1_000;
+    namespace
+        .witness("put", json!(["k", "theirs", { "expirationTtl": 90 }]))
+        .await;
+    let entry = driver.read(&key("k")).await.unwrap().unwrap();
+    assert_eq!(entry.value, "theirs");
+    let end = entry.expires_at.unwrap().as_millis() / 1_000;
+    assert!((now + 90..now + 120).contains(&end), "{end}");
+
+    let metadata = json!({ "metadata": { "expiresAtMs": "soon", "by": "them" } });
+    namespace
+        .witness("put", json!(["k", "again", metadata]))
+        .await;
+    let entry = driver.read(&key("k")).await.unwrap().unwrap();
+    assert_eq!((entry.value, entry.expires_at), ("again".into(), None));
+    namespace.witness("delete", json!(["k"])).await;
+    assert_eq!(driver.read(&key("k")).await.unwrap(), None);
+
+    driver.put("ours", "value").await.unwrap();
+    driver.delete("ours").await.unwrap();
+    assert!(namespace.names().await.is_empty());
+}
+
+#[tokio::test]
+async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
+    let namespace = Namespace::new();
+    for driver in [
+        namespace.driver(),
+        CloudflareKvDriver::open(namespace.explorer_options()).unwrap(),
+    ] {
+        let end = Timestamp::now()
+            .saturating_add(Duration::from_secs(100))
+            .as_millis();
+        let metadata = json!({ "metadata": { "expiresAtMs": end } });
+        namespace
+            .witness("put", json!(["k", [0, 255, 128, 65], metadata]))
+            .await;
+        let entry = driver.read(&key("k")).await.unwrap().unwrap();
+        assert_eq!(entry.value, &[0, 255, 128, 65][..]);
+        assert_eq!(entry.expires_at, Some(Timestamp::from_millis(end)));
+
+        let ended = json!({ "metadata": { "expiresAtMs": 1 } });
+        namespace
+            .witness("put", json!(["k", [0, 255], ended]))
+            .await;
+        assert_eq!(driver.read(&key("k")).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    let keys: Vec<_> = (0..5).map(|number| key(&format!("k{number}"))).collect();
+    let end = Timestamp::now().saturating_add(Duration::from_secs(600));
+    let writes = keys.iter().zip(b'a'..).map(|(key, letter)| Write {
+        key: key.clone(),
+        value: vec![letter; 9 * 1024 * 1024].into(),
+        options: until(end),
+    });
+    all_written(driver.write_many(writes.collect()).await);
+    let read = driver.read_many(&keys).await.unwrap();
+    assert_eq!(read.len(), 5);
+    for (entry, letter) in read.into_iter().zip(b'a'..) {
+        let entry = entry.unwrap();
+        assert_eq!(entry.expires_at, Some(end));
+        assert_eq!(entry.value.len(), 9 * 1024 * 1024);
+        assert!(entry.value.iter().all(|byte| *byte == letter));
+    }
+}
+
+#[tokio::test]
+async fn limits_are_checked_before_anything_is_sent_and_named() {
+    let namespace = Namespace::new();
+    let (driver, proxy) = namespace.behind_proxy();
+    let too_long = "k".repeat(513);
+    let refused =
+        async |name: &str, value| driver.write(&key(name), value, NEVER).await.unwrap_err();
+    let (short, long) = (
+        Bytes::from("v"),
+        Bytes::from(vec![b'v'; 25 * 1024 * 1024 + 1]),
+    );
+    let long_when_stored = Bytes::from(vec![255; 20 * 1024 * 1024]);
+    for (error, limit) in [
+        (refused(&too_long, short.clone()).await, "512 bytes"),
+        (driver.get(&too_long).await.unwrap_err(), "512 bytes"),
+        (driver.delete(&too_long).await.unwrap_err(), "512 bytes"),
+        (refused("k", long).await, "25 MiB"),
+        (refused("k", long_when_stored).await, "25 MiB"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+        assert!(error.to_string().contains(limit), "{error}");
+    }
+    for name in [".", "..", "a\nb", "a\u{0}b", "\u{85}"] {
+        assert_eq!(
+            refused(name, short.clone()).await.kind(),
+            ErrorKind::InvalidKey
+        );
+    }
+    let far = Prefix::new(&"p".repeat(512));
+    assert!(
+        driver
+            .list(ListOptions::below(far.clone()))
+            .await
+            .unwrap()
+            .keys
+            .is_empty()
+    );
+    driver.clear(&far).await.unwrap();
+    assert_eq!(proxy.count(), 0);
+}
+
+#[tokio::test]
+async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    let named = |name: &str, options: WriteOptions| Write {
+        key: key(name),
+        value: "value".into(),
+        options,
+    };
+    let written = driver
+        .write_many(vec![
+            named("a", NEVER),
+            named(&"k".repeat(513), NEVER),
+            named("b", WriteOptions::if_absent()),
+            named("c", NEVER),
+        ])
+        .await;
+    let kinds: Vec<_> = written
+        .iter()
+        .map(|result| result.as_ref().err().map(|e| e.kind()))
+        .collect();
+    let refused = [
+        None,
+        Some(ErrorKind::TooLarge),
+        Some(ErrorKind::Unsupported),
+        None,
+    ];
+    assert_eq!(kinds, refused);
+    assert_eq!(namespace.names().await, ["a", "c"]);
+}
+
+#[tokio::test]
+async fn a_listing_pages_by_cursors() {
+    let namespace = Namespace::new();
+    let driver = namespace.driver();
+    let writes = (0..35).map(|number| Write {
+        key: key(&format!("list:{number:02}")),
+        value: "v".into(),
+        options: NEVER,
+    });
+    all_written(driver.write_many(writes.collect()).await);
+    driver.put("list2:beside", "v").await.unwrap();
+    let mut options = ListOptions::below(Prefix::new("list")).with_limit(10);
+    let (mut sizes, mut listed) = (Vec::new(), Vec::new());
+    loop {
+        let page = driver.list(options.clone()).await.unwrap();
+        sizes.push(page.keys.len());
+        listed.extend(page.keys.iter().map(|key| key.as_str().to_owned()));
+        match page.next {
+            Some(cursor) => options = options.after(cursor),
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [10, 10, 10, 5]);
+    let all: Vec<String> = (0..35).map(|number| format!("list:{number:02}")).collect();
+    assert_eq!(listed, all);
+}
+
+#[tokio::test]
+async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
+    let namespace = Namespace::new();
+    let options = CloudflareKvOptions {
+        base: Some("app".to_owned()),
+        ..namespace.options()
+    };
+    let driver = CloudflareKvDriver::open(options).unwrap();
+    let ended = json!({ "metadata": { "expiresAtMs": 1 } });
+    for name in [
+        "app:a",
+        "app:b:c",
+        "app::odd",
+        "app2:a",
+        "app",
+        "a",
+        "application",
+    ] {
+        namespace.witness("put", json!([name, "value"])).await;
+    }
+    namespace
+        .witness("put", json!(["app:ended", "value", ended]))
+        .await;
+    assert_eq!(names(&driver, "").await, ["a", "b:c"]);
+    driver.clear(&Prefix::new("b")).await.unwrap();
+    assert_eq!(names(&driver, "").await, ["a"]);
+    driver.clear(&Prefix::root()).await.unwrap();
+    assert_eq!(
+        namespace.names().await,
+        ["a", "app", "app2:a", "application"]
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
+    let namespace = Namespace::new();
+    let none = CloudflareKvOptions {
+        api_token: None,
+        ..namespace.options()
+    };
+    let by_key = CloudflareKvOptions {
+        email: Some("tests@example.com".to_owned()),
+        api_key: Some("key-for-tests".into()),
+        ..none.clone()
+    };
+    let by_service_key = CloudflareKvOptions {
+        user_service_key: Some("service-key-for-tests".into()),
+        ..none.clone()
+    };
+    for options in [namespace.options(), by_key, by_service_key] {
+        let driver = CloudflareKvDriver::open(options).unwrap();
+        assert_eq!(driver.get("missing").await.unwrap(), None);
+    }
+    let wrong = CloudflareKvOptions {
+        api_token: Some("another".into()),
+        ..none
+    };
+    let other_account = CloudflareKvOptions {
+        account_id: Some("f".repeat(32)),
+        ..namespace.options()
+    };
+    for options in [wrong, other_account] {
+        let driver = CloudflareKvDriver::open(options).unwrap();
+        for error in [
+            driver.get("k").await.unwrap_err(),
+            driver.put("k", "value").await.unwrap_err(),
+            driver.delete("k").await.unwrap_err(),
+            driver.clear(&Prefix::root()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error}");
+            assert_eq!(error.outcome(), Outcome::NotApplied);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
+    let namespace = Namespace::new();
+    let options = CloudflareKvOptions {
+        namespace_id: "f".repeat(32),
+        ..namespace.options()
+    };
+    let driver = CloudflareKvDriver::open(options).unwrap();
+    for error in [
+        driver.get("k").await.unwrap_err(),
+        driver.put("k", "value").await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+        assert!(error.to_string().contains("`namespace_id`"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_waits_for_what_was_handed_in() {
+    let namespace = Namespace::new();
+    let driver = std::sync::Arc::new(namespace.driver());
+    let start = |number: usize| {
+        let driver = driver.clone();
+        tokio::spawn(async move { driver.put(&format!("k{number:02}"), "value").await })
+    };
+    let writes: Vec<_> = (0..50).map(start).collect();
+    driver.close().await.unwrap();
+    let mut written = Vec::new();
+    for (number, write) in writes.into_iter().enumerate() {
+        match write.await.unwrap() {
+            Ok(()) => written.push(format!("k{number:02}")),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Closed);
+                assert_eq!(error.outcome(), Outcome::NotApplied);
+            }
+        }
+    }
+    assert_eq!(namespace.names().await, written);
+    assert_eq!(
+        driver.get("k00").await.unwrap_err().kind(),
+        ErrorKind::Closed
+    );
+}

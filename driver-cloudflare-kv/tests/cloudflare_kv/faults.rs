@@ -1,0 +1,390 @@
+//! What goes wrong between the driver and Cloudflare: the kind of the error, what is known of the outcome, what is
+//! repeated; never a miss, never a hang, never a secret told.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use parking_lot::Mutex;
+use session_core::{
+    Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, Prefix, RemoveOptions, RetryPolicy,
+    Write, WriteOptions,
+};
+use test_support::{CloudflareKv, HttpFault, HttpProxy};
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::{Namespace, all_written, key};
+
+const SECRET_KEY: &str = "dc7c2f5a-session-id";
+const SECRET_VALUE: &str = "correct horse battery staple";
+
+/// The policy of these tests, which does not make them wait.
+const RETRY: RetryPolicy = RetryPolicy {
+    attempts: 3,
+    min_delay: Duration::from_millis(1),
+    max_delay: Duration::from_secs(1),
+};
+
+fn quick(namespace: &Namespace, proxy: &HttpProxy, retry: RetryPolicy) -> CloudflareKvDriver {
+    let options = CloudflareKvOptions {
+        api_url: proxy.url().to_owned(),
+        timeout: Duration::from_millis(500),
+        retry,
+        ..namespace.options()
+    };
+    CloudflareKvDriver::open(options).unwrap()
+}
+
+/// The error of each operation that reads.
+async fn failed_reads(driver: &CloudflareKvDriver) -> Vec<Error> {
+    let key = key(SECRET_KEY);
+    vec![
+        driver.read(&key).await.expect_err("no miss"),
+        driver.exists(&key).await.expect_err("no miss"),
+        driver.metadata(&key).await.expect_err("no miss"),
+        driver
+            .read_many(&[key.clone(), key])
+            .await
+            .expect_err("no miss"),
+        driver
+            .list(ListOptions::default())
+            .await
+            .expect_err("no empty listing"),
+    ]
+}
+
+/// The error of each operation that changes something.
+async fn failed_changes(driver: &CloudflareKvDriver) -> Vec<Error> {
+    let key = key(SECRET_KEY);
+    let options = WriteOptions::default;
+    let write = Write {
+        key: key.clone(),
+        value: SECRET_VALUE.into(),
+        options: options(),
+    };
+    let mut errors = vec![
+        driver
+            .write(&key, SECRET_VALUE.into(), options())
+            .await
+            .expect_err("no success"),
+        driver
+            .remove(&key, RemoveOptions::default())
+            .await
+            .expect_err("no success"),
+        driver
+            .remove_many(std::slice::from_ref(&key))
+            .await
+            .expect_err("no success"),
+    ];
+    errors.extend(
+        driver
+            .write_many(vec![write])
+            .await
+            .into_iter()
+            .map(|written| written.expect_err("no success")),
+    );
+    errors
+}
+
+fn tells(error: &Error, fault: &str, kind: ErrorKind, outcome: Option<Outcome>) {
+    let shown = format!("{fault}: {error} {error:?}");
+    assert_eq!(error.kind(), kind, "{shown}");
+    if let Some(outcome) = outcome {
+        assert_eq!(error.outcome(), outcome, "{shown}");
+    }
+    assert_eq!(error.driver(), Some("cloudflare-kv"), "{shown}");
+    for secret in [SECRET_KEY, SECRET_VALUE, CloudflareKv::TOKEN] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+fn json(body: &str) -> HttpFault {
+    HttpFault::answer(200, &[], body)
+}
+
+#[tokio::test]
+async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
+    use ErrorKind::*;
+    use Outcome::{NotApplied, Unknown};
+    let namespace = Namespace::new();
+    namespace
+        .driver()
+        .put(SECRET_KEY, SECRET_VALUE)
+        .await
+        .unwrap();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RetryPolicy::never());
+    let elsewhere = HttpProxy::start("http://127.0.0.1:1");
+    for (fault, kind, outcome) in [
+        (HttpFault::Delay(Duration::from_secs(2)), TimedOut, Unknown),
+        (HttpFault::Hang, TimedOut, Unknown),
+        (HttpFault::HungAnswer, TimedOut, Unknown),
+        (HttpFault::Cut, Unavailable, Unknown),
+        (HttpFault::LostAnswer, Unavailable, Unknown),
+        (HttpFault::Truncated, Unavailable, Unknown),
+        (HttpFault::garbage_json(), Backend, Unknown),
+        (HttpFault::html(), Backend, Unknown),
+        (json(""), Backend, Unknown),
+        (json("{}"), Backend, Unknown),
+        (json("[]"), Backend, Unknown),
+        (
+            json(r#"{"success":false,"errors":[],"result":null}"#),
+            Backend,
+            Unknown,
+        ),
+        (HttpFault::rate_limited(7), RateLimited, NotApplied),
+        (HttpFault::status(401), Unauthorized, NotApplied),
+        (HttpFault::status(403), Unauthorized, NotApplied),
+        (HttpFault::status(404), Backend, NotApplied),
+        (HttpFault::status(500), Unavailable, Unknown),
+        (HttpFault::status(503), Unavailable, Unknown),
+        (HttpFault::redirect(elsewhere.url()), Backend, Unknown),
+        (HttpFault::gzip_bomb(), Backend, Unknown),
+        (HttpFault::huge(1 << 30), TooLarge, Unknown),
+    ] {
+        let name = format!("{fault:?}");
+        let name: String = name.chars().take(200).collect();
+        proxy.always(fault);
+        for error in failed_reads(&driver).await {
+            tells(&error, &name, kind, None);
+            if kind == RateLimited {
+                assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+            }
+        }
+        for error in failed_changes(&driver).await {
+            tells(&error, &name, kind, Some(outcome));
+        }
+        let error = driver.clear(&Prefix::root()).await.unwrap_err();
+        tells(&error, &name, kind, None);
+    }
+    assert_eq!(elsewhere.count(), 0, "a token went elsewhere");
+    // It works again as soon as the network does.
+    proxy.clear();
+    driver.put(SECRET_KEY, SECRET_VALUE).await.unwrap();
+    assert_eq!(driver.get(SECRET_KEY).await.unwrap().unwrap(), SECRET_VALUE);
+}
+
+#[tokio::test]
+async fn answers_that_are_not_about_what_was_asked_are_errors() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RetryPolicy::never());
+    for body in [
+        r#"{"success":true,"result":null}"#,
+        r#"{"success":true,"result":{}}"#,
+        r#"{"success":true,"result":{"values":{}}}"#,
+        r#"{"success":true,"result":{"values":{"another":null}}}"#,
+        r#"{"success":true,"result":{"values":{"k":7}}}"#,
+        r#"{"success":true,"result":{"values":{"k":{"metadata":null}}}}"#,
+    ] {
+        proxy.next(json(body));
+        let error = driver.get("k").await.expect_err(body);
+        assert_eq!(error.kind(), ErrorKind::Backend, "{body}: {error}");
+        proxy.clear();
+    }
+    assert_eq!(driver.get("k").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_refused_and_not_kept() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let options = CloudflareKvOptions {
+        api_url: proxy.url().to_owned(),
+        retry: RetryPolicy::never(),
+        ..namespace.options()
+    };
+    let driver = CloudflareKvDriver::open(options).unwrap();
+    proxy.always(HttpFault::endless());
+    let error = driver.get(SECRET_KEY).await.unwrap_err();
+    tells(&error, "endless", ErrorKind::TooLarge, None);
+}
+
+#[tokio::test]
+async fn what_may_pass_is_tried_again() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    for fault in [
+        HttpFault::Cut,
+        HttpFault::Hang,
+        HttpFault::LostAnswer,
+        HttpFault::Truncated,
+        HttpFault::status(500),
+        HttpFault::status(503),
+        HttpFault::rate_limited(0),
+    ] {
+        proxy.clear();
+        proxy.next(fault.clone());
+        driver.put("k", "value").await.unwrap();
+        assert_eq!(proxy.count(), 2, "{fault:?}");
+        proxy.next(fault.clone());
+        assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
+        proxy.next(fault.clone());
+        assert_eq!(
+            driver
+                .list(ListOptions::default())
+                .await
+                .unwrap()
+                .keys
+                .len(),
+            1
+        );
+        proxy.next(fault.clone());
+        driver.delete("k").await.unwrap();
+        assert_eq!(proxy.count(), 8, "{fault:?}");
+        assert_eq!(driver.get("k").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_not_tried_again() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    for fault in [
+        HttpFault::status(400),
+        HttpFault::status(401),
+        HttpFault::status(403),
+        HttpFault::garbage_json(),
+    ] {
+        proxy.clear();
+        proxy.always(fault.clone());
+        driver.put("k", "value").await.unwrap_err();
+        driver.get("k").await.unwrap_err();
+        assert_eq!(proxy.count(), 2, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    proxy.next(HttpFault::rate_limited(1));
+    let started = Instant::now();
+    driver.put("k", "value").await.unwrap();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+
+    proxy.next(HttpFault::rate_limited(300));
+    let error = driver.put("k", "again").await.unwrap_err();
+    tells(
+        &error,
+        "429",
+        ErrorKind::RateLimited,
+        Some(Outcome::NotApplied),
+    );
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(300)));
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
+}
+
+#[tokio::test]
+async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
+    const LEFT_OUT: &str =
+        r#"{"success":true,"result":{"successful_key_count":2,"unsuccessful_keys":["b"]}}"#;
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    let writes = || {
+        ["a", "b", "c"].map(|name| Write {
+            key: key(name),
+            value: "value".into(),
+            options: WriteOptions::default(),
+        })
+    };
+    proxy.next(json(LEFT_OUT).after_the_server());
+    all_written(driver.write_many(writes().into()).await);
+    let again = proxy.seen().pop().unwrap().body;
+    assert_eq!(again, r#"[{"key":"b","value":"value"}]"#);
+
+    proxy.always(json(LEFT_OUT).after_the_server());
+    let written = driver.write_many(writes().into()).await;
+    let kinds: Vec<_> = written
+        .iter()
+        .map(|result| result.as_ref().err().map(Error::kind))
+        .collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::Unavailable), None]);
+    assert_eq!(written[1].as_ref().unwrap_err().outcome(), Outcome::Unknown);
+    let error = driver.remove_many(&["a", "b"].map(key)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    proxy.clear();
+    driver.remove_many(&["a", "b", "c"].map(key)).await.unwrap();
+    assert!(namespace.names().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_remains_of_a_life_is_told_anew_at_each_try() {
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    proxy.next(HttpFault::rate_limited(1));
+    proxy.next(HttpFault::rate_limited(1));
+    driver
+        .put_for("k", "value", Duration::from_millis(100_500))
+        .await
+        .unwrap();
+    let told = proxy.seen().into_iter().map(|seen| {
+        let pairs: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+        (
+            pairs[0]["expiration_ttl"].as_u64().unwrap(),
+            pairs[0]["metadata"].clone(),
+        )
+    });
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0].0, 101);
+    assert!(told[2].0 < told[0].0, "{told:?}");
+    assert_eq!(told[0].1, told[2].1);
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_log_line_and_no_debug_shows_a_token_a_key_or_a_value() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(captured.clone())
+        .finish();
+    // Everything but the proxy runs on this thread.
+    let namespace = Namespace::new();
+    let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
+    let driver = quick(&namespace, &proxy, RETRY);
+    let logging = tracing::subscriber::set_default(subscriber);
+    driver.put(SECRET_KEY, SECRET_VALUE).await.unwrap();
+    driver.get(SECRET_KEY).await.unwrap().unwrap();
+    proxy.next(HttpFault::status(503));
+    driver.get(SECRET_KEY).await.unwrap().unwrap();
+    proxy.always(HttpFault::status(500));
+    for error in failed_reads(&driver).await {
+        tracing::error!(?error, %error, ?driver, "the caller logs what it has");
+    }
+    drop(logging);
+    let text = String::from_utf8_lossy(&captured.0.lock()).into_owned();
+    assert!(text.contains("the caller logs what it has"), "{text}");
+    for secret in [SECRET_KEY, SECRET_VALUE, CloudflareKv::TOKEN] {
+        assert!(!text.contains(secret), "{text}");
+        assert!(!format!("{driver:?} {:?}", namespace.options()).contains(secret));
+    }
+}

@@ -1,0 +1,24 @@
+//! The Cloudflare KV driver: its contract, what it stores and asks for, faults, JavaScript on the same namespaces.
+
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[cfg(all(test, feature = "config"))]
+mod configuration;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod support;
