@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use test_support::{NodePackages, Peer, RedisServer, free_port};
+use test_support::{CloudflareKv, NodePackages, Peer, RedisServer, free_port};
 
 const TOKEN: &str = "a token of the tests";
 
@@ -32,11 +32,21 @@ impl Peers {
         example
             .replace("http://127.0.0.1:3001", &self.storage)
             .replace("redis://127.0.0.1:6379", &self.redis.url())
+            .replace(
+                "https://api.cloudflare.com",
+                CloudflareKv::shared().api_url(),
+            )
     }
 
     /// The environment that the examples speak of.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![("STORAGE_TOKEN", TOKEN.to_owned())]
+        let namespace = CloudflareKv::shared().namespace();
+        vec![
+            ("STORAGE_TOKEN", TOKEN.to_owned()),
+            ("CLOUDFLARE_ACCOUNT_ID", CloudflareKv::ACCOUNT.to_owned()),
+            ("CLOUDFLARE_KV_NAMESPACE_ID", namespace),
+            ("CLOUDFLARE_API_TOKEN", CloudflareKv::TOKEN.to_owned()),
+        ]
     }
 }
 

@@ -9,6 +9,7 @@ use axum::extract::Path;
 use axum::routing::get;
 use futures_util::future::join_all;
 use session_kit::config::SessionConfig;
+use session_kit::session::SessionStore;
 use session_kit::{Error, Session, SessionLayer};
 
 const REQUESTS: usize = 50;
@@ -33,11 +34,15 @@ async fn keys(session: Session) -> Result<String, Error> {
 }
 
 async fn app(config: &SessionConfig) -> Router {
+    routes(SessionLayer::from_config(config).await.unwrap())
+}
+
+fn routes(sessions: SessionLayer) -> Router {
     Router::new()
         .route("/set/{key}", get(set_own_key))
         .route("/increment", get(increment))
         .route("/keys", get(keys))
-        .layer(SessionLayer::from_config(config).await.unwrap())
+        .layer(sessions)
 }
 
 async fn nothing_is_lost(app: &Router) {
@@ -55,6 +60,15 @@ async fn nothing_is_lost(app: &Router) {
     let distinct: HashSet<_> = answers.iter().map(|answer| &answer.body).collect();
     assert_eq!(distinct.len(), REQUESTS);
     assert!(distinct.contains(&REQUESTS.to_string()));
+}
+
+/// Without conditions this holds within a process alone, whose commits queue up and read once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_within_a_process_over_cloudflare_kv() {
+    let store = SessionStore::builder(crate::support::cloudflare_kv())
+        .commit_deadline(Duration::from_secs(60))
+        .build();
+    nothing_is_lost(&routes(SessionLayer::from_store(store.unwrap()))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,15 +2,33 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
+use session_kit::Driver;
+use session_kit::drivers::{CloudflareKvDriver, CloudflareKvOptions};
+use test_support::CloudflareKv;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tower::ServiceExt;
+
+/// Sessions in Cloudflare KV, in a namespace of their own.
+pub(crate) fn cloudflare_kv() -> Arc<dyn Driver> {
+    let kv = CloudflareKv::shared();
+    let options = CloudflareKvOptions {
+        api_url: kv.api_url().to_owned(),
+        base: Some("sessions".to_owned()),
+        // A machine of tests may have much to do.
+        timeout: Duration::from_secs(60),
+        ..CloudflareKvOptions::new(CloudflareKv::ACCOUNT, kv.namespace(), CloudflareKv::TOKEN)
+    };
+    Arc::new(CloudflareKvDriver::open(options).unwrap())
+}
 
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
