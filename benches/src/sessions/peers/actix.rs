@@ -63,10 +63,10 @@ pub(super) async fn peer(backing: Backing) -> Peer {
 }
 
 /// An application of actix, called as its tests do.
-pub(super) struct ActixApp<S>(S);
+pub(in crate::sessions) struct ActixApp<S>(S);
 
 impl ActixApp<()> {
-    pub(super) async fn new<T, B>(
+    pub(in crate::sessions) async fn new<T, B>(
         app: App<T>,
     ) -> ActixApp<
         impl Service<actix_http::Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
