@@ -14,3 +14,5 @@ pub use driver_memory::{MemoryDriver, MemoryOptions};
 pub use driver_redis::{RedisDriver, RedisOptions};
 #[cfg(feature = "sqlite")]
 pub use driver_sqlite::{SqliteDriver, SqliteOptions};
+#[cfg(feature = "upstash")]
+pub use driver_upstash::{UpstashDriver, UpstashOptions};

@@ -46,6 +46,7 @@
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
 //! | `redis` | no | `driver = "redis"`: Redis or Valkey, alone, under sentinels or as a cluster, on the keys that unstorage writes |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
+//! | `upstash` | no | `driver = "upstash"`: Upstash Redis over its REST API, on the keys that unstorage writes |
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -52,5 +52,10 @@ pub fn registry() -> Registry {
     #[cfg(not(feature = "sqlite"))]
     registry.declare("sqlite", "sqlite");
 
+    #[cfg(feature = "upstash")]
+    registry.register::<driver_upstash::UpstashOptions>("upstash");
+    #[cfg(not(feature = "upstash"))]
+    registry.declare("upstash", "upstash");
+
     registry
 }

@@ -1,8 +1,9 @@
 //! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
 //! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
 //! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), two imitations of DynamoDB
-//! ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]), and proxies that make requests over HTTP
-//! ([`HttpProxy`]) and connections of any protocol ([`TcpProxy`]) go wrong.
+//! ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]), unstorage's own server ([`UnstorageServer`]), a
+//! gateway to Redis as Upstash has it ([`UpstashGateway`]), and proxies that make requests over HTTP ([`HttpProxy`])
+//! and connections of any protocol ([`TcpProxy`]) go wrong.
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
 
@@ -25,6 +26,8 @@ mod python;
 mod redis;
 mod script;
 mod tcp_proxy;
+mod unstorage;
+mod upstash;
 
 pub use cloudflare_kv::CloudflareKv;
 pub use dynamodb::{Dynalite, Ministack};
@@ -36,3 +39,5 @@ pub use python::PythonPackages;
 pub use redis::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TlsFiles};
 pub use script::Script;
 pub use tcp_proxy::{TcpFault, TcpProxy};
+pub use unstorage::UnstorageServer;
+pub use upstash::UpstashGateway;

@@ -190,3 +190,26 @@ async fn four_processes_share_their_sessions_over_dynamodb() {
     .await;
     servers.keep_the_promises_of_sessions().await;
 }
+
+#[cfg(feature = "upstash")]
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_share_their_sessions_over_upstash() {
+    use test_support::UpstashGateway;
+
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("sessions-upstash");
+    let gateway = UpstashGateway::start(&UpstashGateway::packages(folder));
+    let config = format!(
+        r#"
+        driver = "upstash"
+
+        [options]
+        url = "{}"
+        token = "{}"
+        base = "sessions"
+        "#,
+        gateway.url(),
+        UpstashGateway::TOKEN
+    );
+    let servers = Servers::start(&config).await;
+    servers.keep_the_promises_of_sessions().await;
+}

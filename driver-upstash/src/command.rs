@@ -1,0 +1,123 @@
+//! Commands of Redis as the REST API takes them: arrays of texts.
+
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use session_core::{Bytes, Timestamp};
+
+/// One command.
+#[derive(Clone, Debug)]
+pub(crate) struct Command(Vec<Argument>);
+
+#[derive(Clone, Debug)]
+enum Argument {
+    Word(&'static str),
+    Text(String),
+    /// UTF-8, as what is stored is.
+    Stored(Bytes),
+    Number(u64),
+    /// Milliseconds until then, reckoned when the command is sent, however long it waited.
+    Until(Timestamp),
+}
+
+impl Command {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self(vec![Argument::Word(name)])
+    }
+
+    pub(crate) fn word(self, word: &'static str) -> Self {
+        self.and(Argument::Word(word))
+    }
+
+    pub(crate) fn text(self, text: impl Into<String>) -> Self {
+        self.and(Argument::Text(text.into()))
+    }
+
+    /// `stored` must be UTF-8; what is not would reach the database otherwise.
+    pub(crate) fn stored(self, stored: Bytes) -> Self {
+        self.and(Argument::Stored(stored))
+    }
+
+    pub(crate) fn number(self, number: u64) -> Self {
+        self.and(Argument::Number(number))
+    }
+
+    pub(crate) fn until(self, end: Timestamp) -> Self {
+        self.and(Argument::Until(end))
+    }
+
+    fn and(mut self, argument: Argument) -> Self {
+        self.0.push(argument);
+        self
+    }
+
+    /// About how many bytes it takes.
+    pub(crate) fn size(&self) -> usize {
+        let sizes = self.0.iter().map(|argument| match argument {
+            Argument::Word(word) => word.len(),
+            Argument::Text(text) => text.len(),
+            Argument::Stored(stored) => stored.len(),
+            Argument::Number(_) | Argument::Until(_) => 16,
+        });
+        sizes.map(|size| size + 3).sum()
+    }
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut array = serializer.serialize_seq(Some(self.0.len()))?;
+        for argument in &self.0 {
+            match argument {
+                Argument::Word(word) => array.serialize_element(word)?,
+                Argument::Text(text) => array.serialize_element(text)?,
+                Argument::Stored(stored) => {
+                    array.serialize_element(&*String::from_utf8_lossy(stored))?;
+                }
+                Argument::Number(number) => array.serialize_element(&number.to_string())?,
+                Argument::Until(end) => {
+                    array.serialize_element(&millis_until(*end).to_string())?;
+                }
+            }
+        }
+        array.end()
+    }
+}
+
+/// What is left until `end`; a millisecond at least, since the database refuses none.
+fn millis_until(end: Timestamp) -> u64 {
+    // The longest that Redis adds to the present without an overflow, and some more.
+    const LONGEST: Duration = Duration::from_secs(1 << 40);
+    let left = end.saturating_since(Timestamp::now()).min(LONGEST);
+    u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_texts() {
+        let command = Command::new("SET")
+            .text("a:b")
+            .stored(Bytes::from_static("\"ü\"\n".as_bytes()))
+            .word("PX")
+            .number(7);
+        let json = serde_json::to_string(&command).unwrap();
+        assert_eq!(json, r#"["SET","a:b","\"ü\"\n","PX","7"]"#);
+    }
+
+    #[test]
+    fn the_time_left_is_reckoned_late_and_is_never_none() {
+        let soon = Timestamp::now().saturating_add(Duration::from_millis(40));
+        let command = Command::new("PEXPIRE").until(soon);
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(
+            serde_json::to_string(&command).unwrap(),
+            r#"["PEXPIRE","1"]"#
+        );
+        let end = Timestamp::from_millis(u64::MAX);
+        let left: i64 = millis_until(end).try_into().unwrap();
+        let now: i64 = Timestamp::now().as_millis().try_into().unwrap();
+        assert!(left.checked_add(now).is_some());
+    }
+}

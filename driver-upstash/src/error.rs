@@ -1,0 +1,187 @@
+use std::fmt;
+use std::sync::Arc;
+
+use http_support::{Answer, StatusCode};
+use session_core::{Error, ErrorKind, Outcome};
+
+use crate::reply::{Failure, Refused};
+
+/// What an error of the database means to a caller. It did not do what it refuses.
+pub(crate) fn refused(error: &Refused) -> Error {
+    let (kind, message) = describe(&error.0);
+    // The text is left out, since the database quotes arguments in some.
+    let code = code_of(&error.0);
+    Error::new(kind, format!("{message} ({code})")).with_outcome(Outcome::NotApplied)
+}
+
+/// What an answer means that is no success.
+pub(crate) fn failed(answer: &Answer) -> Error {
+    match answer.json::<Failure>() {
+        Ok(failure) if answer.status() == StatusCode::BAD_REQUEST => {
+            refused(&Refused(failure.error))
+        }
+        _ => answer.error(),
+    }
+}
+
+/// The first word of an error, which is its code.
+fn code_of(text: &str) -> &str {
+    let code = text.split(' ').next().unwrap_or_default();
+    match !code.is_empty() && code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_uppercase())
+    {
+        true => code,
+        false => "no code",
+    }
+}
+
+fn describe(text: &str) -> (ErrorKind, &'static str) {
+    let says = |part: &str| text.contains(part);
+    match code_of(text) {
+        "WRONGPASS" | "NOAUTH" => (
+            ErrorKind::Unauthorized,
+            "the database refuses the `token`; take the REST token from its console",
+        ),
+        "NOPERM" => (
+            ErrorKind::Unauthorized,
+            "the `token` may not do this; the read-only one will not do",
+        ),
+        "WRONGTYPE" => (
+            ErrorKind::CorruptData,
+            "what is stored under the key is no string and was not written by this driver; it was left as it is",
+        ),
+        "OOM" => (
+            ErrorKind::Unavailable,
+            "the database is full; make room, or turn its eviction on",
+        ),
+        "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => (
+            ErrorKind::Unavailable,
+            "the database does not serve this now",
+        ),
+        _ if says("max request size") => (
+            ErrorKind::TooLarge,
+            "the value is larger than a request to this database may be",
+        ),
+        _ if says("max requests limit")
+            || says("max daily request limit")
+            || says("rate limit") =>
+        {
+            (
+                ErrorKind::RateLimited,
+                "the database has had as many requests as its plan allows",
+            )
+        }
+        _ => (ErrorKind::Backend, "the database refused the command"),
+    }
+}
+
+/// An error of a request, for each of those whose commands were in it.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedError(Arc<Error>);
+
+impl SharedError {
+    pub(crate) fn new(error: Error) -> Self {
+        Self(Arc::new(error))
+    }
+
+    pub(crate) fn get(&self) -> &Error {
+        &self.0
+    }
+
+    /// An error of one's own that says the same.
+    pub(crate) fn to_own(&self) -> Error {
+        let shared = &self.0;
+        let mut error =
+            Error::new(shared.kind(), shared.to_string()).with_outcome(shared.outcome());
+        if let Some(wait) = shared.retry_after() {
+            error = error.with_retry_after(wait);
+        }
+        match std::error::Error::source(shared.as_ref()) {
+            Some(_) => error.with_source(Cause(Arc::clone(shared))),
+            None => error,
+        }
+    }
+}
+
+/// The cause of a shared error.
+struct Cause(Arc<Error>);
+
+impl Cause {
+    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(self.0.as_ref())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause()
+            .map_or(Ok(()), |cause| fmt::Display::fmt(cause, f))
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause()
+            .map_or(Ok(()), |cause| fmt::Debug::fmt(cause, f))
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().and_then(std::error::Error::source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_kinds_and_texts_are_not_repeated() {
+        for (text, kind) in [
+            (
+                "WRONGPASS invalid or missing auth token",
+                ErrorKind::Unauthorized,
+            ),
+            ("NOPERM this user secret", ErrorKind::Unauthorized),
+            ("WRONGTYPE Operation against a key", ErrorKind::CorruptData),
+            ("OOM command not allowed", ErrorKind::Unavailable),
+            (
+                "ERR max request size exceeded. Limit: 1048576 bytes",
+                ErrorKind::TooLarge,
+            ),
+            (
+                "ERR max daily request limit exceeded.",
+                ErrorKind::RateLimited,
+            ),
+            ("ERR unknown command 'secret'", ErrorKind::Backend),
+            ("secret", ErrorKind::Backend),
+            ("", ErrorKind::Backend),
+        ] {
+            let error = refused(&Refused(text.to_owned()));
+            assert_eq!(
+                (error.kind(), error.outcome()),
+                (kind, Outcome::NotApplied),
+                "{text}"
+            );
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_shared_error_says_the_same_to_each() {
+        let cause = std::io::Error::other("the cable");
+        let error = Error::new(ErrorKind::Unavailable, "no connection")
+            .with_outcome(Outcome::NotApplied)
+            .with_retry_after(std::time::Duration::from_secs(1))
+            .with_source(cause);
+        let shared = SharedError::new(error);
+        for error in [shared.to_own(), shared.to_own()] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.outcome(), Outcome::NotApplied);
+            assert_eq!(error.retry_after(), shared.get().retry_after());
+            assert_eq!(error.to_string(), "no connection");
+            let source = std::error::Error::source(&error).unwrap();
+            assert_eq!(source.to_string(), "the cable");
+        }
+    }
+}

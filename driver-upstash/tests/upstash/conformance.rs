@@ -1,0 +1,68 @@
+//! The contract of session-core, held against this driver on the gateway: all of it.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use conformance_tests::{HookError, Subject};
+use driver_upstash::{UpstashDriver, UpstashOptions};
+use session_core::{Bytes, Key, RetryPolicy};
+use test_support::free_port;
+
+use crate::support::Gateway;
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+fn gateway() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    GATEWAY.get_or_init(Gateway::start)
+}
+
+/// `SET` by a program of others, straight on the Redis behind.
+async fn foreign_write(key: String, value: Bytes) -> Result<(), HookError> {
+    let text = match std::str::from_utf8(&value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("base64:{}", STANDARD.encode(&value)),
+    };
+    let set = move || gateway().redis().cli(&["SET", &key, &text]);
+    let answer = tokio::task::spawn_blocking(set).await?;
+    assert_eq!(answer, "OK");
+    Ok(())
+}
+
+async fn on(base: Option<&'static str>, change: fn(&mut UpstashOptions)) -> Subject {
+    let mut options = UpstashOptions {
+        base: base.map(str::to_owned),
+        ttl: Some(TTL),
+        ..gateway().options()
+    };
+    change(&mut options);
+    let unreachable = UpstashOptions {
+        url: Some(format!("http://127.0.0.1:{}", free_port())),
+        retry: RetryPolicy::never(),
+        ..options.clone()
+    };
+    let base = base.map(|base| format!("{base}:")).unwrap_or_default();
+    let whole = move |key: &Key| format!("{base}{}", key.as_str());
+    Subject::new(UpstashDriver::open(options).await.unwrap())
+        .with_default_ttl(TTL)
+        .with_outage(UpstashDriver::open(unreachable).await.unwrap())
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| foreign_write(whole(&key), value))
+}
+
+mod on_the_whole_database {
+    conformance_tests::suite!(|| super::on(None, |_| {}));
+}
+
+mod below_a_base {
+    conformance_tests::suite!(|| super::on(Some("app:sessions"), |_| {}));
+}
+
+mod with_read_regions {
+    conformance_tests::suite!(|| super::on(Some("regions"), |options| {
+        options.read_regions = true;
+        options.scan_count = Some(10);
+    }));
+}

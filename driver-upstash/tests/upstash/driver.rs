@@ -1,0 +1,185 @@
+//! What the driver does by itself.
+
+use std::time::Duration;
+
+use driver_upstash::{UpstashDriver, UpstashOptions};
+use session_core::{
+    Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, Timestamp, TouchOptions,
+    WriteCondition, WriteOptions, WriteOutcome,
+};
+use test_support::HttpFault;
+
+use crate::support::{Behind, Gateway, TOKEN, key};
+
+#[tokio::test]
+async fn entries_lie_where_unstorage_has_them() {
+    let gateway = Gateway::start();
+    let options = UpstashOptions {
+        base: Some("app:".to_owned()),
+        ..gateway.options()
+    };
+    let driver = UpstashDriver::open(options).await.unwrap();
+    driver.put("a:b", r#"{"x":1}"#).await.unwrap();
+    driver.put("bytes", vec![1, 2, 255]).await.unwrap();
+    let life = Duration::from_millis(90_500);
+    driver.put_for("life", "v", life).await.unwrap();
+    let redis = gateway.redis();
+    assert_eq!(redis.cli(&["GET", "app:a:b"]), r#"{"x":1}"#);
+    assert_eq!(redis.cli(&["GET", "app:bytes"]), "base64:AQL/");
+    let left: u64 = redis.cli(&["PTTL", "app:life"]).parse().unwrap();
+    assert!((85_000..=90_500).contains(&left), "{left}");
+    assert_eq!(redis.cli(&["PTTL", "app:a:b"]), "-1");
+}
+
+#[tokio::test]
+async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
+    let gateway = Gateway::start();
+    let driver = gateway.driver().await;
+    let script = "return redis.call('SET', 'k', string.char(255, 0, 97))";
+    gateway.redis().cli(&["EVAL", script, "0"]);
+    let entry = driver.read(&key("k")).await.unwrap().unwrap();
+    assert_eq!(entry.value, vec![255, 0, 97]);
+    let version = entry.version.unwrap();
+    let options = || WriteOptions::if_version(version.clone());
+    let written = driver.write(&key("k"), "new".into(), options()).await;
+    assert!(matches!(written.unwrap(), WriteOutcome::Written { .. }));
+    let refused = driver.write(&key("k"), "late".into(), options()).await;
+    assert!(matches!(refused.unwrap(), WriteOutcome::Conflict(_)));
+}
+
+#[tokio::test]
+async fn the_time_left_is_reckoned_anew_for_each_try() {
+    let behind = Behind::start(|options| options.retry.attempts = 2).await;
+    behind.proxy.next(HttpFault::rate_limited(1));
+    let end = Timestamp::now().saturating_add(Duration::from_secs(20));
+    let options = WriteOptions::default().with_expiry(Expiry::At(end));
+    let _written = behind
+        .driver
+        .write(&key("k"), "v".into(), options)
+        .await
+        .unwrap();
+    let left: u64 = behind.gateway.redis().cli(&["PTTL", "k"]).parse().unwrap();
+    assert!(left <= 19_000, "{left}");
+}
+
+#[tokio::test]
+async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() {
+    let gateway = Gateway::start();
+    let driver = gateway.driver().await;
+    let ended = |condition| WriteOptions {
+        expiry: Expiry::At(Timestamp::from_millis(1)),
+        condition,
+    };
+    driver.put("k", "old").await.unwrap();
+    let version = driver
+        .read(&key("k"))
+        .await
+        .unwrap()
+        .unwrap()
+        .version
+        .unwrap();
+    let absent = ended(WriteCondition::IfAbsent);
+    let outcome = driver.write(&key("k"), "v".into(), absent.clone()).await;
+    assert!(matches!(outcome.unwrap(), WriteOutcome::Conflict(_)));
+    let outcome = driver.write(&key("none"), "v".into(), absent).await;
+    assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
+    assert_eq!(driver.get("none").await.unwrap(), None);
+    let replaces = ended(WriteCondition::IfVersion(version.clone()));
+    let outcome = driver.write(&key("k"), "v".into(), replaces).await;
+    assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
+    assert_eq!(driver.get("k").await.unwrap(), None);
+    driver.put("k", "old").await.unwrap();
+    let touch = TouchOptions::to(Expiry::At(Timestamp::from_millis(1))).if_version(version);
+    assert!(driver.touch(&key("k"), touch).await.unwrap());
+    assert_eq!(gateway.redis().cli(&["EXISTS", "k"]), "0");
+}
+
+#[tokio::test]
+async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
+    let gateway = Gateway::start();
+    let driver = gateway.driver().await;
+    let fill = "for n = 1, 2500 do redis.call('SET', 'app:' .. n, 'v') end";
+    gateway.redis().cli(&["EVAL", fill, "0"]);
+    for beside in ["app", "app2:a", "ap:b", "app*:c"] {
+        driver.put(beside, "v").await.unwrap();
+    }
+    let mut keys = std::collections::HashSet::new();
+    let mut options = ListOptions::below(Prefix::new("app")).with_limit(300);
+    let mut steps = 0;
+    loop {
+        let page = driver.list(options.clone()).await.unwrap();
+        keys.extend(page.keys);
+        steps += 1;
+        match page.next {
+            Some(cursor) => options = options.after(cursor),
+            None => break,
+        }
+    }
+    assert_eq!(keys.len(), 2_500);
+    assert!(steps >= 5, "{steps}");
+    driver.clear(&Prefix::new("app")).await.unwrap();
+    assert_eq!(gateway.redis().cli(&["DBSIZE"]), "4");
+}
+
+#[tokio::test]
+async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
+    for read_your_writes in [true, false] {
+        let behind = Behind::start(|options| options.read_your_writes = read_your_writes).await;
+        for _ in 0..3 {
+            behind.driver.put("k", "v").await.unwrap();
+        }
+        let tokens: Vec<_> = behind
+            .proxy
+            .seen()
+            .iter()
+            .map(|seen| seen.headers.get("upstash-sync-token").cloned())
+            .collect();
+        assert_eq!(tokens[0], None);
+        assert_eq!(tokens[1].is_some(), read_your_writes);
+        assert_eq!(tokens[1] != tokens[2], read_your_writes);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_told_and_not_shown() {
+    let gateway = Gateway::start();
+    let options = UpstashOptions::new(gateway.url(), "s3cret");
+    let driver = UpstashDriver::open(options.clone()).await.unwrap();
+    let error = driver.put("a-session-id", "the-value").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    let shown = format!("{error} {error:?} {driver:?} {options:?}");
+    for secret in ["s3cret", "a-session-id", "the-value", TOKEN] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_begun_is_answered_before_the_driver_is_closed() {
+    let behind = Behind::start(|_| {}).await;
+    behind.far_away(Duration::from_millis(300));
+    let driver = behind.driver.clone();
+    let writing = tokio::spawn(async move { driver.put("k", "v").await });
+    while behind.proxy.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    behind.driver.close().await.unwrap();
+    assert!(writing.await.unwrap().is_ok());
+    let error = behind.driver.get("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert_eq!(behind.gateway.redis().cli(&["GET", "k"]), "v");
+}
+
+#[test]
+fn a_driver_whose_runtime_has_ended_says_so() {
+    let gateway = Gateway::start();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let driver = runtime().block_on(gateway.driver());
+    let error = runtime().block_on(driver.get("k")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("runtime"), "{error}");
+}

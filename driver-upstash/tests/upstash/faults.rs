@@ -1,0 +1,192 @@
+//! What goes wrong between the driver and its database.
+
+use std::time::{Duration, Instant};
+
+use session_core::{
+    Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, RemoveOptions, RetryPolicy,
+    WriteOptions,
+};
+use test_support::{HttpFault, HttpProxy};
+
+use crate::support::{Behind, TOKEN, increment, key};
+
+fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (kind, outcome),
+        "{error:?}"
+    );
+    assert_eq!(error.driver(), Some("upstash"));
+    let shown = format!("{error} {error:?}");
+    for secret in [TOKEN, "a-session-id", "the-value"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn no_fault_is_a_miss_or_a_success() {
+    use ErrorKind::*;
+    use Outcome::*;
+    let behind = Behind::start(|options| {
+        options.retry = RetryPolicy::never();
+        options.timeout = Duration::from_millis(800);
+    })
+    .await;
+    let (driver, proxy) = (&behind.driver, &behind.proxy);
+    driver.put("a-session-id", "the-value").await.unwrap();
+    let entry = driver.read(&key("a-session-id")).await.unwrap().unwrap();
+    let version = entry.version.unwrap();
+    let elsewhere = HttpProxy::start("http://127.0.0.1:1");
+    for (fault, kind, outcome) in [
+        (HttpFault::Cut, Unavailable, Unknown),
+        (HttpFault::LostAnswer, Unavailable, Unknown),
+        (HttpFault::Truncated, Unavailable, Unknown),
+        (HttpFault::Hang, TimedOut, Unknown),
+        (HttpFault::HungAnswer, TimedOut, Unknown),
+        (HttpFault::garbage_json(), Backend, Unknown),
+        (HttpFault::html(), Backend, Unknown),
+        (HttpFault::answer(200, &[], "[]"), Backend, Unknown),
+        (
+            HttpFault::answer(200, &[], r#"[{"result":"the-value"},{"result":[]}]"#),
+            Backend,
+            Unknown,
+        ),
+        (HttpFault::rate_limited(7), RateLimited, NotApplied),
+        (HttpFault::status(401), Unauthorized, NotApplied),
+        (HttpFault::status(413), TooLarge, NotApplied),
+        (HttpFault::status(500), Unavailable, Unknown),
+        (HttpFault::status(503), Unavailable, Unknown),
+        (HttpFault::gzip_bomb(), Backend, Unknown),
+        (HttpFault::huge(1 << 30), TooLarge, Unknown),
+        (HttpFault::redirect(elsewhere.url()), Backend, Unknown),
+    ] {
+        proxy.always(fault.clone());
+        let key = key("a-session-id");
+        tells(&driver.read(&key).await.unwrap_err(), kind, outcome);
+        let write = driver.put("a-session-id", "the-value").await;
+        tells(&write.unwrap_err(), kind, outcome);
+        let write = WriteOptions::if_version(version.clone());
+        let write = driver.write(&key, "the-value".into(), write).await;
+        tells(&write.unwrap_err(), kind, outcome);
+        let removal = driver.remove(&key, RemoveOptions::default()).await;
+        tells(&removal.unwrap_err(), kind, outcome);
+        let listing = driver.list(ListOptions::default()).await;
+        tells(&listing.unwrap_err(), kind, outcome);
+        let batch = driver.read_many(&[key.clone(), key]).await;
+        tells(&batch.unwrap_err(), kind, outcome);
+        proxy.clear();
+        driver.put("a-session-id", "the-value").await.unwrap();
+    }
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
+async fn an_endless_answer_ends() {
+    let behind = Behind::start(|options| {
+        options.retry = RetryPolicy::never();
+        options.timeout = Duration::from_secs(20);
+    })
+    .await;
+    behind.proxy.next(HttpFault::endless());
+    let started = Instant::now();
+    let error = behind.driver.get("k").await.unwrap_err();
+    tells(&error, ErrorKind::TooLarge, Outcome::Unknown);
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_where_that_is_safe() {
+    let behind = Behind::start(|options| options.timeout = Duration::from_millis(500)).await;
+    let (driver, proxy) = (&behind.driver, &behind.proxy);
+    for fault in [
+        HttpFault::Cut,
+        HttpFault::LostAnswer,
+        HttpFault::Truncated,
+        HttpFault::HungAnswer,
+        HttpFault::status(503),
+        HttpFault::rate_limited(0),
+    ] {
+        proxy.next(fault.clone());
+        driver.put("k", "value").await.unwrap();
+        proxy.next(fault.clone());
+        assert_eq!(
+            driver.get("k").await.unwrap().unwrap(),
+            "value",
+            "{fault:?}"
+        );
+        proxy.next(fault);
+        driver.delete("k").await.unwrap();
+    }
+}
+
+/// An answer that was lost leaves two truths, and the driver claims neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_increment_whose_answer_was_lost_is_unknown_and_never_made_twice() {
+    let behind = Behind::start(|options| options.timeout = Duration::from_secs(2)).await;
+    behind.driver.put("n", "0").await.unwrap();
+    // Every seventh request that may change something loses its answer or does not arrive.
+    let seen = std::sync::atomic::AtomicUsize::new(0);
+    behind.proxy.on(move |request| {
+        let is_change = request.body.windows(4).any(|part| part == b"EVAL");
+        let number = is_change.then(|| seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst))?;
+        match number % 14 {
+            0 => Some(HttpFault::LostAnswer),
+            3 => Some(HttpFault::status(503).after_the_server()),
+            7 => Some(HttpFault::Cut),
+            10 => Some(HttpFault::rate_limited(0)),
+            _ => None,
+        }
+    });
+    let tasks = (0..4).map(|_| {
+        let driver = behind.driver.clone();
+        tokio::spawn(async move {
+            let (mut made, mut unknown) = (0, 0);
+            for _ in 0..100 {
+                match increment(&*driver, &key("n")).await {
+                    Ok(done) => made += u64::from(done),
+                    Err(error) => {
+                        assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+                        unknown += 1;
+                    }
+                }
+            }
+            (made, unknown)
+        })
+    });
+    let (mut made, mut unknown) = (0, 0);
+    for task in futures_util::future::join_all(tasks).await {
+        let (more, lost) = task.unwrap();
+        made += more;
+        unknown += lost;
+    }
+    assert!(unknown > 0);
+    let count: u64 = behind.gateway.redis().cli(&["GET", "n"]).parse().unwrap();
+    assert!(
+        (made..=made + unknown).contains(&count),
+        "{made} {count} {unknown}"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_went_away_is_an_outage_and_no_miss() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "value").await.unwrap();
+    behind.gateway.kill();
+    let error = behind.driver.get("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_behind_the_gateway_times_out() {
+    let behind = Behind::start(|options| {
+        options.timeout = Duration::from_millis(400);
+        options.retry = RetryPolicy::never();
+    })
+    .await;
+    behind.driver.put("k", "value").await.unwrap();
+    behind.gateway.redis().pause();
+    let error = behind.driver.get("k").await.unwrap_err();
+    tells(&error, ErrorKind::TimedOut, Outcome::Unknown);
+    behind.gateway.redis().resume();
+    assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "value");
+}

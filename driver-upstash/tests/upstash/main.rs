@@ -1,0 +1,26 @@
+//! The Upstash driver on a gateway over a real Redis: the gateway, the driver's contract, requests, faults, JavaScript.
+
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+#[cfg(all(test, feature = "config"))]
+mod by_name;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod javascript;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod support;

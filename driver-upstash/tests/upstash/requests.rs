@@ -1,0 +1,216 @@
+//! What calls of many tasks cost: few requests, and little time where the database is far away.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use driver_upstash::UpstashDriver;
+use futures_util::future::{join_all, try_join_all};
+use session_core::session::{SessionId, SessionStore};
+use session_core::{Driver, DriverExt, Write, WriteOptions};
+use test_support::HttpFault;
+
+use crate::support::{Behind, increment, key};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
+    let behind = Behind::start(|_| {}).await;
+    let store = Arc::new(SessionStore::new(behind.driver.clone()));
+    let mut ids: Vec<SessionId> = Vec::new();
+    for number in 0..64 {
+        let session = store.create();
+        session.set("n", &number).unwrap();
+        session.save().await.unwrap();
+        ids.push(session.id().unwrap());
+    }
+    behind.proxy.clear();
+    // As from somewhere, so that those who come later find the first one under way.
+    behind.far_away(Duration::from_millis(20));
+    let reads = ids.iter().map(|id| {
+        let (store, id) = (Arc::clone(&store), *id);
+        tokio::spawn(async move {
+            let session = store.open(id).await.unwrap().unwrap();
+            session.get::<u32>("n").await.unwrap()
+        })
+    });
+    for (number, read) in (0..).zip(join_all(reads).await) {
+        assert_eq!(read.unwrap(), Some(number));
+    }
+    assert!(
+        behind.proxy.count() <= 4,
+        "{} requests",
+        behind.proxy.count()
+    );
+}
+
+#[tokio::test]
+async fn a_single_call_goes_out_at_once_and_alone() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "v").await.unwrap();
+    let mut fastest = Duration::MAX;
+    for _ in 0..20 {
+        let started = Instant::now();
+        behind.driver.get("k").await.unwrap();
+        fastest = fastest.min(started.elapsed());
+    }
+    assert_eq!(behind.proxy.count(), 21);
+    assert!(fastest < Duration::from_millis(50), "{fastest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
+    const TASKS: usize = 64;
+    const READS: usize = 10;
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "v").await.unwrap();
+    behind.far_away(Duration::from_millis(20));
+
+    let started = Instant::now();
+    for _ in 0..READS {
+        behind.driver.get("k").await.unwrap();
+    }
+    let alone = READS as f64 / started.elapsed().as_secs_f64();
+
+    let started = Instant::now();
+    let tasks = (0..TASKS).map(|_| {
+        let driver = behind.driver.clone();
+        tokio::spawn(async move {
+            for _ in 0..READS {
+                driver.get("k").await.unwrap();
+            }
+        })
+    });
+    try_join_all(tasks).await.unwrap();
+    let together = (TASKS * READS) as f64 / started.elapsed().as_secs_f64();
+    println!("reads a second: {alone:.0} one at a time, {together:.0} by {TASKS} tasks");
+    assert!(
+        together >= 20.0 * alone,
+        "{alone} and {together} reads a second"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_call_of_a_request_has_its_own_result_or_error() {
+    let behind = Behind::start(|_| {}).await;
+    behind.gateway.redis().cli(&["LPUSH", "list", "x"]);
+    behind.driver.put("text", "v").await.unwrap();
+    behind.far_away(Duration::from_millis(20));
+    let names = ["text", "list", "none"];
+    let reads = (0..30).map(|number| {
+        let driver = behind.driver.clone();
+        tokio::spawn(async move { driver.get(names[number % 3]).await })
+    });
+    for (number, read) in join_all(reads).await.into_iter().enumerate() {
+        match (names[number % 3], read.unwrap()) {
+            ("text", Ok(Some(value))) => assert_eq!(value, "v"),
+            ("list", Err(error)) => {
+                assert_eq!(error.kind(), session_core::ErrorKind::CorruptData);
+                assert_eq!(error.driver(), Some("upstash"));
+            }
+            ("none", Ok(None)) => {}
+            (name, other) => panic!("{name}: {other:?}"),
+        }
+    }
+    assert!(behind.proxy.count() <= 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "v").await.unwrap();
+    behind.far_away(Duration::from_millis(100));
+    let stays: Vec<_> = (0..8)
+        .map(|_| {
+            let driver = behind.driver.clone();
+            tokio::spawn(async move { driver.get("k").await })
+        })
+        .collect();
+    for _ in 0..8 {
+        let leaves = behind.driver.get("k");
+        let _left = tokio::time::timeout(Duration::from_millis(10), leaves).await;
+    }
+    for read in join_all(stays).await {
+        assert_eq!(read.unwrap().unwrap().unwrap(), "v");
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_does_not_hold_others_up() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "v").await.unwrap();
+    behind.proxy.next(HttpFault::Delay(Duration::from_secs(2)));
+    let slow = behind.driver.clone();
+    let slow = tokio::spawn(async move { slow.get("k").await });
+    // The slow one is under way.
+    while behind.proxy.count() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let started = Instant::now();
+    behind.driver.get("k").await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_millis(1_500),
+        "{:?}",
+        started.elapsed()
+    );
+    assert!(!slow.is_finished());
+    slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn batches_are_few_requests() {
+    let behind = Behind::start(|_| {}).await;
+    let keys: Vec<_> = (0..1_000)
+        .map(|number| key(&format!("k{number}")))
+        .collect();
+    let writes = keys.iter().map(|key| Write {
+        key: key.clone(),
+        value: "v".into(),
+        options: WriteOptions::default(),
+    });
+    for outcome in behind.driver.write_many(writes.collect()).await {
+        let _written = outcome.unwrap();
+    }
+    assert!(behind.proxy.count() <= 10);
+    behind.proxy.clear();
+    let entries = behind.driver.read_many(&keys).await.unwrap();
+    assert!(entries.iter().all(Option::is_some));
+    assert!(behind.proxy.count() <= 10);
+    behind.proxy.clear();
+    behind.driver.remove_many(&keys).await.unwrap();
+    assert!(behind.proxy.count() <= 10);
+}
+
+/// What is too much for one answer is asked for piece by piece.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_are_too_large_together_are_read_apart() {
+    let behind = Behind::start(|options| options.timeout = Duration::from_secs(60)).await;
+    let value = "v".repeat(8 * 1024 * 1024);
+    behind.driver.put("large", value.clone()).await.unwrap();
+    behind.far_away(Duration::from_millis(50));
+    let reads = (0..9).map(|_| {
+        let driver = behind.driver.clone();
+        tokio::spawn(async move { driver.get("large").await.unwrap().unwrap().len() })
+    });
+    for length in try_join_all(reads).await.unwrap() {
+        assert_eq!(length, value.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drivers_that_share_a_database_lose_no_increment() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("n", "0").await.unwrap();
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let other = UpstashDriver::open(behind.gateway.options()).await.unwrap();
+        for driver in [Arc::new(other), behind.driver.clone()] {
+            tasks.push(tokio::spawn(async move {
+                let mut made = 0;
+                while made < 10 {
+                    made += usize::from(increment(&*driver, &key("n")).await.unwrap());
+                }
+            }));
+        }
+    }
+    try_join_all(tasks).await.unwrap();
+    assert_eq!(behind.driver.get("n").await.unwrap().unwrap(), "80");
+}
