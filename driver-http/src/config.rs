@@ -36,7 +36,7 @@ pub struct HttpOptions {
     /// Sent with each request. Default: none.
     #[cfg_attr(feature = "config", serde(default))]
     pub headers: BTreeMap<String, SecretString>,
-    /// What the server makes of paths. Default: [`Dialect::V1`].
+    /// Which server it is. Default: [`Dialect::V1`].
     #[cfg_attr(feature = "config", serde(default))]
     pub dialect: Dialect,
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
@@ -62,17 +62,19 @@ pub struct HttpOptions {
     pub retry: RetryPolicy,
 }
 
-/// Which version of unstorage serves.
+/// Which server it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
-#[cfg_attr(feature = "config", serde(rename_all = "lowercase"))]
+#[cfg_attr(feature = "config", serde(rename_all = "kebab-case"))]
 pub enum Dialect {
-    /// Version 1, which decodes what is percent-encoded in a path, and drops empty values.
+    /// unstorage's of version 1, which decodes what is percent-encoded in a path, and drops empty values.
     #[default]
     V1,
-    /// Version 2, which takes a path as it comes: a key with a space has `%20` in its backend, as it has when
-    /// unstorage's own driver wrote it. What is listed is decoded here.
+    /// unstorage's of version 2, which takes a path as it comes: a key with a space has `%20` in its backend, as it has
+    /// when unstorage's own driver wrote it. What is listed is decoded here.
     V2,
+    /// The one of this project, `session-server`, which also takes conditions: `"session-server"` in configuration.
+    SessionServer,
 }
 
 impl HttpOptions {

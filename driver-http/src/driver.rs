@@ -6,11 +6,12 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_support::{Answer, HttpClient, Method, RequestBuilder, StatusCode, header};
 use session_core::{
-    Bytes, Capabilities, Conditions, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
-    Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, Timestamp, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Key, ListOptions,
+    ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, Timestamp, Version,
+    Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 
+use crate::condition::Condition;
 use crate::value::Body;
 use crate::{Dialect, HttpOptions, path, value};
 
@@ -20,6 +21,9 @@ const TEXT: &str = "text/plain;charset=UTF-8";
 
 /// What unstorage says of an item that is not there, in both versions.
 const NOT_FOUND: &[u8] = b"KV value not found";
+
+/// By how much later an entry may end where the server takes fractions of seconds: what the write is on its way.
+const ON_THE_WAY: Duration = Duration::from_millis(100);
 
 /// How many requests of a batch run at the same time.
 const AT_ONCE: usize = 16;
@@ -70,7 +74,7 @@ impl HttpDriver {
         path::item(&self.prefix.join(key))
     }
 
-    async fn get(&self, path: &str, as_raw: bool) -> Result<Option<Bytes>> {
+    async fn get(&self, path: &str, as_raw: bool) -> Result<Option<Entry>> {
         let request = || {
             let request = self.client.request(Method::GET, path);
             match as_raw {
@@ -79,7 +83,12 @@ impl HttpDriver {
             }
         };
         let read = |answer: Answer| match answer.status() {
-            StatusCode::OK => Ok(Some(answer.into_body())),
+            StatusCode::OK => {
+                let version = version_of(&answer);
+                let mut entry = Entry::new(value::read(answer.into_body(), self.dialect));
+                entry.version = version.filter(|_| self.has_conditions());
+                Ok(Some(entry))
+            }
             _ if is_missing(&answer) => Ok(None),
             _ => Err(answer.error()),
         };
@@ -88,11 +97,11 @@ impl HttpDriver {
 
     async fn read_item(&self, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key)?;
-        let body = match self.get(&path, true).await? {
-            Some(body) => Some(body),
-            None => self.get(&path, false).await?,
-        };
-        Ok(body.map(|body| Entry::new(value::read(body, self.dialect))))
+        match self.get(&path, true).await? {
+            // Where raw bytes have a place of their own, text is found as text alone.
+            None if self.dialect != Dialect::SessionServer => self.get(&path, false).await,
+            entry => Ok(entry),
+        }
     }
 
     async fn write_item(
@@ -102,36 +111,131 @@ impl HttpDriver {
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         let path = self.path(key)?;
-        if options.condition != WriteCondition::Always {
-            return Err(Error::unsupported(NAME, "conditional write"));
-        }
+        let Some(condition) = self.condition(&options.condition)? else {
+            return Ok(WriteOutcome::Conflict(Current::Unknown));
+        };
         let end = options.expiry.resolve(self.ttl, Timestamp::now());
+        let has_ended = end.is_some_and(|end| end <= Timestamp::now());
+        if has_ended && condition == Condition::Absent {
+            return Ok(match self.is_there(key, &path).await? {
+                true => WriteOutcome::Conflict(Current::Unknown),
+                false => self.ended(),
+            });
+        }
+        if has_ended {
+            // What has ended before it is there is as good as removed.
+            return Ok(match self.delete(&path, &condition).await? {
+                true => self.ended(),
+                false => WriteOutcome::Conflict(Current::Unknown),
+            });
+        }
         let (body, content_type) = match Body::of(value, self.dialect)? {
             Body::Text(text) => (text, TEXT),
             Body::Raw(bytes) => (bytes, RAW),
         };
-        let request = || match seconds_until(end) {
-            // What has ended before it is there is as good as removed.
-            Some(0) => self.client.request(Method::DELETE, &path),
-            left => {
-                let request = self.client.request(Method::PUT, &path);
-                let request = request.header(header::CONTENT_TYPE, content_type);
-                with_ttl(request, left).body(body.clone())
-            }
+        let request = || {
+            let request = self.client.request(Method::PUT, &path);
+            let request = request.header(header::CONTENT_TYPE, content_type);
+            let request = self.with_ttl(condition.add_to(request), end);
+            request.body(body.clone())
         };
-        self.client.call(Repeat::Always, request, done).await?;
-        Ok(WriteOutcome::Written { version: None })
+        let read = |answer: Answer| match answer.status() {
+            StatusCode::PRECONDITION_FAILED => Ok(WriteOutcome::Conflict(Current::Unknown)),
+            status if status.is_success() => Ok(WriteOutcome::Written {
+                version: self.written_version(&answer)?,
+            }),
+            _ => Err(self.refused(&answer, &condition)),
+        };
+        self.client.call(condition.repeat(), request, read).await
+    }
+
+    /// Removes an item, and says whether its condition held.
+    async fn delete(&self, path: &str, condition: &Condition) -> Result<bool> {
+        let request = || condition.add_to(self.client.request(Method::DELETE, path));
+        let read = |answer: Answer| match answer.status() {
+            StatusCode::PRECONDITION_FAILED => Ok(false),
+            _ if answer.is_success() || is_missing(&answer) => Ok(true),
+            _ => Err(self.refused(&answer, condition)),
+        };
+        self.client.call(condition.repeat(), request, read).await
+    }
+
+    async fn is_there(&self, key: &Key, path: &str) -> Result<bool> {
+        let request = || self.client.request(Method::HEAD, path);
+        let read = |answer: Answer| match answer.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(answer.error()),
+        };
+        // An answer to `HEAD` has no text that says whose "not found" it is.
+        match self.client.call(Repeat::Always, request, read).await? {
+            true => Ok(true),
+            false => Ok(self.read_item(key).await?.is_some()),
+        }
     }
 
     async fn remove_item(&self, key: &Key) -> Result<()> {
         let path = self.path(key)?;
-        let request = || self.client.request(Method::DELETE, &path);
-        self.client.call(Repeat::Always, request, done).await
+        self.delete(&path, &Condition::Always).await.map(drop)
+    }
+
+    fn has_conditions(&self) -> bool {
+        self.dialect == Dialect::SessionServer
+    }
+
+    /// A condition as the server takes it; `None` if it cannot hold.
+    fn condition(&self, condition: &WriteCondition) -> Result<Option<Condition>> {
+        match condition {
+            WriteCondition::Always => Ok(Some(Condition::Always)),
+            _ if !self.has_conditions() => Err(Error::unsupported(NAME, "conditional write")),
+            WriteCondition::IfAbsent => Ok(Some(Condition::Absent)),
+            WriteCondition::IfVersion(version) => Ok(Condition::of(version)),
+        }
+    }
+
+    /// What an answer means that refuses a change.
+    fn refused(&self, answer: &Answer, condition: &Condition) -> Error {
+        if answer.status() == StatusCode::NOT_IMPLEMENTED && *condition != Condition::Always {
+            return Error::new(
+                ErrorKind::Unsupported,
+                "what the server keeps its entries in has no conditions; have it use another driver",
+            );
+        }
+        answer.error()
+    }
+
+    fn written_version(&self, answer: &Answer) -> Result<Option<Version>> {
+        match version_of(answer) {
+            _ if !self.has_conditions() => Ok(None),
+            Some(version) => Ok(Some(version)),
+            None => Err(Error::new(
+                ErrorKind::Backend,
+                "the server stored the value and told no version; is it a `session-server` over a driver with conditions?",
+            )),
+        }
+    }
+
+    /// The outcome of a write that has ended already. Its version is none that anything has.
+    fn ended(&self) -> WriteOutcome {
+        let version = self.has_conditions().then(|| Version::from_bytes(b"ended"));
+        WriteOutcome::Written { version }
+    }
+
+    /// Tells what remains until `end`: in seconds, and for the server that takes them, with fractions.
+    fn with_ttl(&self, request: RequestBuilder, end: Option<Timestamp>) -> RequestBuilder {
+        let Some(end) = end else { return request };
+        let left = end.saturating_since(Timestamp::now()).as_millis().max(1);
+        match self.dialect {
+            Dialect::SessionServer => {
+                request.header("x-ttl", format!("{}.{:03}", left / 1_000, left % 1_000))
+            }
+            Dialect::V1 | Dialect::V2 => request.header("x-ttl", left.div_ceil(1_000).to_string()),
+        }
     }
 
     async fn list_all(&self, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
-        let path = path::base(&self.prefix.join_prefix(&options.prefix))?;
+        let path = path::base(&self.prefix.join_prefix(&options.prefix), self.dialect)?;
         let request = || self.client.request(Method::GET, &path);
         let read = |answer: Answer| match answer.status() {
             StatusCode::OK => answer.json(),
@@ -159,24 +263,10 @@ fn is_missing(answer: &Answer) -> bool {
             .any(|part| part == NOT_FOUND)
 }
 
-fn done(answer: Answer) -> Result<()> {
-    match answer.is_success() || is_missing(&answer) {
-        true => Ok(()),
-        false => Err(answer.error()),
-    }
-}
-
-/// What remains of an entry's life now, in whole seconds, rounded up; `None` is for ever.
-fn seconds_until(end: Option<Timestamp>) -> Option<u128> {
-    let left = end?.saturating_since(Timestamp::now());
-    Some(left.as_millis().div_ceil(1_000))
-}
-
-fn with_ttl(request: RequestBuilder, seconds: Option<u128>) -> RequestBuilder {
-    match seconds {
-        Some(seconds) => request.header("x-ttl", seconds.to_string()),
-        None => request,
-    }
+/// The entity tag, which is the version.
+fn version_of(answer: &Answer) -> Option<Version> {
+    let tag = answer.header(header::ETAG.as_str())?;
+    Some(Version::from_bytes(tag.as_bytes()))
 }
 
 #[async_trait]
@@ -186,10 +276,14 @@ impl Driver for HttpDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
+        let (conditions, expiry_granularity) = match self.dialect {
+            Dialect::V1 | Dialect::V2 => (Conditions::None, Duration::from_secs(1)),
+            Dialect::SessionServer => (Conditions::All, ON_THE_WAY),
+        };
         Capabilities {
-            conditions: Conditions::None,
+            conditions,
             native_expiry: true,
-            expiry_granularity: Duration::from_secs(1),
+            expiry_granularity,
             listing: Listing::ExactlyOnce,
             batch: true,
             ..Capabilities::default()
@@ -205,11 +299,25 @@ impl Driver for HttpDriver {
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        if options.if_version.is_some() {
-            return Err(Error::unsupported(NAME, "conditional removal"));
-        }
-        in_operation("remove", self.remove_item(key).await)?;
-        Ok(RemoveOutcome::Removed)
+        let remove = async {
+            let path = self.path(key)?;
+            let condition = match &options.if_version {
+                None => Some(Condition::Always),
+                Some(_) if !self.has_conditions() => {
+                    return Err(Error::unsupported(NAME, "conditional removal"));
+                }
+                Some(version) => Condition::of(version),
+            };
+            let removed = match condition {
+                Some(condition) => self.delete(&path, &condition).await?,
+                None => false,
+            };
+            Ok(match removed {
+                true => RemoveOutcome::Removed,
+                false => RemoveOutcome::Conflict(Current::Unknown),
+            })
+        };
+        in_operation("remove", remove.await)
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
@@ -219,17 +327,7 @@ impl Driver for HttpDriver {
     async fn exists(&self, key: &Key) -> Result<bool> {
         let exists = async {
             let path = self.path(key)?;
-            let request = || self.client.request(Method::HEAD, &path);
-            let read = |answer: Answer| match answer.status() {
-                StatusCode::OK => Ok(true),
-                StatusCode::NOT_FOUND => Ok(false),
-                _ => Err(answer.error()),
-            };
-            // An answer to `HEAD` has no text that says whose "not found" it is.
-            match self.client.call(Repeat::Always, request, read).await? {
-                true => Ok(true),
-                false => Ok(self.read_item(key).await?.is_some()),
-            }
+            self.is_there(key, &path).await
         };
         in_operation("exists", exists.await)
     }

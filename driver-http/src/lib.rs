@@ -40,8 +40,12 @@
 //! wins, and what the other one wrote is lost. A session keeps changes of requests in one process apart and reads
 //! again before it writes, which makes the loss rare and not impossible.
 //!
-//! **Expiry is the server's.** It is given the remaining time in whole seconds, rounded up, so an entry ends up to a
-//! second late. unstorage hands that on to its own driver, and only some heed it: `redis`, `upstash`, `deno-kv`,
+//! **`session-server`**, which speaks the same protocol over any driver of this project, takes conditions as HTTP has
+//! them, by entity tags, and fractions of seconds. With [`Dialect::SessionServer`] conditions hold against all writers
+//! of what it serves, and nothing is lost.
+//!
+//! **Expiry is the server's.** That of unstorage is given the remaining time in whole seconds, rounded up, so an entry
+//! ends up to a second late. It hands that on to its own driver, and only some heed it: `redis`, `upstash`, `deno-kv`,
 //! `cloudflare-kv` (at least a minute), `memory` from version 2 on (up to 24 days). With `fs`, `db0`, `mongodb`, `s3`
 //! and others **entries never end**, without a word. Sessions end there only by what their own record says.
 //!
@@ -50,7 +54,7 @@
 //!
 //! # Versions of unstorage
 //!
-//! They differ in what they make of a path; [`Dialect`] says which one is meant. Keys of letters, digits, `-`, `_`,
+//! They differ in what they make of a path; [`Dialect`] says which server is meant. Keys of letters, digits, `-`, `_`,
 //! `.` and `:`, as those of sessions are, stay the same in both.
 //!
 //! # Limits
@@ -63,6 +67,7 @@
 //!
 //! A 404 is a miss only if it comes from unstorage (it says `KV value not found`): one of a proxy is an error.
 
+mod condition;
 mod config;
 mod driver;
 mod path;

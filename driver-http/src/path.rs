@@ -47,12 +47,15 @@ fn below<'s>(segments: impl Iterator<Item = &'s str>) -> Result<String> {
     Ok(path)
 }
 
-/// The path of all items below a prefix, or of more: unstorage's `redis` takes brackets for a pattern, which does
-/// not fit itself.
-pub(crate) fn base(prefix: &Prefix) -> Result<String> {
-    let segments = prefix.as_str().split(':');
-    let plain = segments.take_while(|segment| !segment.is_empty() && !segment.contains('['));
-    Ok(below(plain)? + "/:")
+/// The path of all items below a prefix, or of more: in unstorage, `redis` takes brackets for a pattern, which does not
+/// fit itself.
+pub(crate) fn base(prefix: &Prefix, dialect: Dialect) -> Result<String> {
+    let is_pattern = |segment: &&str| dialect != Dialect::SessionServer && segment.contains('[');
+    let segments = prefix
+        .as_str()
+        .split(':')
+        .filter(|segment| !segment.is_empty());
+    Ok(below(segments.take_while(|segment| !is_pattern(segment)))? + "/:")
 }
 
 /// The key of an item as a listing names it; `None` for what is not normalised and so was not written through
@@ -61,6 +64,7 @@ pub(crate) fn listed(name: &str, dialect: Dialect) -> Option<Key> {
     let name = match dialect {
         // The one sequence that the server leaves encoded.
         Dialect::V1 => name.replace("%25", "%").into(),
+        Dialect::SessionServer => name.into(),
         Dialect::V2 => percent_decode_str(name).decode_utf8().ok()?,
     };
     let expected = name.replace('/', ":");
@@ -100,10 +104,12 @@ mod tests {
 
     #[test]
     fn a_base_ends_with_a_colon() {
-        assert_eq!(base(&Prefix::root()).unwrap(), "/:");
-        assert_eq!(base(&Prefix::new("a:b")).unwrap(), "/a/b/:");
-        assert_eq!(base(&Prefix::new("a:[b]:c")).unwrap(), "/a/:");
-        assert_eq!(base(&Prefix::new("a$")).unwrap(), "/a$/:");
+        assert_eq!(base(&Prefix::root(), Dialect::V1).unwrap(), "/:");
+        assert_eq!(base(&Prefix::new("a:b"), Dialect::V1).unwrap(), "/a/b/:");
+        assert_eq!(base(&Prefix::new("a:[b]:c"), Dialect::V1).unwrap(), "/a/:");
+        let whole = base(&Prefix::new("a:[b]:c"), Dialect::SessionServer);
+        assert_eq!(whole.unwrap(), "/a/[b]/c/:");
+        assert_eq!(base(&Prefix::new("a$"), Dialect::V1).unwrap(), "/a$/:");
     }
 
     #[test]

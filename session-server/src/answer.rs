@@ -62,6 +62,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "KV value not found")
     }
 
+    /// A condition that did not hold, so that nothing was changed.
+    pub(crate) fn precondition() -> Self {
+        let message = "what is stored is not what the condition names";
+        Self::new(StatusCode::PRECONDITION_FAILED, message)
+    }
+
     pub(crate) fn method(method: &Method) -> Self {
         let message = format!("Method Not Allowed: {method}");
         let allowed = HeaderValue::from_static("GET, HEAD, PUT, DELETE");

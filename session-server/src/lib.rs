@@ -40,6 +40,16 @@
 //! `GET` and `HEAD` of a key tell by `last-modified` when it was last written, where the driver or its metadata says,
 //! and by `x-ttl` how many seconds it still has. Metadata is an item of its own, under the key with `$` behind.
 //!
+//! # Conditions
+//!
+//! Beyond unstorage's protocol, `GET`, `HEAD` and `PUT` of a key tell its version as an `etag`, and a change takes
+//! conditions as HTTP has them: `PUT` with `if-none-match: *` stores only where nothing is, and `PUT` and `DELETE` with
+//! `if-match` and a tag change only what still has it. One that does not hold is answered by 412, and nothing is changed.
+//! A driver without conditions has no tags, and answers them by 501. `driver-http` uses this under the dialect
+//! `session-server`, so that sessions of many servers lose no update over it.
+//!
+//! # Statuses
+//!
 //! | status | when |
 //! |---|---|
 //! | 400 | the key cannot be used, a text is not UTF-8, or `x-ttl` is not a number of seconds |
@@ -47,7 +57,9 @@
 //! | 404 | there is no such item |
 //! | 405 | the method is none of these; `Allow` has those |
 //! | 408 | the body took longer than [`DEFAULT_BODY_TIMEOUT`] |
+//! | 412 | the condition does not hold |
 //! | 413, 414 | the body is over [`DEFAULT_MAX_BODY`], or the key over [`DEFAULT_MAX_KEY`]; or over what the driver takes |
+//! | 501 | what is stored cannot be changed or listed so, or not on a condition |
 //! | 500 to 504 | the driver failed; the log says how |
 //!
 //! An error is JSON with the fields that unstorage 1 and 2 give: `statusCode` and `statusMessage`, and `status`,
@@ -83,6 +95,7 @@ mod authorization;
 mod body;
 mod headers;
 mod listing;
+mod precondition;
 mod service;
 mod target;
 

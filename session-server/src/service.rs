@@ -10,12 +10,16 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 use session_core::storage::Storage;
-use session_core::{Key, WriteOptions};
+use session_core::{
+    Driver as _, Entry, Key, RemoveOptions, RemoveOutcome, Version, WriteCondition, WriteOptions,
+    WriteOutcome,
+};
 use tower_service::Service;
 
 use crate::answer::{self, Refusal};
 use crate::authorization::{AccessKind, Authorization};
 use crate::body::{self, BoxError, ResponseBody};
+use crate::precondition::{self, Precondition, Tag};
 use crate::target::Target;
 use crate::{headers, listing};
 
@@ -136,27 +140,31 @@ impl Settings {
             (&Method::GET, Target::Item(key)) => self.get(&request, key).await,
             (&Method::HEAD, target) => self.head(target).await,
             (&Method::DELETE, Target::Base(base)) => {
+                if Precondition::of(&request.headers)? != Precondition::None {
+                    return Err(Refusal::bad_request(
+                        "what lies below a base has no entity tag",
+                    ));
+                }
                 self.storage.clear(base.as_str()).await?;
                 Ok(answer::done())
             }
-            (&Method::DELETE, Target::Item(key)) => {
-                self.storage.remove(key.as_str()).await?;
-                Ok(answer::done())
-            }
+            (&Method::DELETE, Target::Item(key)) => self.delete(&request, key).await,
             (_, target) => self.put(&request, &target.as_item()?, body).await,
         }
     }
 
     async fn get(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Refusal> {
-        let key = key.as_str();
-        let (value, metadata) =
-            try_join(self.storage.get_raw(key), self.storage.metadata(key)).await?;
-        let value = value.ok_or_else(Refusal::not_found)?;
+        // The version is that of the value which is read with it, and not what the metadata may find a moment later.
+        let driver = self.storage.as_driver();
+        let (entry, metadata) =
+            try_join(driver.read(key), self.storage.metadata(key.as_str())).await?;
+        let Entry { value, version, .. } = entry.ok_or_else(Refusal::not_found)?;
         let is_text =
             !headers::accepts_bytes(&request.headers) && std::str::from_utf8(&value).is_ok();
         let content_type = if is_text { answer::TEXT } else { answer::BYTES };
         let mut response = answer::success(content_type, ResponseBody::full(value));
         headers::describe(response.headers_mut(), &metadata.unwrap_or_default());
+        precondition::describe(response.headers_mut(), version.as_ref());
         Ok(response)
     }
 
@@ -173,6 +181,7 @@ impl Settings {
             headers.insert(CONTENT_LENGTH, size.into());
         }
         headers::describe(headers, &metadata);
+        precondition::describe(headers, native.version.as_ref());
         Ok(response)
     }
 
@@ -189,6 +198,7 @@ impl Settings {
         let headers = &request.headers;
         // Before the body, which may be large.
         headers::expiry(headers)?;
+        let precondition = Precondition::of(headers)?;
         let value = body::read(body, headers, self.max_body, self.body_timeout).await?;
         if !headers::sends_bytes(headers) && std::str::from_utf8(&value).is_err() {
             return Err(Refusal::bad_request(
@@ -196,11 +206,54 @@ impl Settings {
             ));
         }
         // From now on, and not from when the body began.
-        let options = WriteOptions::default().with_expiry(headers::expiry(headers)?);
-        let _unconditional = self
-            .storage
-            .set_raw_with(key.as_str(), value, options)
-            .await?;
+        let options = WriteOptions {
+            expiry: headers::expiry(headers)?,
+            condition: match precondition {
+                Precondition::None => WriteCondition::Always,
+                Precondition::Absent => WriteCondition::IfAbsent,
+                Precondition::Match(tag) => {
+                    WriteCondition::IfVersion(self.version(key, tag).await?)
+                }
+            },
+        };
+        let written = self.storage.set_raw_with(key.as_str(), value, options);
+        match written.await? {
+            WriteOutcome::Written { version } => {
+                let mut response = answer::done();
+                precondition::describe(response.headers_mut(), version.as_ref());
+                Ok(response)
+            }
+            WriteOutcome::Conflict(_) => Err(Refusal::precondition()),
+        }
+    }
+
+    async fn delete(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Refusal> {
+        match Precondition::of(&request.headers)? {
+            Precondition::None => self.storage.remove(key.as_str()).await?,
+            Precondition::Absent => {
+                return Err(Refusal::bad_request("what is absent cannot be removed"));
+            }
+            Precondition::Match(tag) => {
+                let options = RemoveOptions::if_version(self.version(key, tag).await?);
+                match self.storage.as_driver().remove(key, options).await? {
+                    RemoveOutcome::Removed => self.storage.remove_metadata(key.as_str()).await?,
+                    RemoveOutcome::Conflict(_) => return Err(Refusal::precondition()),
+                }
+            }
+        }
         Ok(answer::done())
+    }
+
+    /// The version that a tag stands for. One that is a hash can only be that of what is there now; should that change
+    /// before it is acted on, the condition fails.
+    async fn version(&self, key: &Key, tag: Tag) -> Result<Version, Refusal> {
+        if let Some(version) = tag.version() {
+            return Ok(version);
+        }
+        let metadata = self.storage.as_driver().metadata(key).await?;
+        let version = metadata.and_then(|metadata| metadata.version);
+        version
+            .filter(|version| Tag::of(version) == tag)
+            .ok_or_else(Refusal::precondition)
     }
 }

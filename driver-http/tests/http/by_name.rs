@@ -46,7 +46,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ("", "http: open: the option `base` is missing"),
         (
             "base = 'http://h', dialect = 'v3'",
-            "http: open: the option `dialect` must be one of `v1`, `v2`",
+            "http: open: the option `dialect` must be one of `v1`, `v2`, `session-server`",
         ),
         (
             "base = 'http://h', retry = { attempts = -1 }",

@@ -117,7 +117,7 @@ async fn a_server_that_was_killed_is_an_outage_and_no_miss() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     driver.put("k", "value").await.unwrap();
-    server.peer.kill();
+    server.server.peer().kill();
     let error = driver.get("k").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }

@@ -1,7 +1,12 @@
 //! The HTTP driver on unstorage's own server: its contract, JavaScript beside it, faults, configuration.
 
 // Helpers of tests fail a test as tests do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 #[cfg(all(test, feature = "config"))]
 mod by_name;
@@ -13,5 +18,7 @@ mod driver;
 mod faults;
 #[cfg(test)]
 mod javascript;
+#[cfg(test)]
+mod session_server;
 #[cfg(test)]
 mod support;

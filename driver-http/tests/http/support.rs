@@ -6,38 +6,32 @@ use std::sync::OnceLock;
 use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
 use serde_json::Value;
 use session_core::Key;
-use test_support::{NodePackages, Peer, Script, free_port};
+use test_support::{NodePackages, Script, UnstorageServer};
 
-pub(crate) const TOKEN: &str = "t0ken-that-nobody-may-see";
+pub(crate) const TOKEN: &str = UnstorageServer::TOKEN;
 
-pub(crate) fn packages() -> &'static NodePackages {
+fn packages() -> &'static NodePackages {
     static PACKAGES: OnceLock<NodePackages> = OnceLock::new();
-    PACKAGES.get_or_init(|| {
-        NodePackages::install(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js"),
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-http-js"),
-        )
-    })
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-http-js");
+    PACKAGES.get_or_init(|| UnstorageServer::packages(folder))
 }
 
 /// unstorage's server of one version, over one of its drivers.
 pub(crate) struct Unstorage {
     pub(crate) dialect: Dialect,
     pub(crate) url: String,
-    pub(crate) peer: Peer,
+    pub(crate) server: UnstorageServer,
 }
 
 impl Unstorage {
     /// `driver` is the name of the driver and its option, if it has one.
     pub(crate) fn start(dialect: Dialect, driver: &[&str]) -> Self {
-        let port = free_port();
-        let mut command = packages().script("server.mjs");
-        command.arg(port.to_string()).arg(version(dialect));
-        command.args(driver).env("STORAGE_TOKEN", TOKEN);
-        let peer = Peer::start(command);
-        peer.wait_for_port(port);
-        let url = format!("http://127.0.0.1:{port}");
-        Self { dialect, url, peer }
+        let server = UnstorageServer::start(packages(), version(dialect), driver);
+        Self {
+            dialect,
+            url: server.url().to_owned(),
+            server,
+        }
     }
 
     pub(crate) fn options(&self) -> HttpOptions {
@@ -65,6 +59,7 @@ fn version(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::V1 => "1",
         Dialect::V2 => "2",
+        Dialect::SessionServer => panic!("it is not one of unstorage's"),
     }
 }
 

@@ -1,0 +1,178 @@
+//! The driver on this project's own server: the whole contract, conditions included, over memory and over SQLite.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use conformance_tests::Subject;
+use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_memory::MemoryDriver;
+use driver_sqlite::{SqliteDriver, SqliteOptions};
+use futures_util::future::try_join_all;
+use session_core::storage::Storage;
+use session_core::{
+    Driver, DriverExt, ErrorKind, Outcome, RetryPolicy, WriteOptions, WriteOutcome,
+};
+use session_server::{Authorization, StorageService};
+use tempfile::TempDir;
+use test_support::{HttpFault, HttpProxy, free_port};
+use tokio::runtime::Runtime;
+
+use crate::support::{TOKEN, key};
+
+const TTL: Duration = Duration::from_secs(3_600);
+
+type Opening = Pin<Box<dyn Future<Output = Arc<dyn Driver>>>>;
+
+/// A server with a runtime of its own, since each test has another.
+struct Server {
+    url: String,
+    _runtime: Runtime,
+    _folder: TempDir,
+}
+
+impl Server {
+    /// Serves the driver that `open` gives for a database at a path.
+    fn start(open: fn(PathBuf) -> Opening) -> Self {
+        // A thread of a test may be one of a runtime, which cannot wait for another.
+        std::thread::spawn(move || Self::start_here(open))
+            .join()
+            .unwrap()
+    }
+
+    fn start_here(open: fn(PathBuf) -> Opening) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (listener, storage) = runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            (
+                listener,
+                Storage::new(open(folder.path().join("test.db")).await),
+            )
+        });
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let service = StorageService::new(storage, Authorization::token(TOKEN).unwrap());
+        let app: Router = Router::new().nest_service("/kv", service);
+        runtime.spawn(async move { axum::serve(listener, app).await });
+        Self {
+            url: url + "/kv",
+            _runtime: runtime,
+            _folder: folder,
+        }
+    }
+
+    fn options(&self) -> HttpOptions {
+        HttpOptions {
+            token: Some(SecretString::from(TOKEN)),
+            dialect: Dialect::SessionServer,
+            ..HttpOptions::new(&self.url)
+        }
+    }
+}
+
+fn over_memory() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        Server::start(|_| Box::pin(async { Arc::new(MemoryDriver::new()) as Arc<dyn Driver> }))
+    })
+}
+
+fn over_sqlite() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        Server::start(|path| {
+            Box::pin(async {
+                let driver = SqliteDriver::open(SqliteOptions::new(path)).await;
+                Arc::new(driver.unwrap()) as Arc<dyn Driver>
+            })
+        })
+    })
+}
+
+fn on(server: &Server, prefix: Option<&str>) -> Subject {
+    let options = HttpOptions {
+        prefix: prefix.map(str::to_owned),
+        ttl: Some(TTL),
+        ..server.options()
+    };
+    let unreachable = HttpOptions {
+        base: format!("http://127.0.0.1:{}", free_port()),
+        retry: RetryPolicy::never(),
+        ..options.clone()
+    };
+    // What unstorage's own driver does, which knows nothing of conditions and of times.
+    let foreign = HttpOptions {
+        ttl: None,
+        dialect: Dialect::V2,
+        ..options.clone()
+    };
+    let foreign = Arc::new(HttpDriver::open(foreign).unwrap());
+    Subject::new(HttpDriver::open(options).unwrap())
+        .with_outage(HttpDriver::open(unreachable).unwrap())
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            let foreign = Arc::clone(&foreign);
+            async move { Ok(foreign.put(key.as_str(), value).await?) }
+        })
+}
+
+mod in_memory {
+    conformance_tests::suite!(|| async { super::on(super::over_memory(), None) });
+}
+
+mod on_sqlite {
+    conformance_tests::suite!(|| async { super::on(super::over_sqlite(), Some("app:sessions")) });
+}
+
+#[tokio::test]
+async fn a_condition_whose_answer_was_lost_is_unknown_and_not_repeated() {
+    let proxy = HttpProxy::start(over_memory().url.trim_end_matches("/kv"));
+    let options = HttpOptions {
+        base: format!("{}/kv", proxy.url()),
+        ..over_memory().options()
+    };
+    let driver = HttpDriver::open(options).unwrap();
+    let key = key("lost");
+    driver.put("lost", "1").await.unwrap();
+    let version = driver.read(&key).await.unwrap().unwrap().version.unwrap();
+    proxy.clear();
+    proxy.next(HttpFault::LostAnswer);
+    let write = WriteOptions::if_version(version);
+    let error = driver.write(&key, "2".into(), write).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.outcome(), Outcome::Unknown);
+    assert_eq!(proxy.count(), 1);
+    assert_eq!(driver.get("lost").await.unwrap().unwrap(), "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_servers_lose_no_increment() {
+    let drivers = (0..4).map(|_| Arc::new(HttpDriver::open(over_sqlite().options()).unwrap()));
+    let drivers: Vec<_> = drivers.collect();
+    drivers[0].put("n", "0").await.unwrap();
+    let tasks = drivers.into_iter().map(|driver| {
+        tokio::spawn(async move {
+            let mut made = 0;
+            while made < 25 {
+                let entry = driver.read(&key("n")).await.unwrap().unwrap();
+                let number: u32 = std::str::from_utf8(&entry.value).unwrap().parse().unwrap();
+                let options = WriteOptions::if_version(entry.version.unwrap());
+                let next = (number + 1).to_string().into();
+                if let WriteOutcome::Written { .. } =
+                    driver.write(&key("n"), next, options).await.unwrap()
+                {
+                    made += 1;
+                }
+            }
+        })
+    });
+    try_join_all(tasks).await.unwrap();
+    let all = HttpDriver::open(over_sqlite().options()).unwrap();
+    assert_eq!(all.get("n").await.unwrap().unwrap(), "100");
+}
