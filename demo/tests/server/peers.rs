@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "dynamodb")]
+use test_support::Ministack;
 use test_support::{CloudflareKv, RedisServer, UnstorageServer, UpstashGateway};
 
 /// One server for each driver that needs one, on ports of their own.
@@ -9,6 +11,8 @@ pub(crate) struct Peers {
     redis: RedisServer,
     storage: UnstorageServer,
     upstash: UpstashGateway,
+    #[cfg(feature = "dynamodb")]
+    dynamodb: Ministack,
 }
 
 impl Peers {
@@ -20,6 +24,8 @@ impl Peers {
             redis: RedisServer::start(),
             storage: UnstorageServer::start(&unstorage, "1", &["memory"]),
             upstash: UpstashGateway::start(&upstash),
+            #[cfg(feature = "dynamodb")]
+            dynamodb: Ministack::start(folder("demo-ministack")),
         }
     }
 
@@ -37,13 +43,30 @@ impl Peers {
     /// The environment that the examples speak of.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let namespace = CloudflareKv::shared().namespace();
-        vec![
+        let own = [
             ("STORAGE_TOKEN", UnstorageServer::TOKEN.to_owned()),
             ("CLOUDFLARE_ACCOUNT_ID", CloudflareKv::ACCOUNT.to_owned()),
             ("CLOUDFLARE_KV_NAMESPACE_ID", namespace),
             ("CLOUDFLARE_API_TOKEN", CloudflareKv::TOKEN.to_owned()),
             ("UPSTASH_REDIS_REST_URL", self.upstash.url().to_owned()),
             ("UPSTASH_REDIS_REST_TOKEN", UpstashGateway::TOKEN.to_owned()),
+        ];
+        own.into_iter().chain(self.environment_of_aws()).collect()
+    }
+
+    /// Where AWS's tools, too, find region, credentials and the place of a server that is not Amazon's.
+    #[cfg(feature = "dynamodb")]
+    fn environment_of_aws(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.url()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "any".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "any".to_owned()),
         ]
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    fn environment_of_aws(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 }
