@@ -31,7 +31,7 @@ use crate::scan::{Index, scan};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Parsing is one pass that notes where each entry begins: two allocations, whatever the text. What an entry means is
+/// Parsing is one pass that notes where each entry begins: an allocation, and another if there are many. What an entry means is
 /// checked when it is looked at, so that a document with a broken part serves its other parts; [`Node::to_value`] of
 /// the root looks at everything. A clone shares the text. `Debug` shows sizes only, since the data may be secret.
 #[derive(Clone)]
@@ -73,13 +73,24 @@ impl Document {
             Err(error) => return Err(Error::syntax(error.valid_up_to(), "not UTF-8")),
         };
         let index = scan(&text, &options.limits)?;
+        Ok(Self::new(text, index, options))
+    }
+
+    /// The document of an array of one entry without escapes.
+    pub(crate) fn of_scalar(text: String) -> Self {
+        let index = Index::of_scalar(&text);
+        Self::new(text.into(), index, crate::token::parse_options())
+    }
+
+    #[inline]
+    pub(crate) fn new(text: ByteString, index: Index, options: ParseOptions) -> Self {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Ok(Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             text,
             index,
             options,
             serial,
-        })))
+        }))
     }
 
     /// The text, as it was given.

@@ -47,6 +47,12 @@ fn escape_from(out: &mut String, text: &str, first: usize) {
     out.push_str(rest);
 }
 
+/// Whether the text is written as it stands; rarely not known of one that is.
+#[inline]
+pub(crate) fn is_unescaped(text: &str) -> bool {
+    unescaped_prefix(text.as_bytes()) == text.len()
+}
+
 /// How many bytes pass before one that may have to be escaped: a control character, a quote, a backslash, `<`, or the
 /// first byte of U+2028 and U+2029, which others have too.
 #[inline]

@@ -11,6 +11,7 @@ use crate::entry::Entries;
 use crate::error::Error;
 use crate::limits::ParseOptions;
 use crate::options::WriteOptions;
+use crate::scalar;
 use crate::scan::scan;
 use crate::value::Value;
 use crate::writer::Writer;
@@ -104,6 +105,9 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, Error> {
+    if let Some(text) = scalar::text(value) {
+        return Ok(Document::of_scalar(text));
+    }
     Document::parse_with(
         Bytes::from(to_string(value)?),
         crate::token::parse_options(),

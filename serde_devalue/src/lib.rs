@@ -3,6 +3,7 @@
 #![warn(missing_docs)]
 
 pub mod as_date;
+mod assembly;
 mod bigint;
 mod build;
 mod cycle;
@@ -26,6 +27,7 @@ mod object;
 mod options;
 mod raw;
 mod regexp;
+mod scalar;
 mod scan;
 mod ser;
 mod string;
@@ -38,6 +40,7 @@ mod walk;
 mod wrappers;
 mod writer;
 
+pub use assembly::Assembly;
 pub use bigint::BigInt;
 pub use date::Date;
 pub use document::{Document, NodeId};

@@ -1,5 +1,7 @@
 //! One pass over the text: is it JSON, and where does each entry begin?
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 
@@ -12,11 +14,21 @@ pub(crate) enum Index {
     /// The whole text is one negative number.
     Sentinel(f64),
     /// The text is an array, and these are its elements.
-    Entries(Vec<Span>),
+    Entries(Spans),
+}
+
+/// As many as most records have stand in the document itself.
+pub(crate) type Spans = SmallVec<[Span; 12]>;
+
+impl Index {
+    /// That of an array of one entry without escapes.
+    pub(crate) fn of_scalar(text: &str) -> Self {
+        Self::Entries(SmallVec::from_slice(&[Span::new(1, text.len() - 1, false)]))
+    }
 }
 
 /// Where an entry is in the text.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
     /// Its end, and in the highest bit whether a backslash is in it.
@@ -27,6 +39,21 @@ pub(crate) struct Span {
 const ESCAPED: u32 = 1 << 31;
 
 impl Span {
+    /// The longest text in which it can be.
+    pub(crate) const LONGEST: usize = ESCAPED as usize - 1;
+
+    #[inline]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "who makes one has checked the length of the text"
+    )]
+    pub(crate) fn new(start: usize, end: usize, is_escaped: bool) -> Self {
+        Self {
+            start: start as u32,
+            end: end as u32 | if is_escaped { ESCAPED } else { 0 },
+        }
+    }
+
     pub(crate) fn end(self) -> usize {
         (self.end & !ESCAPED) as usize
     }
@@ -39,7 +66,7 @@ impl Span {
 /// Checks the syntax of the whole text and finds the entries.
 pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
     let bytes = text.as_bytes();
-    if bytes.len() > limits.size || bytes.len() >= ESCAPED as usize {
+    if bytes.len() > limits.size || bytes.len() > Span::LONGEST {
         return Err(Error::new(
             ErrorKind::TooLarge,
             None,
@@ -117,13 +144,13 @@ impl Scanner<'_> {
         }
     }
 
-    fn entries(&mut self) -> Result<Vec<Span>, Error> {
+    fn entries(&mut self) -> Result<Spans, Error> {
         self.whitespace();
         if self.peek() == Some(b']') {
             return Err(Error::format(self.at, "an array without entries"));
         }
         // A guess that fits typical records at once; a text of many short entries grows it.
-        let mut spans = Vec::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
+        let mut spans = Spans::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
         loop {
             self.whitespace();
             let start = self.at;
@@ -133,12 +160,7 @@ impl Scanner<'_> {
                 Some(after) => self.at = self.bytes.len() - after.len(),
                 None => self.value()?,
             }
-            // `scan` has checked that the text's length fits.
-            #[allow(clippy::cast_possible_truncation)]
-            spans.push(Span {
-                start: start as u32,
-                end: self.at as u32 | if self.escaped { ESCAPED } else { 0 },
-            });
+            spans.push(Span::new(start, self.at, self.escaped));
             self.whitespace();
             match self.peek() {
                 Some(b',') => self.at += 1,

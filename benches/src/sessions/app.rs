@@ -30,8 +30,9 @@ pub(crate) trait App {
     /// One request, beside any others.
     async fn call(&self, path: &str, cookies: Option<&str>) -> Answer;
 
-    /// Requests one after another, made beforehand, of which the calls alone are measured.
-    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch;
+    /// Requests one after another, made beforehand, of which the calls alone are measured. These visitors make them in
+    /// turn; one without cookies if there are none.
+    async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch;
 }
 
 /// An application of axum, called as a server calls it.
@@ -50,8 +51,11 @@ impl App for AxumApp {
         }
     }
 
-    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch {
-        let requests: Vec<_> = (0..requests).map(|_| request(path, cookies)).collect();
+    async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch {
+        let requests: Vec<_> = in_turn(visitors)
+            .take(requests)
+            .map(|cookies| request(path, cookies))
+            .collect();
         let mut app = self.0.clone();
         let before = allocations();
         let started = Instant::now();
@@ -65,6 +69,17 @@ impl App for AxumApp {
             allocations: allocations() - before,
         }
     }
+}
+
+/// The cookies of these visitors, over and over; nothing where there are none.
+pub(crate) fn in_turn(visitors: &[String]) -> impl Iterator<Item = Option<&str>> {
+    let nobody = std::iter::repeat_n(None, usize::from(visitors.is_empty()));
+    let visitors = visitors.iter().map(|cookies| Some(&**cookies));
+    visitors
+        .chain(nobody)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .cycle()
 }
 
 fn request(path: &str, cookies: Option<&str>) -> Request<Body> {

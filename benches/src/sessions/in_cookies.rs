@@ -357,9 +357,9 @@ pub(crate) fn be(runtime: &Runtime, name: &str) {
     });
     subprocess::answer(|Question { scenario, requests }| {
         let measured = async {
-            let cookie = cookie.as_deref();
-            peer.app.batch(scenario.path(), cookie, WARM_UP).await;
-            let batch = peer.app.batch(scenario.path(), cookie, requests).await;
+            let visitors = cookie.as_slice();
+            peer.app.batch(scenario.path(), visitors, WARM_UP).await;
+            let batch = peer.app.batch(scenario.path(), visitors, requests).await;
             Answer {
                 nanoseconds: per_request(batch.elapsed.as_nanos(), requests),
                 allocations: per_request(u128::from(batch.allocations), requests),

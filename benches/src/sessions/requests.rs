@@ -20,6 +20,8 @@ pub(super) enum Scenario {
     ReadAnonymously,
     ReadSmall,
     WriteSmall,
+    ReadSmallOfMany,
+    WriteSmallOfMany,
     ReadOneOfFive,
     WriteOneOfFive,
     ReadFive,
@@ -27,12 +29,14 @@ pub(super) enum Scenario {
 }
 
 impl Scenario {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Untouched,
         Self::UntouchedWithCookie,
         Self::ReadAnonymously,
         Self::ReadSmall,
         Self::WriteSmall,
+        Self::ReadSmallOfMany,
+        Self::WriteSmallOfMany,
         Self::ReadOneOfFive,
         Self::WriteOneOfFive,
         Self::ReadFive,
@@ -46,6 +50,8 @@ impl Scenario {
             Self::ReadAnonymously => "anonymous read",
             Self::ReadSmall => "read, one small value",
             Self::WriteSmall => "read + write, one small value",
+            Self::ReadSmallOfMany => "read, one small value, by 5,000 visitors in turn",
+            Self::WriteSmallOfMany => "read + write, one small value, by 5,000 visitors in turn",
             Self::ReadOneOfFive => "read one of 5 values/1 KiB",
             Self::WriteOneOfFive => "read + write one of 5 values/1 KiB",
             Self::ReadFive => "read 5 values/1 KiB",
@@ -56,8 +62,8 @@ impl Scenario {
     const fn path(self) -> &'static str {
         match self {
             Self::Untouched | Self::UntouchedWithCookie => "/untouched",
-            Self::ReadAnonymously | Self::ReadSmall => "/small/read",
-            Self::WriteSmall => "/small/write",
+            Self::ReadAnonymously | Self::ReadSmall | Self::ReadSmallOfMany => "/small/read",
+            Self::WriteSmall | Self::WriteSmallOfMany => "/small/write",
             Self::ReadOneOfFive => "/five/read-one",
             Self::WriteOneOfFive => "/five/write-one",
             Self::ReadFive => "/five/read-all",
@@ -69,11 +75,22 @@ impl Scenario {
     const fn seed(self) -> Option<&'static str> {
         match self {
             Self::Untouched | Self::ReadAnonymously => None,
-            Self::UntouchedWithCookie | Self::ReadSmall | Self::WriteSmall => Some("/small/write"),
+            Self::UntouchedWithCookie
+            | Self::ReadSmall
+            | Self::WriteSmall
+            | Self::ReadSmallOfMany
+            | Self::WriteSmallOfMany => Some("/small/write"),
             Self::ReadOneOfFive
             | Self::WriteOneOfFive
             | Self::ReadFive
             | Self::ReadFiveWriteOne => Some("/five/seed"),
+        }
+    }
+
+    const fn visitors(self) -> usize {
+        match self {
+            Self::ReadSmallOfMany | Self::WriteSmallOfMany => 5_000,
+            _ => 1,
         }
     }
 
@@ -102,6 +119,9 @@ pub(super) async fn measure(plan: &Plan, scenarios: &[Scenario]) -> Section {
         "without a network, on one thread, each peer in a process of its own; requests are made beforehand, the calls \
          and the drop of their responses are measured; medians of rounds that take turns, ± half the distance of the \
          quartiles"
+            .to_owned(),
+        "requests of one visitor after another, unless the title says otherwise: what a peer keeps of the last one is \
+         still there"
             .to_owned(),
         "above: over the same framework without sessions (axum with a layer that does nothing, actix-web) in \
          the same round; × ours compares that"
@@ -213,21 +233,21 @@ pub(super) fn be(runtime: &Runtime, name: &str) {
     let Some(peer) = peers.into_iter().find(|peer| peer.name == name) else {
         return;
     };
-    let mut cookies: HashMap<Scenario, Option<String>> = HashMap::new();
+    let mut visitors: HashMap<Scenario, Visitors> = HashMap::new();
     subprocess::answer(|Question { scenario, requests }| {
         let measured = async {
-            let cookie = match cookies.entry(scenario) {
+            let visitors = match visitors.entry(scenario) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(unknown) => unknown.insert(cookie(&peer, scenario).await),
+                Entry::Vacant(unknown) => unknown.insert(visitors_of(&peer, scenario).await),
             };
-            let cookie = cookie.as_deref();
             let path = if peer.below.is_some() {
                 scenario.path()
             } else {
                 Scenario::Untouched.path()
             };
-            peer.app.batch(path, cookie, WARM_UP).await;
-            let batch = peer.app.batch(path, cookie, requests).await;
+            peer.app.batch(path, &visitors.next(WARM_UP), WARM_UP).await;
+            let cookies = visitors.next(requests);
+            let batch = peer.app.batch(path, &cookies, requests).await;
             Answer {
                 nanoseconds: per_request(batch.elapsed.as_nanos(), requests),
                 allocations: per_request(u128::from(batch.allocations), requests),
@@ -238,15 +258,38 @@ pub(super) fn be(runtime: &Runtime, name: &str) {
     });
 }
 
-/// The cookie of the session that the scenario needs; for a peer without sessions one of the same length.
-async fn cookie(peer: &Peer, scenario: Scenario) -> Option<String> {
-    let seed = scenario.seed()?;
-    if peer.below.is_none() {
-        return Some("astro-session=00000000-0000-4000-8000-000000000000".to_owned());
+/// The cookies of those who make the requests, and whose turn it is.
+struct Visitors {
+    cookies: Vec<String>,
+    next: usize,
+}
+
+impl Visitors {
+    /// Those who make the next requests; fewer where they come round before.
+    fn next(&mut self, requests: usize) -> Vec<String> {
+        let count = requests.min(self.cookies.len());
+        let turn = self.cookies.iter().cycle().skip(self.next).take(count);
+        let turn = turn.cloned().collect();
+        self.next = (self.next + count) % self.cookies.len().max(1);
+        turn
     }
-    let answer = peer.app.call(seed, None).await;
-    assert!(answer.success, "{} must store a session", peer.name);
-    answer.cookies
+}
+
+/// The cookies of the sessions that the scenario needs; for a peer without sessions some of the same length.
+async fn visitors_of(peer: &Peer, scenario: Scenario) -> Visitors {
+    let mut cookies = Vec::new();
+    if let Some(seed) = scenario.seed() {
+        for _ in 0..scenario.visitors() {
+            if peer.below.is_none() {
+                cookies.push("astro-session=00000000-0000-4000-8000-000000000000".to_owned());
+                continue;
+            }
+            let answer = peer.app.call(seed, None).await;
+            assert!(answer.success, "{} must store a session", peer.name);
+            cookies.extend(answer.cookies);
+        }
+    }
+    Visitors { cookies, next: 0 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a batch")]

@@ -56,26 +56,31 @@ pub(crate) struct Done {
 /// their size.
 pub(crate) async fn commit(store: &StoreInner, work: &Work) -> Result<Done> {
     let goes_on = work.goes_on;
+    let read;
     let base = match (&work.base, work.id) {
         (Base::Unread, Some(id)) if work.changes.is_some() || work.regenerate => {
-            match store.read(id).await? {
+            read = Box::new(match Box::pin(store.read(id)).await? {
                 Base::Absent if work.had_record => Base::Gone,
                 base => base,
-            }
+            });
+            &*read
         }
-        (base, _) => base.clone(),
+        (base, _) => base,
     };
     match (base, work.id, &work.changes) {
         (Base::Present(snapshot), Some(id), changes) if work.regenerate => {
             let next_id = work.next_id.unwrap_or_else(SessionId::random);
             let commit = Commit { store, goes_on };
+            let snapshot = snapshot.clone();
             Box::pin(commit.regenerate(id, snapshot, next_id, changes.as_deref())).await
         }
         (Base::Present(snapshot), Some(id), Some(changes)) => {
             let commit = Commit { store, goes_on };
             commit.update(id, snapshot, changes).await
         }
-        (Base::Present(snapshot), Some(id), None) => Box::pin(store.keep_alive(id, snapshot)).await,
+        (Base::Present(snapshot), Some(id), None) => {
+            Box::pin(store.keep_alive(id, snapshot.clone())).await
+        }
         (base, id, Some(changes)) => {
             let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
             if lost && !work.regenerate {
@@ -84,7 +89,7 @@ pub(crate) async fn commit(store: &StoreInner, work: &Work) -> Result<Done> {
             let commit = Commit { store, goes_on };
             Box::pin(commit.create(id, base, work.next_id, changes)).await
         }
-        (base, id, None) => Ok(unchanged(id, base)),
+        (base, id, None) => Ok(unchanged(id, base.clone())),
     }
 }
 
@@ -112,7 +117,7 @@ pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> Done {
     }
 }
 
-fn gone(id: Option<SessionId>, base: Base) -> Done {
+fn gone(id: Option<SessionId>, base: &Base) -> Done {
     let base = match base {
         Base::Tombstone => Base::Tombstone,
         _ => Base::Gone,
@@ -130,7 +135,7 @@ impl Commit<'_> {
     async fn create(
         self,
         id: Option<SessionId>,
-        base: Base,
+        base: &Base,
         next_id: Option<SessionId>,
         changes: &Changes,
     ) -> Result<Done> {
@@ -141,7 +146,7 @@ impl Commit<'_> {
             _ => Cow::Owned(changes.replayed(None, store.default_expires(), store.now())?),
         };
         let Some(encoded) = self.encode(None, &changes)? else {
-            return Ok(unchanged(id, base));
+            return Ok(unchanged(id, base.clone()));
         };
         let mut tries = Tries::new(store.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
@@ -160,25 +165,25 @@ impl Commit<'_> {
 
     /// Writes changes to a record on condition that nobody else has changed it, and makes them again on top
     /// of what somebody else wrote.
-    async fn update(
-        self,
-        id: SessionId,
-        snapshot: Arc<Snapshot>,
-        changes: &Arc<Changes>,
-    ) -> Result<Done> {
+    async fn update(self, id: SessionId, snapshot: &Snapshot, changes: &Changes) -> Result<Done> {
         let store = self.store;
         let _turn = store.queue.enter(id).await;
         let mut tries = Tries::new(store.commit_deadline);
-        let (mut current, mut replayed) = (snapshot, Arc::clone(changes));
+        // What somebody else wrote meanwhile, and the changes on top of it.
+        let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
         if !store.has_conditions() {
             match Box::pin(self.refresh(id, changes)).await? {
-                Ok(fresh) => (current, replayed) = fresh,
-                Err(base) => return Ok(gone(Some(id), base)),
+                Ok(refreshed) => fresh = Some(Box::new(refreshed)),
+                Err(base) => return Ok(gone(Some(id), &base)),
             }
         }
         loop {
-            let Some(encoded) = self.encode(Some(&current), &replayed)? else {
-                return Box::pin(store.keep_alive_in_turn(id, current)).await;
+            let (current, replayed) = match &fresh {
+                Some(fresh) => (&fresh.0, &fresh.1),
+                None => (snapshot, changes),
+            };
+            let Some(encoded) = self.encode(Some(current), replayed)? else {
+                return Box::pin(store.keep_alive_in_turn(id, current.clone())).await;
             };
             let send_cookie = match changes.lifetime() {
                 Some(_) => SendCookie::Always,
@@ -186,7 +191,7 @@ impl Commit<'_> {
             };
             let options = WriteOptions {
                 expiry: record_expiry(encoded.end),
-                condition: store.unchanged_since(&current)?,
+                condition: store.unchanged_since(current)?,
             };
             match store
                 .driver
@@ -197,11 +202,13 @@ impl Commit<'_> {
                     return self.written(id, &encoded, version, send_cookie);
                 }
                 WriteOutcome::Conflict(found) => match Box::pin(resolve(store, id, found)).await? {
-                    Base::Present(fresh) => current = fresh,
-                    base => return Ok(gone(Some(id), base)),
+                    Base::Present(found) => {
+                        let replayed = self.replay(changes, &found)?;
+                        fresh = Some(Box::new((found, replayed)));
+                    }
+                    base => return Ok(gone(Some(id), &base)),
                 },
             }
-            replayed = Arc::new(self.replay(changes, &current)?);
             Box::pin(tries.pause()).await?;
         }
     }
@@ -210,7 +217,7 @@ impl Commit<'_> {
     async fn regenerate(
         self,
         old_id: SessionId,
-        snapshot: Arc<Snapshot>,
+        snapshot: Snapshot,
         new_id: SessionId,
         changes: Option<&Changes>,
     ) -> Result<Done> {
@@ -228,13 +235,14 @@ impl Commit<'_> {
                     current = fresh;
                     self.encode_whole(&current, &replayed)?
                 }
-                Err(base) => return Ok(gone(Some(old_id), base)),
+                Err(base) => return Ok(gone(Some(old_id), &base)),
             }
         };
         let mut version = match self.write_new(new_id, &encoded).await? {
             WriteOutcome::Written { version } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
         };
+        store.recent.forget(old_id);
         // The new record is certain: whatever happens to the old one from here on is reported and does not
         // undo it, but for a logout that came in between.
         loop {
@@ -260,7 +268,7 @@ impl Commit<'_> {
                     if let Err(error) = removed {
                         self.cleanup_failed(new_id, &error);
                     }
-                    return Ok(gone(Some(old_id), base));
+                    return Ok(gone(Some(old_id), &base));
                 }
                 Err(error) => {
                     self.cleanup_failed(old_id, &error);
@@ -326,11 +334,11 @@ impl Commit<'_> {
         &self,
         id: SessionId,
         changes: &Changes,
-    ) -> Result<Result<(Arc<Snapshot>, Arc<Changes>), Base>> {
+    ) -> Result<Result<(Snapshot, Changes), Base>> {
         match self.store.read(id).await? {
             Base::Present(fresh) => {
                 let replayed = self.replay(changes, &fresh)?;
-                Ok(Ok((fresh, Arc::new(replayed))))
+                Ok(Ok((fresh, replayed)))
             }
             base => Ok(Err(base)),
         }
@@ -365,6 +373,7 @@ impl Commit<'_> {
         let lifetime = base.record.lifetime();
         Ok(Encoded {
             bytes: base.record.bytes().clone(),
+            record: Some(base.record.clone()),
             end: store.end_of(base),
             lifetime: lifetime.unwrap_or_else(|| store.rules.begin(store.now())),
         })
@@ -393,17 +402,24 @@ impl Commit<'_> {
         version: Option<Version>,
         send_cookie: SendCookie,
     ) -> Result<Done> {
-        let base = if self.goes_on {
-            match record::parse(encoded.bytes.clone())? {
-                Stored::Record(record) => Base::Present(Arc::new(Snapshot {
+        let record = match &encoded.record {
+            Some(record) => Some(record.clone()),
+            None if self.goes_on => match record::parse(encoded.bytes.clone())? {
+                Stored::Record(record) => Some(record),
+                Stored::Nothing | Stored::Tombstone => None,
+            },
+            None => None,
+        };
+        let base = match record {
+            Some(record) => {
+                self.store.recent.keep(id, &record);
+                Base::Present(Snapshot {
                     record,
                     version,
                     expires_at: encoded.end,
-                })),
-                Stored::Nothing | Stored::Tombstone => Base::Unread,
+                })
             }
-        } else {
-            Base::Unread
+            None => Base::Unread,
         };
         let RecordLifetime { persistent, .. } = encoded.lifetime;
         let max_age = self.store.max_age(persistent, encoded.end);
@@ -439,7 +455,7 @@ impl StoreInner {
 async fn resolve(store: &StoreInner, id: SessionId, found: Current) -> Result<Base> {
     match found {
         Current::Absent => Ok(Base::Absent),
-        Current::Present(entry) => store.interpret(entry),
+        Current::Present(entry) => store.interpret(Some(id), entry),
         Current::Unknown => store.read(id).await,
     }
 }

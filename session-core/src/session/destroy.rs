@@ -22,6 +22,7 @@ pub(crate) async fn destroy(
 ) -> Result<Destroyed> {
     let key = id.key()?;
     let _turn = store.queue.enter(id).await;
+    store.recent.forget(id);
     if !store.has_conditions() {
         if let Some(entry) = store.driver.read(&key).await.map_err(not_applied)?
             && is_tombstone(&entry)

@@ -542,7 +542,7 @@ impl Inner {
     /// What the driver's answer means; an error of it is reported.
     fn loaded(&self, id: SessionId, read: Result<Option<Entry>>) -> Result<Base> {
         let store = self.store.inner();
-        let loaded = store.interpret_read(read);
+        let loaded = store.interpret_read(id, read);
         if let Err(error) = &loaded {
             store.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
         }

@@ -1,4 +1,4 @@
-use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Adds the session's cookie to a response, and keeps shared caches from storing it.
@@ -9,14 +9,21 @@ pub(crate) fn set_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
 
 /// Says that the response depends on the request's cookies.
 pub(crate) fn vary_by_cookie(headers: &mut HeaderMap) {
-    let already = headers
-        .get_all(VARY)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"));
-    if !already {
-        headers.append(VARY, HeaderValue::from_static("cookie"));
+    const COOKIE: HeaderValue = HeaderValue::from_static("cookie");
+    match headers.entry(VARY) {
+        Entry::Vacant(none) => {
+            none.insert(COOKIE);
+        }
+        Entry::Occupied(mut there) => {
+            let already = there
+                .iter()
+                .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+                .map(<[u8]>::trim_ascii)
+                .any(|name| name == b"*" || name.eq_ignore_ascii_case(b"cookie"));
+            if !already {
+                there.append(COOKIE);
+            }
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use crate::{Error, ErrorKind, Fingerprint, Key, Result};
@@ -19,7 +20,7 @@ const LENGTH: usize = 36;
 /// Whoever has the id has the session, so `Debug` shows a [`Fingerprint`], there is no `Display`, and the
 /// text comes out by [`expose`](Self::expose) only. Upper-case digits are accepted and kept, as Astro
 /// does: the key in the store is case-sensitive.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionId([u8; LENGTH]);
 
 impl SessionId {
@@ -43,6 +44,17 @@ impl SessionId {
     /// The key of the session's record, below the driver's base.
     pub(crate) fn key(&self) -> Result<Key> {
         Ok(Key::from_normalised(self.expose()))
+    }
+
+    /// A number that differs between most sessions, since ids are random.
+    pub(crate) fn spread(&self) -> u32 {
+        // An odd number without a pattern, which spreads what differs over the upper half.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let last = self
+            .0
+            .last_chunk()
+            .map_or(0, |last| u64::from_le_bytes(*last));
+        (last.wrapping_mul(SPREAD) >> 32) as u32
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -73,6 +85,14 @@ fn are_digits(text: &[u8; 8]) -> bool {
     let lower = low | (ONES * 0x20);
     let letter = from(lower, b'a') & !from(lower, b'f' + 1);
     (decimal | letter) & !text & HIGHS == HIGHS
+}
+
+impl Hash for SessionId {
+    /// Of the digits that are random, as many as tell sessions apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let last = self.0.last_chunk().copied().unwrap_or_default();
+        state.write_u128(u128::from_le_bytes(last));
+    }
 }
 
 impl FromStr for SessionId {

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit::{Done, unchanged};
@@ -45,7 +44,7 @@ impl StoreInner {
     }
 
     /// Moves the end of a record that was only read, if it is due.
-    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Arc<Snapshot>) -> Result<Done> {
+    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
@@ -57,7 +56,7 @@ impl StoreInner {
     pub(crate) async fn keep_alive_in_turn(
         &self,
         id: SessionId,
-        mut snapshot: Arc<Snapshot>,
+        mut snapshot: Snapshot,
     ) -> Result<Done> {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
@@ -67,9 +66,8 @@ impl StoreInner {
         match self.extend(id, &snapshot, record_expiry(end)).await {
             Ok(None) => {}
             Ok(Some(version)) => {
-                let moved = Arc::make_mut(&mut snapshot);
-                moved.version = version;
-                moved.expires_at = end;
+                snapshot.version = version;
+                snapshot.expires_at = end;
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }

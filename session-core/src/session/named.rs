@@ -1,12 +1,14 @@
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 /// Values by name, in the order in which their names first came.
 ///
 /// As many as a request usually sets are looked through, which costs less than to hash them. Since it may be visitors who
 /// choose the names, more of them are found by a hash that nobody can foresee.
 #[derive(Clone, Debug)]
 pub(crate) struct Named<T> {
-    list: Vec<(Box<str>, T)>,
+    list: SmallVec<[(Box<str>, T); 1]>,
     /// The places in the list; empty as long as it is short.
     places: HashMap<Box<str>, usize>,
 }
@@ -16,7 +18,7 @@ const SHORT: usize = 8;
 impl<T> Default for Named<T> {
     fn default() -> Self {
         Self {
-            list: Vec::new(),
+            list: SmallVec::new(),
             places: HashMap::default(),
         }
     }
@@ -83,7 +85,7 @@ impl<T> Named<T> {
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
-        self.list.retain(|(_, value)| keep(value));
+        self.list.retain(|(_, value)| keep(&*value));
         self.note_places();
     }
 }

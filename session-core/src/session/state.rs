@@ -20,7 +20,7 @@ pub(crate) enum Base {
     /// No record, where this request had read one.
     Gone,
     /// A record.
-    Present(Arc<Snapshot>),
+    Present(Snapshot),
 }
 
 /// A record with what its driver said of it.

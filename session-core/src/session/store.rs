@@ -18,7 +18,7 @@ use super::lifetime::LifetimeRules;
 #[cfg(feature = "cookie-session")]
 use super::no_driver::NoDriver;
 use super::queue::CommitQueue;
-use super::record::{self, Record, Stored};
+use super::record::{self, RecentRecords, Record, Stored};
 use super::state::{Base, Snapshot, State};
 use super::{CookieOptions, Session, SessionEvent, SessionId};
 use crate::{
@@ -55,6 +55,9 @@ pub enum CommitFailure {
 /// A server takes one through an integration, such as the layer of `session-tower`. Outside of requests,
 /// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
 /// any session. It is cheap to clone; all clones are the same store.
+///
+/// It keeps up to 1,024 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
+/// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);
 
@@ -71,6 +74,7 @@ pub(crate) struct StoreInner {
     pub(crate) commit_deadline: Duration,
     pub(crate) commit_failure: CommitFailure,
     pub(crate) max_record_size: usize,
+    pub(crate) recent: RecentRecords,
     pub(crate) queue: CommitQueue,
     pub(crate) tasks: TaskTracker,
     hook: Option<EventHook>,
@@ -125,6 +129,7 @@ impl SessionStoreBuilder {
             commit_deadline: self.commit_deadline,
             commit_failure: self.commit_failure,
             max_record_size: self.max_record_size,
+            recent: RecentRecords::default(),
             queue: CommitQueue::default(),
             tasks: TaskTracker::new(),
             hook: self.hook,
@@ -376,30 +381,45 @@ impl StoreInner {
     /// Reads what is stored under `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
         let read = self.driver.read(&id.key()?).await;
-        self.interpret_read(read)
+        self.interpret_read(id, read)
     }
 
     /// What the answer of the driver to a read means for the session.
-    pub(crate) fn interpret_read(&self, read: Result<Option<crate::Entry>>) -> Result<Base> {
+    pub(crate) fn interpret_read(
+        &self,
+        id: SessionId,
+        read: Result<Option<crate::Entry>>,
+    ) -> Result<Base> {
         match read.map_err(commit::not_applied)? {
             None => Ok(Base::Absent),
-            Some(entry) => self.interpret(entry),
+            Some(entry) => self.interpret(Some(id), entry),
         }
     }
 
-    /// What an entry of the driver means for the session.
-    pub(crate) fn interpret(&self, entry: crate::Entry) -> Result<Base> {
-        let stored = record::parse(entry.value)?;
-        match stored {
-            Stored::Nothing => Ok(Base::Absent),
-            Stored::Tombstone => Ok(Base::Tombstone),
-            Stored::Record(record) if self.is_past_deadline(&record) => Ok(Base::Absent),
-            Stored::Record(record) => Ok(Base::Present(Arc::new(Snapshot {
-                record,
-                version: entry.version,
-                expires_at: entry.expires_at,
-            }))),
+    /// What an entry of the driver, or what a cookie held, means for the session.
+    pub(crate) fn interpret(&self, id: Option<SessionId>, entry: crate::Entry) -> Result<Base> {
+        let recent = id.and_then(|id| self.recent.find(id, &entry.value));
+        let record = match recent {
+            Some(record) => record,
+            None => match record::parse(entry.value)? {
+                Stored::Nothing => return Ok(Base::Absent),
+                Stored::Tombstone => return Ok(Base::Tombstone),
+                Stored::Record(record) => {
+                    if let Some(id) = id {
+                        self.recent.keep(id, &record);
+                    }
+                    record
+                }
+            },
+        };
+        if self.is_past_deadline(&record) {
+            return Ok(Base::Absent);
         }
+        Ok(Base::Present(Snapshot {
+            record,
+            version: entry.version,
+            expires_at: entry.expires_at,
+        }))
     }
 
     fn is_past_deadline(&self, record: &Record) -> bool {

@@ -8,22 +8,31 @@ use crate::{Error, ErrorKind, Result};
 /// Tries again until a deadline, at first at once and then after growing, random pauses.
 pub(crate) struct Tries {
     deadline: Duration,
-    started: Instant,
-    pauses: Option<ExponentialBackoff>,
+    /// From when the first one failed.
+    pauses: Option<Box<(Instant, ExponentialBackoff)>>,
 }
 
 impl Tries {
     pub(crate) fn new(deadline: Duration) -> Self {
         Self {
             deadline,
-            started: Instant::now(),
             pauses: None,
         }
     }
 
     /// Returns when it is time to try again; an error once the deadline has passed.
     pub(crate) async fn pause(&mut self) -> Result<()> {
-        if self.started.elapsed() >= self.deadline {
+        let is_first = self.pauses.is_none();
+        let (started, pauses) = &mut **self.pauses.get_or_insert_with(|| {
+            let pauses = ExponentialBuilder::default()
+                .with_min_delay(Duration::from_millis(1))
+                .with_max_delay(Duration::from_millis(50))
+                .without_max_times()
+                .with_jitter()
+                .build();
+            Box::new((Instant::now(), pauses))
+        });
+        if started.elapsed() >= self.deadline {
             return Err(Error::new(
                 ErrorKind::Contended,
                 format!(
@@ -33,22 +42,11 @@ impl Tries {
                 ),
             ));
         }
-        match &mut self.pauses {
-            None => {
-                self.pauses = Some(
-                    ExponentialBuilder::default()
-                        .with_min_delay(Duration::from_millis(1))
-                        .with_max_delay(Duration::from_millis(50))
-                        .without_max_times()
-                        .with_jitter()
-                        .build(),
-                );
-            }
-            Some(pauses) => {
-                let pause = pauses.next().unwrap_or(Duration::from_millis(50));
-                tokio::time::sleep(pause).await;
-            }
+        if is_first {
+            return Ok(());
         }
+        let pause = pauses.next().unwrap_or(Duration::from_millis(50));
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 }

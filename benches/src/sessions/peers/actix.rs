@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::bare::ACTIX;
 use super::{Backing, Operations, Peer};
 use crate::allocations::allocations;
-use crate::sessions::app::{self, Answer, Batch};
+use crate::sessions::app::{self, Answer, Batch, in_turn};
 use crate::sessions::routes::{FIVE, SLOW, SMALL, WAIT, next_text, text};
 
 pub(super) async fn peer(backing: Backing) -> Peer {
@@ -110,8 +110,11 @@ where
         }
     }
 
-    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch {
-        let requests: Vec<_> = (0..requests).map(|_| request(path, cookies)).collect();
+    async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch {
+        let requests: Vec<_> = in_turn(visitors)
+            .take(requests)
+            .map(|cookies| request(path, cookies))
+            .collect();
         let before = allocations();
         let started = Instant::now();
         for request in requests {

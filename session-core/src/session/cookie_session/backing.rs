@@ -99,7 +99,7 @@ impl CookieBacking {
             return Err(CookieRejection::Expired);
         }
         let entry = Entry::new(opened.record).with_expires_at(Some(ends));
-        match store.interpret(entry) {
+        match store.interpret(None, entry) {
             Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
             Ok(_) => Err(CookieRejection::Expired),
             Err(_) => Err(CookieRejection::Malformed),
@@ -130,6 +130,7 @@ impl CookieBacking {
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
+                    record: None,
                     bytes: snapshot.record.bytes().clone(),
                     end: store.end_of(snapshot),
                     lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
@@ -151,7 +152,7 @@ impl CookieBacking {
         Ok(Done {
             outcome,
             id: None,
-            base: store.interpret(entry)?,
+            base: store.interpret(None, entry)?,
             cookie: Some(CookieChange::Hold(cookies)),
         })
     }

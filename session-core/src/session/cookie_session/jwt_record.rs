@@ -152,7 +152,7 @@ pub(super) fn open(payload: Payload, now: Timestamp) -> Result<Opened, CookieRej
     let record = encode::record_of(&items, &flashes, lifetime.as_ref())
         .map_err(|_| CookieRejection::Malformed)?;
     Ok(Opened {
-        record: record.into(),
+        record,
         issued: timestamp(payload.iat)?,
         ends: payload.exp.map(timestamp).transpose()?,
     })

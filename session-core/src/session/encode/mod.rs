@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde_devalue::{Node, WriteOptions, Writer};
+use serde_devalue::{Document, Node, WriteOptions, Writer};
+use smallvec::SmallVec;
 
 use super::changes::{Changes, Flash};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
@@ -20,6 +21,8 @@ mod repack_tests;
 /// A record as it is to be written.
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
+    /// What the bytes say, where that is known without parsing them.
+    pub(crate) record: Option<Record>,
     pub(crate) end: Option<Timestamp>,
     pub(crate) lifetime: RecordLifetime,
 }
@@ -30,6 +33,21 @@ pub(crate) enum Outcome {
     Unchanged,
     /// Something to write.
     Changed(Encoded),
+}
+
+/// The text of a record.
+enum Text {
+    Parsed(Document),
+    Bytes(Bytes),
+}
+
+impl Text {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Parsed(document) => document.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 enum Name<'a> {
@@ -43,6 +61,9 @@ enum Value<'a> {
     Item(&'a Item),
 }
 
+/// As many as most records have stand on the stack.
+type Merged<'a> = SmallVec<[(Name<'a>, Value<'a>); 8]>;
+
 /// Applies `changes` to `base` and encodes the result.
 ///
 /// Entries keep the order in which they were first stored. Values that have ended are left out.
@@ -53,7 +74,8 @@ pub(crate) fn encode(
     max_size: usize,
     now: Timestamp,
 ) -> Result<Outcome> {
-    let entries = merge_entries(base, changes, now);
+    let mut entries = Merged::new();
+    merge_entries(&mut entries, base, changes, now);
     let flashes = merge_flashes(base, changes);
     let stored_lifetime = base.and_then(Record::lifetime);
     let asked_lifetime = changes.lifetime();
@@ -61,8 +83,8 @@ pub(crate) fn encode(
     if base.is_none() && entries.is_empty() && flashes.is_empty() {
         return Ok(Outcome::Unchanged);
     }
-    let unchanged = |text: &str| {
-        asked_lifetime.is_none() && base.is_some_and(|base| text.as_bytes() == base.bytes())
+    let unchanged = |text: &Text| {
+        asked_lifetime.is_none() && base.is_some_and(|base| text.bytes() == base.bytes())
     };
     // A record that Astro wrote is not to be written for the sake of our entry alone.
     let text_with = |lifetime| write(base, &entries, &flashes, lifetime);
@@ -77,13 +99,13 @@ pub(crate) fn encode(
     if unchanged(&text) {
         return Ok(Outcome::Unchanged);
     }
-    if text.len() > max_size {
+    let size = text.bytes().len();
+    if size > max_size {
         return Err(Error::new(
             ErrorKind::TooLarge,
             format!(
-                "the session would take {} bytes, and the limit is {max_size}; store less in it, or \
-                 raise `max_record_size`",
-                text.len()
+                "the session would take {size} bytes, and the limit is {max_size}; store less in it, or \
+                 raise `max_record_size`"
             ),
         ));
     }
@@ -92,8 +114,16 @@ pub(crate) fn encode(
     } else {
         None
     };
+    let (bytes, record) = match text {
+        Text::Parsed(document) => {
+            let bytes = document.as_bytes().clone();
+            (bytes, Record::written(document))
+        }
+        Text::Bytes(bytes) => (bytes, None),
+    };
     Ok(Outcome::Changed(Encoded {
-        bytes: text.into(),
+        bytes,
+        record,
         end: rules.end(Some(&lifetime), last_value_ends, now),
         lifetime,
     }))
@@ -105,7 +135,7 @@ pub(crate) fn record_of(
     items: &[(&str, Item)],
     flashes: &[(&str, Item)],
     lifetime: Option<&RecordLifetime>,
-) -> Result<String> {
+) -> Result<Bytes> {
     let entries: Vec<_> = items
         .iter()
         .map(|(name, item)| (Name::Text(name), Value::Item(item)))
@@ -114,17 +144,17 @@ pub(crate) fn record_of(
         .iter()
         .map(|(name, item)| (Cow::Borrowed(*name), item.node()))
         .collect();
-    write(None, &entries, &flashes, lifetime)
+    let text = write(None, &entries, &flashes, lifetime)?;
+    Ok(text.bytes().clone())
 }
 
 fn merge_entries<'a>(
+    merged: &mut Merged<'a>,
     base: Option<&'a Record>,
     changes: &'a Changes,
     now: Timestamp,
-) -> Vec<(Name<'a>, Value<'a>)> {
-    let stored = base.map_or(0, Record::len);
-    let mut merged = Vec::with_capacity(stored + changes.len());
-    let mut is_merged = vec![false; changes.len()];
+) {
+    let mut is_merged: SmallVec<[bool; 32]> = SmallVec::from_elem(false, changes.len());
     for entry in base.into_iter().flat_map(Record::own_entries) {
         let name = entry.text_name();
         if let Some((place, result)) = name.and_then(|name| changes.place_of(&name)) {
@@ -150,7 +180,6 @@ fn merge_entries<'a>(
             merged.push((Name::Text(name), Value::Item(item)));
         }
     }
-    merged
 }
 
 fn merge_flashes<'a>(
@@ -197,13 +226,14 @@ fn write(
     entries: &[(Name<'_>, Value<'_>)],
     flashes: &[(Cow<'_, str>, Node<'_>)],
     lifetime: Option<&RecordLifetime>,
-) -> Result<String> {
+) -> Result<Text> {
     if flashes.is_empty()
-        && let Some(text) = repack::write(base.map(Record::document), entries, lifetime)
+        && let Some(document) = repack::write(base.map(Record::document), entries, lifetime)
     {
-        return Ok(text);
+        return Ok(Text::Parsed(document));
     }
-    write_anew(entries, flashes, lifetime)
+    let text = write_anew(entries, flashes, lifetime)?;
+    Ok(Text::Bytes(text.into()))
 }
 
 /// Writes a record from what its entries mean, whatever their form.

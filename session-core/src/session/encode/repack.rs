@@ -4,7 +4,8 @@
 //! than that one's, tagged values and all else that is unusual are left to it.
 
 use memchr::{memchr, memchr2};
-use serde_devalue::{Document, RawEntries};
+use serde_devalue::{Assembly, Document, RawEntries};
+use smallvec::SmallVec;
 
 use super::{Name, Value};
 use crate::session::lifetime::{RecordLifetime, Timeout};
@@ -26,10 +27,13 @@ pub(super) fn write(
     base: Option<&Document>,
     entries: &[(Name<'_>, Value<'_>)],
     lifetime: Option<&RecordLifetime>,
-) -> Option<String> {
+) -> Option<Document> {
     let mut buffers = [(); NUMBERS].map(|()| itoa::Buffer::new());
     let mut numbers = Numbers(buffers.iter_mut());
-    let mut repack = Repack::new(2 * entries.len() + 2);
+    // Here, since they are large to be moved.
+    let mut pieces = SmallVec::new();
+    let mut references = SmallVec::new();
+    let mut repack = Repack::new(&mut pieces, &mut references, 2 * entries.len() + 2);
     let base = match base {
         Some(base) => Some(repack.source(base)?),
         None => None,
@@ -65,7 +69,7 @@ pub(super) fn write(
         let value = repack.lifetime(lifetime, &mut numbers)?;
         repack.entry(name, value)?;
     }
-    Some(repack.text())
+    repack.document()
 }
 
 const UNDEFINED: i32 = -1;
@@ -129,11 +133,11 @@ enum Piece<'a> {
 }
 
 /// The new text in the making.
-struct Repack<'a> {
-    pieces: Vec<Piece<'a>>,
+struct Repack<'a, 'b> {
+    pieces: &'b mut SmallVec<[Piece<'a>; 32]>,
     /// The references of the record's map; what each entry of a source has become, 0 where it was not met yet; and the
     /// references of arrays and objects.
-    references: Vec<i32>,
+    references: &'b mut SmallVec<[i32; 128]>,
     /// How many of the map's references are there.
     map: usize,
     /// Marks of the primitives that were met, and which entries they are.
@@ -148,13 +152,16 @@ struct Repack<'a> {
 
 const LIFETIME_FIELDS: [&str; 4] = ["created", "deadline", "idle", "persistent"];
 
-impl<'a> Repack<'a> {
+impl<'a, 'b> Repack<'a, 'b> {
     /// A text whose map has room for so many references.
-    fn new(map: usize) -> Self {
-        let mut references = Vec::with_capacity(map + 96);
+    fn new(
+        pieces: &'b mut SmallVec<[Piece<'a>; 32]>,
+        references: &'b mut SmallVec<[i32; 128]>,
+        map: usize,
+    ) -> Self {
         references.resize(map, 0);
         Self {
-            pieces: Vec::with_capacity(32),
+            pieces,
             references,
             map: 0,
             marks: [0; PRIMITIVES],
@@ -388,54 +395,59 @@ impl<'a> Repack<'a> {
         Some(self.wrapper(wrapper, object, UNDEFINED))
     }
 
-    fn text(&self) -> String {
+    fn document(&self) -> Option<Document> {
         const OPEN: &str = "[[\"Map\"";
         // Exact, for it may be stored with all its capacity. Each piece has a comma before it, but the map, which has a
         // bracket behind it, as all of them have.
         let length = OPEN.len() + self.length + self.pieces.len() + 1;
-        let mut text = String::with_capacity(length);
-        text.push_str(OPEN);
-        for reference in self.references.iter().take(self.map) {
-            text.push(',');
-            push_reference(&mut text, *reference);
-        }
-        text.push(']');
+        let mut assembly = Assembly::with_capacity(length);
+        assembly.entry(|text| {
+            text.push_str("[\"Map\"");
+            for reference in self.references.iter().take(self.map) {
+                text.push(',');
+                push_reference(text, *reference);
+            }
+            text.push(']');
+        });
         for piece in self.pieces.iter().skip(1) {
-            text.push(',');
-            match piece {
-                Piece::Open => {}
-                Piece::Copy(copied) => text.push_str(copied),
-                Piece::Quoted(inner) => {
-                    text.push('"');
-                    text.push_str(inner);
-                    text.push('"');
-                }
-                Piece::Renumbered(old, from) => self.renumber(&mut text, old, *from),
-                Piece::Wrapper { data, expires } => {
-                    text.push_str("{\"data\":");
-                    push_reference(&mut text, *data);
-                    text.push_str(",\"expires\":");
-                    push_reference(&mut text, *expires);
-                    text.push('}');
-                }
-                Piece::Lifetime(fields) => {
-                    let mut before = "{\"";
-                    for (name, field) in LIFETIME_FIELDS.iter().zip(fields) {
-                        if *field != 0 {
-                            text.push_str(before);
-                            text.push_str(name);
-                            text.push_str("\":");
-                            push_reference(&mut text, *field);
-                            before = ",\"";
-                        }
+            assembly.entry(|text| self.write(text, piece));
+        }
+        let document = assembly.finish()?;
+        debug_assert_eq!(document.as_bytes().len(), length);
+        Some(document)
+    }
+
+    fn write(&self, text: &mut String, piece: &Piece<'a>) {
+        match piece {
+            Piece::Open => {}
+            Piece::Copy(copied) => text.push_str(copied),
+            Piece::Quoted(inner) => {
+                text.push('"');
+                text.push_str(inner);
+                text.push('"');
+            }
+            Piece::Renumbered(old, from) => self.renumber(text, old, *from),
+            Piece::Wrapper { data, expires } => {
+                text.push_str("{\"data\":");
+                push_reference(text, *data);
+                text.push_str(",\"expires\":");
+                push_reference(text, *expires);
+                text.push('}');
+            }
+            Piece::Lifetime(fields) => {
+                let mut before = "{\"";
+                for (name, field) in LIFETIME_FIELDS.iter().zip(fields) {
+                    if *field != 0 {
+                        text.push_str(before);
+                        text.push_str(name);
+                        text.push_str("\":");
+                        push_reference(text, *field);
+                        before = ",\"";
                     }
-                    text.push('}');
                 }
+                text.push('}');
             }
         }
-        text.push(']');
-        debug_assert_eq!(text.len(), length);
-        text
     }
 
     fn renumber(&self, text: &mut String, old: &str, from: usize) {

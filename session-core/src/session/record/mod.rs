@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_devalue::{Document, Kind, Node, NodeId};
+use smallvec::SmallVec;
 
 use super::lifetime::{RecordLifetime, Timeout};
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
 mod plain;
+mod recent;
 
 pub(crate) use plain::wrapper;
+pub(crate) use recent::RecentRecords;
 
 /// Names that begin so are ours, and no value of the application's.
 pub(crate) const RESERVED: &str = "$session:";
@@ -90,12 +94,18 @@ pub(crate) enum Stored {
 
 /// A record, of which nothing is decoded before it is asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Record {
+pub(crate) struct Record(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     document: Document,
-    entries: Vec<RecordEntry>,
+    entries: Entries,
     reserved: Reserved,
     lifetime: Option<RecordLifetime>,
 }
+
+/// As many as most records have stand in the record itself.
+type Entries = SmallVec<[RecordEntry; 8]>;
 
 /// Which entries are ours, if they are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -176,18 +186,12 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
         return Ok(word);
     }
     let document = Document::parse(bytes).map_err(corrupt)?;
-    let (entries, reserved) = match plain::entries(document.raw()) {
-        Some(entries) => entries,
-        None => entries_of(&document)?,
+    let mut entries = Entries::new();
+    let reserved = match plain::entries(document.raw(), &mut entries) {
+        Some(reserved) => reserved,
+        None => entries_of(&document, &mut entries)?,
     };
-    let mut record = Record {
-        document,
-        entries,
-        reserved,
-        lifetime: None,
-    };
-    record.lifetime = record.parse_lifetime();
-    Ok(Stored::Record(record))
+    Ok(Stored::Record(Record::new(document, entries, reserved)))
 }
 
 /// What a text means that is no record.
@@ -208,7 +212,7 @@ fn stored_word(bytes: &[u8]) -> Option<Stored> {
 }
 
 /// The entries of a record in any of the forms that devalue reads.
-fn entries_of(document: &Document) -> Result<(Vec<RecordEntry>, Reserved)> {
+fn entries_of(document: &Document, entries: &mut Entries) -> Result<Reserved> {
     let root = document.root();
     if root.kind() != Kind::Map {
         return Err(Error::new(
@@ -217,22 +221,19 @@ fn entries_of(document: &Document) -> Result<(Vec<RecordEntry>, Reserved)> {
              Destroy the session, or give sessions a `base` of their own",
         ));
     }
-    let entries = map_entries(document, root).map_err(corrupt)?;
+    *entries = map_entries(document, root).map_err(corrupt)?;
     let mut reserved = Reserved::default();
     for (place, entry) in entries.iter().enumerate() {
         if let Some(name) = document.node(entry.name).as_str() {
             reserved.note(&name, place);
         }
     }
-    Ok((entries, reserved))
+    Ok(reserved)
 }
 
 /// The entries of the map, each name once: as in JavaScript, a later one takes the place of an earlier one.
-fn map_entries(
-    document: &Document,
-    root: Node<'_>,
-) -> Result<Vec<RecordEntry>, serde_devalue::Error> {
-    let mut entries: Vec<RecordEntry> = Vec::new();
+fn map_entries(document: &Document, root: Node<'_>) -> Result<Entries, serde_devalue::Error> {
+    let mut entries = Entries::new();
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     for entry in root.map_entries()? {
         let (name, value) = entry?;
@@ -283,6 +284,18 @@ pub(crate) fn corrupt(error: serde_devalue::Error) -> Error {
     .with_source(error)
 }
 
+fn lifetime_in(
+    document: &Document,
+    entries: &[RecordEntry],
+    reserved: Reserved,
+) -> Option<RecordLifetime> {
+    let data = entries.get(reserved.lifetime?)?.data?;
+    let plain = data.index();
+    plain
+        .and_then(|data| plain::lifetime(document.raw(), data))
+        .or_else(|| lifetime_of(document.node(data)))
+}
+
 /// What an object in any form says of a lifetime.
 fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
     let mut lifetime = RecordLifetime {
@@ -309,20 +322,37 @@ fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
 }
 
 impl Record {
+    /// The record that a document in the one form in which we write them is.
+    pub(crate) fn written(document: Document) -> Option<Self> {
+        let mut entries = Entries::new();
+        let reserved = plain::entries(document.raw(), &mut entries)?;
+        Some(Self::new(document, entries, reserved))
+    }
+
+    fn new(document: Document, entries: Entries, reserved: Reserved) -> Self {
+        let lifetime = lifetime_in(&document, &entries, reserved);
+        Self(Arc::new(Inner {
+            document,
+            entries,
+            reserved,
+            lifetime,
+        }))
+    }
+
     /// The record as it is stored.
     pub(crate) fn bytes(&self) -> &Bytes {
-        self.document.as_bytes()
+        self.0.document.as_bytes()
     }
 
     /// The entries in the order in which they are stored.
     pub(crate) fn entries(&self) -> impl Iterator<Item = EntryNodes<'_>> {
-        self.entries.iter().map(|entry| self.nodes_of(entry))
+        self.0.entries.iter().map(|entry| self.nodes_of(entry))
     }
 
     /// The application's entries: all but ours.
     pub(crate) fn own_entries(&self) -> impl Iterator<Item = EntryNodes<'_>> {
-        let Reserved { flash, lifetime } = self.reserved;
-        let entries = self.entries.iter().enumerate();
+        let Reserved { flash, lifetime } = self.0.reserved;
+        let entries = self.0.entries.iter().enumerate();
         entries
             .filter(move |(place, _)| ![flash, lifetime].contains(&Some(*place)))
             .map(|(_, entry)| self.nodes_of(entry))
@@ -330,20 +360,15 @@ impl Record {
 
     fn nodes_of(&self, entry: &RecordEntry) -> EntryNodes<'_> {
         EntryNodes {
-            name: self.document.node(entry.name),
-            value: self.document.node(entry.value),
+            name: self.0.document.node(entry.name),
+            value: self.0.document.node(entry.value),
             data: entry.data,
             expires: entry.expires,
         }
     }
 
     pub(crate) fn document(&self) -> &Document {
-        &self.document
-    }
-
-    /// How many entries it has, those included that are ours or have ended.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        &self.0.document
     }
 
     fn find(&self, name: &str) -> Option<EntryNodes<'_>> {
@@ -352,8 +377,8 @@ impl Record {
 
     /// What a reserved entry holds.
     fn data_at(&self, place: Option<usize>) -> Option<Node<'_>> {
-        let entry = self.entries.get(place?)?;
-        Some(self.document.node(entry.data?))
+        let entry = self.0.entries.get(place?)?;
+        Some(self.0.document.node(entry.data?))
     }
 
     /// Whether the record has an entry of this name that has not ended, whatever its shape.
@@ -376,7 +401,7 @@ impl Record {
             return None;
         }
         Some(Item {
-            document: self.document.clone(),
+            document: self.0.document.clone(),
             node: entry.data?,
             expires: entry.expires,
         })
@@ -384,7 +409,7 @@ impl Record {
 
     /// The flashed values with their names.
     pub(crate) fn flashes(&self) -> Vec<(Cow<'_, str>, Node<'_>)> {
-        let Some(map) = self.data_at(self.reserved.flash) else {
+        let Some(map) = self.data_at(self.0.reserved.flash) else {
             return Vec::new();
         };
         let Ok(flashes) = map.map_entries() else {
@@ -402,7 +427,7 @@ impl Record {
             .into_iter()
             .find(|(found, _)| found == name)?;
         Some(Item {
-            document: self.document.clone(),
+            document: self.0.document.clone(),
             node: value.id(),
             expires: None,
         })
@@ -410,22 +435,14 @@ impl Record {
 
     /// What the record keeps of its lifetime; `None` if only Astro wrote it.
     pub(crate) fn lifetime(&self) -> Option<RecordLifetime> {
-        self.lifetime
-    }
-
-    fn parse_lifetime(&self) -> Option<RecordLifetime> {
-        let data = self.data_at(self.reserved.lifetime)?;
-        let plain = data.id().index();
-        plain
-            .and_then(|data| plain::lifetime(self.document.raw(), data))
-            .or_else(|| lifetime_of(data))
+        self.0.lifetime
     }
 
     /// The last end of the record's values, if each of them has one.
     pub(crate) fn last_value_ends(&self) -> Option<Timestamp> {
         let mut last = None;
-        for (place, entry) in self.entries.iter().enumerate() {
-            if Some(place) != self.reserved.lifetime {
+        for (place, entry) in self.0.entries.iter().enumerate() {
+            if Some(place) != self.0.reserved.lifetime {
                 last = last.max(Some(to_timestamp(entry.expires?)?));
             }
         }
@@ -436,8 +453,20 @@ impl Record {
 /// Asserts that the reader of plain records reads this one as the general one does, or leaves it to that.
 #[cfg(test)]
 pub(crate) fn assert_read_the_same(document: &Document) {
-    if let Some(plain) = plain::entries(document.raw()) {
-        assert_eq!(Some(plain), entries_of(document).ok());
+    let (mut plain, mut general) = (Entries::new(), Entries::new());
+    if let Some(reserved) = plain::entries(document.raw(), &mut plain) {
+        assert_eq!(Some(reserved), entries_of(document, &mut general).ok());
+        assert_eq!(plain, general);
+        let (written, parsed) = (
+            Record::written(document.clone()),
+            parse(document.as_bytes().clone()),
+        );
+        let (Some(written), Ok(Stored::Record(parsed))) = (written, parsed) else {
+            panic!("a plain record is none");
+        };
+        assert_eq!(written.0.entries, parsed.0.entries);
+        assert_eq!(written.0.reserved, parsed.0.reserved);
+        assert_eq!(written.0.lifetime, parsed.0.lifetime);
     }
     for index in 0..u32::try_from(document.raw().len()).unwrap() {
         if let Some(lifetime) = plain::lifetime(document.raw(), index) {

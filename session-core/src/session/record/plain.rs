@@ -5,16 +5,15 @@
 
 use serde_devalue::RawEntries;
 
-use super::{RecordEntry, Reserved, SMALL, to_expires};
+use super::{Entries, RecordEntry, Reserved, SMALL, to_expires};
 use crate::Timestamp;
 use crate::session::lifetime::{RecordLifetime, Timeout};
 
 /// The entries of a record, if it is in that form, has no more of them than are compared faster than hashed, and none
 /// twice.
-pub(super) fn entries(raw: RawEntries<'_>) -> Option<(Vec<RecordEntry>, Reserved)> {
+pub(super) fn entries(raw: RawEntries<'_>, entries: &mut Entries) -> Option<Reserved> {
+    entries.clear();
     let mut references = raw.text(0)?.as_bytes().strip_prefix(b"[\"Map\"")?;
-    // Four bytes are the least that an entry takes.
-    let mut entries = Vec::with_capacity((references.len() / 4).min(SMALL));
     let mut names = [""; SMALL];
     let mut reserved = Reserved::default();
     while let [b',', rest @ ..] = references {
@@ -39,7 +38,7 @@ pub(super) fn entries(raw: RawEntries<'_>) -> Option<(Vec<RecordEntry>, Reserved
             },
         });
     }
-    (references == b"]").then_some((entries, reserved))
+    (references == b"]").then_some(reserved)
 }
 
 /// What `{"data":…,"expires":…}` refers to.
