@@ -1,9 +1,10 @@
 // unstorage, told what to measure by lines of JSON on its input: { operation, callers, operations }, where
 // `operations` are those of each caller. It answers each with a line { seconds }.
-// Arguments: `memory`, or `db0` and a path; then the number of sessions and the length of a value.
+// Arguments: `memory`, or `db0` or `fs-lite` and a path; then the number of sessions and the length of a value.
 import { createInterface } from "node:readline";
 import { createStorage } from "unstorage";
 import db0Driver from "unstorage/drivers/db0";
+import fsLiteDriver from "unstorage/drivers/fs-lite";
 import memoryDriver from "unstorage/drivers/memory";
 
 const [kind, path, sessionsText, lengthText] = process.argv.slice(2);
@@ -14,6 +15,7 @@ console.warn = () => {}; // db0 says at each start that it is experimental
 
 async function open() {
   if (kind === "memory") return memoryDriver();
+  if (kind === "fs-lite") return fsLiteDriver({ base: path });
   const { createDatabase } = await import("db0");
   const { default: nodeSqlite } = await import("db0/connectors/node-sqlite");
   const database = createDatabase(nodeSqlite({ path }));

@@ -11,6 +11,7 @@ pub(crate) fn check(report: &Report) -> Vec<Budget> {
     requests(report, &mut budgets);
     memory(report, &mut budgets);
     grown(report, &mut budgets);
+    folder(report, &mut budgets);
     sqlite(report, &mut budgets);
     budgets
 }
@@ -63,6 +64,17 @@ fn grown(report: &Report, budgets: &mut Vec<Budget>) {
     budgets.extend(at_most(what, 220.0, value("bytes above")));
     let what = format!("{title}: µs within which 99.9 % end while half of them expire");
     budgets.extend(at_most(what, 1_000.0, value("p99.9 µs")));
+}
+
+fn folder(report: &Report, budgets: &mut Vec<Budget>) {
+    for (operation, bound) in [(Operation::Read, 0.5), (Operation::Write, 0.7)] {
+        for callers in [8, 64] {
+            let title = comparison(operation, callers);
+            let found = rates(report, stores::fs::TITLE, &title, "driver-fs", "bare files");
+            let what = format!("fs, {title}: × bare files");
+            budgets.extend(at_least(what, bound, found));
+        }
+    }
 }
 
 fn sqlite(report: &Report, budgets: &mut Vec<Budget>) {

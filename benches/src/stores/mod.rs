@@ -1,5 +1,6 @@
 //! Stores without sessions: operations a second, by callers at the same time.
 
+pub(crate) mod fs;
 pub(crate) mod memory;
 pub(crate) mod sqlite;
 
@@ -39,7 +40,7 @@ struct Backend {
     contenders: &'static [Contender],
 }
 
-const BACKENDS: [Backend; 2] = [memory::BACKEND, sqlite::BACKEND];
+const BACKENDS: [Backend; 3] = [fs::BACKEND, memory::BACKEND, sqlite::BACKEND];
 
 /// Measures what the plan asks for.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
