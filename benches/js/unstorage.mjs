@@ -1,21 +1,25 @@
 // unstorage, told what to measure by lines of JSON on its input: { operation, callers, operations }, where
 // `operations` are those of each caller. It answers each with a line { seconds }.
-// Arguments: `memory`, or `db0` or `fs-lite` and a path; then the number of sessions and the length of a value.
+// Arguments: `memory`, `db0` or `fs`; a path, which `memory` does not use; the number of sessions that are picked from,
+// the length of a value, and the number of sessions that are written at first.
+import { execFileSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { createStorage } from "unstorage";
 import db0Driver from "unstorage/drivers/db0";
-import fsLiteDriver from "unstorage/drivers/fs-lite";
+import fsDriver from "unstorage/drivers/fs";
 import memoryDriver from "unstorage/drivers/memory";
 
-const [kind, path, sessionsText, lengthText] = process.argv.slice(2);
+const [kind, path, sessionsText, lengthText, writtenText] =
+  process.argv.slice(2);
 const sessions = Number(sessionsText);
+const written = Number(writtenText);
 const value = "x".repeat(Number(lengthText));
 
 console.warn = () => {}; // db0 says at each start that it is experimental
 
 async function open() {
   if (kind === "memory") return memoryDriver();
-  if (kind === "fs-lite") return fsLiteDriver({ base: path });
+  if (kind === "fs") return fsDriver({ base: path });
   const { createDatabase } = await import("db0");
   const { default: nodeSqlite } = await import("db0/connectors/node-sqlite");
   const database = createDatabase(nodeSqlite({ path }));
@@ -34,7 +38,12 @@ const storage = createStorage({ driver: await open() });
 const key = (session) =>
   `00000000-0000-4000-8000-${String(session).padStart(12, "0")}`;
 const keys = Array.from({ length: sessions }, (_, session) => key(session));
-for (const key of keys) await storage.setItem(key, value);
+for (let session = 0; session < written; session++) {
+  await storage.setItem(key(session), value);
+}
+
+// Writing it to the disk is not measured with the rest.
+if (kind === "fs") execFileSync("sync");
 
 const operations = {
   read: (key) => storage.getItem(key),

@@ -17,6 +17,7 @@ pub(crate) struct Plan {
     /// How many sessions stores grow to.
     pub(crate) memory_sizes: &'static [usize],
     pub(crate) sqlite_sizes: &'static [usize],
+    pub(crate) fs_sizes: &'static [usize],
     /// How long a caller is watched while sessions end.
     pub(crate) expiry_watch: Duration,
 }
@@ -40,6 +41,7 @@ impl Plan {
             } else {
                 &[1_000, 100_000, 1_000_000]
             },
+            fs_sizes: if quick { &[1_000] } else { &[1_000, 100_000] },
             expiry_watch: Duration::from_millis(if quick { 300 } else { 2_000 }),
         }
     }

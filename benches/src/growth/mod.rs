@@ -1,5 +1,6 @@
 //! What stores cost as they grow: time, memory, the end of half of their sessions at once, and listing.
 
+mod fs;
 mod memory;
 mod sqlite;
 mod subject;
@@ -42,6 +43,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     for (kind, candidates) in KINDS {
         let sizes = match kind {
             MEMORY => plan.memory_sizes,
+            FS => plan.fs_sizes,
             _ => plan.sqlite_sizes,
         };
         for sessions in sizes {
@@ -73,9 +75,9 @@ fn notes(plan: &Plan) -> Vec<String> {
          with what the clock takes"
             .to_owned(),
         "bytes above: those that were asked of the allocator for a session, without its key of 36 and its value of \
-         64 bytes; on SQLite those of the file"
+         64 bytes; on SQLite those of the file, in a folder those that the file system sets aside"
             .to_owned(),
-        "bare dashmap and bare sqlx: they know no expiry, or hide what has ended and never remove it, so that \
+        "bare dashmap, bare files and bare sqlx: they know no expiry, or hide what has ended and never remove it, so that \
          nothing happens when it ends; tower-sessions: MemoryStore likewise, SqliteStore with its own deletion task, \
          once a second; ours sweeps five times a second"
             .to_owned(),
@@ -91,9 +93,11 @@ fn notes(plan: &Plan) -> Vec<String> {
 }
 
 const MEMORY: &str = "memory";
+const FS: &str = "fs";
 
-const KINDS: [(&str, &[Candidate]); 2] = [
+const KINDS: [(&str, &[Candidate]); 3] = [
     (MEMORY, &memory::CANDIDATES),
+    (FS, &fs::CANDIDATES),
     ("sqlite", &sqlite::CANDIDATES),
 ];
 

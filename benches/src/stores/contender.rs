@@ -1,9 +1,11 @@
 use std::hint::black_box;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 
@@ -63,8 +65,8 @@ pub(crate) struct Contender {
 pub(crate) enum Runs {
     /// In this program.
     Here(fn() -> BoxFuture<'static, Box<dyn Worker>>),
-    /// In Node.js, as the driver of unstorage that is called so.
-    InNode(&'static str),
+    /// In Node.js, as the driver of unstorage that is called so, with so many sessions.
+    InNode(&'static str, usize),
 }
 
 impl Contender {
@@ -117,19 +119,30 @@ pub(crate) trait Store: Send + Sync + 'static {
 
 /// A store with all its sessions written.
 pub(crate) async fn filled<S: Store>(store: S) -> Box<dyn Worker> {
-    let keys: Vec<S::Key> = (0..SESSIONS).map(|session| store.key(session)).collect();
-    for key in &keys {
-        store.write(0, key).await;
-    }
-    Box::new(Filled {
-        store: Arc::new(store),
-        keys: Arc::new(keys),
-    })
+    Box::new(Filled::new(store).await)
+}
+
+/// The same for a store that blocks: each of its callers is a thread of the system.
+pub(crate) async fn filled_on_threads<S: Store>(store: S) -> Box<dyn Worker> {
+    Box::new(OnThreads(Filled::new(store).await))
 }
 
 struct Filled<S: Store> {
     store: Arc<S>,
     keys: Arc<Vec<S::Key>>,
+}
+
+impl<S: Store> Filled<S> {
+    async fn new(store: S) -> Self {
+        let keys: Vec<S::Key> = (0..SESSIONS).map(|session| store.key(session)).collect();
+        for key in &keys {
+            store.write(0, key).await;
+        }
+        Self {
+            store: Arc::new(store),
+            keys: Arc::new(keys),
+        }
+    }
 }
 
 #[async_trait]
@@ -146,6 +159,41 @@ impl<S: Store> Worker for Filled<S> {
         Took {
             seconds: started.elapsed().as_secs_f64(),
             file: (self.store.file()).map(|(file, table)| (file, table.to_owned())),
+        }
+    }
+}
+
+struct OnThreads<S: Store>(Filled<S>);
+
+#[async_trait]
+impl<S: Store> Worker for OnThreads<S> {
+    async fn run(&self, work: Work) -> Took {
+        let Filled { store, keys } = &self.0;
+        // Starting threads is not what is measured.
+        let ready = Barrier::new(work.callers + 1);
+        let seconds = thread::scope(|scope| {
+            let threads: Vec<_> = (0..work.callers)
+                .map(|caller| {
+                    let ready = &ready;
+                    scope.spawn(move || {
+                        ready.wait();
+                        ready.wait();
+                        let called = call(&**store, keys, caller, work).now_or_never();
+                        called.expect("a store that blocks never waits");
+                    })
+                })
+                .collect();
+            ready.wait();
+            let started = Instant::now();
+            ready.wait();
+            for thread in threads {
+                thread.join().expect("a caller comes to its end");
+            }
+            started.elapsed().as_secs_f64()
+        });
+        Took {
+            seconds,
+            file: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,30 +11,47 @@ use driver_fs::{FsDriver, FsOptions};
 use session_core::Driver;
 use tempfile::TempDir;
 
-use super::contender::{Contender, Runs, filled};
+use super::contender::{Contender, Runs, filled, filled_on_threads};
 use super::memory::{ByDyn, Session, key_text};
 use super::{Backend, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
+pub(crate) const OURS: &str = "driver-fs";
+/// The limit.
+pub(crate) const BARE: &str = "bare files";
 
 /// How many files are in the folder; the sessions that are picked are among them.
 const IN_BASE: usize = 100_000;
 
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
-    note: "in folders of their own on one disk, all files in one folder, nothing synced; 10⁵ of them, but 10⁴ for \
-           Node.js",
+    note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked",
     contenders: &[
-        Contender::here::<Folder>(|| Box::pin(async { filled(Folder::open().await).await })),
-        Contender::here::<BareFiles>(|| Box::pin(async { filled(BareFiles::open()).await })),
+        Contender::here::<Folder>(|| {
+            Box::pin(async { on_the_disk(filled(Folder::open().await)).await })
+        }),
+        Contender::here::<BareFiles>(|| {
+            Box::pin(on_the_disk(filled_on_threads(BareFiles::open())))
+        }),
+        Contender::here::<Spawned>(|| {
+            Box::pin(on_the_disk(filled(Spawned(Arc::new(BareFiles::open())))))
+        }),
         Contender {
-            name: "unstorage fs-lite (Node)",
+            name: "unstorage fs (Node)",
             note: "writes in place, so a reader may see half a value; no conditions, no ends",
             is_ours: false,
-            runs: Runs::InNode("fs-lite"),
+            runs: Runs::InNode("fs", IN_BASE),
         },
     ],
 };
+
+/// Waits until what was written is on the disk, so that writing it is not measured with the rest.
+async fn on_the_disk<T>(filled: impl Future<Output = T>) -> T {
+    let filled = filled.await;
+    let synced = Command::new("sync").status();
+    assert!(synced.is_ok_and(|status| status.success()), "sync works");
+    filled
+}
 
 /// The driver with its defaults.
 struct Folder {
@@ -58,8 +76,9 @@ impl Folder {
 }
 
 impl Store for Folder {
-    const NAME: &'static str = "driver-fs";
-    const NOTE: &'static str = "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional";
+    const NAME: &'static str = OURS;
+    const NOTE: &'static str =
+        "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional";
     const IS_OURS: bool = true;
 
     type Key = Session;
@@ -81,11 +100,14 @@ impl Store for Folder {
     }
 }
 
-/// The calls of the system, on the threads of the runtime.
+/// The calls of the system.
 struct BareFiles {
     folder: TempDir,
     written: AtomicU64,
 }
+
+/// A path, and what is written there.
+type File = (PathBuf, String);
 
 impl BareFiles {
     fn open() -> Self {
@@ -94,12 +116,21 @@ impl BareFiles {
             written: AtomicU64::new(0),
         };
         for session in SESSIONS..IN_BASE {
-            files.put(&files.key(session));
+            files.put(&files.file(session));
         }
         files
     }
 
-    fn put(&self, (path, value): &(PathBuf, String)) {
+    fn file(&self, session: usize) -> File {
+        let path = self.folder.path().join(key_text(session));
+        (path, "x".repeat(VALUE_LENGTH))
+    }
+
+    fn get(&self, (path, _): &File) -> usize {
+        fs::read(path).expect("a session").len()
+    }
+
+    fn put(&self, (path, value): &File) {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let name = format!(".unstorage-tmp-1-0a1b2c3d-{number}");
         let temporary = self.folder.path().join(name);
@@ -110,28 +141,68 @@ impl BareFiles {
     }
 }
 
+/// Each caller is a thread.
 impl Store for BareFiles {
-    const NAME: &'static str = "bare files";
-    const NOTE: &'static str = "the limit: open, write and rename, or open and read, without any change of threads, \
-                                conditions or ends; it blocks the runtime, as no server may";
+    const NAME: &'static str = BARE;
+    const NOTE: &'static str = "the limit: open, write and rename, or open and read, by callers that are threads of \
+                                the system; without tasks, conditions or ends";
 
-    type Key = (PathBuf, String);
+    type Key = File;
 
-    fn key(&self, session: usize) -> Self::Key {
-        let path = self.folder.path().join(key_text(session));
-        (path, "x".repeat(VALUE_LENGTH))
+    fn key(&self, session: usize) -> File {
+        self.file(session)
     }
 
-    async fn read(&self, _caller: usize, (path, _): &Self::Key) -> usize {
-        fs::read(path).expect("a session").len()
+    async fn read(&self, _caller: usize, file: &File) -> usize {
+        self.get(file)
     }
 
-    async fn write(&self, _caller: usize, key: &Self::Key) {
-        self.put(key);
+    async fn write(&self, _caller: usize, file: &File) {
+        self.put(file);
     }
 
-    async fn commit(&self, _caller: usize, key: &Self::Key) {
-        fs::read(&key.0).expect("a session");
-        self.put(key);
+    async fn commit(&self, _caller: usize, file: &File) {
+        self.get(file);
+        self.put(file);
+    }
+}
+
+/// The same calls as an async server makes them by hand: each operation is one `spawn_blocking`.
+struct Spawned(Arc<BareFiles>);
+
+impl Spawned {
+    async fn run<T: Send + 'static>(
+        &self,
+        file: &Arc<File>,
+        work: impl FnOnce(&BareFiles, &File) -> T + Send + 'static,
+    ) -> T {
+        let (files, file) = (Arc::clone(&self.0), Arc::clone(file));
+        let done = tokio::task::spawn_blocking(move || work(&files, &file)).await;
+        done.expect("work that comes to its end")
+    }
+}
+
+impl Store for Spawned {
+    const NAME: &'static str = "bare files, spawn_blocking";
+    const NOTE: &'static str =
+        "the same calls by callers that are tasks, in one `spawn_blocking` for each operation";
+
+    type Key = Arc<File>;
+
+    fn key(&self, session: usize) -> Arc<File> {
+        Arc::new(self.0.file(session))
+    }
+
+    async fn read(&self, _caller: usize, file: &Arc<File>) -> usize {
+        self.run(file, BareFiles::get).await
+    }
+
+    async fn write(&self, _caller: usize, file: &Arc<File>) {
+        self.run(file, BareFiles::put).await;
+    }
+
+    async fn commit(&self, _caller: usize, file: &Arc<File>) {
+        self.run(file, BareFiles::get).await;
+        self.run(file, BareFiles::put).await;
     }
 }

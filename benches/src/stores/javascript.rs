@@ -9,14 +9,16 @@ use tokio::process::Command;
 use super::{SESSIONS, VALUE_LENGTH};
 use crate::subprocess::Subprocess;
 
-/// A process that runs unstorage with its driver `kind` on `path`; an error says why it does not run here.
-pub(super) async fn start(kind: &str, path: &Path) -> Result<Subprocess, String> {
-    let (sessions, length) = (SESSIONS.to_string(), VALUE_LENGTH.to_string());
+/// A process that runs unstorage with its driver `kind` on `path`, where so many sessions are; an error says why it
+/// does not run here.
+pub(super) async fn start(kind: &str, path: &Path, written: usize) -> Result<Subprocess, String> {
+    let [sessions, length, written] = [SESSIONS, VALUE_LENGTH, written].map(|n| n.to_string());
     let arguments = [
         kind.as_ref(),
         path.as_os_str(),
         sessions.as_ref(),
         length.as_ref(),
+        written.as_ref(),
     ];
     start_with("unstorage.mjs", &arguments).await
 }

@@ -24,7 +24,7 @@ pub(crate) const SESSIONS: usize = 10_000;
 /// How long the value of a session is.
 pub(crate) const VALUE_LENGTH: usize = 600;
 
-const CALLERS: [usize; 3] = [1, 8, 64];
+pub(crate) const CALLERS: [usize; 3] = [1, 8, 64];
 
 const COLUMNS: [Column; 4] = [
     Column::plotted("ops/s", 0),
@@ -79,9 +79,9 @@ async fn measure_backend(
     for contender in backend.contenders {
         processes.push(match contender.runs {
             Runs::Here(_) => Subprocess::of_subject(backend.title, contender.name),
-            Runs::InNode(kind) => {
+            Runs::InNode(kind, sessions) => {
                 let database = folder.path().join("unstorage.db");
-                let started = javascript::start(kind, &database).await;
+                let started = javascript::start(kind, &database, sessions).await;
                 started.expect("unstorage must run")
             }
         });

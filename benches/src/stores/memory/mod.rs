@@ -5,8 +5,8 @@ mod moka;
 mod ours;
 mod tower;
 
-use super::Backend;
 use super::contender::{Contender, Runs, filled};
+use super::{Backend, SESSIONS};
 
 pub(crate) use ours::{ByDyn, Session, key_text};
 
@@ -30,6 +30,6 @@ const CONTENDERS: [Contender; 8] = [
         name: "unstorage memory (Node)",
         note: "one thread, which is all that Node.js gives; its callers are promises",
         is_ours: false,
-        runs: Runs::InNode("memory"),
+        runs: Runs::InNode("memory", SESSIONS),
     },
 ];

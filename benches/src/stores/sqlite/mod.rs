@@ -9,7 +9,7 @@ mod ours;
 mod rusqlite;
 
 use super::contender::{Contender, Runs, filled};
-use super::{Backend, folder};
+use super::{Backend, SESSIONS, folder};
 
 pub(crate) const TITLE: &str = "stores: sqlite";
 
@@ -38,6 +38,6 @@ const CONTENDERS: [Contender; 5] = [
         note: "node:sqlite, in one thread that waits for each statement, which is all that it gives; with the same \
                pragmas",
         is_ours: false,
-        runs: Runs::InNode("db0"),
+        runs: Runs::InNode("db0", SESSIONS),
     },
 ];
