@@ -141,6 +141,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_small() {
-        assert_eq!(size_of::<Option<Slot>>(), 72);
+        assert_eq!(size_of::<Option<Slot>>(), 96);
     }
 }

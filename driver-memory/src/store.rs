@@ -81,7 +81,7 @@ impl Store {
 
     #[inline]
     fn hash(&self, key: &Key) -> u64 {
-        self.hasher.hash_one(key.as_str())
+        self.hasher.hash_one(key.as_bytes())
     }
 
     fn hash_of(&self) -> impl Fn(&Key) -> u64 + '_ {

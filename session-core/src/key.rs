@@ -1,4 +1,6 @@
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Fingerprint};
@@ -18,15 +20,28 @@ use crate::{Error, ErrorKind, Fingerprint};
 /// one trailing `:` go. Nothing is trimmed, lower-cased or percent-decoded, and `..` is an ordinary
 /// segment (a driver for which it is special refuses it).
 ///
-/// A session's key is its secret, so `Debug` shows a [`Fingerprint`] and there is no `Display`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Arc<str>);
+/// A session's key is its secret, so `Debug` shows a [`Fingerprint`] and there is no `Display`. One of up to 38 bytes,
+/// as a session's is without a base, is no allocation.
+#[derive(Clone)]
+pub struct Key(Repr);
+
+const INLINE: usize = 38;
+
+#[derive(Clone)]
+enum Repr {
+    /// UTF-8, in as many of the bytes.
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE],
+    },
+    Shared(Arc<str>),
+}
 
 impl Key {
     /// Normalises `key`; an error of kind [`ErrorKind::InvalidKey`] if nothing is left of it.
     pub fn new(key: &str) -> Result<Self, Error> {
         if is_normalised(key) {
-            return Ok(Self(key.into()));
+            return Ok(Self::from_normalised(key));
         }
         let normalised = normalise(key);
         if normalised.is_empty() {
@@ -36,24 +51,72 @@ impl Key {
                  than `:`, `/` and `\\` before any `?`",
             ));
         }
-        Ok(Self(normalised.into()))
+        Ok(Self::from_normalised(&normalised))
     }
 
     /// The key of a text that is known to be normalised and not empty.
-    #[cfg(feature = "session")]
+    #[inline]
     pub(crate) fn from_normalised(text: &str) -> Self {
         debug_assert!(is_normalised(text));
-        Self(text.into())
+        let mut bytes = [0; INLINE];
+        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(text.as_bytes());
+                Self(Repr::Inline { len, bytes })
+            }
+            _ => Self(Repr::Shared(text.into())),
+        }
     }
 
     /// The normalised text. Take care where it goes: a session's key is its secret.
+    #[inline]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Repr::Inline { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Repr::Shared(text) => text,
+        }
+    }
+
+    /// The same in UTF-8, for what only compares or hashes it.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Repr::Shared(text) => text.as_bytes(),
+        }
     }
 
     /// A mark that identifies the key in logs without giving it away.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(self.0.as_bytes())
+        Fingerprint::of(self.as_bytes())
+    }
+}
+
+impl PartialEq for Key {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    /// That of the texts.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -113,7 +176,7 @@ impl Prefix {
         if self.is_root() {
             return key.clone();
         }
-        Key([&*self.0, ":", &*key.0].concat().into())
+        Key::from_normalised(&[&*self.0, ":", key.as_str()].concat())
     }
 
     /// The prefix `inner` below this one.
@@ -131,7 +194,7 @@ impl Prefix {
         if self.is_root() {
             return Some(key.clone());
         }
-        self.rest(key).map(|rest| Key(rest.into()))
+        self.rest(key).map(Key::from_normalised)
     }
 
     /// What is left of the prefix `inner` without this one; `None` if it is neither this one nor below it.
@@ -146,7 +209,7 @@ impl Prefix {
     }
 
     fn rest<'k>(&self, key: &'k Key) -> Option<&'k str> {
-        let rest = key.0.strip_prefix(&*self.0)?.strip_prefix(':')?;
+        let rest = key.as_str().strip_prefix(&*self.0)?.strip_prefix(':')?;
         (!rest.is_empty()).then_some(rest)
     }
 }
@@ -219,6 +282,25 @@ mod tests {
             }
             assert_eq!(Prefix::new(input).as_str(), expected, "{input:?}");
         }
+    }
+
+    #[test]
+    fn keys_of_any_length_hold_their_text_and_compare_by_it() {
+        let mut keys = Vec::new();
+        for length in [1, INLINE - 2, INLINE - 1, INLINE, INLINE + 1, 1_000] {
+            for text in ["a".repeat(length), format!("{}é", "a".repeat(length))] {
+                let key = Key::new(&text).unwrap();
+                assert_eq!(key.as_str(), text);
+                assert_eq!(key, Key::new(&format!(":{text}")).unwrap());
+                keys.push(key);
+            }
+        }
+        let mut texts: Vec<_> = keys.iter().map(|key| key.as_str().to_owned()).collect();
+        keys.sort();
+        texts.sort();
+        assert!(keys.iter().map(Key::as_str).eq(&texts));
+        keys.dedup();
+        assert_eq!(keys.len(), texts.len());
     }
 
     #[test]

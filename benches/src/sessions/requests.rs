@@ -71,19 +71,19 @@ impl Scenario {
         }
     }
 
-    /// The request that stores the session whose cookie the measured ones carry.
-    const fn seed(self) -> Option<&'static str> {
+    /// The request that stores the session of this visitor, whose cookie the measured ones carry.
+    fn seed(self, visitor: usize) -> Option<String> {
         match self {
             Self::Untouched | Self::ReadAnonymously => None,
             Self::UntouchedWithCookie
             | Self::ReadSmall
             | Self::WriteSmall
             | Self::ReadSmallOfMany
-            | Self::WriteSmallOfMany => Some("/small/write"),
+            | Self::WriteSmallOfMany => Some(format!("/small/set/{visitor}")),
             Self::ReadOneOfFive
             | Self::WriteOneOfFive
             | Self::ReadFive
-            | Self::ReadFiveWriteOne => Some("/five/seed"),
+            | Self::ReadFiveWriteOne => Some("/five/seed".to_owned()),
         }
     }
 
@@ -278,13 +278,13 @@ impl Visitors {
 /// The cookies of the sessions that the scenario needs; for a peer without sessions some of the same length.
 async fn visitors_of(peer: &Peer, scenario: Scenario) -> Visitors {
     let mut cookies = Vec::new();
-    if let Some(seed) = scenario.seed() {
-        for _ in 0..scenario.visitors() {
+    for visitor in 0..scenario.visitors() {
+        if let Some(seed) = scenario.seed(visitor) {
             if peer.below.is_none() {
                 cookies.push("astro-session=00000000-0000-4000-8000-000000000000".to_owned());
                 continue;
             }
-            let answer = peer.app.call(seed, None).await;
+            let answer = peer.app.call(&seed, None).await;
             assert!(answer.success, "{} must store a session", peer.name);
             cookies.extend(answer.cookies);
         }

@@ -56,6 +56,7 @@ pub(crate) fn app<H: Handle>() -> Router {
     bare()
         .route("/small/read", get(read_small::<H>))
         .route("/small/write", get(write_small::<H>))
+        .route("/small/set/{visits}", get(set_small::<H>))
         .route("/small/count", get(count::<H>))
         .route("/five/seed", get(seed_five::<H>))
         .route("/five/read-one", get(read_one::<H>))
@@ -93,6 +94,11 @@ async fn read_small<H: Handle>(session: H) -> StatusCode {
 async fn write_small<H: Handle>(session: H) -> StatusCode {
     let visits: u64 = session.get(SMALL).await.unwrap_or(0);
     session.set(SMALL, &(visits + 1)).await;
+    StatusCode::NO_CONTENT
+}
+
+async fn set_small<H: Handle>(Path(visits): Path<u64>, session: H) -> StatusCode {
+    session.set(SMALL, &visits).await;
     StatusCode::NO_CONTENT
 }
 

@@ -56,7 +56,7 @@ pub enum CommitFailure {
 /// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
 /// any session. It is cheap to clone; all clones are the same store.
 ///
-/// It keeps up to 1,024 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
+/// It keeps up to 64 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);

@@ -37,6 +37,7 @@ pub(super) async fn peer(backing: Backing) -> Peer {
         .route("/untouched", web::get().to(untouched))
         .route("/small/read", web::get().to(read_small))
         .route("/small/write", web::get().to(write_small))
+        .route("/small/set/{visits}", web::get().to(set_small))
         .route("/small/count", web::get().to(count))
         .route("/five/seed", web::get().to(seed_five))
         .route("/five/read-one", web::get().to(read_one))
@@ -164,6 +165,11 @@ async fn read_small(session: Session) -> HttpResponse {
 async fn write_small(session: Session) -> HttpResponse {
     let visits: u64 = get(&session, SMALL).unwrap_or(0);
     set(&session, SMALL, visits + 1);
+    done()
+}
+
+async fn set_small(visits: web::Path<u64>, session: Session) -> HttpResponse {
+    set(&session, SMALL, *visits);
     done()
 }
 

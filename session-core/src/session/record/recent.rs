@@ -6,14 +6,15 @@ use crate::session::SessionId;
 
 /// The records that were read last, so that of several requests of one visitor only the first parses its session.
 ///
-/// A record is recognised by its bytes, so one that anybody has changed is never taken for it. Each session has one
+/// A record is recognised by its bytes, so one that anybody has changed is never taken for it. They are few, so that they
+/// stay in the processor's caches: with more, what is put in the place of another costs more than it spares. Each session has one
 /// place, which it shares with others.
 pub(crate) struct RecentRecords {
     places: Box<[Mutex<Option<Record>>]>,
 }
 
-const PLACES: usize = 1_024;
-/// Longer ones are not kept: all together take a few megabytes at most.
+const PLACES: usize = 64;
+/// Longer ones are not kept: all together take a quarter of a megabyte at most.
 const LONGEST: usize = 4_096;
 
 impl Default for RecentRecords {
