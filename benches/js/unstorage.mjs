@@ -1,7 +1,7 @@
 // unstorage, told what to measure by lines of JSON on its input: { operation, callers, operations }, where
 // `operations` are those of each caller. It answers each with a line { seconds }.
-// Arguments: `memory`, `db0` or `fs`; a path, which `memory` does not use; the number of sessions that are picked from,
-// the length of a value, and the number of sessions that are written at first.
+// Arguments: `memory`, `db0`, `fs` or `redis`; a path, or a URL for `redis`, which `memory` does not use; the number of
+// sessions that are picked from, the length of a value, and the number of sessions that are written at first.
 import { execFileSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { createStorage } from "unstorage";
@@ -9,7 +9,7 @@ import db0Driver from "unstorage/drivers/db0";
 import fsDriver from "unstorage/drivers/fs";
 import memoryDriver from "unstorage/drivers/memory";
 
-const [kind, path, sessionsText, lengthText, writtenText] =
+const [kind, place, sessionsText, lengthText, writtenText] =
   process.argv.slice(2);
 const sessions = Number(sessionsText);
 const written = Number(writtenText);
@@ -19,10 +19,14 @@ console.warn = () => {}; // db0 says at each start that it is experimental
 
 async function open() {
   if (kind === "memory") return memoryDriver();
-  if (kind === "fs") return fsDriver({ base: path });
+  if (kind === "fs") return fsDriver({ base: place });
+  if (kind === "redis") {
+    const { default: redisDriver } = await import("unstorage/drivers/redis");
+    return redisDriver({ url: place, ttl: 86400, enableAutoPipelining: true });
+  }
   const { createDatabase } = await import("db0");
   const { default: nodeSqlite } = await import("db0/connectors/node-sqlite");
-  const database = createDatabase(nodeSqlite({ path }));
+  const database = createDatabase(nodeSqlite({ path: place }));
   for (const pragma of [
     "journal_mode=WAL",
     "synchronous=NORMAL",
@@ -72,3 +76,5 @@ for await (const line of createInterface({ input: process.stdin })) {
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   process.stdout.write(JSON.stringify({ seconds }) + "\n");
 }
+
+await storage.dispose(); // a connection would keep the process alive

@@ -13,6 +13,7 @@ pub(crate) fn check(report: &Report) -> Vec<Budget> {
     grown(report, &mut budgets);
     folder(report, &mut budgets);
     sqlite(report, &mut budgets);
+    redis(report, &mut budgets);
     budgets
 }
 
@@ -92,6 +93,26 @@ fn sqlite(report: &Report, budgets: &mut Vec<Budget>) {
     against(Operation::Commit, 64, TOWER, 3.0, " (goal 4)");
     for operation in Operation::ALL {
         against(operation, 1, LIMIT, 0.9, "");
+    }
+}
+
+fn redis(report: &Report, budgets: &mut Vec<Budget>) {
+    const LIMIT: &str = "bare redis";
+    let mut against = |section: &str, operation: Operation, ours: &str, peer: &str, bound: f64| {
+        let title = comparison(operation, 64);
+        let found = rates(report, section, &title, ours, peer);
+        let what = format!("{section}, {title}: {ours}, × {peer}");
+        budgets.extend(at_least(what, bound, found));
+    };
+    for section in [stores::redis::TITLE, stores::redis::VALKEY] {
+        for ours in ["driver-redis", "driver-redis, dyn Driver"] {
+            against(section, Operation::Read, ours, LIMIT, 0.85);
+            against(section, Operation::Commit, ours, LIMIT, 0.8);
+        }
+    }
+    for operation in [Operation::Read, Operation::Commit] {
+        let section = stores::redis::requests::TITLE;
+        against(section, operation, OURS, "tower-sessions 0.14", 1.5);
     }
 }
 

@@ -37,6 +37,9 @@ struct Options {
     subject_of: Option<String>,
     #[arg(long, hide = true)]
     subject: Option<String>,
+    /// On which server, for those that share one.
+    #[arg(long, hide = true)]
+    server: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         (Some(section), Some(name)) => {
-            stores::be(&threads, section, &name);
+            stores::be(&threads, section, &name, options.server);
             return ExitCode::SUCCESS;
         }
         _ => {}

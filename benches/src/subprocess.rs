@@ -34,9 +34,13 @@ impl Subprocess {
 
     /// This program, as the subject of this name.
     pub(crate) fn of_subject(section: &str, name: &str) -> Self {
-        let own = std::env::current_exe().expect("a program knows its file");
-        let mut command = Command::new(own);
-        command.args(["--subject-of", section, "--subject", name]);
+        Self::start(of_subject(section, name)).expect("this program starts")
+    }
+
+    /// The same on the server that has this URL.
+    pub(crate) fn of_subject_at(section: &str, name: &str, server: &str) -> Self {
+        let mut command = of_subject(section, name);
+        command.args(["--server", server]);
         Self::start(command).expect("this program starts")
     }
 
@@ -56,6 +60,13 @@ impl Subprocess {
         drop(self.input);
         self.child.wait().await.expect("the subject ends");
     }
+}
+
+fn of_subject(section: &str, name: &str) -> Command {
+    let own = std::env::current_exe().expect("a program knows its file");
+    let mut command = Command::new(own);
+    command.args(["--subject-of", section, "--subject", name]);
+    command
 }
 
 /// The other side: answers each question until there are no more.

@@ -35,6 +35,7 @@ pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
     if bench.keep_instructions {
         return instructions("keep");
     }
+    debian::ensure()?;
     let path = node::ensure()?;
     let mut measure = built("benches");
     if bench.quick {

@@ -38,9 +38,9 @@ pub(crate) trait App {
 /// An application of axum, called as a server calls it.
 pub(crate) struct AxumApp(pub(crate) Router);
 
-#[async_trait(?Send)]
-impl App for AxumApp {
-    async fn call(&self, path: &str, cookies: Option<&str>) -> Answer {
+impl AxumApp {
+    /// [`App::call`], from any thread.
+    pub(crate) async fn answer(&self, path: &str, cookies: Option<&str>) -> Answer {
         let response = self.0.clone().oneshot(request(path, cookies)).await;
         let (head, body) = response.expect("axum does not fail").into_parts();
         let body = body.collect().await.expect("the body is whole").to_bytes();
@@ -49,6 +49,13 @@ impl App for AxumApp {
             cookies: set_cookies(&head.headers),
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+}
+
+#[async_trait(?Send)]
+impl App for AxumApp {
+    async fn call(&self, path: &str, cookies: Option<&str>) -> Answer {
+        self.answer(path, cookies).await
     }
 
     async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch {

@@ -5,25 +5,45 @@ use super::peers::{self, Backing, Operations, Peer};
 use super::routes::SLOW;
 
 /// How many requests change one session at the same time.
-pub(super) const REQUESTS: usize = 50;
+pub(crate) const REQUESTS: usize = 50;
 /// How many sessions are logged out of while a slow request runs.
-pub(super) const LOGOUTS: usize = 20;
+pub(crate) const LOGOUTS: usize = 20;
 
 /// What sessions of a peer are worth.
 pub(super) struct Findings {
     operations: [Option<f64>; 3],
-    lost_sets: usize,
-    lost_increments: usize,
+    lost: Lost,
+}
+
+/// What sessions of a peer lose.
+pub(crate) struct Lost {
+    sets: usize,
+    increments: usize,
     revived: usize,
+}
+
+impl Lost {
+    /// Finds it for an application.
+    pub(crate) async fn by(app: &dyn App) -> Self {
+        Self {
+            sets: lost_sets(app).await,
+            increments: lost_increments(app).await,
+            revived: revived(app).await,
+        }
+    }
+
+    /// In the order of the columns.
+    #[expect(clippy::cast_precision_loss, reason = "small counts")]
+    pub(crate) fn values(&self) -> impl Iterator<Item = Option<f64>> {
+        let counts = [self.sets, self.increments, self.revived];
+        counts.into_iter().map(|count| Some(count as f64))
+    }
 }
 
 impl Findings {
     /// In the order of the columns.
-    #[expect(clippy::cast_precision_loss, reason = "small counts")]
     pub(super) fn values(&self) -> impl Iterator<Item = Option<f64>> {
-        let counts = [self.lost_sets, self.lost_increments, self.revived];
-        let operations = self.operations.into_iter();
-        operations.chain(counts.into_iter().map(|count| Some(count as f64)))
+        self.operations.into_iter().chain(self.lost.values())
     }
 }
 
@@ -36,9 +56,7 @@ pub(super) async fn find() -> Vec<(&'static str, Findings)> {
         eprintln!("benches: correctness: {}", peer.name);
         let found = Findings {
             operations: operations(counting).await,
-            lost_sets: lost_sets(peer).await,
-            lost_increments: lost_increments(peer).await,
-            revived: revived(peer).await,
+            lost: Lost::by(peer.app.as_ref()).await,
         };
         findings.push((peer.name, found));
     }
@@ -70,8 +88,7 @@ async fn counted(app: &dyn App, counter: &Operations, path: &str, cookies: Optio
     (counter.so_far() - before) as f64 / f64::from(TIMES)
 }
 
-async fn lost_sets(peer: &Peer) -> usize {
-    let app = peer.app.as_ref();
+async fn lost_sets(app: &dyn App) -> usize {
     let session = begin(app).await;
     let paths: Vec<String> = (0..REQUESTS)
         .map(|own| format!("/own/value-{own}"))
@@ -85,8 +102,7 @@ async fn lost_sets(peer: &Peer) -> usize {
     lost
 }
 
-async fn lost_increments(peer: &Peer) -> usize {
-    let app = peer.app.as_ref();
+async fn lost_increments(app: &dyn App) -> usize {
     let session = begin(app).await;
     let before = count(app, &session).await;
     let increments = (0..REQUESTS).map(|_| app.call("/increment", Some(&session)));
@@ -94,8 +110,7 @@ async fn lost_increments(peer: &Peer) -> usize {
     REQUESTS - (count(app, &session).await - before)
 }
 
-async fn revived(peer: &Peer) -> usize {
-    let app = peer.app.as_ref();
+async fn revived(app: &dyn App) -> usize {
     let mut revived = 0;
     for _ in 0..LOGOUTS {
         let session = begin(app).await;

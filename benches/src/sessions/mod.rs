@@ -1,12 +1,12 @@
 //! What a session costs a request, and what it is worth.
 
-pub(crate) mod peers;
-
-mod app;
-mod correctness;
+pub(crate) mod app;
+pub(crate) mod correctness;
 pub(crate) mod in_cookies;
+pub(crate) mod peers;
+pub(crate) mod routes;
+
 mod requests;
-mod routes;
 
 use tokio::runtime::Runtime;
 

@@ -10,11 +10,15 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::stores::VALUE_LENGTH;
+
 /// The one small value.
 pub(crate) const SMALL: &str = "visits";
 /// Five values of together 1 KiB.
 pub(crate) const FIVE: [&str; 5] = ["user", "cart", "notes", "theme", "token"];
 const LENGTH: usize = 205;
+/// One value as long as those of stores.
+const LONG: &str = "profile";
 
 /// How long a handler waits between reading and writing, where requests are to meet.
 pub(crate) const WAIT: Duration = Duration::from_millis(5);
@@ -58,6 +62,8 @@ pub(crate) fn app<H: Handle>() -> Router {
         .route("/small/write", get(write_small::<H>))
         .route("/small/set/{visits}", get(set_small::<H>))
         .route("/small/count", get(count::<H>))
+        .route("/long/read", get(read_long::<H>))
+        .route("/long/write", get(write_long::<H>))
         .route("/five/seed", get(seed_five::<H>))
         .route("/five/read-one", get(read_one::<H>))
         .route("/five/write-one", get(write_one::<H>))
@@ -104,6 +110,19 @@ async fn set_small<H: Handle>(Path(visits): Path<u64>, session: H) -> StatusCode
 
 async fn count<H: Handle>(session: H) -> String {
     session.get::<u64>(SMALL).await.unwrap_or(0).to_string()
+}
+
+async fn read_long<H: Handle>(session: H) -> StatusCode {
+    let text: Option<String> = session.get(LONG).await;
+    assert_eq!(text.map(|text| text.len()), Some(VALUE_LENGTH));
+    StatusCode::NO_CONTENT
+}
+
+async fn write_long<H: Handle>(session: H) -> StatusCode {
+    let text: Option<String> = session.get(LONG).await;
+    let text = text.unwrap_or_else(|| "0".repeat(VALUE_LENGTH));
+    session.set(LONG, &next_text(text)).await;
+    StatusCode::NO_CONTENT
 }
 
 async fn seed_five<H: Handle>(session: H) -> StatusCode {

@@ -65,6 +65,8 @@ pub(crate) struct Contender {
 pub(crate) enum Runs {
     /// In this program.
     Here(fn() -> BoxFuture<'static, Box<dyn Worker>>),
+    /// In this program, on the server that has this URL.
+    At(fn(String) -> BoxFuture<'static, Box<dyn Worker>>),
     /// In Node.js, as the driver of unstorage that is called so, with so many sessions.
     InNode(&'static str, usize),
 }
@@ -81,6 +83,17 @@ impl Contender {
             note: S::NOTE,
             is_ours: S::IS_OURS,
             runs: Runs::Here(open),
+        }
+    }
+
+    pub(crate) const fn at<S: Store>(
+        open: fn(String) -> BoxFuture<'static, Box<dyn Worker>>,
+    ) -> Self {
+        Self {
+            name: S::NAME,
+            note: S::NOTE,
+            is_ours: S::IS_OURS,
+            runs: Runs::At(open),
         }
     }
 }

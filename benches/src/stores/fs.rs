@@ -11,9 +11,9 @@ use driver_fs::{FsDriver, FsOptions};
 use session_core::Driver;
 use tempfile::TempDir;
 
-use super::contender::{Contender, Runs, filled, filled_on_threads};
+use super::contender::{Contender, Operation, Runs, filled, filled_on_threads};
 use super::memory::{ByDyn, Session, key_text};
-use super::{Backend, SESSIONS, Store, VALUE_LENGTH, folder};
+use super::{Backend, Place, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
 pub(crate) const OURS: &str = "driver-fs";
@@ -26,6 +26,8 @@ const IN_BASE: usize = 100_000;
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked",
+    place: Place::Folder,
+    operations: &Operation::ALL,
     contenders: &[
         Contender::here::<Folder>(|| {
             Box::pin(async { on_the_disk(filled(Folder::open().await)).await })

@@ -9,13 +9,13 @@ use tokio::process::Command;
 use super::{SESSIONS, VALUE_LENGTH};
 use crate::subprocess::Subprocess;
 
-/// A process that runs unstorage with its driver `kind` on `path`, where so many sessions are; an error says why it
-/// does not run here.
-pub(super) async fn start(kind: &str, path: &Path, written: usize) -> Result<Subprocess, String> {
+/// A process that runs unstorage with its driver `kind` on a path or a URL, where so many sessions are; an error says
+/// why it does not run here.
+pub(super) async fn start(kind: &str, place: &OsStr, written: usize) -> Result<Subprocess, String> {
     let [sessions, length, written] = [SESSIONS, VALUE_LENGTH, written].map(|n| n.to_string());
     let arguments = [
         kind.as_ref(),
-        path.as_os_str(),
+        place,
         sessions.as_ref(),
         length.as_ref(),
         written.as_ref(),

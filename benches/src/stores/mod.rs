@@ -2,13 +2,16 @@
 
 pub(crate) mod fs;
 pub(crate) mod memory;
+pub(crate) mod redis;
 pub(crate) mod sqlite;
 
 mod contender;
 mod javascript;
 
+use std::ffi::OsStr;
 use std::path::Path;
 
+use test_support::RedisServer;
 use tokio::runtime::Runtime;
 
 use crate::plan::Plan;
@@ -37,17 +40,36 @@ const COLUMNS: [Column; 4] = [
 struct Backend {
     title: &'static str,
     note: &'static str,
+    place: Place,
+    operations: &'static [Operation],
     contenders: &'static [Contender],
 }
 
-const BACKENDS: [Backend; 3] = [fs::BACKEND, memory::BACKEND, sqlite::BACKEND];
+/// Where a backend keeps its sessions.
+enum Place {
+    /// In each process.
+    Memory,
+    /// In a file of each process.
+    Folder,
+    /// On one server that all processes share.
+    Server(fn() -> RedisServer),
+}
+
+const BACKENDS: [Backend; 6] = [
+    fs::BACKEND,
+    memory::BACKEND,
+    sqlite::BACKEND,
+    redis::BACKEND,
+    redis::ON_VALKEY,
+    redis::requests::BACKEND,
+];
 
 /// Measures what the plan asks for.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     let mut sections = Vec::new();
     for backend in &BACKENDS {
         let mut wanted = Vec::new();
-        for operation in Operation::ALL {
+        for &operation in backend.operations {
             for callers in CALLERS {
                 let title = comparison(operation, callers);
                 if plan.includes(&format!("{}: {title}", backend.title)) {
@@ -60,6 +82,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
         }
     }
     sections.extend(sqlite::beside::measure(plan).await);
+    sections.extend(redis::requests::lost(plan).await);
     sections
 }
 
@@ -75,15 +98,22 @@ async fn measure_backend(
     wanted: Vec<(String, Operation, usize)>,
 ) -> Section {
     let folder = folder();
+    let server = match backend.place {
+        Place::Server(start) => Some(start()),
+        Place::Memory | Place::Folder => None,
+    };
+    let url = server.as_ref().map(RedisServer::url);
     let mut processes = Vec::new();
     for contender in backend.contenders {
-        processes.push(match contender.runs {
-            Runs::Here(_) => Subprocess::of_subject(backend.title, contender.name),
-            Runs::InNode(kind, sessions) => {
+        processes.push(match (&contender.runs, &url) {
+            (Runs::InNode(kind, sessions), _) => {
                 let database = folder.path().join("unstorage.db");
-                let started = javascript::start(kind, &database, sessions).await;
+                let place = url.as_ref().map_or(database.as_os_str(), OsStr::new);
+                let started = javascript::start(kind, place, *sessions).await;
                 started.expect("unstorage must run")
             }
+            (_, Some(url)) => Subprocess::of_subject_at(backend.title, contender.name, url),
+            (_, None) => Subprocess::of_subject(backend.title, contender.name),
         });
     }
     let mut notes = vec![
@@ -199,16 +229,14 @@ async fn rate(process: &mut Subprocess, work: Work) -> f64 {
 }
 
 /// Is a contender of this name: does the work that it is asked for.
-pub(crate) fn be(runtime: &Runtime, section: &str, name: &str) {
+pub(crate) fn be(runtime: &Runtime, section: &str, name: &str, server: Option<String>) {
     let backend = BACKENDS.iter().find(|backend| backend.title == section);
     let mut contenders = backend.into_iter().flat_map(|backend| backend.contenders);
     let contender = contenders.find(|contender| contender.name == name);
-    if let Some(Contender {
-        runs: Runs::Here(open),
-        ..
-    }) = contender
-    {
-        let worker = runtime.block_on(open());
-        subprocess::answer(|work: Work| runtime.block_on(worker.run(work)));
-    }
+    let worker = match (contender.map(|contender| &contender.runs), server) {
+        (Some(Runs::Here(open)), _) => runtime.block_on(open()),
+        (Some(Runs::At(open)), Some(server)) => runtime.block_on(open(server)),
+        _ => return,
+    };
+    subprocess::answer(|work: Work| runtime.block_on(worker.run(work)));
 }

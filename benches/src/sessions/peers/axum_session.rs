@@ -40,7 +40,15 @@ pub(super) async fn peer(backing: Backing) -> Peer {
 async fn app<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static>(
     pool: Option<P>,
 ) -> Router {
-    let config = SessionConfig::default().with_ip_and_user_agent(false);
+    app_with(pool, SessionConfig::default()).await
+}
+
+/// An application on `pool`, which does not bind sessions to addresses.
+pub(crate) async fn app_with<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static>(
+    pool: Option<P>,
+    config: SessionConfig,
+) -> Router {
+    let config = config.with_ip_and_user_agent(false);
     let store = SessionStore::<P>::new(pool, config).await;
     let layer = SessionLayer::new(store.expect("a valid configuration"));
     routes::app::<Session<P>>().layer(layer)

@@ -1,7 +1,8 @@
 //! The applications that are compared, one file each. A further one is a file and a line in [`all`].
 
+pub(crate) mod axum_session;
+
 mod actix;
-mod axum_session;
 mod bare;
 mod ours;
 mod tower_sessions;

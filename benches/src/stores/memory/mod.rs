@@ -5,16 +5,18 @@ mod moka;
 mod ours;
 mod tower;
 
-use super::contender::{Contender, Runs, filled};
-use super::{Backend, SESSIONS};
+use super::contender::{Contender, Operation, Runs, filled};
+use super::{Backend, Place, SESSIONS};
 
-pub(crate) use ours::{ByDyn, Session, key_text};
+pub(crate) use ours::{ByDyn, Session, commit, key_text, read, write};
 
 pub(crate) const TITLE: &str = "stores: memory";
 
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "the limit is the bare `dashmap` of `Bytes`: it knows no expiry, no versions and no bound",
+    place: Place::Memory,
+    operations: &Operation::ALL,
     contenders: &CONTENDERS,
 };
 

@@ -139,19 +139,19 @@ impl Store for ByType {
     }
 }
 
-async fn read<D: Driver + ?Sized>(driver: &D, session: &Session) -> usize {
+pub(crate) async fn read<D: Driver + ?Sized>(driver: &D, session: &Session) -> usize {
     let entry = driver.read(&session.key).await.expect("a read");
     entry.expect("a session").value.len()
 }
 
-async fn write<D: Driver + ?Sized>(driver: &D, session: &Session) {
+pub(crate) async fn write<D: Driver + ?Sized>(driver: &D, session: &Session) {
     let written = driver
         .write(&session.key, session.value.clone(), session.options())
         .await;
     let _outcome = black_box(written.expect("a write"));
 }
 
-async fn commit<D: Driver + ?Sized>(driver: &D, session: &Session) {
+pub(crate) async fn commit<D: Driver + ?Sized>(driver: &D, session: &Session) {
     let entry = driver.read(&session.key).await.expect("a read");
     let version = entry.and_then(|entry| entry.version).expect("a version");
     let options = WriteOptions::if_version(version).with_expiry(session.expiry);

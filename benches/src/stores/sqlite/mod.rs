@@ -8,8 +8,8 @@ pub(crate) mod tower;
 mod ours;
 mod rusqlite;
 
-use super::contender::{Contender, Runs, filled};
-use super::{Backend, SESSIONS, folder};
+use super::contender::{Contender, Operation, Runs, filled};
+use super::{Backend, Place, SESSIONS, folder};
 
 pub(crate) const TITLE: &str = "stores: sqlite";
 
@@ -17,6 +17,8 @@ pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "on files of their own on one disk, each in WAL with `synchronous = NORMAL`, 8 MiB of page cache and a \
            checkpoint at 4,000 pages; all but Node.js run the same SQLite",
+    place: Place::Folder,
+    operations: &Operation::ALL,
     contenders: &CONTENDERS,
 };
 
