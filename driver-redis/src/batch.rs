@@ -2,10 +2,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use redis::{Pipeline, Value};
+use redis::Value;
 use session_core::{Error, Outcome, Result};
 
 use crate::command::Operation;
+use crate::request::Request;
 use crate::router::Router;
 use crate::server::Server;
 
@@ -25,7 +26,7 @@ impl Item {
             Operation::Set { value, .. } | Operation::SetIfAbsent { value, .. } => value.len(),
             Operation::SetIfEqual {
                 expected, value, ..
-            } => expected.len() + value.len(),
+            } => expected.as_bytes().len() + value.len(),
             _ => 0,
         };
         self.key.len() + value
@@ -85,16 +86,17 @@ impl Router {
             }
             return results;
         };
-        let mut commands = Pipeline::with_capacity(2 * group.items.len());
+        let size: usize = group.items.iter().map(|(_, item)| 2 * item.size()).sum();
+        let mut request = Request::with_capacity(size);
         let mut counts = Vec::with_capacity(group.items.len());
         for (_, item) in &group.items {
-            let before = commands.len();
+            let before = request.commands();
             let form = item
                 .operation
-                .add_to(&mut commands, &item.key, &connection.lacks, false);
-            counts.push((commands.len() - before, form));
+                .add_to(&mut request, &item.key, &connection.lacks, false);
+            counts.push((request.commands() - before, form));
         }
-        let mut replies = match connection.send(&commands, None).await {
+        let mut replies = match connection.send(request).await {
             Ok(replies) => replies.into_iter(),
             Err(error) => {
                 for (place, item) in group.items {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redis::{Pipeline, Value};
+use redis::Value;
 use session_core::ErrorKind;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -13,6 +13,7 @@ use crate::connection::send_alone;
 use crate::endpoint::Endpoint;
 use crate::error::Trouble;
 use crate::first_answer::first_answer;
+use crate::request::Request;
 use crate::server::{Fleet, Server};
 use crate::slots::SlotTable;
 use crate::target::Role;
@@ -179,8 +180,8 @@ impl Inner {
     }
 
     async fn ask(&self, node: &Endpoint) -> Result<SlotTable, Trouble> {
-        let mut commands = Pipeline::new();
-        commands.cmd("CLUSTER").arg("SLOTS");
+        let mut request = Request::default();
+        request.add(&[b"CLUSTER".as_slice(), b"SLOTS"]);
         let known = self
             .servers
             .lock()
@@ -189,12 +190,12 @@ impl Inner {
         let replies = match known.and_then(|server| server.connected()) {
             Some(connection) => {
                 let deadline = Instant::now() + self.fleet.connect_timeout;
-                let answer = connection.send(&commands, Some(deadline)).await;
+                let answer = connection.send_until(request, deadline).await;
                 answer.map_err(|error| Trouble::new(error.kind(), error.to_string()))?
             }
             None => {
                 let (connection, mut work) = self.fleet.dial.connect(node).await?;
-                send_alone(&connection, &mut work, &commands).await?
+                send_alone(&connection, &mut work, request).await?
             }
         };
         match replies.first() {

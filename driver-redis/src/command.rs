@@ -2,10 +2,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redis::{Cmd, Pipeline};
-use session_core::Timestamp;
+use session_core::{Timestamp, Version};
 
 use crate::connection::Lacks;
+use crate::request::Request;
 use crate::scripts::{DELETE_IF_EQUAL, EXPIRE_IF_EQUAL, SET_IF_EQUAL, Script};
 
 /// When an entry ends; `None` is never.
@@ -26,7 +26,7 @@ pub(crate) enum Operation {
         end: End,
     },
     SetIfEqual {
-        expected: Bytes,
+        expected: Version,
         value: Bytes,
         end: End,
     },
@@ -34,13 +34,13 @@ pub(crate) enum Operation {
     Absent,
     Delete,
     DeleteIfEqual {
-        expected: Bytes,
+        expected: Version,
     },
     Expire {
         end: End,
     },
     ExpireIfEqual {
-        expected: Bytes,
+        expected: Version,
         end: End,
     },
 }
@@ -71,110 +71,119 @@ impl Operation {
         matches!(self, Self::SetIfAbsent { .. } | Self::Absent)
     }
 
+    /// About how many bytes it takes to send it beside its key.
+    fn size(&self) -> usize {
+        /// Of a script's hash.
+        const HASH: usize = 40;
+        match self {
+            Self::Set { value, .. } | Self::SetIfAbsent { value, .. } => value.len(),
+            Self::SetIfEqual {
+                expected, value, ..
+            } => HASH + expected.as_bytes().len() + value.len(),
+            Self::DeleteIfEqual { expected } | Self::ExpireIfEqual { expected, .. } => {
+                HASH + expected.as_bytes().len()
+            }
+            Self::Read | Self::Exists | Self::Absent | Self::Delete | Self::Expire { .. } => 0,
+        }
+    }
+
+    /// A request with room for the operation.
+    pub(crate) fn request(&self, key: &str) -> Request {
+        Request::with_capacity(self.size() + 2 * key.len())
+    }
+
     /// Adds the commands of the operation, and says how it is sent: by a script's text where the server has just said
     /// that it has forgotten the script.
     pub(crate) fn add_to(
         &self,
-        commands: &mut Pipeline,
+        request: &mut Request,
         key: &str,
         lacks: &Lacks,
         script_is_forgotten: bool,
     ) -> Form {
-        let run = |commands: &mut Pipeline, script: &Script, arguments: &[&[u8]]| {
+        let key = key.as_bytes();
+        let run = |request: &mut Request, script: &Script, arguments: [Option<&[u8]>; 3]| {
             let (name, script_or_hash, form) = match script_is_forgotten {
                 true => ("EVAL", &script.text, Form::Text),
                 false => ("EVALSHA", &script.hash, Form::Hash),
             };
-            commands.cmd(name).arg(script_or_hash).arg(1).arg(key);
-            for argument in arguments {
-                commands.arg(*argument);
+            request.begin(4 + arguments.iter().flatten().count());
+            for word in [name.as_bytes(), script_or_hash.as_bytes(), b"1", key] {
+                request.push(word);
+            }
+            for argument in arguments.into_iter().flatten() {
+                request.push(argument);
             }
             form
         };
+        let mut digits = itoa::Buffer::new();
         match self {
             Self::Read => {
-                commands.add_command(of_key("GET", key));
-                commands.add_command(of_key("PTTL", key));
+                request.add(&[b"GET", key]);
+                request.add(&[b"PTTL", key]);
             }
-            Self::Exists => {
-                commands.add_command(of_key("EXISTS", key));
-            }
-            Self::Set { value, end } => {
-                commands.add_command(set(key, value, life_of(*end)));
-            }
-            Self::SetIfAbsent { value, end } => {
-                let mut set = set(key, value, life_of(*end));
-                set.arg("NX");
-                commands.add_command(set);
-            }
-            Self::Absent => {
-                commands.add_command(of_key("GET", key));
-            }
+            Self::Exists => request.add(&[b"EXISTS", key]),
+            Self::Set { value, end } => match life_of(*end) {
+                Some(life) => {
+                    let life = digits.format(life).as_bytes();
+                    request.add(&[b"SET", key, value, b"PX", life]);
+                }
+                None => request.add(&[b"SET", key, value]),
+            },
+            Self::SetIfAbsent { value, end } => match life_of(*end) {
+                Some(life) => {
+                    let life = digits.format(life).as_bytes();
+                    request.add(&[b"SET", key, value, b"PX", life, b"NX"]);
+                }
+                None => request.add(&[b"SET", key, value, b"NX"]),
+            },
+            Self::Absent => request.add(&[b"GET", key]),
             Self::SetIfEqual {
                 expected,
                 value,
                 end,
             } => {
-                let life = life_of(*end);
-                if !lacks.set_if_equal.load(Ordering::Relaxed) {
-                    let mut set = set(key, value, life);
-                    set.arg("IFEQ").arg(&expected[..]);
-                    commands.add_command(set);
-                    return Form::SetIfEqual;
+                let expected = expected.as_bytes();
+                let life = life_of(*end).map(|life| digits.format(life).as_bytes());
+                if lacks.set_if_equal.load(Ordering::Relaxed) {
+                    let arguments = [Some(expected), Some(&value[..]), life];
+                    return run(request, &SET_IF_EQUAL, arguments);
                 }
-                let life = life.map(|life| life.to_string());
-                let mut arguments: Vec<&[u8]> = vec![expected, value];
-                arguments.extend(life.as_ref().map(String::as_bytes));
-                return run(commands, &SET_IF_EQUAL, &arguments);
+                match life {
+                    Some(life) => {
+                        request.add(&[b"SET", key, value, b"PX", life, b"IFEQ", expected]);
+                    }
+                    None => request.add(&[b"SET", key, value, b"IFEQ", expected]),
+                }
+                return Form::SetIfEqual;
             }
-            Self::Delete => {
-                commands.add_command(of_key("UNLINK", key));
-            }
+            Self::Delete => request.add(&[b"UNLINK", key]),
             Self::DeleteIfEqual { expected } => {
-                if !lacks.delete_if_equal.load(Ordering::Relaxed) {
-                    let mut delete = of_key("DELIFEQ", key);
-                    delete.arg(&expected[..]);
-                    commands.add_command(delete);
-                    return Form::DeleteIfEqual;
+                let expected = expected.as_bytes();
+                if lacks.delete_if_equal.load(Ordering::Relaxed) {
+                    return run(request, &DELETE_IF_EQUAL, [Some(expected), None, None]);
                 }
-                return run(commands, &DELETE_IF_EQUAL, &[expected]);
+                request.add(&[b"DELIFEQ", key, expected]);
+                return Form::DeleteIfEqual;
             }
             Self::Expire { end } => match remaining(*end) {
                 Some(life) => {
-                    let mut expire = of_key("PEXPIRE", key);
-                    expire.arg(life);
-                    commands.add_command(expire);
+                    request.add(&[b"PEXPIRE", key, digits.format(life).as_bytes()]);
                 }
                 // `PERSIST` says no as well of an entry that never ends.
                 None => {
-                    commands.add_command(of_key("PERSIST", key));
-                    commands.add_command(of_key("EXISTS", key));
+                    request.add(&[b"PERSIST", key]);
+                    request.add(&[b"EXISTS", key]);
                 }
             },
             Self::ExpireIfEqual { expected, end } => {
-                let life = remaining(*end).map(|life| life.to_string());
-                let mut arguments: Vec<&[u8]> = vec![expected];
-                arguments.extend(life.as_ref().map(String::as_bytes));
-                return run(commands, &EXPIRE_IF_EQUAL, &arguments);
+                let life = remaining(*end).map(|life| digits.format(life).as_bytes());
+                let arguments = [Some(expected.as_bytes()), life, None];
+                return run(request, &EXPIRE_IF_EQUAL, arguments);
             }
         }
         Form::Plain
     }
-}
-
-fn of_key(name: &str, key: &str) -> Cmd {
-    let mut command = Cmd::with_capacity(2, name.len() + key.len());
-    command.arg(name).arg(key);
-    command
-}
-
-fn set(key: &str, value: &[u8], life: Option<u64>) -> Cmd {
-    let mut command = Cmd::with_capacity(6, key.len() + value.len() + 24);
-    command.arg("SET").arg(key).arg(value);
-    if let Some(life) = life {
-        command.arg("PX").arg(life);
-    }
-    command
 }
 
 /// The life of what is written, which a server wants above zero.

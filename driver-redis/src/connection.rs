@@ -1,19 +1,21 @@
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::{self, Either};
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Pipeline, RedisConnectionInfo, Value};
-use session_core::{Error, ErrorKind};
-use tokio::sync::Notify;
+use redis::Value;
+use session_core::{Error, Outcome};
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use crate::config::Login;
 use crate::endpoint::Endpoint;
 use crate::error::{Trouble, lost, no_answer};
 use crate::in_flight::{InFlight, TICKS};
+use crate::multiplexer::{Call, Multiplexer};
+use crate::request::Request;
 use crate::stream;
 use crate::tls::TlsClient;
 
@@ -30,34 +32,14 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    fn redis_settings(&self) -> RedisConnectionInfo {
-        let mut info = RedisConnectionInfo::default()
-            .set_db(i64::from(self.db))
-            .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        if let Some(username) = &self.login.username {
-            info = info.set_username(username);
-        }
-        if let Some(password) = &self.login.password {
-            info = info.set_password(password);
-        }
-        info
-    }
-
     /// Connects and logs in. The second result must be polled for the first to work, and ends with the connection.
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<(Connection, Work), Trouble> {
         let heard = Arc::new(AtomicBool::new(false));
         let stream = stream::connect(endpoint, self.tls.as_ref(), Arc::clone(&heard)).await;
         let stream = stream.map_err(|error| Trouble::from(&error))?;
-        // Nothing is timed by the client itself: see `Connection::run`.
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(QUEUE);
-        let (client, work) =
-            MultiplexedConnection::new_with_config(&self.redis_settings(), stream, config)
-                .await
-                .map_err(|error| Trouble::from(&error))?;
+        let (calls, multiplexer) = Multiplexer::new(stream, QUEUE);
         let connection = Connection {
-            client,
+            calls,
             timeout: self.timeout,
             number: next_number(),
             in_flight: InFlight::default(),
@@ -66,12 +48,45 @@ impl Dial {
             give_up: Notify::new(),
             lacks: Lacks::default(),
         };
-        Ok((connection, Box::pin(work)))
+        let mut work: Work = Box::pin(multiplexer);
+        self.log_in(&connection, &mut work).await?;
+        Ok((connection, work))
+    }
+
+    async fn log_in(&self, connection: &Connection, work: &mut Work) -> Result<(), Trouble> {
+        let mut request = Request::default();
+        if let Some(password) = &self.login.password {
+            let password = password.as_bytes();
+            match &self.login.username {
+                Some(username) => request.add(&[b"AUTH", username.as_bytes(), password]),
+                None => request.add(&[b"AUTH", password]),
+            }
+        }
+        if self.db != 0 {
+            request.add(&[b"SELECT", self.db.to_string().as_bytes()]);
+        }
+        let needed = request.commands();
+        // For those who look at the clients of a server; not all servers take it.
+        for (name, value) in [
+            ("LIB-NAME", env!("CARGO_PKG_NAME")),
+            ("LIB-VER", env!("CARGO_PKG_VERSION")),
+        ] {
+            request.add(&[b"CLIENT", b"SETINFO", name.as_bytes(), value.as_bytes()]);
+        }
+        let replies = send_alone(connection, work, request).await?;
+        let refusal = replies.iter().take(needed).find_map(|reply| match reply {
+            Value::ServerError(refusal) => Some(refusal),
+            _ => None,
+        });
+        match refusal {
+            Some(refusal) => Err(Trouble::at_login(refusal)),
+            None => Ok(()),
+        }
     }
 }
 
 /// What must be polled for a connection to work.
-pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Work = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// A number that no other connection of this process has.
 fn next_number() -> u64 {
@@ -91,15 +106,15 @@ pub(crate) struct Lacks {
 /// Why a connection came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// The other side, or something in between, closed it.
-    Lost,
+    /// The other side, or something in between, closed it, or spoke another language.
+    Lost(io::ErrorKind),
     /// No answer came in time.
     NoAnswer,
 }
 
 /// A connection on which any number of callers have their commands under way.
 pub(crate) struct Connection {
-    client: MultiplexedConnection,
+    calls: mpsc::Sender<Call>,
     timeout: Duration,
     number: u64,
     in_flight: InFlight,
@@ -110,30 +125,38 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Sends `commands` at once and gives their replies, error replies included. An error is that none came, and that
-    /// the commands may have been carried out.
+    /// Sends `request` at once and gives its replies, error replies included. An error is that none came, and says
+    /// whether the request may have been carried out.
     ///
-    /// A call that does not come with a deadline ends by [`run`](Self::run) at the latest.
-    pub(crate) async fn send(
+    /// It ends by [`run`](Self::run) at the latest.
+    pub(crate) async fn send(&self, request: Request) -> Result<Vec<Value>, Error> {
+        let (call, replies) = Call::new(request);
+        let _waiting = self.in_flight.begin();
+        if self.calls.send(call).await.is_err() {
+            return Err(self.broken().with_outcome(Outcome::NotApplied));
+        }
+        replies.await.map_err(|_| self.broken())
+    }
+
+    /// [`send`](Self::send), and an error when `deadline` comes before the replies.
+    pub(crate) async fn send_until(
         &self,
-        commands: &Pipeline,
-        deadline: Option<Instant>,
+        request: Request,
+        deadline: Instant,
     ) -> Result<Vec<Value>, Error> {
-        let mut client = self.client.clone();
-        let waiting = self.in_flight.begin();
-        let answer = client.send_packed_commands(commands, 0, commands.len());
-        let answer = match deadline {
-            None => answer.await,
-            Some(deadline) => match timeout_at(deadline, answer).await {
-                Ok(answer) => answer,
-                Err(_) => return Err(no_answer(self.timeout)),
-            },
-        };
-        drop(waiting);
-        answer.map_err(|error| match self.end.get() {
+        match timeout_at(deadline, self.send(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(no_answer(self.timeout)),
+        }
+    }
+
+    /// The error of a call when the connection has ended.
+    fn broken(&self) -> Error {
+        match self.end.get() {
             Some(End::NoAnswer) => no_answer(self.timeout),
-            _ => lost().with_source(error),
-        })
+            Some(End::Lost(kind)) => lost().with_source(io::Error::from(*kind)),
+            None => lost(),
+        }
     }
 
     /// Does the work of the connection until it ends.
@@ -141,7 +164,7 @@ impl Connection {
     /// It is given up when a call has waited for `timeout`: answers come in the order of the calls, so nothing that
     /// follows would be in time either, and what was queued up would be done for nobody. It is given up as well when
     /// calls begin and nothing at all was heard for as long, though their callers have gone away meanwhile.
-    pub(crate) async fn run(&self, work: Work) {
+    pub(crate) async fn run(&self, mut work: Work) {
         let watch = async {
             let ticks = u32::try_from(TICKS).unwrap_or(u32::MAX);
             let mut ticks = interval((self.timeout / ticks).max(Duration::from_millis(1)));
@@ -161,9 +184,12 @@ impl Connection {
         };
         let given_up = self.give_up.notified();
         let watch = future::select(Box::pin(watch), Box::pin(given_up));
-        let end = match future::select(work, watch).await {
+        let end = match future::select(&mut work, watch).await {
             Either::Right((Either::Left(_), _)) => End::NoAnswer,
-            _ => End::Lost,
+            Either::Left((Err(error), _)) => End::Lost(error.kind()),
+            Either::Left((Ok(()), _)) | Either::Right((Either::Right(_), _)) => {
+                End::Lost(io::ErrorKind::ConnectionAborted)
+            }
         };
         // Set before the work is dropped, which tells the callers.
         let _only_once = self.end.set(end);
@@ -180,18 +206,18 @@ impl Connection {
     }
 }
 
-/// Sends `commands` while nobody else does the connection's work.
+/// Sends `request` while nobody else does the connection's work.
 pub(crate) async fn send_alone(
     connection: &Connection,
     work: &mut Work,
-    commands: &Pipeline,
+    request: Request,
 ) -> Result<Vec<Value>, Trouble> {
-    let answer = Box::pin(connection.send(commands, None));
+    let answer = Box::pin(connection.send(request));
     match future::select(answer, work).await {
         Either::Left((Ok(values), _)) => Ok(values),
-        _ => Err(Trouble::new(
-            ErrorKind::Unavailable,
-            "the server closed the connection at once; is it overloaded, or its `maxclients` reached?",
-        )),
+        Either::Right((Err(error), _)) => Err(Trouble::at_the_start(&error)),
+        Either::Left((Err(_), _)) | Either::Right((Ok(()), _)) => {
+            Err(Trouble::at_the_start(&io::ErrorKind::UnexpectedEof.into()))
+        }
     }
 }

@@ -177,13 +177,13 @@ impl RedisDriver {
                 WriteCondition::Always => Operation::Delete,
                 WriteCondition::IfAbsent => Operation::Absent,
                 WriteCondition::IfVersion(version) => Operation::DeleteIfEqual {
-                    expected: stored(version),
+                    expected: version.clone(),
                 },
             },
             WriteCondition::Always => Operation::Set { value, end },
             WriteCondition::IfAbsent => Operation::SetIfAbsent { value, end },
             WriteCondition::IfVersion(version) => Operation::SetIfEqual {
-                expected: stored(version),
+                expected: version.clone(),
                 value,
                 end,
             },
@@ -275,11 +275,6 @@ impl RedisDriver {
     }
 }
 
-/// A version is what was stored.
-fn stored(version: &Version) -> Bytes {
-    Bytes::copy_from_slice(version.as_bytes())
-}
-
 #[async_trait]
 impl Driver for RedisDriver {
     fn name(&self) -> &str {
@@ -335,7 +330,7 @@ impl Driver for RedisDriver {
             self.check_open()?;
             let operation = match &options.if_version {
                 Some(version) => Operation::DeleteIfEqual {
-                    expected: stored(version),
+                    expected: version.clone(),
                 },
                 None => Operation::Delete,
             };
@@ -374,7 +369,7 @@ impl Driver for RedisDriver {
             let end = self.end(options.expiry);
             let operation = match &options.if_version {
                 Some(version) => Operation::ExpireIfEqual {
-                    expected: stored(version),
+                    expected: version.clone(),
                     end,
                 },
                 None => Operation::Expire { end },

@@ -1,7 +1,7 @@
 use std::io;
 use std::time::Duration;
 
-use redis::{ErrorKind as RedisKind, RedisError, ServerError, ServerErrorKind};
+use redis::ServerError;
 use session_core::{Error, ErrorKind, Outcome};
 
 /// What an error reply of the server means to a caller. The server did not do what it refuses.
@@ -143,6 +143,35 @@ impl Trouble {
         }
     }
 
+    /// The server refused who we are, or the database.
+    pub(crate) fn at_login(refusal: &ServerError) -> Self {
+        let trouble = Self::from(refusal);
+        match trouble.kind {
+            // Servers have many words for it.
+            ErrorKind::Backend => Self::new(
+                ErrorKind::Unauthorized,
+                "the server refused `username` and `password`; mend them",
+            ),
+            _ => trouble,
+        }
+    }
+
+    /// A connection ended before it could be used.
+    pub(crate) fn at_the_start(error: &io::Error) -> Self {
+        match error.kind() {
+            _ if is_of_tls(error) => Self::from(error),
+            io::ErrorKind::InvalidData => Self::new(
+                ErrorKind::Backend,
+                "what answers is no Redis server; is the address right, and is `tls` as the server wants it?",
+            ),
+            _ => Self::new(
+                ErrorKind::Unavailable,
+                "the server closed the connection at once; is it overloaded, or its `maxclients` reached, and is \
+                 `tls` as it wants it?",
+            ),
+        }
+    }
+
     /// Whether waiting will not help.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(
@@ -157,13 +186,16 @@ impl Trouble {
     }
 }
 
+/// rustls tells by its own error what was wrong with a certificate; those of sockets have a kind.
+fn is_of_tls(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 impl From<&io::Error> for Trouble {
     fn from(error: &io::Error) -> Self {
-        // rustls tells by its own error what was wrong with a certificate; those of sockets have a kind.
-        let is_tls = error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<rustls::Error>());
-        let message = match is_tls {
+        let message = match is_of_tls(error) {
             true => format!("no TLS with the server ({error}); see `tls`"),
             false => format!(
                 "the server cannot be reached ({error}); is it running, and is its address right?"
@@ -177,32 +209,6 @@ impl From<&ServerError> for Trouble {
     fn from(error: &ServerError) -> Self {
         let (kind, message) = describe(error);
         Self::new(kind, message)
-    }
-}
-
-impl From<&RedisError> for Trouble {
-    fn from(error: &RedisError) -> Self {
-        match error.kind() {
-            RedisKind::AuthenticationFailed => Self::new(
-                ErrorKind::Unauthorized,
-                "the server refused `username` and `password`; mend them",
-            ),
-            RedisKind::Server(ServerErrorKind::BusyLoading) => Self::new(
-                ErrorKind::Unavailable,
-                "the server still reads its data; try again",
-            ),
-            RedisKind::Parse | RedisKind::UnexpectedReturnType => Self::new(
-                ErrorKind::Backend,
-                "what answers is no Redis server; is the address right, and is `tls` as the server wants it?",
-            ),
-            _ => match ServerError::try_from(error.clone()) {
-                Ok(refusal) => Self::from(&refusal),
-                Err(_) => Self::new(
-                    ErrorKind::Unavailable,
-                    "the server closed the connection; is it running, and is `tls` as it wants it?",
-                ),
-            },
-        }
     }
 }
 

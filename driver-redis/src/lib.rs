@@ -28,7 +28,13 @@
 //!
 //! Every operation is one: a read is `GET` and `PTTL` sent together, a conditional write is one command, a batch is a
 //! pipeline for each server, in pieces of 512 operations or 1 MiB. All callers share one connection to a server
-//! (`connections` makes it more), on which their commands follow each other without waiting.
+//! (`connections` makes it more), on which their commands follow each other without waiting, and those of callers
+//! that run at the same time go out together.
+//!
+//! The driver keeps its connections itself, and has the `redis` crate for what replies are. By the multiplexed
+//! connection of that crate 64 callers had 0.6 to 0.7 times the reads and conditional writes of its bare `GET`s and
+//! writes, by this one more than 1.1 times (see `benches`): it reads replies without a parser of many layers, holds no
+//! buffer for each call of several commands, and lets all callers that were just answered ask again before it writes.
 //!
 //! # Conditions
 //!
@@ -67,8 +73,8 @@
 //!
 //! # Cluster
 //!
-//! The driver keeps the table of slots and a connection to each node that it names. It does not use the cluster
-//! client of the `redis` crate: that repeats what it has sent, unless it is to follow no redirection either, and it
+//! The driver keeps the table of slots and a connection to each node that it names. The cluster client of the
+//! `redis` crate would not do: that repeats what it has sent, unless it is to follow no redirection either, and it
 //! reads the table of slots while everybody waits, so that one node which hangs holds up the calls to all others.
 //! Keys need no hash tags, since no command has two of them. Redirections are followed; a slot that moves disturbs
 //! nobody.
@@ -119,6 +125,7 @@ mod cluster;
 mod command;
 mod config;
 mod connection;
+mod decode;
 mod driver;
 mod endpoint;
 mod error;
@@ -126,7 +133,9 @@ mod first_answer;
 mod in_flight;
 mod lane;
 mod listing;
+mod multiplexer;
 mod reply;
+mod request;
 mod router;
 mod scripts;
 mod sentinel;

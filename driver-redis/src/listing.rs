@@ -115,14 +115,22 @@ impl Listing {
     ) -> Result<Vec<String>> {
         let (instance, from) = (self.instance, *at);
         let replies = router
-            .call(To::Server(primary), true, |commands, connection, _| {
+            .call(To::Server(primary), true, |request, connection, _| {
                 // A server that was started anew counts anew. What another driver gave cannot be told, and is taken.
                 let is_other = from.instance == instance && from.connection != connection.number();
                 at.scan = if is_other { 0 } else { from.scan };
                 at.connection = connection.number();
                 at.instance = instance;
-                commands.cmd("SCAN").arg(at.scan).arg("MATCH").arg(pattern);
-                commands.arg("COUNT").arg(count).arg("TYPE").arg("string");
+                request.add(&[
+                    b"SCAN",
+                    at.scan.to_string().as_bytes(),
+                    b"MATCH",
+                    pattern.as_bytes(),
+                    b"COUNT",
+                    count.to_string().as_bytes(),
+                    b"TYPE",
+                    b"string",
+                ]);
                 Form::Plain
             })
             .await?;

@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::{Pipeline, ServerError, Value};
-use session_core::{ErrorKind, Result};
+use redis::{ServerError, Value};
+use session_core::{Error, ErrorKind, Outcome, Result};
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::error::{closed, is_unknown_command, no_connection};
 use crate::lane::NoConnection;
+use crate::request::Request;
 use crate::sentinel::Sentinels;
 use crate::server::{Fleet, Server};
 use crate::slots::slot_of;
@@ -61,6 +62,13 @@ struct Redirect {
     asking: bool,
 }
 
+/// A call that was sent.
+struct Attempt {
+    connection: Arc<Connection>,
+    form: Form,
+    result: Result<Vec<Value>, Error>,
+}
+
 impl Router {
     pub(crate) fn start(settings: &Settings, fleet: Fleet) -> Self {
         let timeout = fleet.timeout;
@@ -99,10 +107,30 @@ impl Router {
 
     /// Does `operation` with `key`, at its primary, and gives the replies.
     pub(crate) async fn run(&self, key: &str, operation: &Operation) -> Result<Vec<Value>> {
-        let build = |commands: &mut Pipeline, connection: &Connection, script_is_forgotten| {
-            operation.add_to(commands, key, &connection.lacks, script_is_forgotten)
+        let is_read = operation.is_read();
+        let began = Instant::now();
+        let to = To::Key(key);
+        let mut first = None;
+        if let Some(connection) = self.connected(&to, None) {
+            let mut request = operation.request(key);
+            let form = operation.add_to(&mut request, key, &connection.lacks, false);
+            let result = connection.send(request).await;
+            match result {
+                Ok(replies) if refusal_in(&replies, is_read).is_none() => return Ok(replies),
+                result => {
+                    first = Some(Attempt {
+                        connection,
+                        form,
+                        result,
+                    });
+                }
+            }
+        }
+        let build = |request: &mut Request, connection: &Connection, script_is_forgotten| {
+            operation.add_to(request, key, &connection.lacks, script_is_forgotten)
         };
-        self.call(To::Key(key), operation.is_read(), build).await
+        // Apart, so that a call that succeeds at once does not carry what the others need.
+        Box::pin(self.carry_on(to, is_read, build, began, first)).await
     }
 
     /// Sends what `build` adds, and gives the replies; of the first one that is an error the caller makes what it
@@ -111,34 +139,61 @@ impl Router {
         &self,
         to: To<'_>,
         is_read: bool,
-        mut build: impl FnMut(&mut Pipeline, &Connection, bool) -> Form,
+        build: impl FnMut(&mut Request, &Connection, bool) -> Form,
+    ) -> Result<Vec<Value>> {
+        self.carry_on(to, is_read, build, Instant::now(), None)
+            .await
+    }
+
+    /// The same for a call that began before, and may have been sent once.
+    async fn carry_on(
+        &self,
+        to: To<'_>,
+        is_read: bool,
+        mut build: impl FnMut(&mut Request, &Connection, bool) -> Form,
+        began: Instant,
+        mut first: Option<Attempt>,
     ) -> Result<Vec<Value>> {
         let mut deadline = None;
-        let began = Instant::now();
         let mut redirect: Option<Redirect> = None;
         let mut script_is_forgotten = false;
         let mut pause = FIRST_PAUSE;
         loop {
-            let connection = match self.connected(&to, redirect.as_ref()) {
-                Some(connection) => connection,
+            let asking = redirect.as_ref().is_some_and(|redirect| redirect.asking);
+            let attempt = match first.take() {
+                Some(attempt) => attempt,
                 None => {
-                    let until = *deadline.get_or_insert(began + self.timeout);
-                    self.connection(&to, redirect.as_ref(), until).await?
+                    let connection = match self.connected(&to, redirect.as_ref()) {
+                        Some(connection) => connection,
+                        None => {
+                            let until = *deadline.get_or_insert(began + self.timeout);
+                            self.connection(&to, redirect.as_ref(), until).await?
+                        }
+                    };
+                    let mut request = Request::default();
+                    if asking {
+                        request.ask_each();
+                    }
+                    let form = build(&mut request, &connection, script_is_forgotten);
+                    // A call on its way for the first time is timed by its connection.
+                    let result = match deadline {
+                        None => connection.send(request).await,
+                        Some(deadline) => connection.send_until(request, deadline).await,
+                    };
+                    Attempt {
+                        connection,
+                        form,
+                        result,
+                    }
                 }
             };
-            let asking = redirect.as_ref().is_some_and(|redirect| redirect.asking);
-            let mut commands = Pipeline::with_capacity(2);
-            let form = build(&mut commands, &connection, script_is_forgotten);
-            if asking {
-                commands = each_asking(&commands);
-            }
-            // A call on its way for the first time is timed by its connection.
-            let mut replies = match connection.send(&commands, deadline).await {
+            let mut replies = match attempt.result {
                 Ok(replies) => replies,
                 Err(error) => {
                     let until = *deadline.get_or_insert(began + self.timeout);
+                    let is_safe = is_read || error.outcome() == Outcome::NotApplied;
                     let again =
-                        is_read && error.kind() == ErrorKind::Unavailable && Instant::now() < until;
+                        is_safe && error.kind() == ErrorKind::Unavailable && Instant::now() < until;
                     if !again {
                         return Err(error);
                     }
@@ -153,7 +208,7 @@ impl Router {
                 return Ok(replies);
             };
             let until = *deadline.get_or_insert(began + self.timeout);
-            match self.next_step(refusal, form, &connection) {
+            match self.next_step(refusal, attempt.form, &attempt.connection) {
                 Next::GiveUp => return Ok(replies),
                 Next::AtOnce => {}
                 Next::WithText => script_is_forgotten = true,
@@ -318,10 +373,10 @@ impl Router {
             Servers::Cluster(cluster) => cluster.map().replica_of(slot_of(key)).cloned()?,
         };
         let connection = server.connected()?;
-        let mut commands = Pipeline::with_capacity(2);
-        operation.add_to(&mut commands, key, &connection.lacks, false);
+        let mut request = operation.request(key);
+        operation.add_to(&mut request, key, &connection.lacks, false);
         let deadline = Instant::now() + self.timeout / 2;
-        let replies = connection.send(&commands, Some(deadline)).await.ok()?;
+        let replies = connection.send_until(request, deadline).await.ok()?;
         let is_hit =
             |reply: &Value| !matches!(reply, Value::ServerError(_) | Value::Nil | Value::Int(0));
         replies.iter().all(is_hit).then_some(replies)
@@ -374,16 +429,6 @@ impl Router {
             }
         )
     }
-}
-
-/// `commands` with leave for each to be served while its slot is on its way, which holds for one command.
-fn each_asking(commands: &Pipeline) -> Pipeline {
-    let mut asking = Pipeline::with_capacity(2 * commands.len());
-    for command in commands.cmd_iter() {
-        asking.cmd("ASKING");
-        asking.add_command(command.clone());
-    }
-    asking
 }
 
 /// The error reply that decides: of a change the first, after which nothing was done.

@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use redis::Pipeline;
+use crate::request::Request;
 
 /// A script, and the hash by which a server that keeps it is asked to run it.
 pub(crate) struct Script {
@@ -48,8 +48,8 @@ impl Script {
 }
 
 /// Has the server keep all scripts, so that each is called by its hash from the first time on.
-pub(crate) fn load_all(commands: &mut Pipeline) {
+pub(crate) fn load_all(request: &mut Request) {
     for script in [&SET_IF_EQUAL, &DELETE_IF_EQUAL, &EXPIRE_IF_EQUAL] {
-        commands.cmd("SCRIPT").arg("LOAD").arg(&script.text);
+        request.add(&[b"SCRIPT", b"LOAD", script.text.as_bytes()]);
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::{Pipeline, Value};
+use redis::Value;
 use session_core::ErrorKind;
 use tokio::time::{sleep, timeout};
 
@@ -10,6 +10,7 @@ use crate::connection::{Connection, Dial, Work, send_alone};
 use crate::endpoint::Endpoint;
 use crate::error::Trouble;
 use crate::first_answer::first_answer;
+use crate::request::Request;
 
 /// The primary as a sentinel knows it, and in which failover it became one; the later one counts.
 #[derive(Clone, Debug)]
@@ -157,9 +158,9 @@ impl Sentinels {
         work: &mut Work,
         what: &str,
     ) -> Result<Vec<Value>, Trouble> {
-        let mut commands = Pipeline::new();
-        commands.cmd("SENTINEL").arg(about).arg(&self.name);
-        let replies = send_alone(connection, work, &commands).await?;
+        let mut request = Request::default();
+        request.add(&[b"SENTINEL", about.as_bytes(), self.name.as_bytes()]);
+        let replies = send_alone(connection, work, request).await?;
         match replies.into_iter().next() {
             Some(Value::Array(reply)) => Ok(reply),
             Some(Value::ServerError(error)) if error.code() != "ERR" => Err(Trouble::from(&error)),

@@ -1,13 +1,15 @@
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use redis::Value;
 use session_core::ErrorKind;
 
 use crate::connection::{Connection, Dial, Work, send_alone};
 use crate::endpoint::Endpoint;
 use crate::error::Trouble;
+use crate::request::Request;
 use crate::scripts;
 use crate::sentinel::Sentinels;
 
@@ -38,7 +40,7 @@ pub(crate) struct Connected {
     /// What must be polled for it to work; it ends with the connection.
     pub(crate) work: Work,
     /// Ends when another server is the one to connect to.
-    pub(crate) superseded: Work,
+    pub(crate) superseded: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Target {
@@ -48,7 +50,8 @@ impl Target {
 
     /// One attempt to connect.
     pub(crate) async fn connect(&self) -> Result<Connected, Trouble> {
-        let mut superseded: Work = Box::pin(std::future::pending());
+        let mut superseded: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(std::future::pending());
         let endpoint = match &self.place {
             TargetPlace::Fixed(endpoint) => endpoint.clone(),
             TargetPlace::Sentinels(sentinels) if self.role == Role::Replica => {
@@ -62,18 +65,16 @@ impl Target {
             }
         };
         let (connection, mut work) = self.dial.connect(&endpoint).await?;
-        let mut commands = Pipeline::new();
+        let mut request = Request::default();
         match self.role {
-            Role::Primary => scripts::load_all(&mut commands),
+            Role::Primary => scripts::load_all(&mut request),
             // A replica within a cluster sends readers on to its primary otherwise.
-            Role::Replica => {
-                commands.cmd("READONLY");
-            }
+            Role::Replica => request.add(&[b"READONLY"]),
         }
         if matches!(self.place, TargetPlace::Sentinels(_)) {
-            commands.cmd("ROLE");
+            request.add(&[b"ROLE"]);
         }
-        let replies = send_alone(&connection, &mut work, &commands).await?;
+        let replies = send_alone(&connection, &mut work, request).await?;
         self.check(&replies)?;
         Ok(Connected {
             connection,

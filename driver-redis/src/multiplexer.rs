@@ -1,0 +1,381 @@
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use redis::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::io::poll_read_buf;
+
+use crate::decode::{Decoded, decode};
+use crate::request::Request;
+use crate::stream::Stream;
+
+/// How many requests are taken from the queue at once.
+const TAKEN: usize = 64;
+
+/// How much waits to be written at most before more is taken from the queue.
+const MOST_WAITING: usize = 256 * 1024;
+
+/// Requests shorter than this are copied behind each other, so that they are written at once.
+const SHORT: usize = 16 * 1024;
+
+/// For how much room is made before a read, at least and at most, and how much of it is kept when all is given.
+const READ: usize = 32 * 1024;
+const LONGEST_READ: usize = 1024 * 1024;
+const KEPT: usize = 256 * 1024;
+
+/// A request under way to the connection, and who waits for its replies.
+pub(crate) struct Call {
+    request: Request,
+    answer: oneshot::Sender<Vec<Value>>,
+}
+
+impl Call {
+    pub(crate) fn new(request: Request) -> (Self, oneshot::Receiver<Vec<Value>>) {
+        let (answer, replies) = oneshot::channel();
+        (Self { request, answer }, replies)
+    }
+}
+
+/// Who waits for replies, and what of them has come.
+struct Waiting {
+    left: usize,
+    replies: Vec<Value>,
+    answer: oneshot::Sender<Vec<Value>>,
+}
+
+/// Writes the requests of all callers to one stream, behind each other, and gives the replies to those who wait for
+/// them, in the same order.
+///
+/// As a future it ends with the stream, and tells why; or when there are no callers any more. Who still waits learns
+/// of it when this is dropped.
+pub(crate) struct Multiplexer {
+    stream: Stream,
+    calls: mpsc::Receiver<Call>,
+    taken: Vec<Call>,
+    /// What is to be written, of which the first has been written up to `written`.
+    output: VecDeque<Vec<u8>>,
+    written: usize,
+    is_flushed: bool,
+    /// What was read and not yet given to callers; the next reply has `wanted` bytes at least.
+    input: BytesMut,
+    wanted: usize,
+    waiting: VecDeque<Waiting>,
+    /// How many callers were answered at once when some were last.
+    answered: usize,
+}
+
+/// How taking from the queue came to its end.
+enum Taken {
+    All,
+    /// More is to be taken when some of the output is written.
+    Enough,
+    /// There are no callers any more.
+    Closed,
+}
+
+impl Multiplexer {
+    /// On `stream`, with a queue for so many calls.
+    pub(crate) fn new(stream: Stream, queue: usize) -> (mpsc::Sender<Call>, Self) {
+        let (sender, calls) = mpsc::channel(queue);
+        let multiplexer = Self {
+            stream,
+            calls,
+            taken: Vec::with_capacity(TAKEN),
+            output: VecDeque::new(),
+            written: 0,
+            is_flushed: true,
+            input: BytesMut::new(),
+            wanted: 1,
+            waiting: VecDeque::new(),
+            answered: 0,
+        };
+        (sender, multiplexer)
+    }
+
+    /// Takes what waits in the queue.
+    fn take(&mut self, context: &mut Context<'_>) -> Taken {
+        loop {
+            let waits: usize = self.output.iter().map(Vec::len).sum();
+            if waits >= MOST_WAITING {
+                return Taken::Enough;
+            }
+            match self.calls.poll_recv_many(context, &mut self.taken, TAKEN) {
+                Poll::Pending => return Taken::All,
+                Poll::Ready(0) => return Taken::Closed,
+                Poll::Ready(_) => {}
+            }
+            for Call { request, answer } in self.taken.drain(..) {
+                // Nobody waits for it any more, and it was not sent.
+                if answer.is_closed() {
+                    continue;
+                }
+                let left = request.commands();
+                self.waiting.push_back(Waiting {
+                    left,
+                    replies: Vec::with_capacity(left),
+                    answer,
+                });
+                let bytes = request.into_bytes();
+                match self.output.back_mut() {
+                    Some(last) if bytes.len() < SHORT && last.len() < SHORT => {
+                        last.extend_from_slice(&bytes);
+                    }
+                    _ => self.output.push_back(bytes),
+                }
+            }
+        }
+    }
+
+    /// Ready when all is written.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(first) = self.output.front() {
+            let rest = first.get(self.written..).unwrap_or_default();
+            if rest.is_empty() {
+                self.output.pop_front();
+                self.written = 0;
+                continue;
+            }
+            self.is_flushed = false;
+            let count = ready!(self.stream.as_mut().poll_write(context, rest))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += count;
+        }
+        if !self.is_flushed {
+            ready!(self.stream.as_mut().poll_flush(context))?;
+            self.is_flushed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what there is and gives it to those who wait; ready when the stream has ended.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.input.is_empty() && self.input.capacity() > KEPT {
+                self.input = BytesMut::new();
+            }
+            let missing = self.wanted.saturating_sub(self.input.len());
+            self.input.reserve(missing.clamp(READ, LONGEST_READ));
+            let count = ready!(poll_read_buf(
+                self.stream.as_mut(),
+                context,
+                &mut self.input
+            ))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            match self.give()? {
+                0 => {}
+                answered => self.answered = answered,
+            }
+        }
+    }
+
+    /// Gives the replies that are there, and tells how many callers have all of theirs.
+    fn give(&mut self) -> io::Result<usize> {
+        let mut answered = 0;
+        while self.input.len() >= self.wanted {
+            let reply = match decode(&self.input)? {
+                Decoded::Reply(reply, length) => {
+                    self.input.advance(length);
+                    self.wanted = 1;
+                    reply
+                }
+                Decoded::Incomplete(wanted) => {
+                    self.wanted = wanted;
+                    break;
+                }
+            };
+            let Some(first) = self.waiting.front_mut() else {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a reply came that nobody has asked for",
+                ));
+            };
+            first.replies.push(reply);
+            first.left -= 1;
+            if first.left == 0
+                && let Some(first) = self.waiting.pop_front()
+            {
+                answered += 1;
+                // Who has gone meanwhile does not miss it.
+                let _gone = first.answer.send(first.replies);
+            }
+        }
+        Ok(answered)
+    }
+
+    /// Whether to let other callers run before what was taken is written: those who were just answered together are
+    /// likely to ask again together, and all that goes out at once costs one call of the system here, and one at the
+    /// server.
+    fn is_to_gather(&self, was_idle: bool) -> bool {
+        was_idle && !self.output.is_empty() && self.answered > 1
+    }
+}
+
+impl Future for Multiplexer {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // Both sides always go on, so that two that write to each other do not wait for ever.
+        if let Poll::Ready(end) = this.poll_read(context) {
+            return Poll::Ready(end);
+        }
+        loop {
+            let was_idle = this.output.is_empty();
+            let taken = this.take(context);
+            if matches!(taken, Taken::Closed) && this.waiting.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if this.is_to_gather(was_idle) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match this.poll_write(context) {
+                Poll::Ready(Ok(())) if matches!(taken, Taken::Enough) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// A multiplexer at work, and the other end of its stream, with room for so much on the way.
+    fn start(
+        room: usize,
+    ) -> (
+        mpsc::Sender<Call>,
+        DuplexStream,
+        tokio::task::JoinHandle<io::Result<()>>,
+    ) {
+        let (near, far) = duplex(room);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8);
+        (calls, far, tokio::spawn(multiplexer))
+    }
+
+    fn request(words: &[&[u8]]) -> Request {
+        let mut request = Request::default();
+        request.add(words);
+        request
+    }
+
+    async fn send(calls: &mpsc::Sender<Call>, request: Request) -> oneshot::Receiver<Vec<Value>> {
+        let (call, replies) = Call::new(request);
+        assert!(calls.send(call).await.is_ok());
+        replies
+    }
+
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    async fn is_asked(far: &mut DuplexStream, bytes: &[u8]) {
+        let mut asked = vec![0; bytes.len()];
+        far.read_exact(&mut asked).await.unwrap();
+        assert_eq!(asked, bytes);
+    }
+
+    #[tokio::test]
+    async fn each_caller_gets_its_own_replies_however_they_come() {
+        let (calls, mut far, _work) = start(1024);
+        let mut two = request(&[b"PING"]);
+        two.add(&[b"PING"]);
+        let first = send(&calls, two).await;
+        let second = send(&calls, request(&[b"PING"])).await;
+        is_asked(&mut far, &PING.repeat(3)).await;
+        for byte in b":1\r\n$3\r\na\r\n\r\n-ERR no\r\n" {
+            far.write_all(&[*byte]).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let text = Value::BulkString(b"a\r\n".to_vec());
+        assert_eq!(first.await.unwrap(), [Value::Int(1), text]);
+        let refused = second.await.unwrap();
+        assert!(matches!(refused.as_slice(), [Value::ServerError(_)]));
+    }
+
+    #[tokio::test]
+    async fn two_sides_that_both_write_much_do_not_wait_for_each_other() {
+        const LENGTH: usize = 1024 * 1024;
+        let (calls, far, _work) = start(1000);
+        let (mut reads, mut writes) = tokio::io::split(far);
+        let value = vec![b'v'; LENGTH];
+        // The other side reads only after it has written, as a server may whose output is full.
+        let other = tokio::spawn(async move {
+            let mut reply = format!("${LENGTH}\r\n").into_bytes();
+            reply.extend(vec![b'r'; LENGTH]);
+            reply.extend(b"\r\n+OK\r\n");
+            writes.write_all(&reply).await.unwrap();
+            let mut asked = vec![0; LENGTH];
+            reads.read_exact(&mut asked).await.unwrap();
+            (reads, writes)
+        });
+        let get = send(&calls, request(&[b"GET", b"k"])).await;
+        let set = send(&calls, request(&[b"SET", b"k", &value])).await;
+        let expected = [Value::BulkString(vec![b'r'; LENGTH])];
+        assert!(get.await.unwrap() == expected);
+        assert_eq!(set.await.unwrap(), [Value::Okay]);
+        other.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_not_sent() {
+        let (near, mut far) = duplex(1024);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8);
+        drop(send(&calls, request(&[b"DEL", b"k"])).await);
+        let _answer = send(&calls, request(&[b"PING"])).await;
+        let _work = tokio::spawn(multiplexer);
+        is_asked(&mut far, PING).await;
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_leaves_the_replies_of_others_where_they_are() {
+        let (calls, mut far, _work) = start(1024);
+        let gone = send(&calls, request(&[b"PING"])).await;
+        let stays = send(&calls, request(&[b"PING"])).await;
+        is_asked(&mut far, &PING.repeat(2)).await;
+        drop(gone);
+        far.write_all(b":1\r\n:2\r\n").await.unwrap();
+        assert_eq!(stays.await.unwrap(), [Value::Int(2)]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_stream_ends_gets_no_reply() {
+        let (calls, mut far, work) = start(1024);
+        let answer = send(&calls, request(&[b"PING"])).await;
+        is_asked(&mut far, PING).await;
+        drop(far);
+        assert!(answer.await.is_err());
+        let error = work.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        let (call, _) = Call::new(request(&[b"PING"]));
+        assert!(calls.send(call).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_reply_that_nobody_asked_for_ends_it() {
+        let (_calls, mut far, work) = start(1024);
+        far.write_all(b"+OK\r\n").await.unwrap();
+        let error = work.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_last_caller() {
+        let (calls, mut far, work) = start(1024);
+        let answer = send(&calls, request(&[b"PING"])).await;
+        drop(calls);
+        is_asked(&mut far, PING).await;
+        far.write_all(b"+PONG\r\n").await.unwrap();
+        assert!(answer.await.is_ok());
+        assert!(work.await.unwrap().is_ok());
+    }
+}
