@@ -76,8 +76,8 @@ impl App for InTurn {
         server.answer(path, cookies).await
     }
 
-    async fn batch(&self, path: &str, cookies: Option<&str>, requests: usize) -> Batch {
+    async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch {
         let [server, _] = &self.servers;
-        server.batch(path, cookies, requests).await
+        server.batch(path, visitors, requests).await
     }
 }
