@@ -13,12 +13,13 @@ const START: Duration = Duration::from_secs(60);
 
 /// Starts what follows it, prints its process id, and kills it when the standard input ends, which it also does when
 /// the process of the tests is killed, and also if a signal to all of them, as by Ctrl-C, meets this one too. So nothing
-/// outlives the tests, also not what a `static` holds.
-const KEEPER: &str = r#"log=$1; shift
+/// outlives the tests, also not what a `static` holds, nor the folder with all that servers keep for the time they run.
+const KEEPER: &str = r#"folder=$1; shift
 trap : HUP INT TERM
-setsid "$@" </dev/null >"$log" 2>&1 & echo $!
+setsid "$@" </dev/null >"$folder/peer.log" 2>&1 & echo $!
 cat >/dev/null
-kill -s KILL -- -$! 2>/dev/null; kill -s KILL $! 2>/dev/null; wait"#;
+kill -s KILL -- -$! 2>/dev/null; kill -s KILL $! 2>/dev/null; wait
+cd /; rm -rf -- "$folder""#;
 
 /// A server in a process of its own, killed with those that it started when this value is dropped or when the tests end in any way.
 ///
@@ -41,7 +42,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts `command`. Its output goes to [`log`](Self::log), and its working folder is
+    /// Starts `command`. Its output goes to [`log`](Self::log); its working folder, and that for its temporary files, is
     /// [`folder`](Self::folder) unless the command has another.
     pub fn start(command: Command) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), command)
@@ -53,7 +54,8 @@ impl Peer {
         let mut keeper = Command::new("sh");
         keeper
             .args(["-c", KEEPER, "peer"])
-            .arg(log_of(&folder))
+            .arg(folder.path())
+            .env("TMPDIR", folder.path())
             .arg(command.get_program())
             .args(command.get_args())
             .current_dir(command.get_current_dir().unwrap_or(folder.path()))
@@ -220,6 +222,7 @@ mod tests {
         drop(peer.keeper.stdin.take());
         let _ = peer.keeper.wait();
         assert!(test_kill_process(pid).is_err());
+        assert!(!peer.folder().exists());
     }
 
     #[test]
