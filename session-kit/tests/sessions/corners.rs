@@ -294,6 +294,14 @@ async fn asking_for_the_id_makes_a_response_vary() {
     assert!(end(&s).await.get(VARY).is_some());
 }
 #[tokio::test]
+async fn reading_a_session_again_makes_a_response_vary() {
+    let store = mem();
+    let id = stored(&store).await;
+    let s = request(&store, id);
+    s.reload().await.unwrap();
+    assert!(end(&s).await.get(VARY).is_some());
+}
+#[tokio::test]
 async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
     let named = |n: &str| {
         SessionStore::builder(Arc::new(MemoryDriver::new()))
