@@ -10,7 +10,7 @@ use crate::session::changes::Changes;
 use crate::session::commit::{Done, SaveOutcome, Work, unchanged};
 use crate::session::cookie::{CookieChange, CookieCodec};
 use crate::session::encode::{self, Encoded};
-use crate::session::state::Base;
+use crate::session::state::{Base, Snapshot};
 use crate::session::store::StoreInner;
 use crate::session::{CookieRejection, SessionEvent};
 use crate::{Bytes, Entry, Error, ErrorKind, Result, Timestamp};
@@ -130,7 +130,7 @@ impl CookieBacking {
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
-                    record: None,
+                    record: Some(snapshot.record.clone()),
                     bytes: snapshot.record.bytes().clone(),
                     end: store.end_of(snapshot),
                     lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
@@ -148,11 +148,21 @@ impl CookieBacking {
         };
         let max_age = store.max_age(encoded.lifetime.persistent, Some(ends));
         let cookies = self.seal(store, &sealing, max_age, request)?;
-        let entry = Entry::new(encoded.bytes).with_expires_at(Some(ends));
+        let base = match encoded.record {
+            Some(record) => Base::Present(Snapshot {
+                record,
+                version: None,
+                expires_at: Some(ends),
+            }),
+            None => {
+                let entry = Entry::new(encoded.bytes).with_expires_at(Some(ends));
+                store.interpret(None, entry)?
+            }
+        };
         Ok(Done {
             outcome,
             id: None,
-            base: store.interpret(None, entry)?,
+            base,
             cookie: Some(CookieChange::Hold(cookies)),
         })
     }
