@@ -60,15 +60,17 @@ impl Path {
     fn app(self) -> Router {
         let untouched = Router::new().route("/untouched", get(untouched));
         if self == Self::Identity {
-            return untouched.layer(Identity::new());
+            return untouched.layer(Identity::new()).with_state(());
         }
-        untouched
+        let app = untouched
             .route("/read", get(read))
             .route("/write", get(write))
             .route("/five/seed", get(seed_five))
             .route("/five/read", get(read_one_of_five))
             .route("/five/write", get(write_one_of_five))
-            .layer(SessionLayer::new(Arc::new(MemoryDriver::new())))
+            .layer(SessionLayer::new(Arc::new(MemoryDriver::new())));
+        // As a server does: it makes routes of the handlers once.
+        app.with_state(())
     }
 }
 

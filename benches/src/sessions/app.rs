@@ -36,7 +36,14 @@ pub(crate) trait App {
 }
 
 /// An application of axum, called as a server calls it.
-pub(crate) struct AxumApp(pub(crate) Router);
+pub(crate) struct AxumApp(Router);
+
+impl AxumApp {
+    /// As `axum::serve` does, makes routes of the handlers once and not with each request.
+    pub(crate) fn new(app: Router) -> Self {
+        Self(app.with_state(()))
+    }
+}
 
 impl AxumApp {
     /// [`App::call`], from any thread.

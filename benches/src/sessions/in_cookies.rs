@@ -99,7 +99,7 @@ fn bare_axum() -> Peer {
     Peer {
         name: AXUM,
         note: "without sessions",
-        app: Box::new(AxumApp(app)),
+        app: Box::new(AxumApp::new(app)),
         below: None,
     }
 }
@@ -144,7 +144,7 @@ fn ours() -> Peer {
     Peer {
         name: OURS,
         note: "`SessionLayer` on `SessionStore::in_cookies`, defaults: XChaCha20-Poly1305",
-        app: Box::new(AxumApp(app)),
+        app: Box::new(AxumApp::new(app)),
         below: Some(AXUM),
     }
 }
@@ -197,7 +197,7 @@ fn tower_cookies() -> Peer {
     Peer {
         name: "tower-cookies 0.11",
         note: "a private cookie (AES-256-GCM) with JSON in it, by hand: no session, no expiry but the browser's",
-        app: Box::new(AxumApp(app)),
+        app: Box::new(AxumApp::new(app)),
         below: Some(AXUM),
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn axum() -> Peer {
     Peer {
         name: "axum",
         note: "without sessions",
-        app: Box::new(AxumApp(routes::bare())),
+        app: Box::new(AxumApp::new(routes::bare())),
         below: None,
         operations: None,
     }
@@ -20,7 +20,7 @@ pub(super) fn axum_with_identity_layer() -> Peer {
     Peer {
         name: IDENTITY,
         note: "without sessions, with a layer that does nothing: what any layer costs in axum",
-        app: Box::new(AxumApp(routes::bare().layer(Identity::new()))),
+        app: Box::new(AxumApp::new(routes::bare().layer(Identity::new()))),
         below: None,
         operations: None,
     }

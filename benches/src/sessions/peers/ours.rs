@@ -26,7 +26,7 @@ pub(super) fn peer(backing: Backing) -> Peer {
     Peer {
         name: OURS,
         note: "`SessionLayer` over `MemoryDriver`, defaults; the id stands in the cookie as it is",
-        app: Box::new(AxumApp(app)),
+        app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
         operations,
     }

@@ -22,7 +22,7 @@ pub(super) fn peer(backing: Backing) -> Peer {
     Peer {
         name: TOWER_SESSIONS,
         note: "`SessionManagerLayer` over its `MemoryStore`, defaults; the id stands in the cookie as it is",
-        app: Box::new(AxumApp(app)),
+        app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
         operations,
     }

@@ -49,7 +49,10 @@ pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
 async fn row<A: Application>(url: &str) -> Row {
     eprintln!("benches: {TITLE}: {}", A::NAME);
     let servers = InTurn {
-        servers: [AxumApp(A::open(url).await), AxumApp(A::open(url).await)],
+        servers: [
+            AxumApp::new(A::open(url).await),
+            AxumApp::new(A::open(url).await),
+        ],
         turn: Cell::new(0),
     };
     let lost = LocalSet::new().run_until(Lost::by(&servers)).await;

@@ -56,7 +56,7 @@ struct Requests<A> {
 impl<A: Application> Requests<A> {
     async fn open(server: String) -> Self {
         Self {
-            app: AxumApp(A::open(&server).await),
+            app: AxumApp::new(A::open(&server).await),
             application: std::marker::PhantomData,
         }
     }
