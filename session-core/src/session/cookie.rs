@@ -235,13 +235,17 @@ impl CookieCodec {
 
     /// The Max-Age of the cookie of a session that ends after `left` and is to outlive the browser if
     /// `persistent`.
-    pub(crate) fn max_age(&self, persistent: bool, left: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn max_age(
+        &self,
+        persistent: bool,
+        left: impl FnOnce() -> Option<Duration>,
+    ) -> Option<Duration> {
         if !persistent {
             return self.max_age;
         }
         // Browsers cut it to 400 days; a session without an end asks for that much.
         const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-        Some(left.map_or(LONGEST, |left| left.min(LONGEST)))
+        Some(left().map_or(LONGEST, |left| left.min(LONGEST)))
     }
 
     /// The id that the request's cookie names; the first of several cookies of the name counts, and one that

@@ -39,7 +39,7 @@ impl StoreInner {
     }
 
     pub(crate) fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {
-        let left = end.map(|end| end.saturating_since(self.now()));
+        let left = || Some(end?.saturating_since(self.now()));
         self.cookie.max_age(persistent, left)
     }
 
