@@ -1,11 +1,11 @@
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use session_core::session::{Session, SessionStore};
 use tower_service::Service;
 
 use crate::ResponseFuture;
-use crate::sessions::{OuterSessions, Sessions};
+use crate::sessions::OuterSessions;
 
 /// A service whose requests have a session; made by [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone, Debug)]
@@ -22,24 +22,39 @@ impl<S> SessionService<S> {
     /// The session of this request, put where handlers find it; `None` if a layer further out with the same
     /// cookie has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
-        let sessions = Sessions::from_extensions(request.extensions());
-        if let Some(outer) = sessions.by_cookie(self.store.cookie_name()) {
-            if !outer.store().is(&self.store) {
-                tracing::warn!(
-                    cookie = self.store.cookie_name(),
-                    "two session layers have the same cookie name; the inner one does nothing"
-                );
-            }
-            return None;
-        }
         let session = self.store.session_of(request.headers());
         let extensions = request.extensions_mut();
-        if let Some(outer) = extensions.insert(session.clone()) {
-            extensions
-                .get_or_insert_default::<OuterSessions>()
-                .push(outer);
+        match extensions.insert(session.clone()) {
+            None => Some(session),
+            Some(outer) => self.attach_within(outer, session, extensions),
         }
-        Some(session)
+    }
+
+    /// The same where `outer` is the session of another layer further out, in whose place ours was put.
+    #[cold]
+    fn attach_within(
+        &self,
+        outer: Session,
+        session: Session,
+        extensions: &mut Extensions,
+    ) -> Option<Session> {
+        let others = extensions.get_or_insert_default::<OuterSessions>();
+        let same = others.with(&outer).find(|other| {
+            let other = other.store();
+            other.cookie_name() == self.store.cookie_name()
+        });
+        let Some(same) = same else {
+            others.push(outer);
+            return Some(session);
+        };
+        if !same.store().is(&self.store) {
+            tracing::warn!(
+                cookie = self.store.cookie_name(),
+                "two session layers have the same cookie name; the inner one does nothing"
+            );
+        }
+        extensions.insert(outer);
+        None
     }
 }
 

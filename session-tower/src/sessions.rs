@@ -5,6 +5,11 @@ use session_core::session::Session;
 pub(crate) struct OuterSessions(Vec<Session>);
 
 impl OuterSessions {
+    /// These, and one more.
+    pub(crate) fn with<'a>(&'a self, inner: &'a Session) -> impl Iterator<Item = &'a Session> {
+        self.0.iter().chain([inner])
+    }
+
     pub(crate) fn push(&mut self, session: Session) {
         self.0.push(session);
     }
