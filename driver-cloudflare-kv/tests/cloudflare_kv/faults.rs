@@ -26,10 +26,25 @@ const RETRY: RetryPolicy = RetryPolicy {
     max_delay: Duration::from_secs(1),
 };
 
+/// A driver that does not wait long for what does not come.
 fn quick(namespace: &Namespace, proxy: &HttpProxy, retry: RetryPolicy) -> CloudflareKvDriver {
+    waiting(Duration::from_millis(500), namespace, proxy, retry)
+}
+
+/// One that waits for a machine that is busy.
+fn patient(namespace: &Namespace, proxy: &HttpProxy, retry: RetryPolicy) -> CloudflareKvDriver {
+    waiting(Duration::from_secs(60), namespace, proxy, retry)
+}
+
+fn waiting(
+    timeout: Duration,
+    namespace: &Namespace,
+    proxy: &HttpProxy,
+    retry: RetryPolicy,
+) -> CloudflareKvDriver {
     let options = CloudflareKvOptions {
         api_url: proxy.url().to_owned(),
-        timeout: Duration::from_millis(500),
+        timeout,
         retry,
         ..namespace.options()
     };
@@ -114,10 +129,11 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
         .await
         .unwrap();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RetryPolicy::never());
+    let quick = quick(&namespace, &proxy, RetryPolicy::never());
+    let patient = patient(&namespace, &proxy, RetryPolicy::never());
     let elsewhere = HttpProxy::start("http://127.0.0.1:1");
     for (fault, kind, outcome) in [
-        (HttpFault::Delay(Duration::from_secs(2)), TimedOut, Unknown),
+        (HttpFault::Delay(Duration::from_secs(60)), TimedOut, Unknown),
         (HttpFault::Hang, TimedOut, Unknown),
         (HttpFault::HungAnswer, TimedOut, Unknown),
         (HttpFault::Cut, Unavailable, Unknown),
@@ -143,16 +159,17 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
         (HttpFault::gzip_bomb(), Backend, Unknown),
         (HttpFault::huge(1 << 30), TooLarge, Unknown),
     ] {
+        let driver = if kind == TimedOut { &quick } else { &patient };
         let name = format!("{fault:?}");
         let name: String = name.chars().take(200).collect();
         proxy.always(fault);
-        for error in failed_reads(&driver).await {
+        for error in failed_reads(driver).await {
             tells(&error, &name, kind, None);
             if kind == RateLimited {
                 assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
             }
         }
-        for error in failed_changes(&driver).await {
+        for error in failed_changes(driver).await {
             tells(&error, &name, kind, Some(outcome));
         }
         let error = driver.clear(&Prefix::root()).await.unwrap_err();
@@ -161,15 +178,18 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
     assert_eq!(elsewhere.count(), 0, "a token went elsewhere");
     // It works again as soon as the network does.
     proxy.clear();
-    driver.put(SECRET_KEY, SECRET_VALUE).await.unwrap();
-    assert_eq!(driver.get(SECRET_KEY).await.unwrap().unwrap(), SECRET_VALUE);
+    patient.put(SECRET_KEY, SECRET_VALUE).await.unwrap();
+    assert_eq!(
+        patient.get(SECRET_KEY).await.unwrap().unwrap(),
+        SECRET_VALUE
+    );
 }
 
 #[tokio::test]
 async fn answers_that_are_not_about_what_was_asked_are_errors() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RetryPolicy::never());
+    let driver = patient(&namespace, &proxy, RetryPolicy::never());
     for body in [
         r#"{"success":true,"result":null}"#,
         r#"{"success":true,"result":{}}"#,
@@ -205,7 +225,8 @@ async fn an_answer_without_end_is_refused_and_not_kept() {
 async fn what_may_pass_is_tried_again() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let patient = patient(&namespace, &proxy, RETRY);
+    let quick = waiting(Duration::from_secs(3), &namespace, &proxy, RETRY);
     for fault in [
         HttpFault::Cut,
         HttpFault::Hang,
@@ -215,6 +236,10 @@ async fn what_may_pass_is_tried_again() {
         HttpFault::status(503),
         HttpFault::rate_limited(0),
     ] {
+        let driver = match fault {
+            HttpFault::Hang => &quick,
+            _ => &patient,
+        };
         proxy.clear();
         proxy.next(fault.clone());
         driver.put("k", "value").await.unwrap();
@@ -242,7 +267,7 @@ async fn what_may_pass_is_tried_again() {
 async fn what_does_not_pass_is_not_tried_again() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let driver = patient(&namespace, &proxy, RETRY);
     for fault in [
         HttpFault::status(400),
         HttpFault::status(401),
@@ -261,7 +286,7 @@ async fn what_does_not_pass_is_not_tried_again() {
 async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let driver = patient(&namespace, &proxy, RETRY);
     proxy.next(HttpFault::rate_limited(1));
     let started = Instant::now();
     driver.put("k", "value").await.unwrap();
@@ -285,7 +310,7 @@ async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
         r#"{"success":true,"result":{"successful_key_count":2,"unsuccessful_keys":["b"]}}"#;
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let driver = patient(&namespace, &proxy, RETRY);
     let writes = || {
         ["a", "b", "c"].map(|name| Write {
             key: key(name),
@@ -317,7 +342,7 @@ async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
 async fn what_remains_of_a_life_is_told_anew_at_each_try() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let driver = patient(&namespace, &proxy, RETRY);
     proxy.next(HttpFault::rate_limited(1));
     proxy.next(HttpFault::rate_limited(1));
     driver
@@ -370,7 +395,7 @@ async fn no_log_line_and_no_debug_shows_a_token_a_key_or_a_value() {
     // Everything but the proxy runs on this thread.
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let driver = quick(&namespace, &proxy, RETRY);
+    let driver = patient(&namespace, &proxy, RETRY);
     let logging = tracing::subscriber::set_default(subscriber);
     driver.put(SECRET_KEY, SECRET_VALUE).await.unwrap();
     driver.get(SECRET_KEY).await.unwrap().unwrap();

@@ -307,7 +307,7 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
     let table = Table::with(|options| {
-        options.timeout = Duration::from_millis(500);
+        options.timeout = Duration::from_secs(2);
         options.retry = RetryPolicy::never();
     })
     .await;
@@ -315,7 +315,7 @@ async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
     let started = Instant::now();
     let error = table.driver.get("k").await.unwrap_err();
     tells(&error, ErrorKind::TimedOut, Outcome::NotApplied);
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < Duration::from_secs(30));
     table.proxy.clear();
     assert_eq!(table.driver.get("k").await.unwrap().unwrap(), "old");
 }

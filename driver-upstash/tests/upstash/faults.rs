@@ -96,7 +96,7 @@ async fn an_endless_answer_ends() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again_where_that_is_safe() {
-    let behind = Behind::start(|options| options.timeout = Duration::from_millis(500)).await;
+    let behind = Behind::start(|options| options.timeout = Duration::from_secs(3)).await;
     let (driver, proxy) = (&behind.driver, &behind.proxy);
     for fault in [
         HttpFault::Cut,
