@@ -14,6 +14,7 @@ pub(crate) fn check(report: &Report) -> Vec<Budget> {
     folder(report, &mut budgets);
     sqlite(report, &mut budgets);
     redis(report, &mut budgets);
+    far_away(report, &mut budgets);
     budgets
 }
 
@@ -113,6 +114,20 @@ fn redis(report: &Report, budgets: &mut Vec<Budget>) {
     for operation in [Operation::Read, Operation::Commit] {
         let section = stores::redis::requests::TITLE;
         against(section, operation, OURS, "tower-sessions 0.14", 1.5);
+    }
+}
+
+fn far_away(report: &Report, budgets: &mut Vec<Budget>) {
+    for (section, ours) in [
+        (stores::upstash::TITLE, stores::upstash::OURS),
+        (stores::cloudflare_kv::TITLE, stores::cloudflare_kv::OURS),
+    ] {
+        let rate = |callers: usize| {
+            let title = comparison(Operation::Read, callers);
+            report.value(section, &title, ours, "ops/s")
+        };
+        let what = format!("{section}, read: {ours}, 64 callers × 1 caller");
+        budgets.extend(at_least(what, 20.0, ratio(rate(64), rate(1))));
     }
 }
 

@@ -6,9 +6,17 @@ use session_core::{Error, ErrorKind, Outcome};
 
 use crate::reply::{Failure, Refused};
 
-/// What an error of the database means to a caller. It did not do what it refuses.
+/// What an error of the database means to a caller. It did not do what it refuses; but an error without a code is that
+/// of a gateway before it, which may have sent the command on and lost the answer.
 pub(crate) fn refused(error: &Refused) -> Error {
     let (kind, message) = describe(&error.0);
+    if kind == ErrorKind::Backend && code_of(&error.0) == NO_CODE {
+        return Error::new(
+            ErrorKind::Unavailable,
+            "what stands before the database had no answer of it; is the database running?",
+        )
+        .with_outcome(Outcome::Unknown);
+    }
     // The text is left out, since the database quotes arguments in some.
     let code = code_of(&error.0);
     Error::new(kind, format!("{message} ({code})")).with_outcome(Outcome::NotApplied)
@@ -24,13 +32,15 @@ pub(crate) fn failed(answer: &Answer) -> Error {
     }
 }
 
+const NO_CODE: &str = "no code";
+
 /// The first word of an error, which is its code.
 fn code_of(text: &str) -> &str {
     let code = text.split(' ').next().unwrap_or_default();
     match !code.is_empty() && code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_uppercase())
     {
         true => code,
-        false => "no code",
+        false => NO_CODE,
     }
 }
 
@@ -154,8 +164,6 @@ mod tests {
                 ErrorKind::RateLimited,
             ),
             ("ERR unknown command 'secret'", ErrorKind::Backend),
-            ("secret", ErrorKind::Backend),
-            ("", ErrorKind::Backend),
         ] {
             let error = refused(&Refused(text.to_owned()));
             assert_eq!(
@@ -163,6 +171,16 @@ mod tests {
                 (kind, Outcome::NotApplied),
                 "{text}"
             );
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_not_the_databases_leaves_open_what_was_done() {
+        for text in ["secret", "", "Connection is closed: secret"] {
+            let error = refused(&Refused(text.to_owned()));
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{text}");
+            assert_eq!(error.outcome(), Outcome::Unknown, "{text}");
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

@@ -142,6 +142,16 @@ async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
                 for call in again {
                     waiting.push_front(call);
                 }
+                // Those who were answered may ask again at once. Their calls go out with what waits, and need not wait
+                // for the answer to that.
+                let mut known = None;
+                while known != Some(waiting.len()) && waiting.len() < MOST_COMMANDS {
+                    known = Some(waiting.len());
+                    tokio::task::yield_now().await;
+                    while let Ok(call) = incoming.try_recv() {
+                        waiting.push_back(call);
+                    }
+                }
             }
             () = tokio::time::sleep_until(last_sent + SLOW),
                 if !waiting.is_empty() && in_flight.len() < MOST_IN_FLIGHT => {}

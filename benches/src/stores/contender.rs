@@ -132,12 +132,17 @@ pub(crate) trait Store: Send + Sync + 'static {
 
 /// A store with all its sessions written.
 pub(crate) async fn filled<S: Store>(store: S) -> Box<dyn Worker> {
-    Box::new(Filled::new(store).await)
+    Box::new(Filled::new(store, 1).await)
+}
+
+/// The same for a store that is far away: many sessions are written at once.
+pub(crate) async fn filled_at_once<S: Store>(store: S) -> Box<dyn Worker> {
+    Box::new(Filled::new(store, 100).await)
 }
 
 /// The same for a store that blocks: each of its callers is a thread of the system.
 pub(crate) async fn filled_on_threads<S: Store>(store: S) -> Box<dyn Worker> {
-    Box::new(OnThreads(Filled::new(store).await))
+    Box::new(OnThreads(Filled::new(store, 1).await))
 }
 
 struct Filled<S: Store> {
@@ -146,10 +151,10 @@ struct Filled<S: Store> {
 }
 
 impl<S: Store> Filled<S> {
-    async fn new(store: S) -> Self {
+    async fn new(store: S, at_once: usize) -> Self {
         let keys: Vec<S::Key> = (0..SESSIONS).map(|session| store.key(session)).collect();
-        for key in &keys {
-            store.write(0, key).await;
+        for keys in keys.chunks(at_once) {
+            join_all(keys.iter().map(|key| store.write(0, key))).await;
         }
         Self {
             store: Arc::new(store),

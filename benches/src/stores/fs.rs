@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::contender::{Contender, Operation, Runs, filled, filled_on_threads};
 use super::memory::{ByDyn, Session, key_text};
-use super::{Backend, Place, SESSIONS, Store, VALUE_LENGTH, folder};
+use super::{Backend, CALLERS, Place, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
 pub(crate) const OURS: &str = "driver-fs";
@@ -28,6 +28,7 @@ pub(super) const BACKEND: Backend = Backend {
     note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked",
     place: Place::Folder,
     operations: &Operation::ALL,
+    callers: &CALLERS,
     contenders: &[
         Contender::here::<Folder>(|| {
             Box::pin(async { on_the_disk(filled(Folder::open().await)).await })

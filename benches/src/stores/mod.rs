@@ -1,17 +1,19 @@
 //! Stores without sessions: operations a second, by callers at the same time.
 
+pub(crate) mod cloudflare_kv;
 pub(crate) mod fs;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod sqlite;
+pub(crate) mod upstash;
 
 mod contender;
 mod javascript;
 
+use std::any::Any;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use test_support::RedisServer;
 use tokio::runtime::Runtime;
 
 use crate::plan::Plan;
@@ -42,6 +44,7 @@ struct Backend {
     note: &'static str,
     place: Place,
     operations: &'static [Operation],
+    callers: &'static [usize],
     contenders: &'static [Contender],
 }
 
@@ -52,16 +55,34 @@ enum Place {
     /// In a file of each process.
     Folder,
     /// On one server that all processes share.
-    Server(fn() -> RedisServer),
+    Server(fn() -> Server),
 }
 
-const BACKENDS: [Backend; 6] = [
+/// A server that runs as long as this value is there.
+pub(crate) struct Server {
+    /// What the contenders are told of it.
+    pub(crate) url: String,
+    _running: Box<dyn Any>,
+}
+
+impl Server {
+    pub(crate) fn new(url: impl Into<String>, running: impl Any) -> Self {
+        Self {
+            url: url.into(),
+            _running: Box::new(running),
+        }
+    }
+}
+
+const BACKENDS: [Backend; 8] = [
     fs::BACKEND,
     memory::BACKEND,
     sqlite::BACKEND,
     redis::BACKEND,
     redis::ON_VALKEY,
     redis::requests::BACKEND,
+    upstash::BACKEND,
+    cloudflare_kv::BACKEND,
 ];
 
 /// Measures what the plan asks for.
@@ -70,7 +91,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     for backend in &BACKENDS {
         let mut wanted = Vec::new();
         for &operation in backend.operations {
-            for callers in CALLERS {
+            for &callers in backend.callers {
                 let title = comparison(operation, callers);
                 if plan.includes(&format!("{}: {title}", backend.title)) {
                     wanted.push((title, operation, callers));
@@ -102,13 +123,13 @@ async fn measure_backend(
         Place::Server(start) => Some(start()),
         Place::Memory | Place::Folder => None,
     };
-    let url = server.as_ref().map(RedisServer::url);
+    let url = server.as_ref().map(|server| &server.url);
     let mut processes = Vec::new();
     for contender in backend.contenders {
-        processes.push(match (&contender.runs, &url) {
+        processes.push(match (&contender.runs, url) {
             (Runs::InNode(kind, sessions), _) => {
                 let database = folder.path().join("unstorage.db");
-                let place = url.as_ref().map_or(database.as_os_str(), OsStr::new);
+                let place = url.map_or(database.as_os_str(), OsStr::new);
                 let started = javascript::start(kind, place, *sessions).await;
                 started.expect("unstorage must run")
             }
@@ -203,13 +224,20 @@ async fn calibrated(
     operation: Operation,
     callers: usize,
 ) -> Work {
+    /// What warms up, and is long enough to be measured.
+    const WARM: f64 = 0.02;
     let mut work = Work {
         operation,
         callers,
-        operations: 1_000_usize.div_ceil(callers),
+        operations: 16_usize.div_ceil(callers),
     };
-    // The first one warms up.
-    rate(process, work).await;
+    loop {
+        let took: Took = process.ask(&work).await;
+        if took.seconds > WARM {
+            break;
+        }
+        work.operations *= 8;
+    }
     let rate = rate(process, work).await;
     #[expect(
         clippy::cast_possible_truncation,

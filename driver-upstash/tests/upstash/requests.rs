@@ -70,6 +70,7 @@ async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
     }
     let alone = READS as f64 / started.elapsed().as_secs_f64();
 
+    let before = behind.proxy.count();
     let started = Instant::now();
     let tasks = (0..TASKS).map(|_| {
         let driver = behind.driver.clone();
@@ -81,7 +82,10 @@ async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
     });
     try_join_all(tasks).await.unwrap();
     let together = (TASKS * READS) as f64 / started.elapsed().as_secs_f64();
+    let requests = behind.proxy.count() - before;
     println!("reads a second: {alone:.0} one at a time, {together:.0} by {TASKS} tasks");
+    // If those who were answered did not meet those who wait, each would wait for two requests.
+    assert!(requests < 2 * READS - 2, "{requests} requests");
     assert!(
         together >= 20.0 * alone,
         "{alone} and {together} reads a second"

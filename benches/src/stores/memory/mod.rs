@@ -6,7 +6,7 @@ mod ours;
 mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, Place, SESSIONS};
+use super::{Backend, CALLERS, Place, SESSIONS};
 
 pub(crate) use ours::{ByDyn, Session, commit, key_text, read, write};
 
@@ -17,6 +17,7 @@ pub(super) const BACKEND: Backend = Backend {
     note: "the limit is the bare `dashmap` of `Bytes`: it knows no expiry, no versions and no bound",
     place: Place::Memory,
     operations: &Operation::ALL,
+    callers: &CALLERS,
     contenders: &CONTENDERS,
 };
 

@@ -9,7 +9,7 @@ mod ours;
 mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, Place, SESSIONS};
+use super::{Backend, CALLERS, Place, SESSIONS};
 
 pub(crate) const TITLE: &str = "stores: redis";
 pub(crate) const VALKEY: &str = "stores: valkey";
@@ -20,6 +20,7 @@ pub(super) const BACKEND: Backend = Backend {
            keys on it; where a commit is conditional, by the same script",
     place: Place::Server(server::redis),
     operations: &Operation::ALL,
+    callers: &CALLERS,
     contenders: &CONTENDERS,
 };
 
@@ -59,6 +60,7 @@ pub(super) const ON_VALKEY: Backend = Backend {
     note: "the same on Valkey 9; where a commit is conditional, by `SET … IFEQ`",
     place: Place::Server(server::valkey),
     operations: &Operation::ALL,
+    callers: &CALLERS,
     contenders: &CONTENDERS_ON_VALKEY,
 };
 

@@ -9,7 +9,7 @@ mod ours;
 mod rusqlite;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, Place, SESSIONS, folder};
+use super::{Backend, CALLERS, Place, SESSIONS, folder};
 
 pub(crate) const TITLE: &str = "stores: sqlite";
 
@@ -19,6 +19,7 @@ pub(super) const BACKEND: Backend = Backend {
            checkpoint at 4,000 pages; all but Node.js run the same SQLite",
     place: Place::Folder,
     operations: &Operation::ALL,
+    callers: &CALLERS,
     contenders: &CONTENDERS,
 };
 

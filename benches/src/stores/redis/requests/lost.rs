@@ -20,11 +20,11 @@ pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
         return None;
     }
     let server = server::redis();
-    let url = server.url();
+    let url = server.url.as_str();
     let rows = vec![
-        row::<apps::Ours>(&url).await,
-        row::<apps::Tower>(&url).await,
-        row::<apps::AxumSession>(&url).await,
+        row::<apps::Ours>(url).await,
+        row::<apps::Tower>(url).await,
+        row::<apps::AxumSession>(url).await,
     ];
     Some(Section {
         title: TITLE,

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::sessions::app::AxumApp;
 use crate::stores::contender::{Contender, Operation, filled};
-use crate::stores::{Backend, Place, Store};
+use crate::stores::{Backend, CALLERS, Place, Store};
 
 pub(crate) use lost::measure as lost;
 
@@ -22,6 +22,7 @@ pub(in crate::stores) const BACKEND: Backend = Backend {
            one server of Redis without persistence; read + commit is a request that reads the value and sets another",
     place: Place::Server(server::redis),
     operations: &[Operation::Read, Operation::Commit],
+    callers: &CALLERS,
     contenders: &CONTENDERS,
 };
 
