@@ -69,10 +69,10 @@ fn grown(report: &Report, budgets: &mut Vec<Budget>) {
 }
 
 fn folder(report: &Report, budgets: &mut Vec<Budget>) {
+    let (ours, bare) = (stores::fs::OURS, stores::fs::BARE);
     for (operation, bound) in [(Operation::Read, 0.5), (Operation::Write, 0.7)] {
         for callers in stores::CALLERS {
             let title = comparison(operation, callers);
-            let (ours, bare) = (stores::fs::OURS, stores::fs::BARE);
             let found = rates(report, stores::fs::TITLE, &title, ours, bare);
             let what = format!("fs, {title}: × {bare}");
             budgets.extend(at_least(what, bound, found));

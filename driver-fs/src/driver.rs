@@ -16,6 +16,7 @@ use session_core::{
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use crate::cache::Cache;
 use crate::config::{Durability, FsOptions};
 use crate::content::MAX_VALUE_SIZE;
 use crate::ends::{Ends, Place};
@@ -249,6 +250,7 @@ fn store(options: &FsOptions) -> Result<Store> {
             synced,
         },
         durability: options.durability,
+        cache: Cache::default(),
         base,
     })
 }

@@ -8,8 +8,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How often a value is read that is believed because it stays the same.
 const READS_ALIKE: u32 = 3;
 
-/// How often a file is read at all, which takes a little more than a second.
+/// How often a file is read at all, which takes a little more than a second; and how often one that keeps changing and
+/// is empty again the last time.
 const READS: u32 = 26;
+const MOST_READS: u32 = 2 * READS;
 
 /// The reads of a file that a foreign writer may be in the middle of: what it empties first and fills then is read
 /// again until it stays the same.
@@ -27,8 +29,14 @@ impl Settling {
             true => self.alike + 1,
             false => 1,
         };
+        let is_alike = self.alike >= READS_ALIKE;
+        let is_last = self.reads + 1 >= READS;
         // An empty one says only that the writer has begun; its age decides, within all reads.
-        if self.reads + 1 >= READS || (self.alike >= READS_ALIKE && !value.is_empty()) {
+        let is_believed = match value.is_empty() {
+            true => is_last && is_alike,
+            false => is_last || is_alike,
+        };
+        if is_believed || self.reads + 1 >= MOST_READS {
             return None;
         }
         let pause = FIRST_PAUSE.saturating_mul(1 << self.reads.min(10));
@@ -48,6 +56,17 @@ mod tests {
         for unsure in ["ha", "half", "half", "whole", "whole"] {
             assert!(settling.pause_before_believing(&unsure.into()).is_some());
         }
+        assert!(settling.pause_before_believing(&"whole".into()).is_none());
+    }
+
+    #[test]
+    fn an_empty_one_among_others_is_not_believed() {
+        let mut settling = Settling::default();
+        for number in 1..READS {
+            let other = number.to_string().into();
+            assert!(settling.pause_before_believing(&other).is_some());
+        }
+        assert!(settling.pause_before_believing(&Bytes::new()).is_some());
         assert!(settling.pause_before_believing(&"whole".into()).is_none());
     }
 

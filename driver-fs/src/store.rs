@@ -9,6 +9,7 @@ use session_core::{
     WriteCondition, WriteOutcome,
 };
 
+use crate::cache::{Cache, Identity};
 use crate::config::Durability;
 use crate::content::{self, Content};
 use crate::directory::Order;
@@ -34,6 +35,7 @@ pub(crate) struct Store {
     pub(crate) base: Base,
     pub(crate) ends: Ends,
     pub(crate) durability: Durability,
+    pub(crate) cache: Cache,
 }
 
 /// What came of an operation that needs the lock of an entry.
@@ -70,18 +72,36 @@ impl Store {
 
     pub(crate) fn read(&self, key: &Key) -> Result<Found> {
         let path = EntryPath::of(key)?;
-        match self.base.way(path.folders())? {
-            Way::Open(folder) => self.look(&folder, path.name()),
-            Way::Missing | Way::Blocked => Ok(Found::Nothing),
+        let folder = match self.base.way(path.folders())? {
+            Way::Open(folder) => folder,
+            Way::Missing | Way::Blocked => return Ok(Found::Nothing),
+        };
+        let name = path.name();
+        if let Some(entry) = self.remembered(key, &folder, name) {
+            return Ok(living(entry));
         }
+        let file = match folder.open_file(name) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(error) => return Err(not_opened(error)),
+        };
+        let found = self.look_into(&folder, name, &file)?;
+        if let Found::Entry(entry) = &found
+            && !self.ends.outlives_the_file()
+        {
+            let stat = fstat(&file).map_err(from_errno)?;
+            self.cache.put(key, entry, &stat);
+        }
+        Ok(found)
     }
 
-    fn look(&self, folder: &Folder<'_>, name: &str) -> Result<Found> {
-        match folder.open_file(name) {
-            Ok(file) => self.look_into(folder, name, &file),
-            Err(Errno::NOENT) => Ok(Found::Nothing),
-            Err(error) => Err(not_opened(error)),
+    /// The entry of `key` as it was read before, if its file is still the same.
+    fn remembered(&self, key: &Key, folder: &Folder<'_>, name: &str) -> Option<Entry> {
+        if !self.cache.has(key) {
+            return None;
         }
+        let stat = folder.stat(name).ok();
+        self.cache.get(key, stat.as_ref().map(Identity::of))
     }
 
     /// What the open file holds, as an entry.
@@ -366,6 +386,13 @@ impl Store {
     }
 }
 
+fn living(entry: Entry) -> Found {
+    match entry.expires_at {
+        Some(end) if end <= Timestamp::now() => Found::Nothing,
+        _ => Found::Entry(entry),
+    }
+}
+
 /// What stands against the condition, if anything does.
 fn conflict(condition: &WriteCondition, found: Found) -> Option<Current> {
     let expected = match condition {
@@ -382,8 +409,11 @@ fn conflict(condition: &WriteCondition, found: Found) -> Option<Current> {
 }
 
 pub(crate) fn modified_at(stat: &rustix::fs::Stat) -> Timestamp {
-    // Its fields have other types on other systems.
-    let (seconds, nanos) = (i128::from(stat.st_mtime), i128::from(stat.st_mtime_nsec));
-    let millis = seconds * 1_000 + nanos / 1_000_000;
+    timestamp(stat.st_mtime, stat.st_mtime_nsec)
+}
+
+/// A time of a file, whose fields have other types on other systems.
+pub(crate) fn timestamp(seconds: impl Into<i128>, nanos: impl Into<i128>) -> Timestamp {
+    let millis = seconds.into() * 1_000 + nanos.into() / 1_000_000;
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }

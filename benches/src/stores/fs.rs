@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use driver_fs::{FsDriver, FsOptions};
 use session_core::Driver;
@@ -20,39 +21,90 @@ pub(crate) const OURS: &str = "driver-fs";
 /// The limit.
 pub(crate) const BARE: &str = "bare files";
 
-/// How many files are in the folder; the sessions that are picked are among them.
-const IN_BASE: usize = 100_000;
+/// Where the folders are.
+trait FileSystem: Send + Sync + 'static {
+    /// How many sessions are in a folder; those that are picked are among them.
+    const SESSIONS: usize;
 
-pub(super) const BACKEND: Backend = Backend {
+    fn folder() -> TempDir;
+}
+
+struct Disk;
+
+impl FileSystem for Disk {
+    const SESSIONS: usize = 100_000;
+
+    fn folder() -> TempDir {
+        folder()
+    }
+}
+
+/// A file system that never waits.
+struct Memory;
+
+const LEFT_ALONE: Duration = Duration::from_secs(4);
+
+impl FileSystem for Memory {
+    const SESSIONS: usize = SESSIONS;
+
+    fn folder() -> TempDir {
+        tempfile::tempdir_in("/dev/shm").expect("Linux has a file system in memory")
+    }
+}
+
+pub(super) const ON_DISK: Backend = Backend {
     title: TITLE,
-    note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked",
+    note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked; what a \
+           write costs is the disk's and its file system's",
     place: Place::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &[
-        Contender::here::<Folder>(|| {
-            Box::pin(async { on_the_disk(filled(Folder::open().await)).await })
-        }),
-        Contender::here::<BareFiles>(|| {
-            Box::pin(on_the_disk(filled_on_threads(BareFiles::open())))
-        }),
-        Contender::here::<Spawned>(|| {
-            Box::pin(on_the_disk(filled(Spawned(Arc::new(BareFiles::open())))))
-        }),
+        ours::<Disk>(),
+        bare::<Disk>(),
+        spawned::<Disk>(),
         Contender {
             name: "unstorage fs (Node)",
             note: "writes in place, so a reader may see half a value; no conditions, no ends",
             is_ours: false,
-            runs: Runs::InNode("fs", IN_BASE),
+            runs: Runs::InNode("fs", Disk::SESSIONS),
         },
     ],
 };
 
-/// Waits until what was written is on the disk, so that writing it is not measured with the rest.
-async fn on_the_disk<T>(filled: impl Future<Output = T>) -> T {
+pub(super) const IN_MEMORY: Backend = Backend {
+    title: "stores: fs in memory",
+    note: "in folders of their own on a `tmpfs`, so that nothing waits for a disk, and what is above the calls of the \
+           system shows; it has the extended attributes in which ends stand from Linux 6.6 on",
+    place: Place::Folder,
+    operations: &Operation::ALL,
+    callers: &CALLERS,
+    contenders: &[ours::<Memory>(), bare::<Memory>(), spawned::<Memory>()],
+};
+
+const fn ours<F: FileSystem>() -> Contender {
+    Contender::here::<Folder>(|| {
+        Box::pin(async { synced(filled(Folder::open::<F>().await)).await })
+    })
+}
+
+const fn bare<F: FileSystem>() -> Contender {
+    Contender::here::<BareFiles>(|| Box::pin(synced(filled_on_threads(BareFiles::open::<F>()))))
+}
+
+const fn spawned<F: FileSystem>() -> Contender {
+    Contender::here::<Spawned>(|| {
+        Box::pin(synced(filled(Spawned(Arc::new(BareFiles::open::<F>())))))
+    })
+}
+
+/// Waits until what was written is on the disk, so that writing it is not measured with the rest, and until it has been
+/// left alone for so long that ours keeps what it reads.
+async fn synced<T>(filled: impl Future<Output = T>) -> T {
     let filled = filled.await;
     let synced = Command::new("sync").status();
     assert!(synced.is_ok_and(|status| status.success()), "sync works");
+    tokio::time::sleep(LEFT_ALONE).await;
     filled
 }
 
@@ -63,12 +115,12 @@ struct Folder {
 }
 
 impl Folder {
-    async fn open() -> Self {
-        let folder = folder();
+    async fn open<F: FileSystem>() -> Self {
+        let folder = F::folder();
         let options = FsOptions::new(folder.path());
         let driver = FsDriver::open(options).await.expect("a folder");
         let driver = ByDyn::new(Arc::new(driver) as Arc<dyn Driver>);
-        for session in SESSIONS..IN_BASE {
+        for session in SESSIONS..F::SESSIONS {
             driver.write(0, &driver.key(session)).await;
         }
         Self {
@@ -80,8 +132,9 @@ impl Folder {
 
 impl Store for Folder {
     const NAME: &'static str = OURS;
-    const NOTE: &'static str =
-        "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional";
+    const NOTE: &'static str = "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional; what it \
+                                has read of files left alone for 3 s, as these are before they are read, it keeps in \
+                                memory, and asks for each read whether the file is still the same";
     const IS_OURS: bool = true;
 
     type Key = Session;
@@ -113,12 +166,12 @@ struct BareFiles {
 type File = (PathBuf, String);
 
 impl BareFiles {
-    fn open() -> Self {
+    fn open<F: FileSystem>() -> Self {
         let files = Self {
-            folder: folder(),
+            folder: F::folder(),
             written: AtomicU64::new(0),
         };
-        for session in SESSIONS..IN_BASE {
+        for session in SESSIONS..F::SESSIONS {
             files.put(&files.file(session));
         }
         files

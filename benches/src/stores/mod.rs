@@ -74,8 +74,9 @@ impl Server {
     }
 }
 
-const BACKENDS: [Backend; 8] = [
-    fs::BACKEND,
+const BACKENDS: [Backend; 9] = [
+    fs::ON_DISK,
+    fs::IN_MEMORY,
     memory::BACKEND,
     sqlite::BACKEND,
     redis::BACKEND,

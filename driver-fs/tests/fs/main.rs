@@ -1,5 +1,7 @@
-//! The driver of a folder: its contract, its files, foreign writers, other processes.
+//! The driver of a folder: its contract, its files, what it keeps in memory, foreign writers, other processes.
 
+#[cfg(test)]
+mod cached;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

@@ -1,0 +1,186 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::fs::Stat;
+use session_core::{Entry, Key, Timestamp};
+
+use crate::store::timestamp;
+
+/// How many bytes are kept at most, with what keeping them takes.
+const LIMIT: usize = 32 * 1024 * 1024;
+
+/// What an entry takes beside its key and its value, roughly.
+const OVERHEAD: usize = 256;
+
+/// The longest value that is kept, so that none drives many others out.
+const LONGEST: usize = LIMIT / 128;
+
+/// How long a file was left alone before what it held is kept: longer than any step in which file systems count the
+/// time, so that the next change has another time.
+const LEFT_ALONE: Duration = Duration::from_secs(3);
+
+/// The entries that were read lately, each with what its file was told by.
+///
+/// They are of two generations, and the older one goes when the younger one has half of the room.
+#[derive(Default)]
+pub(crate) struct Cache(Mutex<Generations>);
+
+#[derive(Default)]
+struct Generations {
+    young: HashMap<Key, Cached>,
+    old: HashMap<Key, Cached>,
+    /// Of the young ones.
+    size: usize,
+}
+
+struct Cached {
+    identity: Identity,
+    entry: Entry,
+}
+
+/// What a file is told by: which it is, its size, and when it was last written and changed. Whoever changes its content
+/// or its attributes changes the latter, which no program can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity([i128; 7]);
+
+impl Identity {
+    pub(crate) fn of(stat: &Stat) -> Self {
+        // Its fields have other types on other systems.
+        Self([
+            i128::from(stat.st_dev),
+            i128::from(stat.st_ino),
+            i128::from(stat.st_size),
+            i128::from(stat.st_mtime),
+            i128::from(stat.st_mtime_nsec),
+            i128::from(stat.st_ctime),
+            i128::from(stat.st_ctime_nsec),
+        ])
+    }
+}
+
+impl Cache {
+    /// Whether there is an entry of `key`, from whichever file.
+    pub(crate) fn has(&self, key: &Key) -> bool {
+        let generations = self.0.lock();
+        generations.young.contains_key(key) || generations.old.contains_key(key)
+    }
+
+    /// The entry of `key`, if `identity` is that of the file that it was read from; if not, it is kept no longer.
+    pub(crate) fn get(&self, key: &Key, identity: Option<Identity>) -> Option<Entry> {
+        let mut generations = self.0.lock();
+        if let Some(cached) = generations.young.get(key)
+            && Some(cached.identity) == identity
+        {
+            return Some(cached.entry.clone());
+        }
+        let cached = generations.take(key)?;
+        if Some(cached.identity) != identity {
+            return None;
+        }
+        let entry = cached.entry.clone();
+        generations.put(key.clone(), cached);
+        Some(entry)
+    }
+
+    /// Keeps `entry`, which was read from the file of which `stat` was told afterwards, if that was left alone.
+    pub(crate) fn put(&self, key: &Key, entry: &Entry, stat: &Stat) {
+        let changed_at = timestamp(stat.st_ctime, stat.st_ctime_nsec);
+        if entry.value.len() > LONGEST || Timestamp::now().saturating_since(changed_at) < LEFT_ALONE
+        {
+            return;
+        }
+        let cached = Cached {
+            identity: Identity::of(stat),
+            entry: entry.clone(),
+        };
+        let mut generations = self.0.lock();
+        generations.take(key);
+        generations.put(key.clone(), cached);
+    }
+}
+
+impl Generations {
+    fn take(&mut self, key: &Key) -> Option<Cached> {
+        if let Some(cached) = self.young.remove(key) {
+            self.size -= cached.size(key);
+            return Some(cached);
+        }
+        self.old.remove(key)
+    }
+
+    /// Puts in what neither generation has.
+    fn put(&mut self, key: Key, cached: Cached) {
+        let size = cached.size(&key);
+        if self.size + size > LIMIT / 2 {
+            self.old = std::mem::take(&mut self.young);
+            self.size = 0;
+        }
+        self.size += size;
+        self.young.insert(key, cached);
+    }
+}
+
+impl Cached {
+    fn size(&self, key: &Key) -> usize {
+        OVERHEAD + key.as_str().len() + self.entry.value.len()
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn stat() -> Stat {
+        rustix::fs::stat(std::env::current_exe().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_limit_and_keeps_what_is_used() {
+        let (cache, mut stat) = (Cache::default(), stat());
+        stat.st_ctime = 0;
+        let identity = Some(Identity::of(&stat));
+        let entry = Entry::new(vec![0; LONGEST]);
+        let used = Key::new("used").unwrap();
+        cache.put(&used, &entry, &stat);
+        for number in 0..1_000 {
+            let key = Key::new(&format!("k{number}")).unwrap();
+            cache.put(&key, &entry, &stat);
+            assert!(cache.get(&used, identity).is_some(), "{number}");
+            let generations = cache.0.lock();
+            let all = generations.young.iter().chain(&generations.old);
+            let held: usize = all.map(|(key, cached)| cached.size(key)).sum();
+            assert!(held <= LIMIT, "{held}");
+        }
+    }
+
+    #[test]
+    fn what_is_long_or_was_changed_lately_is_not_kept() {
+        let (cache, mut stat, key) = (Cache::default(), stat(), Key::new("k").unwrap());
+        stat.st_ctime = 0;
+        cache.put(&key, &Entry::new(vec![0; LONGEST + 1]), &stat);
+        assert!(!cache.has(&key));
+        let now = Timestamp::now().as_millis() / 1_000;
+        stat.st_ctime = now.try_into().unwrap();
+        cache.put(&key, &Entry::new("v"), &stat);
+        assert!(!cache.has(&key));
+    }
+
+    #[test]
+    fn what_another_file_held_is_forgotten() {
+        let (cache, mut stat, key) = (Cache::default(), stat(), Key::new("k").unwrap());
+        stat.st_ctime = 0;
+        cache.put(&key, &Entry::new("v"), &stat);
+        stat.st_ctime_nsec += 1;
+        assert_eq!(cache.get(&key, Some(Identity::of(&stat))), None);
+        assert!(!cache.has(&key));
+    }
+}
