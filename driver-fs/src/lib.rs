@@ -93,7 +93,7 @@
 //! # Threads
 //!
 //! All work on files is done on threads of the driver: 4, or 16 where writes wait for the disk, and one that sweeps.
-//! For a lone caller that keeps coming back one of them, and the caller's task, stay awake for some 40 µs before they
+//! For a lone caller that keeps coming back one of them, and the caller's task, stay awake for up to 80 µs before they
 //! wait. They end when it is closed or dropped. A caller who is dropped leaves the old value or the new one.
 //!
 //! # Limits
