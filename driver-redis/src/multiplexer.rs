@@ -12,6 +12,10 @@ use crate::decode::{Decoded, decode};
 use crate::request::Request;
 use crate::stream::Stream;
 
+/// How many callers are answered before they get their turn to ask again. They keep the server busy while others are
+/// answered; fewer would go out by more calls of the system.
+const MOST_ANSWERED: usize = 32;
+
 /// How many requests are taken from the queue at once.
 const TAKEN: usize = 64;
 
@@ -65,6 +69,22 @@ pub(crate) struct Multiplexer {
     waiting: VecDeque<Waiting>,
     /// How many callers were answered at once when some were last.
     answered: usize,
+}
+
+/// Why the stream ends where a reply came that nobody has asked for.
+fn unasked(reply: &Value) -> io::Error {
+    let (kind, message) = match reply {
+        // What a server says that has as many clients as it takes.
+        Value::ServerError(_) => (
+            io::ErrorKind::ConnectionRefused,
+            "the server turned the connection away",
+        ),
+        _ => (
+            io::ErrorKind::InvalidData,
+            "a reply came that nobody has asked for",
+        ),
+    };
+    io::Error::new(kind, message)
 }
 
 /// How taking from the queue came to its end.
@@ -155,6 +175,14 @@ impl Multiplexer {
     /// Reads what there is and gives it to those who wait; ready when the stream has ended.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
+            let answered = self.give()?;
+            if answered > 0 {
+                self.answered = answered;
+            }
+            if answered == MOST_ANSWERED {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if self.input.is_empty() && self.input.capacity() > KEPT {
                 self.input = BytesMut::new();
             }
@@ -168,17 +196,13 @@ impl Multiplexer {
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
             }
-            match self.give()? {
-                0 => {}
-                answered => self.answered = answered,
-            }
         }
     }
 
-    /// Gives the replies that are there, and tells how many callers have all of theirs.
+    /// Gives replies that are there, and tells how many callers have all of theirs now.
     fn give(&mut self) -> io::Result<usize> {
         let mut answered = 0;
-        while self.input.len() >= self.wanted {
+        while answered < MOST_ANSWERED && self.input.len() >= self.wanted {
             let reply = match decode(&self.input)? {
                 Decoded::Reply(reply, length) => {
                     self.input.advance(length);
@@ -191,10 +215,7 @@ impl Multiplexer {
                 }
             };
             let Some(first) = self.waiting.front_mut() else {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "a reply came that nobody has asked for",
-                ));
+                return Err(unasked(&reply));
             };
             first.replies.push(reply);
             first.left -= 1;
@@ -362,10 +383,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_reply_that_nobody_asked_for_ends_it() {
-        let (_calls, mut far, work) = start(1024);
-        far.write_all(b"+OK\r\n").await.unwrap();
-        let error = work.await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let full = b"-ERR max number of clients reached\r\n".as_slice();
+        for (reply, kind) in [
+            (b"+OK\r\n".as_slice(), io::ErrorKind::InvalidData),
+            (full, io::ErrorKind::ConnectionRefused),
+        ] {
+            let (_calls, mut far, work) = start(1024);
+            far.write_all(reply).await.unwrap();
+            let error = work.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), kind);
+        }
     }
 
     #[tokio::test]

@@ -172,14 +172,17 @@ fn log_of(folder: &TempDir) -> PathBuf {
     folder.path().join("peer.log")
 }
 
-/// A process that has ended and that its parent has not yet been told of.
+/// A process that has ended and that its parent has not yet been told of. While one of its threads is still ending, it
+/// holds what the process held, such as a port.
 fn is_zombie(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    stat.is_ok_and(|stat| {
+    let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    let has_ended = fs::read_to_string(process.join("stat")).is_ok_and(|stat| {
         stat.rsplit(") ")
             .next()
             .is_some_and(|rest| rest.starts_with('Z'))
-    })
+    });
+    let threads = || fs::read_dir(process.join("task")).map_or(0, Iterator::count);
+    has_ended && threads() <= 1
 }
 
 #[cfg(test)]
