@@ -33,7 +33,7 @@
 //!
 //! The driver keeps its connections itself, and has the `redis` crate for what replies are. By the multiplexed
 //! connection of that crate 64 callers had 0.6 to 0.7 times the reads and conditional writes of its bare `GET`s and
-//! writes, by this one more than 1.1 times (see `benches`): it reads replies without a parser of many layers, holds no
+//! writes, by this one as many or more (see `benches`): it reads replies without a parser of many layers, holds no
 //! buffer for each call of several commands, and lets all callers that were just answered ask again before it writes.
 //!
 //! # Conditions
