@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,8 +25,11 @@ const LEFT_ALONE: Duration = Duration::from_secs(3);
 /// The entries that were read lately, each with what its file was told by.
 ///
 /// They are of two generations, and the older one goes when the younger one has half of the room.
-#[derive(Default)]
-pub(crate) struct Cache(Mutex<Generations>);
+pub(crate) struct Cache {
+    /// The file system whose files are kept; nothing is where this is `None`.
+    device: Option<i128>,
+    generations: Mutex<Generations>,
+}
 
 #[derive(Default)]
 struct Generations {
@@ -60,16 +64,59 @@ impl Identity {
     }
 }
 
+/// The file systems of which what they tell of a file is always true of it: those of this machine alone. One that others
+/// write to over a network tells for a while what it has heard before.
+#[cfg(target_os = "linux")]
+const LOCAL: [i128; 8] = [
+    0xef53,      // ext2 to ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // Btrfs
+    0xf2f5_2010, // F2FS
+    0xca45_1a4e, // bcachefs
+    0x2fc1_2fc1, // ZFS
+    0x0102_1994, // tmpfs
+    0x794c_7630, // overlayfs, as in containers
+];
+
+#[cfg(target_os = "linux")]
+fn is_local(folder: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(folder).is_ok_and(|told| {
+        let kind = i128::from(told.f_type) & 0xffff_ffff;
+        LOCAL.contains(&kind)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_local(_folder: &OwnedFd) -> bool {
+    false
+}
+
 impl Cache {
+    /// One for files on the file system of `folder`; one that keeps nothing if others may write there unseen.
+    pub(crate) fn in_folder(folder: &OwnedFd) -> Self {
+        let stat = rustix::fs::fstat(folder).ok();
+        Self::of_device(
+            stat.filter(|_| is_local(folder))
+                .map(|stat| i128::from(stat.st_dev)),
+        )
+    }
+
+    fn of_device(device: Option<i128>) -> Self {
+        Self {
+            device,
+            generations: Mutex::default(),
+        }
+    }
+
     /// Whether there is an entry of `key`, from whichever file.
     pub(crate) fn has(&self, key: &Key) -> bool {
-        let generations = self.0.lock();
+        let generations = self.generations.lock();
         generations.young.contains_key(key) || generations.old.contains_key(key)
     }
 
     /// The entry of `key`, if `identity` is that of the file that it was read from; if not, it is kept no longer.
     pub(crate) fn get(&self, key: &Key, identity: Option<Identity>) -> Option<Entry> {
-        let mut generations = self.0.lock();
+        let mut generations = self.generations.lock();
         if let Some(cached) = generations.young.get(key)
             && Some(cached.identity) == identity
         {
@@ -87,7 +134,10 @@ impl Cache {
     /// Keeps `entry`, which was read from the file of which `stat` was told afterwards, if that was left alone.
     pub(crate) fn put(&self, key: &Key, entry: &Entry, stat: &Stat) {
         let changed_at = timestamp(stat.st_ctime, stat.st_ctime_nsec);
-        if entry.value.len() > LONGEST || Timestamp::now().saturating_since(changed_at) < LEFT_ALONE
+        let is_here = self.device == Some(i128::from(stat.st_dev));
+        if !is_here
+            || entry.value.len() > LONGEST
+            || Timestamp::now().saturating_since(changed_at) < LEFT_ALONE
         {
             return;
         }
@@ -95,7 +145,7 @@ impl Cache {
             identity: Identity::of(stat),
             entry: entry.clone(),
         };
-        let mut generations = self.0.lock();
+        let mut generations = self.generations.lock();
         generations.take(key);
         generations.put(key.clone(), cached);
     }
@@ -145,7 +195,8 @@ mod tests {
 
     #[test]
     fn it_never_holds_more_than_its_limit_and_keeps_what_is_used() {
-        let (cache, mut stat) = (Cache::default(), stat());
+        let mut stat = stat();
+        let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;
         let identity = Some(Identity::of(&stat));
         let entry = Entry::new(vec![0; LONGEST]);
@@ -155,7 +206,7 @@ mod tests {
             let key = Key::new(&format!("k{number}")).unwrap();
             cache.put(&key, &entry, &stat);
             assert!(cache.get(&used, identity).is_some(), "{number}");
-            let generations = cache.0.lock();
+            let generations = cache.generations.lock();
             let all = generations.young.iter().chain(&generations.old);
             let held: usize = all.map(|(key, cached)| cached.size(key)).sum();
             assert!(held <= LIMIT, "{held}");
@@ -164,7 +215,8 @@ mod tests {
 
     #[test]
     fn what_is_long_or_was_changed_lately_is_not_kept() {
-        let (cache, mut stat, key) = (Cache::default(), stat(), Key::new("k").unwrap());
+        let (mut stat, key) = (stat(), Key::new("k").unwrap());
+        let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;
         cache.put(&key, &Entry::new(vec![0; LONGEST + 1]), &stat);
         assert!(!cache.has(&key));
@@ -175,8 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_on_another_file_system_is_not_kept() {
+        let (mut stat, key) = (stat(), Key::new("k").unwrap());
+        stat.st_ctime = 0;
+        for device in [None, Some(i128::from(stat.st_dev) + 1)] {
+            let cache = Cache::of_device(device);
+            cache.put(&key, &Entry::new("v"), &stat);
+            assert!(!cache.has(&key));
+        }
+    }
+
+    #[test]
     fn what_another_file_held_is_forgotten() {
-        let (cache, mut stat, key) = (Cache::default(), stat(), Key::new("k").unwrap());
+        let (mut stat, key) = (stat(), Key::new("k").unwrap());
+        let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;
         cache.put(&key, &Entry::new("v"), &stat);
         stat.st_ctime_nsec += 1;

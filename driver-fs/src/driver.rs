@@ -250,7 +250,7 @@ fn store(options: &FsOptions) -> Result<Store> {
             synced,
         },
         durability: options.durability,
-        cache: Cache::default(),
+        cache: Cache::in_folder(&opened),
         base,
     })
 }

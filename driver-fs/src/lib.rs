@@ -57,7 +57,10 @@
 //!
 //! What was read stays in memory, 32 MiB at most, if its file had been left alone for 3 s. Each read asks the file
 //! system whether the file is still that one, of that size, and last changed at that nanosecond, which any change moves,
-//! whoever makes it; only then it is not read again. Conditions are held against the file itself.
+//! whoever makes it; only then it is not read again. Conditions are held against the file itself. Nothing is kept of a
+//! file system that others may write to over a network (known to be local are ext4, XFS, Btrfs, F2FS, bcachefs, ZFS,
+//! tmpfs and overlayfs), nor where attributes are missing. A foreign program that changes a file through a mapping of it
+//! (`mmap`) may be seen late.
 //!
 //! # Writes
 //!
