@@ -10,6 +10,7 @@ use session_core::{
     RemoveOptions, Timestamp, Version, WriteOptions, WriteOutcome,
 };
 
+use crate::converging::Converging;
 use crate::failure::{CaseResult, Failure};
 use crate::runner::Factory;
 use crate::subject::Subject;
@@ -37,8 +38,8 @@ impl Context {
         let subject = factory.open().await;
         // As long as a session id, and drawn at random: cases of several runs may share a server.
         let base = Prefix::new(&format!("conformance-{:016x}", random()));
-        let driver = below(&base, &subject.driver);
-        let writer = below(&base, subject.writer());
+        let driver = below(&base, &subject, &subject.driver);
+        let writer = below(&base, &subject, subject.writer());
         Self {
             capabilities: driver.capabilities(),
             driver,
@@ -59,13 +60,14 @@ impl Context {
 
     /// Another driver from the factory, below the same base.
     pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
-        below(&self.base, &self.factory.open().await.driver)
+        let subject = self.factory.open().await;
+        below(&self.base, &subject, &subject.driver)
     }
 
     /// What writes below a neighbour of the base: `…x` beside `…`.
     pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
         let base = Prefix::new(&format!("{}x", self.base.as_str()));
-        below(&base, self.subject.writer())
+        below(&base, &self.subject, self.subject.writer())
     }
 
     /// Keys that would lead to the key `name` of the neighbour if dots were steps in a path.
@@ -89,7 +91,11 @@ impl Context {
         };
         write(self.base.join(key), Bytes::from_static(value))
             .await
-            .map_err(|error| Failure::new("the foreign write to succeed", error.to_string()))
+            .map_err(|error| Failure::new("the foreign write to succeed", error.to_string()))?;
+        if let Some(converge) = &self.subject.convergence {
+            converge().await;
+        }
+        Ok(())
     }
 
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Entry>, Failure> {
@@ -207,7 +213,7 @@ impl Context {
             Err(error) if error.kind() == ErrorKind::Closed => {
                 if self.subject.shared_backend {
                     let another = self.factory.open().await;
-                    let writer = below(&self.base, another.writer());
+                    let writer = below(&self.base, &another, another.writer());
                     self.remove_all_from(&writer).await?;
                 }
                 Ok(())
@@ -231,8 +237,13 @@ impl Context {
 /// So many that no listing of the suite has them, and few enough to be told that one does not end.
 const MOST_PAGES: usize = 100_000;
 
-fn below(base: &Prefix, driver: &Arc<dyn Driver>) -> Arc<dyn Driver> {
-    Arc::new(Prefixed::new(Arc::clone(driver), base.clone()))
+/// A driver of `subject`, below `base`.
+fn below(base: &Prefix, subject: &Subject, driver: &Arc<dyn Driver>) -> Arc<dyn Driver> {
+    let driver = Prefixed::new(Arc::clone(driver), base.clone());
+    match &subject.convergence {
+        Some(convergence) => Arc::new(Converging::new(driver, Arc::clone(convergence))),
+        None => Arc::new(driver),
+    }
 }
 
 pub(crate) fn written(outcome: WriteOutcome) -> Result<Option<Version>, Failure> {

@@ -30,6 +30,7 @@
 mod case;
 mod cases;
 mod context;
+mod converging;
 mod counting;
 mod failure;
 mod faults;

@@ -11,6 +11,8 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
 type ForeignWrite = dyn Fn(Key, Bytes) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync;
 
+pub(crate) type Convergence = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
+
 /// The driver under test, and what its crate can do beside it so that more can be shown.
 ///
 /// ```
@@ -33,6 +35,7 @@ pub struct Subject {
     pub(crate) foreign_write: Option<Arc<ForeignWrite>>,
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) shared_backend: bool,
+    pub(crate) convergence: Option<Arc<Convergence>>,
 }
 
 impl Subject {
@@ -45,6 +48,7 @@ impl Subject {
             foreign_write: None,
             default_ttl: None,
             shared_backend: false,
+            convergence: None,
         }
     }
 
@@ -92,6 +96,19 @@ impl Subject {
         self.shared_backend = true;
         self
     }
+
+    /// Waits until every reader sees what has been written, or panics where that cannot be known; called after each
+    /// change. It is for a driver of [`Consistency::Eventual`](session_core::Consistency::Eventual) whose readers may
+    /// truly be late, such as one that reads from replicas: without it they would be held to see each change at once.
+    #[must_use]
+    pub fn with_convergence<F, Waiting>(mut self, wait: F) -> Self
+    where
+        F: Fn() -> Waiting + Send + Sync + 'static,
+        Waiting: Future<Output = ()> + Send + 'static,
+    {
+        self.convergence = Some(Arc::new(move || Box::pin(wait())));
+        self
+    }
 }
 
 impl<D: Driver> From<D> for Subject {
@@ -109,6 +126,7 @@ impl fmt::Debug for Subject {
             .field("foreign_write", &self.foreign_write.is_some())
             .field("default_ttl", &self.default_ttl)
             .field("shared_backend", &self.shared_backend)
+            .field("convergence", &self.convergence.is_some())
             .finish()
     }
 }

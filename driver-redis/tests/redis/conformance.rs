@@ -100,12 +100,16 @@ mod with_reads_from_replicas {
 
     use crate::support::{cluster, on_cluster};
 
-    conformance_tests::suite!(|| {
+    conformance_tests::suite!(|| async {
         let options = RedisOptions {
             base: Some("replicas".to_owned()),
             read_from: ReadFrom::Replica,
             ..on_cluster(cluster())
         };
-        super::on(options, &cluster().nodes()[0])
+        let subject = super::on(options, &cluster().nodes()[0]).await;
+        subject.with_convergence(|| async {
+            let waiting = tokio::task::spawn_blocking(|| cluster().wait_until_replicated());
+            waiting.await.unwrap();
+        })
     });
 }

@@ -49,6 +49,27 @@ impl RedisCluster {
         }
     }
 
+    /// Waits until every replica has what its master had when this was called.
+    pub fn wait_until_replicated(&self) {
+        let replications: Vec<_> = self.nodes.iter().map(RedisServer::replication).collect();
+        let offset_of_master = |port: &str| {
+            let mut masters = self.nodes.iter().zip(&replications);
+            let master = masters.find(|(node, _)| node.port().to_string() == port);
+            master.map(|(_, replication)| number_in(replication, "master_repl_offset"))
+        };
+        for (node, replication) in self.nodes.iter().zip(&replications) {
+            let Some(wanted) = field_in(replication, "master_port").and_then(offset_of_master)
+            else {
+                continue;
+            };
+            if number_in(replication, "slave_repl_offset") < wanted {
+                node.peer().wait_until("catch up with its master", || {
+                    number_in(&node.replication(), "slave_repl_offset") >= wanted
+                });
+            }
+        }
+    }
+
     /// `127.0.0.1:PORT` of each node.
     pub fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::address).collect()
@@ -138,4 +159,15 @@ impl RedisCluster {
         let answer = self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
         assert!(answer == "OK" || answer == "NOKEY", "{answer}");
     }
+}
+
+/// The value of a field of `INFO`.
+fn field_in<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    let mut fields = info.lines().filter_map(|line| line.split_once(':'));
+    fields.find_map(|(field, value)| (field == name).then_some(value))
+}
+
+fn number_in(info: &str, name: &str) -> u64 {
+    let number = field_in(info, name).and_then(|value| value.parse().ok());
+    number.unwrap_or_else(|| panic!("a number {name} in:\n{info}"))
 }

@@ -1,4 +1,5 @@
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -139,6 +140,21 @@ impl RedisServer {
         cli.stdin.take().unwrap().write_all(value).unwrap();
         let output = cli.wait_with_output().unwrap();
         assert_eq!(output.stdout.trim_ascii(), b"OK", "{output:?}");
+    }
+
+    /// What `INFO replication` tells, asked without a process of its own: it is asked after every write of a test.
+    ///
+    /// # Panics
+    ///
+    /// If the server is away.
+    pub fn replication(&self) -> String {
+        let mut stream = TcpStream::connect(self.address()).expect("the server is there");
+        let mut answer = String::new();
+        stream
+            .write_all(b"INFO replication\r\nQUIT\r\n")
+            .and_then(|()| stream.read_to_string(&mut answer))
+            .expect("the server answers");
+        answer
     }
 
     /// `redis-cli` for this server, for more than a command.
