@@ -13,8 +13,9 @@ use crate::request::Request;
 use crate::stream::Stream;
 
 /// How many callers are answered before they get their turn to ask again. They keep the server busy while others are
-/// answered; fewer would go out by more calls of the system.
-const MOST_ANSWERED: usize = 32;
+/// answered; fewer would go out by more calls of the system. Nothing waits for others beyond that: where few ask at a
+/// time, to hold their requests back until they go out together makes the server and the callers wait by turns.
+const MOST_ANSWERED: usize = 16;
 
 /// How many requests are taken from the queue at once.
 const TAKEN: usize = 64;
@@ -67,8 +68,6 @@ pub(crate) struct Multiplexer {
     input: BytesMut,
     wanted: usize,
     waiting: VecDeque<Waiting>,
-    /// How many callers were answered at once when some were last.
-    answered: usize,
 }
 
 /// Why the stream ends where a reply came that nobody has asked for.
@@ -110,7 +109,6 @@ impl Multiplexer {
             input: BytesMut::new(),
             wanted: 1,
             waiting: VecDeque::new(),
-            answered: 0,
         };
         (sender, multiplexer)
     }
@@ -175,11 +173,7 @@ impl Multiplexer {
     /// Reads what there is and gives it to those who wait; ready when the stream has ended.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            let answered = self.give()?;
-            if answered > 0 {
-                self.answered = answered;
-            }
-            if answered == MOST_ANSWERED {
+            if self.give()? == MOST_ANSWERED {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -229,13 +223,6 @@ impl Multiplexer {
         }
         Ok(answered)
     }
-
-    /// Whether to let other callers run before what was taken is written: those who were just answered together are
-    /// likely to ask again together, and all that goes out at once costs one call of the system here, and one at the
-    /// server.
-    fn is_to_gather(&self, was_idle: bool) -> bool {
-        was_idle && !self.output.is_empty() && self.answered > 1
-    }
 }
 
 impl Future for Multiplexer {
@@ -248,14 +235,9 @@ impl Future for Multiplexer {
             return Poll::Ready(end);
         }
         loop {
-            let was_idle = this.output.is_empty();
             let taken = this.take(context);
             if matches!(taken, Taken::Closed) && this.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
-            }
-            if this.is_to_gather(was_idle) {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
             }
             match this.poll_write(context) {
                 Poll::Ready(Ok(())) if matches!(taken, Taken::Enough) => {}
