@@ -111,9 +111,13 @@ fn redis(report: &Report, budgets: &mut Vec<Budget>) {
             against(section, Operation::Commit, ours, LIMIT, 0.8);
         }
     }
-    for operation in [Operation::Read, Operation::Commit] {
-        let section = stores::redis::requests::TITLE;
-        against(section, operation, OURS, "tower-sessions 0.14", 1.5);
+    for section in [
+        stores::redis::requests::TITLE,
+        stores::redis::requests::VALKEY,
+    ] {
+        for operation in [Operation::Read, Operation::Commit] {
+            against(section, operation, OURS, "tower-sessions 0.14", 1.5);
+        }
     }
 }
 

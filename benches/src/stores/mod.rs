@@ -74,7 +74,7 @@ impl Server {
     }
 }
 
-const BACKENDS: [Backend; 9] = [
+const BACKENDS: [Backend; 10] = [
     fs::ON_DISK,
     fs::IN_MEMORY,
     memory::BACKEND,
@@ -82,6 +82,7 @@ const BACKENDS: [Backend; 9] = [
     redis::BACKEND,
     redis::ON_VALKEY,
     redis::requests::BACKEND,
+    redis::requests::ON_VALKEY,
     upstash::BACKEND,
     cloudflare_kv::BACKEND,
 ];

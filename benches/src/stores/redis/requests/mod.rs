@@ -15,15 +15,25 @@ pub(crate) use lost::measure as lost;
 use super::server;
 
 pub(crate) const TITLE: &str = "requests: redis";
+pub(crate) const VALKEY: &str = "requests: valkey";
 
 pub(in crate::stores) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "whole requests to an application of axum, without a network in front of it, by sessions with one value on \
-           one server of Redis without persistence; read + commit is a request that reads the value and sets another",
+           one server of Redis without persistence; read + commit is a request that reads the value and sets another; \
+           ours is conditional by a script",
     place: Place::Server(server::redis),
     operations: &[Operation::Read, Operation::Commit],
     callers: &CALLERS,
     contenders: &CONTENDERS,
+};
+
+/// Valkey compares by itself.
+pub(in crate::stores) const ON_VALKEY: Backend = Backend {
+    title: VALKEY,
+    note: "the same on Valkey 9; ours is conditional by `SET … IFEQ`",
+    place: Place::Server(server::valkey),
+    ..BACKEND
 };
 
 const CONTENDERS: [Contender; 3] = [
