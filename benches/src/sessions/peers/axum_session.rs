@@ -55,6 +55,9 @@ pub(crate) async fn app_with<P: DatabasePool + Clone + std::fmt::Debug + Send + 
 }
 
 impl<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static> Handle for Session<P> {
+    /// One request may take it out of the memory while another works on it there.
+    const MAY_MISS: bool = true;
+
     async fn get<T: DeserializeOwned + Send>(&self, name: &'static str) -> Option<T> {
         Session::get(self, name)
     }

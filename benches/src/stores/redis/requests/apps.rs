@@ -66,8 +66,8 @@ impl Application for AxumSession {
     const NAME: &'static str = "axum_session 0.22";
     const NOTE: &'static str = "over `SessionRedisPool` 0.13, with `with_memory_lifetime(0)`, so that it reads Redis for \
                                 each request as the others do and not once an hour, and then writes there for each, \
-                                too; its pool lends a connection to one caller, so it has 64 of them; without binding \
-                                to the address";
+                                too; its pool lends a connection to one caller, so it has 64 of them; of two \
+                                requests of one session at a time one may find it empty; without binding to the address";
 
     async fn open(server: &str) -> Router {
         const CONNECTIONS: usize = 64;
