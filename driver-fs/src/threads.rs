@@ -133,8 +133,10 @@ impl FileQueue {
                     received => return received.map_err(|_| lost()),
                 }
             }
-            // It takes long, or both are kept on one processor, where the one that looks is in the other's way.
-            self.0.queue.lock().lone = 0;
+            if self.0.has_jobs.load(Ordering::Relaxed) {
+                // Nobody has begun with it: both are kept on one processor, where they are in each other's way.
+                self.0.queue.lock().lone = 0;
+            }
         }
         receiver.await.map_err(|_| lost())
     }
