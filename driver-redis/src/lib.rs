@@ -28,13 +28,13 @@
 //!
 //! Every operation is one: a read is `GET` and `PTTL` sent together, a conditional write is one command, a batch is a
 //! pipeline for each server, in pieces of 512 operations or 1 MiB. All callers share one connection to a server
-//! (`connections` makes it more), on which their commands follow each other without waiting, and those of callers
-//! that run at the same time go out together.
+//! (`connections` makes it more), on which their commands follow each other without waiting, and what is asked while
+//! it is written to goes out together.
 //!
 //! The driver keeps its connections itself, and has the `redis` crate for what replies are. By the multiplexed
 //! connection of that crate 64 callers had 0.6 to 0.7 times the reads and conditional writes of its bare `GET`s and
 //! writes, by this one as many or more (see `benches`): it reads replies without a parser of many layers, holds no
-//! buffer for each call of several commands, and lets all callers that were just answered ask again before it writes.
+//! buffer for each call of several commands, and keeps the server busy while callers are answered.
 //!
 //! # Conditions
 //!
