@@ -46,6 +46,8 @@ fn walking_over_a_document_allocates_nothing() {
 #[test]
 fn reading_allocates_the_index_and_what_the_type_holds() {
     let text = text();
+    let borrowed: record::Borrowed<'_> = from_str(&text).unwrap();
+    assert_eq!(to_string(&Map(&borrowed)).unwrap(), text);
     // Three vectors, of which one grows once, and the index.
     assert_eq!(
         allocations(|| from_str::<record::Borrowed<'_>>(&text).unwrap()),

@@ -44,14 +44,21 @@ fn nested(depth: usize) -> String {
 }
 
 #[derive(Debug, Deserialize)]
-struct Nested(#[allow(dead_code)] Vec<Nested>);
+struct Nested(Vec<Nested>);
+
+impl Nested {
+    fn depth(&self) -> usize {
+        std::iter::successors(Some(self), |nested| nested.0.first()).count()
+    }
+}
 
 #[test]
 fn values_as_deep_as_the_limit_fit_a_small_stack_and_deeper_ones_are_an_error() {
     let run = || {
         let limit = Limits::default().depth;
         assert!(from_str::<Value>(&nested(limit)).is_ok());
-        assert!(from_str::<Nested>(&nested(limit)).is_ok());
+        let deepest: Nested = from_str(&nested(limit)).unwrap();
+        assert_eq!(deepest.depth(), limit);
         for depth in [limit + 1, 100_000] {
             assert_eq!(
                 kind_of(from_str::<Value>(&nested(depth))),
@@ -110,14 +117,24 @@ fn doubling(levels: usize) -> String {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-#[allow(dead_code)]
 enum Tree {
     Leaf(String),
     Branch(Vec<Tree>),
 }
 
+impl Tree {
+    fn leaves(&self) -> Vec<&str> {
+        match self {
+            Self::Leaf(leaf) => vec![leaf],
+            Self::Branch(branches) => branches.iter().flat_map(Self::leaves).collect(),
+        }
+    }
+}
+
 #[test]
 fn shared_references_cannot_expand_without_bound() {
+    let small: Tree = from_str(&doubling(3)).unwrap();
+    assert_eq!(small.leaves(), ["leaf"; 4]);
     assert_eq!(
         kind_of(from_str::<Tree>(&doubling(60))),
         Some(ErrorKind::TooExpanded)
@@ -258,17 +275,22 @@ fn errors_say_where() {
 
 #[test]
 fn errors_do_not_quote_the_data() {
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, PartialEq, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
     struct Strict {
         age: u8,
         colour: Option<Colour>,
     }
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, PartialEq, Deserialize)]
     enum Colour {
         Red,
     }
+    let right = Strict {
+        age: 7,
+        colour: Some(Colour::Red),
+    };
+    let text = r#"[{"age":1,"colour":2},7,"Red"]"#;
+    assert_eq!(from_str::<Strict>(text).unwrap(), right);
     for text in [
         r#"[{"age":1},"secret"]"#,
         r#"[{"secret":1},"a"]"#,

@@ -123,12 +123,16 @@ pub(crate) async fn make_table(url: &str, table: &str, key: &[&str]) {
         .set_attribute_definitions(Some(attributes.collect()))
         .set_key_schema(Some(schema.collect()));
     request.send().await.unwrap();
-    loop {
-        let described = client.describe_table().table_name(table).send().await;
-        let description = described.unwrap().table.unwrap();
-        if description.table_status == Some(TableStatus::Active) {
-            return;
+    let active = async {
+        loop {
+            let described = client.describe_table().table_name(table).send().await;
+            let description = described.unwrap().table.unwrap();
+            if description.table_status == Some(TableStatus::Active) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
+    let active = tokio::time::timeout(Duration::from_secs(30), active).await;
+    active.expect("the table becomes active");
 }

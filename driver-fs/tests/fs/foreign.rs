@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
 use session_core::{
-    ChangeKind, Driver, DriverExt, ErrorKind, Expiry, Prefix, TouchOptions, WriteOptions,
-    WriteOutcome,
+    ChangeKind, Driver, DriverExt, ErrorKind, Expiry, Prefix, Timestamp, TouchOptions,
+    WriteOptions, WriteOutcome,
 };
 
 use crate::support::{Folder, key};
@@ -71,10 +71,20 @@ async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
     let folder = Folder::new().await;
     folder.driver.put_for("k", "ours", MINUTE).await.unwrap();
     fs::write(folder.base.join("k"), "theirs").unwrap();
-    let touch = TouchOptions::to(Expiry::after(Duration::from_millis(150)));
-    assert!(folder.driver.touch(&key("k"), touch).await.unwrap());
-    assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "theirs");
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let touch = async |end: Timestamp| {
+        let options = TouchOptions::to(Expiry::At(end));
+        assert!(folder.driver.touch(&key("k"), options).await.unwrap());
+    };
+    let later = Timestamp::now().saturating_add(MINUTE);
+    touch(later).await;
+    let entry = folder.driver.read(&key("k")).await.unwrap().unwrap();
+    assert_eq!(
+        (&entry.value[..], entry.expires_at),
+        (&b"theirs"[..], Some(later))
+    );
+    let soon = Timestamp::now().saturating_add(Duration::from_millis(50));
+    touch(soon).await;
+    tokio::time::sleep(soon.saturating_since(Timestamp::now())).await;
     assert_eq!(folder.driver.get("k").await.unwrap(), None);
 }
 

@@ -35,8 +35,7 @@ pub(crate) struct Record {
     visits: Entry<u32>,
 }
 
-#[derive(Deserialize)]
-#[allow(dead_code)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Borrowed<'a> {
     #[serde(borrow)]
     user: Entry<BorrowedUser<'a>>,
@@ -49,8 +48,7 @@ pub(crate) struct Borrowed<'a> {
     visits: Entry<u32>,
 }
 
-#[derive(Deserialize)]
-#[allow(dead_code)]
+#[derive(Serialize, Deserialize)]
 struct BorrowedUser<'a> {
     id: u64,
     name: &'a str,
@@ -60,8 +58,7 @@ struct BorrowedUser<'a> {
     verified: bool,
 }
 
-#[derive(Deserialize)]
-#[allow(dead_code)]
+#[derive(Serialize, Deserialize)]
 struct BorrowedItem<'a> {
     sku: &'a str,
     title: &'a str,
