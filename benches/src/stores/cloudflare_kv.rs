@@ -6,7 +6,7 @@ use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
 use test_support::{CloudflareKv, HttpFault, HttpProxy};
 
 use super::contender::{Contender, Operation, filled_at_once};
-use super::memory::{ByDyn, Session, key_text};
+use super::memory::{ByDyn, Named, key_text};
 use super::upstash::DELAY;
 use super::{Backend, Place, Server, Store, VALUE_LENGTH};
 
@@ -31,7 +31,7 @@ pub(super) const BACKEND: Backend = Backend {
     operations: &[Operation::Read, Operation::Write],
     callers: &[1, 64],
     contenders: &[
-        Contender::at::<Kv>(|server| {
+        Contender::at::<ByDyn<Kv>>(|server| {
             Box::pin(async move { filled_at_once(Kv::open(&server)).await })
         }),
         Contender::at::<RequestACall>(|server| {
@@ -41,42 +41,23 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 /// The driver with its defaults.
-struct Kv(ByDyn);
+enum Kv {}
 
 impl Kv {
-    fn open(server: &str) -> Self {
+    fn open(server: &str) -> ByDyn<Self> {
         let mut options =
             CloudflareKvOptions::new(CloudflareKv::ACCOUNT, NAMESPACE, CloudflareKv::TOKEN);
         options.api_url = server.to_owned();
         let driver = CloudflareKvDriver::open(options).expect("valid options");
-        Self(ByDyn::new(Arc::new(driver)))
+        ByDyn::new(Arc::new(driver))
     }
 }
 
-impl Store for Kv {
+impl Named for Kv {
     const NAME: &'static str = OURS;
     const NOTE: &'static str = "its defaults, through `dyn Driver`: callers share requests, of up to 100 reads; a read \
                                 brings the exact end, too";
     const IS_OURS: bool = true;
-
-    type Key = Session;
-
-    fn key(&self, session: usize) -> Session {
-        self.0.key(session)
-    }
-
-    async fn read(&self, caller: usize, session: &Session) -> usize {
-        self.0.read(caller, session).await
-    }
-
-    async fn write(&self, caller: usize, session: &Session) {
-        self.0.write(caller, session).await;
-    }
-
-    async fn commit(&self, caller: usize, session: &Session) {
-        self.0.read(caller, session).await;
-        self.0.write(caller, session).await;
-    }
 }
 
 /// What is written without a driver.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use test_support::{HttpFault, HttpProxy, UpstashGateway};
 
 use super::contender::{Contender, Operation, filled_at_once};
-use super::memory::{ByDyn, Session, key_text};
+use super::memory::{ByDyn, Named, key_text};
 use super::{Backend, Place, Server, Store, VALUE_LENGTH};
 
 pub(crate) const TITLE: &str = "stores: upstash, 20 ms away";
@@ -33,7 +33,7 @@ pub(super) const BACKEND: Backend = Backend {
     operations: &Operation::ALL,
     callers: &[1, 64],
     contenders: &[
-        Contender::at::<Upstash>(|server| {
+        Contender::at::<ByDyn<Upstash>>(|server| {
             Box::pin(async move { filled_at_once(Upstash::open(&server).await).await })
         }),
         Contender::at::<RequestACall>(|server| {
@@ -43,39 +43,21 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 /// The driver with its defaults.
-struct Upstash(ByDyn);
+enum Upstash {}
 
 impl Upstash {
-    async fn open(server: &str) -> Self {
+    async fn open(server: &str) -> ByDyn<Self> {
         let options = UpstashOptions::new(server, UpstashGateway::TOKEN);
         let driver = UpstashDriver::open(options).await.expect("valid options");
-        Self(ByDyn::new(Arc::new(driver)))
+        ByDyn::new(Arc::new(driver))
     }
 }
 
-impl Store for Upstash {
+impl Named for Upstash {
     const NAME: &'static str = OURS;
     const NOTE: &'static str =
         "its defaults, through `dyn Driver`: callers share requests; commits are conditional";
     const IS_OURS: bool = true;
-
-    type Key = Session;
-
-    fn key(&self, session: usize) -> Session {
-        self.0.key(session)
-    }
-
-    async fn read(&self, caller: usize, session: &Session) -> usize {
-        self.0.read(caller, session).await
-    }
-
-    async fn write(&self, caller: usize, session: &Session) {
-        self.0.write(caller, session).await;
-    }
-
-    async fn commit(&self, caller: usize, session: &Session) {
-        self.0.commit(caller, session).await;
-    }
 }
 
 /// What is written without a driver.

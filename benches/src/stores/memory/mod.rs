@@ -8,7 +8,7 @@ mod tower;
 use super::contender::{Contender, Operation, Runs, filled};
 use super::{Backend, CALLERS, Place, SESSIONS};
 
-pub(crate) use ours::{ByDyn, Session, commit, key_text, read, write};
+pub(crate) use ours::{ByDyn, Named, Session, commit, key_text, read, write};
 
 pub(crate) const TITLE: &str = "stores: memory";
 

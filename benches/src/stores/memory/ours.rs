@@ -1,4 +1,5 @@
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,12 +36,34 @@ pub(crate) fn key_text(session: usize) -> String {
     format!("00000000-0000-4000-8000-{session:012}")
 }
 
-/// Through `Arc<dyn Driver>`, as everything above a driver calls it.
-pub(crate) struct ByDyn(Arc<dyn Driver>);
+/// What a driver is called in the table.
+pub(crate) trait Named: Send + Sync + 'static {
+    const NAME: &'static str;
+    const NOTE: &'static str;
+    const IS_OURS: bool = false;
+}
 
-impl ByDyn {
+pub(crate) enum Memory {}
+
+impl Named for Memory {
+    const NAME: &'static str = "driver-memory, dyn Driver";
+    const NOTE: &'static str =
+        "as sessions call it; each session has an end; commits are conditional";
+    const IS_OURS: bool = true;
+}
+
+/// Through `Arc<dyn Driver>`, as everything above a driver calls it.
+pub(crate) struct ByDyn<N = Memory> {
+    driver: Arc<dyn Driver>,
+    named: PhantomData<N>,
+}
+
+impl<N> ByDyn<N> {
     pub(crate) fn new(driver: Arc<dyn Driver>) -> Self {
-        Self(driver)
+        Self {
+            driver,
+            named: PhantomData,
+        }
     }
 }
 
@@ -50,11 +73,10 @@ impl Default for ByDyn {
     }
 }
 
-impl Store for ByDyn {
-    const NAME: &'static str = "driver-memory, dyn Driver";
-    const NOTE: &'static str =
-        "as sessions call it; each session has an end; commits are conditional";
-    const IS_OURS: bool = true;
+impl<N: Named> Store for ByDyn<N> {
+    const NAME: &'static str = N::NAME;
+    const NOTE: &'static str = N::NOTE;
+    const IS_OURS: bool = N::IS_OURS;
 
     type Key = Session;
 
@@ -63,15 +85,15 @@ impl Store for ByDyn {
     }
 
     async fn read(&self, _caller: usize, session: &Session) -> usize {
-        read(&*self.0, session).await
+        read(&*self.driver, session).await
     }
 
     async fn write(&self, _caller: usize, session: &Session) {
-        write(&*self.0, session).await;
+        write(&*self.driver, session).await;
     }
 
     async fn commit(&self, _caller: usize, session: &Session) {
-        commit(&*self.0, session).await;
+        commit(&*self.driver, session).await;
     }
 }
 

@@ -9,6 +9,7 @@ mod ours;
 mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
+use super::memory::ByDyn;
 use super::{Backend, CALLERS, Place, SESSIONS};
 
 pub(crate) const TITLE: &str = "stores: redis";
@@ -28,7 +29,7 @@ const CONTENDERS: [Contender; 7] = [
     Contender::at::<ours::ByType>(|server| {
         Box::pin(async move { filled(ours::ByType::open(server).await).await })
     }),
-    Contender::at::<ours::Dynamic>(|server| {
+    Contender::at::<ByDyn<ours::Dynamic>>(|server| {
         Box::pin(async move { filled(ours::Dynamic::open(server).await).await })
     }),
     Contender::at::<bare::Untimed>(|server| {
@@ -68,7 +69,7 @@ const CONTENDERS_ON_VALKEY: [Contender; 4] = [
     Contender::at::<ours::ByType>(|server| {
         Box::pin(async move { filled(ours::ByType::open(server).await).await })
     }),
-    Contender::at::<ours::Dynamic>(|server| {
+    Contender::at::<ByDyn<ours::Dynamic>>(|server| {
         Box::pin(async move { filled(ours::Dynamic::open(server).await).await })
     }),
     Contender::at::<bare::Untimed>(|server| {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use driver_redis::{RedisDriver, RedisOptions};
 
 use crate::stores::Store;
-use crate::stores::memory::{self, ByDyn, Session};
+use crate::stores::memory::{self, ByDyn, Named, Session};
 
 /// The driver with its defaults, by its own type.
 pub(super) struct ByType(RedisDriver);
@@ -45,33 +45,15 @@ impl Store for ByType {
 }
 
 /// The same through `Arc<dyn Driver>`.
-pub(super) struct Dynamic(ByDyn);
+pub(super) enum Dynamic {}
 
 impl Dynamic {
-    pub(super) async fn open(server: String) -> Self {
-        Self(ByDyn::new(Arc::new(open(server).await)))
+    pub(super) async fn open(server: String) -> ByDyn<Self> {
+        ByDyn::new(Arc::new(open(server).await))
     }
 }
 
-impl Store for Dynamic {
+impl Named for Dynamic {
     const NAME: &'static str = "driver-redis, dyn Driver";
     const NOTE: &'static str = "the same as sessions call it";
-
-    type Key = Session;
-
-    fn key(&self, session: usize) -> Session {
-        self.0.key(session)
-    }
-
-    async fn read(&self, caller: usize, session: &Session) -> usize {
-        self.0.read(caller, session).await
-    }
-
-    async fn write(&self, caller: usize, session: &Session) {
-        self.0.write(caller, session).await;
-    }
-
-    async fn commit(&self, caller: usize, session: &Session) {
-        self.0.commit(caller, session).await;
-    }
 }
