@@ -16,6 +16,8 @@ pub(crate) type End = Option<Timestamp>;
 pub(crate) enum Operation {
     /// The value, and its remaining life.
     Read,
+    /// The value alone. It is also what remains of a write where nothing is, if that has ended before it is made.
+    Get,
     Exists,
     Set {
         value: Bytes,
@@ -30,8 +32,6 @@ pub(crate) enum Operation {
         value: Bytes,
         end: End,
     },
-    /// The value, if one is in the way of a write only where nothing is.
-    Absent,
     Delete,
     DeleteIfEqual {
         expected: Version,
@@ -63,12 +63,12 @@ pub(crate) enum Form {
 impl Operation {
     /// Whether doing it twice is as good as doing it once, whatever others do meanwhile.
     pub(crate) fn is_read(&self) -> bool {
-        matches!(self, Self::Read | Self::Exists | Self::Absent)
+        matches!(self, Self::Read | Self::Exists | Self::Get)
     }
 
     /// Whether it is done only where nothing is.
     pub(crate) fn wants_nothing(&self) -> bool {
-        matches!(self, Self::SetIfAbsent { .. } | Self::Absent)
+        matches!(self, Self::SetIfAbsent { .. } | Self::Get)
     }
 
     /// About how many bytes it takes to send it beside its key.
@@ -83,7 +83,7 @@ impl Operation {
             Self::DeleteIfEqual { expected } | Self::ExpireIfEqual { expected, .. } => {
                 HASH + expected.as_bytes().len()
             }
-            Self::Read | Self::Exists | Self::Absent | Self::Delete | Self::Expire { .. } => 0,
+            Self::Read | Self::Exists | Self::Get | Self::Delete | Self::Expire { .. } => 0,
         }
     }
 
@@ -137,7 +137,7 @@ impl Operation {
                 }
                 None => request.add(&[b"SET", key, value, b"NX"]),
             },
-            Self::Absent => request.add(&[b"GET", key]),
+            Self::Get => request.add(&[b"GET", key]),
             Self::SetIfEqual {
                 expected,
                 value,

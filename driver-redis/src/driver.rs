@@ -18,7 +18,7 @@ use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings};
 use crate::connection::Dial;
 use crate::error::closed;
 use crate::listing::Listing;
-use crate::reply::{Changed, any_yes, changed, entry};
+use crate::reply::{Changed, any_yes, changed, entry, value};
 use crate::router::Router;
 use crate::server::Fleet;
 use crate::tls::TlsClient;
@@ -175,7 +175,7 @@ impl RedisDriver {
             // What ends before it is written leaves nothing but its condition.
             condition if end.is_some_and(|end| end <= Timestamp::now()) => match condition {
                 WriteCondition::Always => Operation::Delete,
-                WriteCondition::IfAbsent => Operation::Absent,
+                WriteCondition::IfAbsent => Operation::Get,
                 WriteCondition::IfVersion(version) => Operation::DeleteIfEqual {
                     expected: version.clone(),
                 },
@@ -203,7 +203,7 @@ impl RedisDriver {
             version: Some(version),
         };
         match &item.operation {
-            Operation::Absent if replies.first() == Some(&Value::Nil) => return Ok(written),
+            Operation::Get if replies.first() == Some(&Value::Nil) => return Ok(written),
             Operation::Delete => return any_yes(replies).map(|_| written),
             _ => {}
         }
@@ -292,6 +292,7 @@ impl Driver for RedisDriver {
             expiry_granularity: EXPIRY_GRANULARITY,
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
+            value_reads: true,
             touch: true,
             listing: Lists::AtLeastOnce,
             batch: true,
@@ -311,6 +312,14 @@ impl Driver for RedisDriver {
         let read = async {
             self.check_open()?;
             entry(self.ask(key, &Operation::Read).await?, self.format)
+        };
+        in_operation("read", read.await)
+    }
+
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = async {
+            self.check_open()?;
+            value(self.ask(key, &Operation::Get).await?, self.format)
         };
         in_operation("read", read.await)
     }

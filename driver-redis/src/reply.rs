@@ -31,6 +31,16 @@ pub(crate) fn entry(replies: Vec<Value>, format: RawFormat) -> Result<Option<Ent
     }
 }
 
+/// The entry in the reply to `GET`, which says nothing of its end.
+pub(crate) fn value(replies: Vec<Value>, format: RawFormat) -> Result<Option<Entry>> {
+    match replies.into_iter().next() {
+        Some(Value::ServerError(error)) => Err(refused(&error)),
+        Some(Value::Nil) => Ok(None),
+        Some(Value::BulkString(stored)) => Ok(Some(stored_as(stored.into(), format))),
+        _ => Err(unexpected()),
+    }
+}
+
 /// The entry of what is stored and lives for `life` milliseconds; -1 is for ever, -2 is no longer.
 fn alive(stored: Bytes, life: i64, format: RawFormat) -> Option<Entry> {
     let expires_at = match u64::try_from(life) {
@@ -38,13 +48,12 @@ fn alive(stored: Bytes, life: i64, format: RawFormat) -> Option<Entry> {
         Err(_) if life == -1 => None,
         Err(_) => return None,
     };
-    let value = format.decode(&stored);
-    let version = Version::from_value(stored);
-    Some(
-        Entry::new(value)
-            .with_version(version)
-            .with_expires_at(expires_at),
-    )
+    Some(stored_as(stored, format).with_expires_at(expires_at))
+}
+
+/// The entry of what is stored, without its end.
+fn stored_as(stored: Bytes, format: RawFormat) -> Entry {
+    Entry::new(format.decode(&stored)).with_version(Version::from_value(stored))
 }
 
 /// What the replies to a change say: a command answers `OK` or 1 if it was made, nil or 0 if not; a script answers 1,

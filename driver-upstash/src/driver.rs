@@ -112,6 +112,17 @@ impl UpstashDriver {
         Ok(entries)
     }
 
+    async fn read_value_of(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = || vec![Command::new("GET").text(self.at(key))];
+        let mut replies = self.run(Repeat::Always, read).await?;
+        let mut entry = reply::value(replies.next()?)?;
+        if self.read_regions {
+            let (keys, entries) = (std::slice::from_ref(key), std::slice::from_mut(&mut entry));
+            self.confirm_misses(keys, entries).await?;
+        }
+        Ok(entry)
+    }
+
     /// Asks the primary for what a replica does not have, by a script, which no replica runs.
     async fn confirm_misses(&self, keys: &[Key], entries: &mut [Option<Entry>]) -> Result<()> {
         let missing = || {
@@ -388,6 +399,7 @@ impl Driver for UpstashDriver {
             native_expiry: true,
             expiry_granularity: EXPIRY_GRANULARITY,
             reports_expiry: true,
+            value_reads: true,
             touch: true,
             listing: Listing::AtLeastOnce,
             batch: true,
@@ -405,6 +417,10 @@ impl Driver for UpstashDriver {
             "read",
             read.map(|entries| entries.into_iter().flatten().next()),
         )
+    }
+
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        in_operation("read", self.read_value_of(key).await)
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {

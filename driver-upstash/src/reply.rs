@@ -128,10 +128,8 @@ impl Reply {
 
 /// The entry of what is stored and lives for `life` milliseconds: -1 is for ever, -2 is no longer.
 pub(crate) fn entry(stored: Reply, life: Reply) -> Result<Option<Entry>> {
-    let stored = match stored {
-        Reply::Nil => return Ok(None),
-        Reply::Bytes(stored) => stored,
-        _ => return Err(unexpected("something else than a value")),
+    let Some(entry) = value(stored)? else {
+        return Ok(None);
     };
     let life = life.count()?;
     let expires_at = match u64::try_from(life) {
@@ -139,8 +137,19 @@ pub(crate) fn entry(stored: Reply, life: Reply) -> Result<Option<Entry>> {
         Err(_) if life == -1 => None,
         Err(_) => return Ok(None),
     };
-    let entry = Entry::new(value::decode(&stored)).with_version(Version::from_value(stored));
     Ok(Some(entry.with_expires_at(expires_at)))
+}
+
+/// The entry in the reply to `GET`, which says nothing of its end.
+pub(crate) fn value(stored: Reply) -> Result<Option<Entry>> {
+    match stored {
+        Reply::Nil => Ok(None),
+        Reply::Bytes(stored) => {
+            let entry = Entry::new(value::decode(&stored));
+            Ok(Some(entry.with_version(Version::from_value(stored))))
+        }
+        _ => Err(unexpected("something else than a value")),
+    }
 }
 
 /// The results of one call, taken one by one.

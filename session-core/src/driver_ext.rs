@@ -26,7 +26,7 @@ pub trait DriverExt: Driver {
     /// The value of `key`, or `None` if it has none.
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let key = Key::new(key)?;
-        Ok(self.read(&key).await?.map(|entry| entry.value))
+        Ok(self.read_value(&key).await?.map(|entry| entry.value))
     }
 
     /// Writes `value` with the driver's default expiry, whatever was there.

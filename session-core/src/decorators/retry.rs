@@ -97,6 +97,12 @@ impl<D: Driver> Driver for Retry<D> {
             .await
     }
 
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        self.policy
+            .run(Repeat::Always, || self.inner.read_value(key))
+            .await
+    }
+
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.policy
             .run(repeat_write(&options), || {

@@ -108,6 +108,11 @@ impl<D: Driver> Driver for Timeout<D> {
             .await
     }
 
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        self.limited("read", Outcome::NotApplied, self.inner.read_value(key))
+            .await
+    }
+
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = self.inner.write(key, value, options);
         self.limited("write", Outcome::Unknown, write).await

@@ -242,7 +242,7 @@ impl Commit<'_> {
             WriteOutcome::Written { version } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
         };
-        store.recent.forget(old_id);
+        store.forget(old_id);
         // The new record is certain: whatever happens to the old one from here on is reported and does not
         // undo it, but for a logout that came in between.
         loop {
@@ -402,6 +402,7 @@ impl Commit<'_> {
         version: Option<Version>,
         send_cookie: SendCookie,
     ) -> Result<Done> {
+        self.store.learn_end(id, &encoded.bytes, encoded.end);
         let record = match &encoded.record {
             Some(record) => Some(record.clone()),
             None if self.goes_on => match record::parse(encoded.bytes.clone())? {

@@ -22,9 +22,9 @@ pub(crate) async fn destroy(
 ) -> Result<Destroyed> {
     let key = id.key()?;
     let _turn = store.queue.enter(id).await;
-    store.recent.forget(id);
+    store.forget(id);
     if !store.has_conditions() {
-        if let Some(entry) = store.driver.read(&key).await.map_err(not_applied)?
+        if let Some(entry) = store.driver.read_value(&key).await.map_err(not_applied)?
             && is_tombstone(&entry)
         {
             return Ok(Destroyed::HadMoved);
@@ -37,7 +37,7 @@ pub(crate) async fn destroy(
     loop {
         let expected = match version.take() {
             Some(version) => version,
-            None => match store.driver.read(&key).await.map_err(not_applied)? {
+            None => match store.driver.read_value(&key).await.map_err(not_applied)? {
                 None => return Ok(Destroyed::Removed),
                 Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
                 Some(entry) => version_of(store, entry.version.as_ref())?,

@@ -14,7 +14,7 @@ use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expi
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
 use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionStore};
-use crate::{Driver, Entry, Error, ErrorKind, Expiry, Outcome, Result};
+use crate::{Entry, Error, ErrorKind, Expiry, Outcome, Result};
 
 /// What the handle of a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -519,7 +519,7 @@ impl Inner {
                 _ => return Ok(()),
             }
         };
-        let read = self.store.inner().driver.read(&id.key()?).await;
+        let read = self.store.inner().fetch(id).await;
         let base = self.loaded(id, read)?;
         self.state.lock().set_base(base);
         Ok(())
@@ -535,7 +535,7 @@ impl Inner {
     }
 
     async fn read(&self, id: SessionId) -> Result<Base> {
-        let read = self.store.inner().driver.read(&id.key()?).await;
+        let read = self.store.inner().fetch(id).await;
         self.loaded(id, read)
     }
 

@@ -68,6 +68,7 @@ impl StoreInner {
             Ok(Some(version)) => {
                 snapshot.version = version;
                 snapshot.expires_at = end;
+                self.learn_end(id, snapshot.record.bytes(), end);
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }

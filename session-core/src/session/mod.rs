@@ -103,6 +103,7 @@ mod handle;
 mod headers;
 mod id;
 mod keep_alive;
+mod known_ends;
 mod lifetime;
 mod named;
 #[cfg(feature = "cookie-session")]

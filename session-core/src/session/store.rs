@@ -14,6 +14,7 @@ use super::cookie_session::{CookieBacking, CookieSessionOptions};
 use super::destroy;
 use super::event::EventHook;
 use super::handle::Mode;
+use super::known_ends::KnownEnds;
 use super::lifetime::LifetimeRules;
 #[cfg(feature = "cookie-session")]
 use super::no_driver::NoDriver;
@@ -22,7 +23,7 @@ use super::record::{self, RecentRecords, Record, Stored};
 use super::state::{Base, Snapshot, State};
 use super::{CookieOptions, Session, SessionEvent, SessionId};
 use crate::{
-    Capabilities, Clock, Conditions, Driver, DriverExt, Error, ErrorKind, Fingerprint, Prefix,
+    Bytes, Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind, Fingerprint, Prefix,
     Result, SystemClock, Timestamp,
 };
 
@@ -58,6 +59,10 @@ pub enum CommitFailure {
 ///
 /// It keeps up to 64 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
+///
+/// Over a driver that reads a value alone for less ([`value_reads`](Capabilities::value_reads)), it keeps in mind when
+/// some 16,000 sessions end, in less than a megabyte, and asks for the end of one about once a minute and not with each read.
+/// Who moves the end of a record and leaves its value as it is, by hand, is noticed so much later.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);
 
@@ -75,6 +80,8 @@ pub(crate) struct StoreInner {
     pub(crate) commit_failure: CommitFailure,
     pub(crate) max_record_size: usize,
     pub(crate) recent: RecentRecords,
+    /// `None` where a read tells the end for nothing.
+    ends: Option<KnownEnds>,
     pub(crate) queue: CommitQueue,
     pub(crate) tasks: TaskTracker,
     hook: Option<EventHook>,
@@ -117,8 +124,11 @@ impl SessionStoreBuilder {
     }
 
     fn finish(self, cookie: CookieCodec, in_cookies: Option<CookieBacking>) -> SessionStore {
+        let capabilities = self.driver.capabilities();
         SessionStore(Arc::new(StoreInner {
-            capabilities: self.driver.capabilities(),
+            ends: (capabilities.value_reads && capabilities.reports_expiry)
+                .then(KnownEnds::default),
+            capabilities,
             cookie,
             in_cookies,
             driver: self.driver,
@@ -380,15 +390,55 @@ impl StoreInner {
 
     /// Reads what is stored under `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
-        let read = self.driver.read(&id.key()?).await;
+        let read = self.fetch(id).await;
         self.interpret_read(id, read)
+    }
+
+    /// Reads the entry of `id`. When it ends may be what is known of it here, if the driver reads the value alone for
+    /// less.
+    pub(crate) async fn fetch(&self, id: SessionId) -> Result<Option<Entry>> {
+        let key = id.key()?;
+        let Some(ends) = &self.ends else {
+            return self.driver.read(&key).await;
+        };
+        if ends.has(id, self.now()) {
+            let Some(entry) = self.driver.read_value(&key).await? else {
+                ends.forget(id);
+                return Ok(None);
+            };
+            if let Some(end) = ends.find(id, &entry.value) {
+                return Ok(Some(entry.with_expires_at(end)));
+            }
+            ends.share(id, self.now());
+        }
+        let entry = self.driver.read(&key).await?;
+        match &entry {
+            Some(entry) => self.learn_end(id, &entry.value, entry.expires_at),
+            None => ends.forget(id),
+        }
+        Ok(entry)
+    }
+
+    /// Keeps in mind when the record of this value ends.
+    pub(crate) fn learn_end(&self, id: SessionId, value: &Bytes, end: Option<Timestamp>) {
+        if let Some(ends) = &self.ends {
+            ends.learn(id, value, end, self.now());
+        }
+    }
+
+    /// Keeps nothing in mind of a session that has moved or is destroyed.
+    pub(crate) fn forget(&self, id: SessionId) {
+        self.recent.forget(id);
+        if let Some(ends) = &self.ends {
+            ends.forget(id);
+        }
     }
 
     /// What the answer of the driver to a read means for the session.
     pub(crate) fn interpret_read(
         &self,
         id: SessionId,
-        read: Result<Option<crate::Entry>>,
+        read: Result<Option<Entry>>,
     ) -> Result<Base> {
         match read.map_err(commit::not_applied)? {
             None => Ok(Base::Absent),
@@ -397,7 +447,7 @@ impl StoreInner {
     }
 
     /// What an entry of the driver, or what a cookie held, means for the session.
-    pub(crate) fn interpret(&self, id: Option<SessionId>, entry: crate::Entry) -> Result<Base> {
+    pub(crate) fn interpret(&self, id: Option<SessionId>, entry: Entry) -> Result<Base> {
         let recent = id.and_then(|id| self.recent.find(id, &entry.value));
         let record = match recent {
             Some(record) => record,

@@ -92,7 +92,7 @@ impl Storage {
 
     /// The bytes of `key` as they are stored, or `None` if it has none.
     pub async fn get_raw(&self, key: &str) -> Result<Option<Bytes>> {
-        let entry = self.router.read(&self.key(key)?).await?;
+        let entry = self.router.read_value(&self.key(key)?).await?;
         Ok(entry.map(|entry| entry.value))
     }
 
@@ -253,7 +253,10 @@ impl Storage {
         let key = self.key(key)?;
         let key_of_custom = key_of_metadata(&key)?;
         let (native, custom) =
-            try_join(self.router.metadata(&key), self.router.read(&key_of_custom)).await?;
+            try_join(
+                self.router.metadata(&key),
+                self.router.read_value(&key_of_custom),
+            ).await?;
         if native.is_none() && custom.is_none() {
             return Ok(None);
         }

@@ -54,7 +54,13 @@ pub(crate) struct AlteredMemory {
 }
 impl AlteredMemory {
     pub(crate) fn new(delay: Duration, f: impl FnOnce(&mut Capabilities)) -> Arc<Self> {
-        let inner = MemoryDriver::new();
+        Self::over(MemoryDriver::new(), delay, f)
+    }
+    pub(crate) fn over(
+        inner: MemoryDriver,
+        delay: Duration,
+        f: impl FnOnce(&mut Capabilities),
+    ) -> Arc<Self> {
         let mut caps = inner.capabilities();
         f(&mut caps);
         Arc::new(Self {
@@ -91,6 +97,11 @@ impl Driver for AlteredMemory {
             e.expires_at = None
         }
         Ok(e)
+    }
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        self.at("read_value").await;
+        let entry = self.inner.read(key).await?;
+        Ok(entry.map(|entry| entry.with_expires_at(None)))
     }
     async fn write(&self, key: &Key, value: Bytes, o: WriteOptions) -> Result<WriteOutcome> {
         self.at("write").await;

@@ -15,6 +15,7 @@ mod gone;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod known_ends;
 mod lifetime;
 #[cfg(test)]
 mod processes;

@@ -270,6 +270,13 @@ impl Driver for Overlay {
         }
     }
 
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        match self.top.read_value(key).await? {
+            Some(entry) => Ok(shown(entry, Place::Top)),
+            None => self.shown_below(key).await,
+        }
+    }
+
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let value = escaped(value);
         let WriteOptions { expiry, condition } = options;
