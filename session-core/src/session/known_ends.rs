@@ -17,9 +17,12 @@ use crate::{Bytes, Timestamp};
 /// A session that others write as well is not looked up here for a minute: each change of theirs would cost a second
 /// read.
 pub(crate) struct KnownEnds {
-    places: Box<[Mutex<Option<Known>>]>,
+    shelves: Box<[Mutex<Shelf>]>,
     hasher: RandomState,
 }
+
+/// What is known of the sessions whose ids lead here, of as many as there is room for.
+type Shelf = [Option<Known>; 4];
 
 #[derive(Clone, Copy)]
 struct Known {
@@ -31,23 +34,20 @@ struct Known {
 #[derive(Clone, Copy)]
 enum State {
     /// A record of this value ends then.
-    Ends {
-        value: u64,
-        end: Option<Timestamp>,
-    },
+    Ends { value: u64, end: Option<Timestamp> },
     /// Others write it as well.
     Shared,
 }
 
-/// All together take less than a megabyte. Each session has one place, which it shares with others.
-const PLACES: usize = 16_384;
+/// All together take a megabyte and a half.
+const SHELVES: usize = 8_192;
 const LONGEST: Duration = Duration::from_secs(60);
 
 impl Default for KnownEnds {
     fn default() -> Self {
         Self {
-            places: std::iter::repeat_with(Mutex::default)
-                .take(PLACES)
+            shelves: std::iter::repeat_with(Mutex::default)
+                .take(SHELVES)
                 .collect(),
             hasher: RandomState::default(),
         }
@@ -55,13 +55,15 @@ impl Default for KnownEnds {
 }
 
 impl KnownEnds {
-    fn place(&self, id: SessionId) -> Option<&Mutex<Option<Known>>> {
-        self.places.get(id.spread() as usize % PLACES)
+    fn shelf(&self, id: SessionId) -> Option<&Mutex<Shelf>> {
+        self.shelves.get(id.spread() as usize % SHELVES)
     }
 
     fn known(&self, id: SessionId) -> Option<Known> {
-        let known = *self.place(id)?.lock();
-        known.filter(|known| known.session == self.hasher.hash_one(id))
+        let session = self.hasher.hash_one(id);
+        let shelf = self.shelf(id)?.lock();
+        let mut known = shelf.iter().flatten();
+        known.find(|known| known.session == session).copied()
     }
 
     /// Whether an end is known, so that reading the value alone is worth it.
@@ -88,41 +90,58 @@ impl KnownEnds {
         end: Option<Timestamp>,
         now: Timestamp,
     ) {
-        let session = self.hasher.hash_one(id);
-        let value = self.hasher.hash_one(&**value);
         let trust = end.map_or(LONGEST, |end| (end.saturating_since(now) / 20).min(LONGEST));
-        if let Some(place) = self.place(id) {
-            let mut known = place.lock();
-            let is_shared = known.is_some_and(|known| {
-                known.session == session
-                    && matches!(known.state, State::Shared)
-                    && now < known.until
-            });
-            if !is_shared {
-                *known = Some(Known {
-                    session,
-                    state: State::Ends { value, end },
-                    until: now.saturating_add(trust),
-                });
-            }
-        }
+        let learned = Known {
+            session: self.hasher.hash_one(id),
+            state: State::Ends {
+                value: self.hasher.hash_one(&**value),
+                end,
+            },
+            until: now.saturating_add(trust),
+        };
+        self.put(id, learned, |known| {
+            matches!(known.state, State::Ends { .. }) || known.until <= now
+        });
     }
 
     /// Takes it that others write the session as well.
     pub(crate) fn share(&self, id: SessionId, now: Timestamp) {
-        if let Some(place) = self.place(id) {
-            *place.lock() = Some(Known {
-                session: self.hasher.hash_one(id),
-                state: State::Shared,
-                until: now.saturating_add(LONGEST),
-            });
+        let shared = Known {
+            session: self.hasher.hash_one(id),
+            state: State::Shared,
+            until: now.saturating_add(LONGEST),
+        };
+        self.put(id, shared, |_| true);
+    }
+
+    /// Puts `new` in the place of what is known of its session, if that `gives_way`, or else of what is of least use.
+    fn put(&self, id: SessionId, new: Known, gives_way: impl Fn(&Known) -> bool) {
+        let Some(shelf) = self.shelf(id) else { return };
+        let mut shelf = shelf.lock();
+        let same =
+            |place: &&mut Option<Known>| place.is_some_and(|known| known.session == new.session);
+        match shelf.iter_mut().find(same) {
+            Some(place) => {
+                if place.as_ref().is_none_or(gives_way) {
+                    *place = Some(new);
+                }
+            }
+            None => {
+                let ends_first = |place: &&mut Option<Known>| place.map(|known| known.until);
+                if let Some(place) = shelf.iter_mut().min_by_key(ends_first) {
+                    *place = Some(new);
+                }
+            }
         }
     }
 
     /// Keeps nothing of a session that is not there any more.
     pub(crate) fn forget(&self, id: SessionId) {
-        if let Some(place) = self.place(id) {
-            place.lock().take();
+        let session = self.hasher.hash_one(id);
+        if let Some(shelf) = self.shelf(id) {
+            for place in shelf.lock().iter_mut() {
+                place.take_if(|known| known.session == session);
+            }
         }
     }
 }
@@ -165,6 +184,19 @@ mod tests {
                 "{end:?}"
             );
         }
+    }
+
+    #[test]
+    fn thousands_of_sessions_are_known_at_once() {
+        let ends = KnownEnds::default();
+        let ids: Vec<_> = std::iter::repeat_with(SessionId::random)
+            .take(10_000)
+            .collect();
+        for id in &ids {
+            ends.learn(*id, &VALUE, None, START);
+        }
+        let known = ids.iter().filter(|id| ends.has(**id, START)).count();
+        assert!(known > 9_800, "{known}");
     }
 
     #[test]

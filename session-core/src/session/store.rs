@@ -23,8 +23,8 @@ use super::record::{self, RecentRecords, Record, Stored};
 use super::state::{Base, Snapshot, State};
 use super::{CookieOptions, Session, SessionEvent, SessionId};
 use crate::{
-    Bytes, Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind, Fingerprint, Prefix,
-    Result, SystemClock, Timestamp,
+    Bytes, Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind,
+    Fingerprint, Prefix, Result, SystemClock, Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -61,7 +61,7 @@ pub enum CommitFailure {
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 ///
 /// Over a driver that reads a value alone for less ([`value_reads`](Capabilities::value_reads)), it keeps in mind when
-/// some 16,000 sessions end, in less than a megabyte, and asks for the end of one about once a minute and not with each read.
+/// up to 32,768 sessions end, in a megabyte and a half, and asks for the end of one about once a minute and not with each read.
 /// Who moves the end of a record and leaves its value as it is, by hand, is noticed so much later.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);

@@ -252,11 +252,11 @@ impl Storage {
     pub async fn metadata(&self, key: &str) -> Result<Option<ItemMetadata>> {
         let key = self.key(key)?;
         let key_of_custom = key_of_metadata(&key)?;
-        let (native, custom) =
-            try_join(
-                self.router.metadata(&key),
-                self.router.read_value(&key_of_custom),
-            ).await?;
+        let (native, custom) = try_join(
+            self.router.metadata(&key),
+            self.router.read_value(&key_of_custom),
+        )
+        .await?;
         if native.is_none() && custom.is_none() {
             return Ok(None);
         }

@@ -95,7 +95,10 @@ async fn a_session_in_use_is_kept_alive_as_often_as_with_its_end_read_each_time(
     }
     assert_eq!(touches, [60, 120]);
     world.clock.advance(19 * HOUR);
-    assert_eq!(world.cost_of_read(&server, id, Some(1)).await[1..], ["touch"]);
+    assert_eq!(
+        world.cost_of_read(&server, id, Some(1)).await[1..],
+        ["touch"]
+    );
 }
 
 #[tokio::test]
