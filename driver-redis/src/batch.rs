@@ -6,7 +6,6 @@ use redis::Value;
 use session_core::{Error, Outcome, Result};
 
 use crate::command::Operation;
-use crate::request::Request;
 use crate::router::Router;
 use crate::server::Server;
 
@@ -22,14 +21,7 @@ pub(crate) struct Item {
 
 impl Item {
     fn size(&self) -> usize {
-        let value = match &self.operation {
-            Operation::Set { value, .. } | Operation::SetIfAbsent { value, .. } => value.len(),
-            Operation::SetIfEqual {
-                expected, value, ..
-            } => expected.as_bytes().len() + value.len(),
-            _ => 0,
-        };
-        self.key.len() + value
+        self.operation.size(&self.key)
     }
 }
 
@@ -86,8 +78,8 @@ impl Router {
             }
             return results;
         };
-        let size: usize = group.items.iter().map(|(_, item)| 2 * item.size()).sum();
-        let mut request = Request::with_capacity(size);
+        let sizes = group.items.iter().map(|(_, item)| item.size());
+        let mut request = connection.request(sizes.sum());
         let mut counts = Vec::with_capacity(group.items.len());
         for (_, item) in &group.items {
             let before = request.commands();

@@ -71,25 +71,21 @@ impl Operation {
         matches!(self, Self::SetIfAbsent { .. } | Self::Get)
     }
 
-    /// About how many bytes it takes to send it beside its key.
-    fn size(&self) -> usize {
-        /// Of a script's hash.
-        const HASH: usize = 40;
-        match self {
+    /// About how many bytes it takes to send it.
+    pub(crate) fn size(&self, key: &str) -> usize {
+        /// Of the names of commands, the lengths of arguments and a script's hash.
+        const FRAMES: usize = 136;
+        let values = match self {
             Self::Set { value, .. } | Self::SetIfAbsent { value, .. } => value.len(),
             Self::SetIfEqual {
                 expected, value, ..
-            } => HASH + expected.as_bytes().len() + value.len(),
+            } => expected.as_bytes().len() + value.len(),
             Self::DeleteIfEqual { expected } | Self::ExpireIfEqual { expected, .. } => {
-                HASH + expected.as_bytes().len()
+                expected.as_bytes().len()
             }
             Self::Read | Self::Exists | Self::Get | Self::Delete | Self::Expire { .. } => 0,
-        }
-    }
-
-    /// A request with room for the operation.
-    pub(crate) fn request(&self, key: &str) -> Request {
-        Request::with_capacity(self.size() + 2 * key.len())
+        };
+        FRAMES + 2 * key.len() + values
     }
 
     /// Adds the commands of the operation, and says how it is sent: by a script's text where the server has just said

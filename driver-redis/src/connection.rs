@@ -10,6 +10,7 @@ use session_core::{Error, Outcome};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
+use crate::buffers::Buffers;
 use crate::config::Login;
 use crate::endpoint::Endpoint;
 use crate::error::{Trouble, lost, no_answer};
@@ -37,9 +38,11 @@ impl Dial {
         let heard = Arc::new(AtomicBool::new(false));
         let stream = stream::connect(endpoint, self.tls.as_ref(), Arc::clone(&heard)).await;
         let stream = stream.map_err(|error| Trouble::from(&error))?;
-        let (calls, multiplexer) = Multiplexer::new(stream, QUEUE);
+        let buffers = Arc::new(Buffers::default());
+        let (calls, multiplexer) = Multiplexer::new(stream, QUEUE, Arc::clone(&buffers));
         let connection = Connection {
             calls,
+            buffers,
             timeout: self.timeout,
             number: next_number(),
             in_flight: InFlight::default(),
@@ -115,6 +118,7 @@ enum End {
 /// A connection on which any number of callers have their commands under way.
 pub(crate) struct Connection {
     calls: mpsc::Sender<Call>,
+    buffers: Arc<Buffers>,
     timeout: Duration,
     number: u64,
     in_flight: InFlight,
@@ -125,6 +129,11 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// An empty request, to be sent here, with room for so many bytes.
+    pub(crate) fn request(&self, bytes: usize) -> Request {
+        Request::in_buffer(self.buffers.take(bytes))
+    }
+
     /// Sends `request` at once and gives its replies, error replies included. An error is that none came, and says
     /// whether the request may have been carried out.
     ///

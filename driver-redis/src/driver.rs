@@ -210,7 +210,7 @@ impl RedisDriver {
         Ok(match changed(replies, self.format)? {
             Changed::Yes => written,
             Changed::Met(entry) => WriteOutcome::Conflict(Current::Present(entry)),
-            Changed::No => WriteOutcome::Conflict(match self.current(&item.key).await {
+            Changed::No => WriteOutcome::Conflict(match Box::pin(self.current(&item.key)).await {
                 // What was in the way has gone since.
                 Current::Absent if item.operation.wants_nothing() => Current::Unknown,
                 current => current,
@@ -348,7 +348,7 @@ impl Driver for RedisDriver {
             Ok(match changed(replies, self.format)? {
                 Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
                 Changed::No if options.if_version.is_some() => {
-                    RemoveOutcome::Conflict(self.current(&item.key).await)
+                    RemoveOutcome::Conflict(Box::pin(self.current(&item.key)).await)
                 }
                 Changed::Yes | Changed::No => RemoveOutcome::Removed,
             })

@@ -122,6 +122,7 @@
 //! a connection, further callers before it. The tasks run on the runtime on which the driver was opened.
 
 mod batch;
+mod buffers;
 mod cluster;
 mod command;
 mod config;

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -8,6 +9,7 @@ use redis::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::poll_read_buf;
 
+use crate::buffers::Buffers;
 use crate::decode::{Decoded, decode};
 use crate::request::Request;
 use crate::stream::Stream;
@@ -60,6 +62,11 @@ pub(crate) struct Multiplexer {
     stream: Stream,
     calls: mpsc::Receiver<Call>,
     taken: Vec<Call>,
+    /// The buffers of short requests, which are given back for others.
+    spent: Vec<Vec<u8>>,
+    buffers: Arc<Buffers>,
+    /// An output that was written, for the next.
+    spare: Vec<u8>,
     /// What is to be written, of which the first has been written up to `written`.
     output: VecDeque<Vec<u8>>,
     written: usize,
@@ -96,13 +103,20 @@ enum Taken {
 }
 
 impl Multiplexer {
-    /// On `stream`, with a queue for so many calls.
-    pub(crate) fn new(stream: Stream, queue: usize) -> (mpsc::Sender<Call>, Self) {
+    /// On `stream`, with a queue for so many calls, whose requests are in `buffers`.
+    pub(crate) fn new(
+        stream: Stream,
+        queue: usize,
+        buffers: Arc<Buffers>,
+    ) -> (mpsc::Sender<Call>, Self) {
         let (sender, calls) = mpsc::channel(queue);
         let multiplexer = Self {
             stream,
             calls,
             taken: Vec::with_capacity(TAKEN),
+            spent: Vec::with_capacity(TAKEN),
+            buffers,
+            spare: Vec::new(),
             output: VecDeque::new(),
             written: 0,
             is_flushed: true,
@@ -137,13 +151,21 @@ impl Multiplexer {
                     answer,
                 });
                 let bytes = request.into_bytes();
-                match self.output.back_mut() {
-                    Some(last) if bytes.len() < SHORT && last.len() < SHORT => {
-                        last.extend_from_slice(&bytes);
-                    }
-                    _ => self.output.push_back(bytes),
+                if bytes.len() >= SHORT {
+                    self.output.push_back(bytes);
+                    continue;
                 }
+                match self.output.back_mut() {
+                    Some(last) if last.len() < SHORT => last.extend_from_slice(&bytes),
+                    _ => {
+                        let mut output = std::mem::take(&mut self.spare);
+                        output.extend_from_slice(&bytes);
+                        self.output.push_back(output);
+                    }
+                }
+                self.spent.push(bytes);
             }
+            self.buffers.give(&mut self.spent);
         }
     }
 
@@ -152,7 +174,12 @@ impl Multiplexer {
         while let Some(first) = self.output.front() {
             let rest = first.get(self.written..).unwrap_or_default();
             if rest.is_empty() {
-                self.output.pop_front();
+                if let Some(mut written) = self.output.pop_front()
+                    && written.capacity() <= KEPT
+                {
+                    written.clear();
+                    self.spare = written;
+                }
                 self.written = 0;
                 continue;
             }
@@ -263,7 +290,7 @@ mod tests {
         tokio::task::JoinHandle<io::Result<()>>,
     ) {
         let (near, far) = duplex(room);
-        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
         (calls, far, tokio::spawn(multiplexer))
     }
 
@@ -332,7 +359,7 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_not_sent() {
         let (near, mut far) = duplex(1024);
-        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
         drop(send(&calls, request(&[b"DEL", b"k"])).await);
         let _answer = send(&calls, request(&[b"PING"])).await;
         let _work = tokio::spawn(multiplexer);

@@ -7,12 +7,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// One whose commands and arguments have about this many bytes.
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        /// What the lengths of the usual few arguments take.
-        const FRAMES: usize = 96;
+    /// One that is written to this buffer, which is empty.
+    pub(crate) fn in_buffer(bytes: Vec<u8>) -> Self {
         Self {
-            bytes: Vec::with_capacity(bytes + FRAMES),
+            bytes,
             ..Self::default()
         }
     }

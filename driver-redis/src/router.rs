@@ -112,7 +112,7 @@ impl Router {
         let to = To::Key(key);
         let mut first = None;
         if let Some(connection) = self.connected(&to, None) {
-            let mut request = operation.request(key);
+            let mut request = connection.request(operation.size(key));
             let form = operation.add_to(&mut request, key, &connection.lacks, false);
             let result = connection.send(request).await;
             match result {
@@ -170,7 +170,7 @@ impl Router {
                             self.connection(&to, redirect.as_ref(), until).await?
                         }
                     };
-                    let mut request = Request::default();
+                    let mut request = connection.request(0);
                     if asking {
                         request.ask_each();
                     }
@@ -373,7 +373,7 @@ impl Router {
             Servers::Cluster(cluster) => cluster.map().replica_of(slot_of(key)).cloned()?,
         };
         let connection = server.connected()?;
-        let mut request = operation.request(key);
+        let mut request = connection.request(operation.size(key));
         operation.add_to(&mut request, key, &connection.lacks, false);
         let deadline = Instant::now() + self.timeout / 2;
         let replies = connection.send_until(request, deadline).await.ok()?;
