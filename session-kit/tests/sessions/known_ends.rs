@@ -55,7 +55,7 @@ impl World {
         let end = Expiry::At(self.clock.now().saturating_add(life));
         let options = WriteOptions::default().with_expiry(end);
         let written = self.driver.inner.write(&key, Bytes::from(record), options);
-        written.await.unwrap();
+        let _written = written.await.unwrap();
     }
 }
 

@@ -16,6 +16,7 @@ mod gone;
 mod hostile;
 #[cfg(test)]
 mod known_ends;
+#[cfg(test)]
 mod lifetime;
 #[cfg(test)]
 mod processes;
