@@ -31,4 +31,6 @@ mod support;
 #[cfg(test)]
 mod text;
 #[cfg(test)]
+mod value_reads;
+#[cfg(test)]
 mod watching;
