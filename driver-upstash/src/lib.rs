@@ -25,8 +25,8 @@
 //! tasks cost few requests, and each has its own result or error. A request that has no answer after a quarter of a
 //! second is not waited for: the next ones go out beside it, up to 8.
 //!
-//! A read is a `GET` and a `PTTL` (a `GET` alone where the end is not asked for), a write a `SET`, and each is one request. A page of a listing is one request, and so
-//! is the removal of one page together with the look for the next.
+//! A read is a `GET` and a `PTTL` (a `GET` alone where the end is not asked for), a write a `SET`, and each is one
+//! request. A page of a listing is one request, and so is the removal of one page together with the look for the next.
 //!
 //! What failed is repeated as [`RetryPolicy`](session_core::RetryPolicy) says: reads and writes without a condition after
 //! every error that may pass, those with a condition only if they were certainly not applied. Where the answer of one of

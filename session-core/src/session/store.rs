@@ -61,8 +61,8 @@ pub enum CommitFailure {
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 ///
 /// Over a driver that reads a value alone for less ([`value_reads`](Capabilities::value_reads)), it keeps in mind when
-/// up to 32,768 sessions end, in a megabyte and a half, and asks for the end of one about once a minute and not with each read.
-/// Who moves the end of a record and leaves its value as it is, by hand, is noticed so much later.
+/// up to 32,768 sessions end, in less than a megabyte and a half, and asks for the end of one about once a minute and not
+/// with each read. Who moves the end of a record and leaves its value as it is, by hand, is noticed so much later.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);
 
