@@ -39,6 +39,13 @@ enum State {
     Shared,
 }
 
+impl Known {
+    /// Whether it still counts; it does not either if the clock was set back since.
+    fn is_of_use(&self, now: Timestamp) -> bool {
+        now < self.until && self.until.saturating_since(now) <= LONGEST
+    }
+}
+
 /// All together take less than a megabyte and a half.
 const SHELVES: usize = 8_192;
 const LONGEST: Duration = Duration::from_secs(60);
@@ -68,8 +75,8 @@ impl KnownEnds {
 
     /// Whether an end is known, so that reading the value alone is worth it.
     pub(crate) fn has(&self, id: SessionId, now: Timestamp) -> bool {
-        let known = self.known(id);
-        known.is_some_and(|known| matches!(known.state, State::Ends { .. }) && now < known.until)
+        self.known(id)
+            .is_some_and(|known| matches!(known.state, State::Ends { .. }) && known.is_of_use(now))
     }
 
     /// The end of the session that has this value, if it is known; that it never ends is `Some(None)`.
@@ -100,7 +107,7 @@ impl KnownEnds {
             until: now.saturating_add(trust),
         };
         self.put(id, learned, |known| {
-            matches!(known.state, State::Ends { .. }) || known.until <= now
+            matches!(known.state, State::Ends { .. }) || !known.is_of_use(now)
         });
     }
 
@@ -203,6 +210,17 @@ mod tests {
         }
         let known = ids.iter().filter(|id| ends.has(**id, START)).count();
         assert!(known > 9_800, "{known}");
+    }
+
+    #[test]
+    fn an_end_is_not_believed_for_longer_because_the_clock_was_set_back() {
+        let ends = KnownEnds::default();
+        let id = SessionId::random();
+        ends.learn(id, &VALUE, None, after(3_600));
+        assert!(ends.has(id, after(3_600)) && !ends.has(id, START));
+        ends.share(id, after(3_600));
+        ends.learn(id, &VALUE, None, START);
+        assert!(ends.has(id, START));
     }
 
     #[test]
