@@ -18,7 +18,7 @@ impl Buffers {
             None
         };
         let mut buffer = kept.unwrap_or_default();
-        buffer.reserve(bytes);
+        buffer.reserve_exact(bytes);
         buffer
     }
 

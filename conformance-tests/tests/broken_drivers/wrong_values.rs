@@ -115,7 +115,7 @@ impl Flaw for OldValueAlone {
 }
 
 tells!(a_driver_whose_reads_of_the_value_alone_are_old, OldValueAlone::default() =>
-    a_read_of_the_value_alone_agrees_with_reads, an_ended_entry_does_not_exist);
+    a_read_of_the_value_alone_agrees_with_reads);
 
 /// Keeps what was longer.
 #[derive(Clone)]

@@ -1,9 +1,11 @@
 //! What this driver does beyond the contract.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driver_redis::{ReadFrom, RedisDriver, RedisOptions};
+use session_core::session::SessionStore;
 use session_core::{
     Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
     RemoveOutcome, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
@@ -66,6 +68,33 @@ async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
         "{elapsed:?}"
     );
     result
+}
+
+#[tokio::test]
+async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
+    let server = RedisServer::start();
+    let driver = open(&server).await;
+    driver.put("k", "value").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
+    assert_eq!((calls(&server, "get"), calls(&server, "pttl")), (1, 0));
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_not_asked_for_with_each_read() {
+    let server = RedisServer::start();
+    let store = SessionStore::new(Arc::new(open(&server).await));
+    let session = store.create();
+    session.set("n", &1).unwrap();
+    session.save().await.unwrap();
+    let id = session.id().unwrap();
+    for _ in 0..20 {
+        let session = store.open(id).await.unwrap().unwrap();
+        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
+    }
+    assert_eq!(calls(&server, "get"), 20);
+    // Of which a slow machine may need ten seconds more than once.
+    assert!(calls(&server, "pttl") < 10);
+    store.close().await.unwrap();
 }
 
 #[tokio::test]

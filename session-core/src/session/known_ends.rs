@@ -11,8 +11,8 @@ use crate::{Bytes, Timestamp};
 /// known here need not be asked with each read.
 ///
 /// An end holds for the value that it was seen with, so it is void once anybody wrote another. What stays unnoticed is a
-/// writer that gives the same value another end, so an end is believed for a minute at most, and never for more than
-/// a twentieth of the life that it leaves.
+/// writer that gives the same value another end, as Astro does with each `set` that changes nothing. So an end is
+/// believed for ten seconds at most, and never for more than a twentieth of the life that it leaves.
 ///
 /// A session that others write as well is not looked up here for a minute: each change of theirs would cost a second
 /// read.
@@ -42,13 +42,24 @@ enum State {
 impl Known {
     /// Whether it still counts; it does not either if the clock was set back since.
     fn is_of_use(&self, now: Timestamp) -> bool {
-        now < self.until && self.until.saturating_since(now) <= LONGEST
+        let longest = match self.state {
+            State::Ends { .. } => BELIEVED,
+            State::Shared => SHARED,
+        };
+        now < self.until && self.until.saturating_since(now) <= longest
     }
 }
 
+/// The mark of a value whose end is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
 /// All together take less than a megabyte and a half.
 const SHELVES: usize = 8_192;
-const LONGEST: Duration = Duration::from_secs(60);
+
+/// For how long an end is believed, and a session taken for one that others write.
+const BELIEVED: Duration = Duration::from_secs(10);
+const SHARED: Duration = Duration::from_secs(60);
 
 impl Default for KnownEnds {
     fn default() -> Self {
@@ -73,10 +84,13 @@ impl KnownEnds {
         known.find(|known| known.session == session).copied()
     }
 
-    /// Whether an end is known, so that reading the value alone is worth it.
-    pub(crate) fn has(&self, id: SessionId, now: Timestamp) -> bool {
-        self.known(id)
-            .is_some_and(|known| matches!(known.state, State::Ends { .. }) && known.is_of_use(now))
+    /// The mark of the value whose end is known, if one is: then reading the value alone is worth it.
+    pub(crate) fn known_value(&self, id: SessionId, now: Timestamp) -> Option<Mark> {
+        let known = self.known(id).filter(|known| known.is_of_use(now))?;
+        match known.state {
+            State::Ends { value, .. } => Some(Mark(value)),
+            State::Shared => None,
+        }
     }
 
     /// The end of the session that has this value, if it is known; that it never ends is `Some(None)`.
@@ -97,16 +111,17 @@ impl KnownEnds {
         end: Option<Timestamp>,
         now: Timestamp,
     ) {
-        let trust = end.map_or(LONGEST, |end| (end.saturating_since(now) / 20).min(LONGEST));
+        let left = end.map(|end| end.saturating_since(now) / 20);
+        let believed = left.map_or(BELIEVED, |left| left.min(BELIEVED));
         let learned = Known {
             session: self.hasher.hash_one(id),
             state: State::Ends {
                 value: self.hasher.hash_one(&**value),
                 end,
             },
-            until: now.saturating_add(trust),
+            until: now.saturating_add(believed),
         };
-        self.put(id, learned, |known| {
+        self.put(id, learned, now, |known| {
             matches!(known.state, State::Ends { .. }) || !known.is_of_use(now)
         });
     }
@@ -116,13 +131,13 @@ impl KnownEnds {
         let shared = Known {
             session: self.hasher.hash_one(id),
             state: State::Shared,
-            until: now.saturating_add(LONGEST),
+            until: now.saturating_add(SHARED),
         };
-        self.put(id, shared, |_| true);
+        self.put(id, shared, now, |_| true);
     }
 
     /// Puts `new` in the place of what is known of its session, if that `gives_way`, or else of what is of least use.
-    fn put(&self, id: SessionId, new: Known, gives_way: impl Fn(&Known) -> bool) {
+    fn put(&self, id: SessionId, new: Known, now: Timestamp, gives_way: impl Fn(&Known) -> bool) {
         let Some(shelf) = self.shelf(id) else { return };
         let mut shelf = shelf.lock();
         let same =
@@ -134,8 +149,10 @@ impl KnownEnds {
                 }
             }
             None => {
-                let ends_first = |place: &&mut Option<Known>| place.map(|known| known.until);
-                if let Some(place) = shelf.iter_mut().min_by_key(ends_first) {
+                let use_of = |place: &&mut Option<Known>| {
+                    place.map(|known| (known.is_of_use(now), known.until))
+                };
+                if let Some(place) = shelf.iter_mut().min_by_key(use_of) {
                     *place = Some(new);
                 }
             }
@@ -161,6 +178,10 @@ mod tests {
     const VALUE: Bytes = Bytes::from_static(b"value");
     const OTHER: Bytes = Bytes::from_static(b"other");
 
+    fn has(ends: &KnownEnds, id: SessionId, now: Timestamp) -> bool {
+        ends.known_value(id, now).is_some()
+    }
+
     fn after(seconds: u64) -> Timestamp {
         START.saturating_add(Duration::from_secs(seconds))
     }
@@ -169,25 +190,25 @@ mod tests {
     fn an_end_holds_for_its_session_and_its_value() {
         let ends = KnownEnds::default();
         let (id, stranger) = (SessionId::random(), SessionId::random());
-        assert!(!ends.has(id, START));
+        assert!(!has(&ends, id, START));
         ends.learn(id, &VALUE, Some(after(3_600)), START);
-        assert!(ends.has(id, START) && !ends.has(stranger, START));
+        assert!(has(&ends, id, START) && !has(&ends, stranger, START));
         assert_eq!(ends.find(id, &VALUE), Some(Some(after(3_600))));
         assert_eq!(ends.find(id, &OTHER), None);
         assert_eq!(ends.find(stranger, &VALUE), None);
         ends.forget(id);
-        assert!(!ends.has(id, START));
+        assert!(!has(&ends, id, START));
     }
 
     #[test]
-    fn an_end_is_believed_for_a_minute_or_a_twentieth_of_what_it_leaves() {
+    fn an_end_is_believed_for_ten_seconds_or_a_twentieth_of_what_it_leaves() {
         let ends = KnownEnds::default();
-        for (end, seconds) in [(None, 60), (Some(after(3_600)), 60), (Some(after(40)), 2)] {
+        for (end, seconds) in [(None, 10), (Some(after(3_600)), 10), (Some(after(40)), 2)] {
             let id = SessionId::random();
             ends.learn(id, &VALUE, end, START);
             let last = Timestamp::from_millis(after(seconds).as_millis() - 1);
             assert!(
-                ends.has(id, last) && !ends.has(id, after(seconds)),
+                has(&ends, id, last) && !has(&ends, id, after(seconds)),
                 "{end:?}"
             );
         }
@@ -208,7 +229,7 @@ mod tests {
         for id in &ids {
             ends.learn(*id, &VALUE, None, START);
         }
-        let known = ids.iter().filter(|id| ends.has(**id, START)).count();
+        let known = ids.iter().filter(|id| has(&ends, **id, START)).count();
         assert!(known > 9_800, "{known}");
     }
 
@@ -217,10 +238,28 @@ mod tests {
         let ends = KnownEnds::default();
         let id = SessionId::random();
         ends.learn(id, &VALUE, None, after(3_600));
-        assert!(ends.has(id, after(3_600)) && !ends.has(id, START));
+        assert!(has(&ends, id, after(3_600)) && !has(&ends, id, START));
         ends.share(id, after(3_600));
         ends.learn(id, &VALUE, None, START);
-        assert!(ends.has(id, START));
+        assert!(has(&ends, id, START));
+    }
+
+    #[test]
+    fn what_is_of_no_use_makes_room_first() {
+        let ends = KnownEnds::default();
+        let first = SessionId::random();
+        let shelf = |id: &SessionId| id.spread() as usize % SHELVES;
+        let mut ids =
+            std::iter::repeat_with(SessionId::random).filter(|id| shelf(id) == shelf(&first));
+        for id in ids.by_ref().take(4) {
+            ends.learn(id, &VALUE, None, after(3_600));
+        }
+        // Now the clock is set back.
+        let later: Vec<_> = ids.take(4).collect();
+        for id in &later {
+            ends.learn(*id, &VALUE, None, START);
+        }
+        assert!(later.iter().all(|id| has(&ends, *id, START)));
     }
 
     #[test]
@@ -229,8 +268,8 @@ mod tests {
         let id = SessionId::random();
         ends.share(id, START);
         ends.learn(id, &VALUE, None, after(59));
-        assert!(!ends.has(id, after(59)));
+        assert!(!has(&ends, id, after(59)));
         ends.learn(id, &VALUE, None, after(60));
-        assert!(ends.has(id, after(60)));
+        assert!(has(&ends, id, after(60)));
     }
 }

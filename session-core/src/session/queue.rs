@@ -42,6 +42,11 @@ impl CommitQueue {
         Turn { queue: self, id }
     }
 
+    /// Whether somebody has the turn.
+    pub(crate) fn is_taken(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
     /// Gives the turn to whoever has waited longest.
     fn pass_on(&self, id: SessionId) {
         loop {

@@ -61,8 +61,9 @@ pub enum CommitFailure {
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 ///
 /// Over a driver that reads a value alone for less ([`value_reads`](Capabilities::value_reads)), it keeps in mind when
-/// up to 32,768 sessions end, in less than a megabyte and a half, and asks for the end of one about once a minute and not
-/// with each read. Who moves the end of a record and leaves its value as it is, by hand, is noticed so much later.
+/// up to 32,768 sessions end, in less than a megabyte and a half, and asks for the end of one about every ten seconds and
+/// not with each read. Who moves the end of a record and leaves its value as it is (Astro, which writes a whole record
+/// also where nothing has changed; a server with other timeouts; somebody by hand) is noticed so much later.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);
 
@@ -401,7 +402,7 @@ impl StoreInner {
         let Some(ends) = &self.ends else {
             return self.driver.read(&key).await;
         };
-        if ends.has(id, self.now()) {
+        if let Some(known) = ends.known_value(id, self.now()) {
             let Some(entry) = self.driver.read_value(&key).await? else {
                 ends.forget(id);
                 return Ok(None);
@@ -409,7 +410,11 @@ impl StoreInner {
             if let Some(end) = ends.find(id, &entry.value) {
                 return Ok(Some(entry.with_expires_at(end)));
             }
-            ends.share(id, self.now());
+            // What this process itself writes meanwhile is nobody else's.
+            let is_known_still = ends.known_value(id, self.now()) == Some(known);
+            if is_known_still && !self.queue.is_taken(id) {
+                ends.share(id, self.now());
+            }
         }
         let entry = self.driver.read(&key).await?;
         match &entry {

@@ -55,5 +55,5 @@ impl Dynamic {
 
 impl Named for Dynamic {
     const NAME: &'static str = "driver-redis, dyn Driver";
-    const NOTE: &'static str = "the same as sessions call it";
+    const NOTE: &'static str = "the same as sessions call it, with the end";
 }
