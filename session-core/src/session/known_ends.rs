@@ -33,26 +33,28 @@ struct Known {
 
 #[derive(Clone, Copy)]
 enum State {
-    /// A record of this value ends then.
-    Ends { value: u64, end: Option<Timestamp> },
+    Ends(KnownEnd),
     /// Others write it as well.
     Shared,
+}
+
+/// When a record of a certain value ends; `None` is never.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KnownEnd {
+    value: u64,
+    pub(crate) end: Option<Timestamp>,
 }
 
 impl Known {
     /// Whether it still counts; it does not either if the clock was set back since.
     fn is_of_use(&self, now: Timestamp) -> bool {
         let longest = match self.state {
-            State::Ends { .. } => BELIEVED,
+            State::Ends(_) => BELIEVED,
             State::Shared => SHARED,
         };
         now < self.until && self.until.saturating_since(now) <= longest
     }
 }
-
-/// The mark of a value whose end is known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark(u64);
 
 /// All together take less than a megabyte and a half.
 const SHELVES: usize = 8_192;
@@ -84,23 +86,18 @@ impl KnownEnds {
         known.find(|known| known.session == session).copied()
     }
 
-    /// The mark of the value whose end is known, if one is: then reading the value alone is worth it.
-    pub(crate) fn known_value(&self, id: SessionId, now: Timestamp) -> Option<Mark> {
+    /// What is known of the session's value and its end, if that is: then reading the value alone is worth it.
+    pub(crate) fn find(&self, id: SessionId, now: Timestamp) -> Option<KnownEnd> {
         let known = self.known(id).filter(|known| known.is_of_use(now))?;
         match known.state {
-            State::Ends { value, .. } => Some(Mark(value)),
+            State::Ends(end) => Some(end),
             State::Shared => None,
         }
     }
 
-    /// The end of the session that has this value, if it is known; that it never ends is `Some(None)`.
-    pub(crate) fn find(&self, id: SessionId, value: &Bytes) -> Option<Option<Timestamp>> {
-        match self.known(id)?.state {
-            State::Ends { value: known, end } => {
-                (known == self.hasher.hash_one(&**value)).then_some(end)
-            }
-            State::Shared => None,
-        }
+    /// Whether `known` is of a record of this value.
+    pub(crate) fn is_of(&self, known: KnownEnd, value: &Bytes) -> bool {
+        known.value == self.hasher.hash_one(&**value)
     }
 
     /// Takes the end that the session has with this value.
@@ -115,14 +112,14 @@ impl KnownEnds {
         let believed = left.map_or(BELIEVED, |left| left.min(BELIEVED));
         let learned = Known {
             session: self.hasher.hash_one(id),
-            state: State::Ends {
+            state: State::Ends(KnownEnd {
                 value: self.hasher.hash_one(&**value),
                 end,
-            },
+            }),
             until: now.saturating_add(believed),
         };
         self.put(id, learned, now, |known| {
-            matches!(known.state, State::Ends { .. }) || !known.is_of_use(now)
+            matches!(known.state, State::Ends(_)) || !known.is_of_use(now)
         });
     }
 
@@ -179,7 +176,7 @@ mod tests {
     const OTHER: Bytes = Bytes::from_static(b"other");
 
     fn has(ends: &KnownEnds, id: SessionId, now: Timestamp) -> bool {
-        ends.known_value(id, now).is_some()
+        ends.find(id, now).is_some()
     }
 
     fn after(seconds: u64) -> Timestamp {
@@ -193,9 +190,9 @@ mod tests {
         assert!(!has(&ends, id, START));
         ends.learn(id, &VALUE, Some(after(3_600)), START);
         assert!(has(&ends, id, START) && !has(&ends, stranger, START));
-        assert_eq!(ends.find(id, &VALUE), Some(Some(after(3_600))));
-        assert_eq!(ends.find(id, &OTHER), None);
-        assert_eq!(ends.find(stranger, &VALUE), None);
+        let known = ends.find(id, START).unwrap();
+        assert_eq!(known.end, Some(after(3_600)));
+        assert!(ends.is_of(known, &VALUE) && !ends.is_of(known, &OTHER));
         ends.forget(id);
         assert!(!has(&ends, id, START));
     }

@@ -402,18 +402,23 @@ impl StoreInner {
         let Some(ends) = &self.ends else {
             return self.driver.read(&key).await;
         };
-        if let Some(known) = ends.known_value(id, self.now()) {
+        if let Some(known) = ends.find(id, self.now()) {
             let Some(entry) = self.driver.read_value(&key).await? else {
                 ends.forget(id);
                 return Ok(None);
             };
-            if let Some(end) = ends.find(id, &entry.value) {
-                return Ok(Some(entry.with_expires_at(end)));
+            if ends.is_of(known, &entry.value) {
+                return Ok(Some(entry.with_expires_at(known.end)));
             }
             // What this process itself writes meanwhile is nobody else's.
-            let is_known_still = ends.known_value(id, self.now()) == Some(known);
-            if is_known_still && !self.queue.is_taken(id) {
-                ends.share(id, self.now());
+            match ends.find(id, self.now()) {
+                Some(newer) if ends.is_of(newer, &entry.value) => {
+                    return Ok(Some(entry.with_expires_at(newer.end)));
+                }
+                newer if newer == Some(known) && !self.queue.is_taken(id) => {
+                    ends.share(id, self.now());
+                }
+                _ => {}
             }
         }
         let entry = self.driver.read(&key).await?;
