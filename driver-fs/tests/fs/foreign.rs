@@ -5,8 +5,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -95,11 +93,11 @@ async fn what_is_cut_for_a_moment_is_read_again() {
     let path = folder.base.join("k");
     let value = "x".repeat(50_000);
     fs::write(&path, &value).unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (stopped, written, at) = (Arc::clone(&stop), value.clone(), path.clone());
+    let (written, at) = (value.clone(), path.clone());
     let writer = std::thread::spawn(move || {
-        while !stopped.load(Ordering::Relaxed) {
+        for _ in 0..30 {
             let mut file = fs::File::create(&at).unwrap();
+            // So that the file is met as it is now: those who read do so all the time.
             std::thread::sleep(Duration::from_millis(1));
             for part in written.as_bytes().chunks(20_000) {
                 file.write_all(part).unwrap();
@@ -108,11 +106,10 @@ async fn what_is_cut_for_a_moment_is_read_again() {
             std::thread::sleep(Duration::from_millis(15));
         }
     });
-    for _ in 0..60 {
+    while !writer.is_finished() {
         let read = folder.driver.get("k").await.unwrap().unwrap();
         assert!(read == value, "a value of {} bytes", read.len());
     }
-    stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
 }
 
