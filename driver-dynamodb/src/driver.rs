@@ -462,7 +462,7 @@ impl Driver for DynamoDbDriver {
             expiry_granularity: Duration::from_millis(1),
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            value_reads: false,
+            cheap_value_reads: false,
             touch: true,
             listing: Listing::ExactlyOnce,
             batch: true,

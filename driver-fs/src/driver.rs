@@ -319,7 +319,7 @@ impl Driver for FsDriver {
             expiry_granularity: Duration::from_millis(1),
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            value_reads: false,
+            cheap_value_reads: false,
             touch: !self.read_only,
             listing: Listing::AtLeastOnce,
             batch: true,

@@ -292,7 +292,7 @@ impl Driver for RedisDriver {
             expiry_granularity: EXPIRY_GRANULARITY,
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            value_reads: true,
+            cheap_value_reads: true,
             touch: true,
             listing: Lists::AtLeastOnce,
             batch: true,

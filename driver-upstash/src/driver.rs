@@ -399,7 +399,7 @@ impl Driver for UpstashDriver {
             native_expiry: true,
             expiry_granularity: EXPIRY_GRANULARITY,
             reports_expiry: true,
-            value_reads: true,
+            cheap_value_reads: true,
             touch: true,
             listing: Listing::AtLeastOnce,
             batch: true,

@@ -148,7 +148,7 @@ pub trait Driver: Send + Sync + 'static {
     /// [`expires_at`](Entry::expires_at) of what it gives says nothing. Provided by a read.
     ///
     /// Overriding it pays where a backend tells the end apart from the value, as Redis does; then
-    /// [`value_reads`](Capabilities::value_reads) says so to callers.
+    /// [`cheap_value_reads`](Capabilities::cheap_value_reads) says so to callers.
     async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
         self.read(key).await
     }

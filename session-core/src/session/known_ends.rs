@@ -24,6 +24,13 @@ pub(crate) struct KnownEnds {
 /// What is known of the sessions whose ids lead here, of as many as there is room for.
 type Shelf = [Option<Known>; 4];
 
+/// All together take less than a megabyte and a half.
+const SHELVES: usize = 8_192;
+
+/// For how long an end is believed, and a session taken for one that others write.
+const BELIEVED: Duration = Duration::from_secs(10);
+const SHARED: Duration = Duration::from_secs(60);
+
 #[derive(Clone, Copy)]
 struct Known {
     session: u64,
@@ -55,13 +62,6 @@ impl Known {
         now < self.until && self.until.saturating_since(now) <= longest
     }
 }
-
-/// All together take less than a megabyte and a half.
-const SHELVES: usize = 8_192;
-
-/// For how long an end is believed, and a session taken for one that others write.
-const BELIEVED: Duration = Duration::from_secs(10);
-const SHARED: Duration = Duration::from_secs(60);
 
 impl Default for KnownEnds {
     fn default() -> Self {

@@ -24,7 +24,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
         let memory = MemoryDriver::new().with_clock(SharedClock(clock.clone()));
         let driver = AlteredMemory::over(memory, Duration::ZERO, |capabilities| {
-            capabilities.value_reads = true;
+            capabilities.cheap_value_reads = true;
         });
         Self { clock, driver }
     }

@@ -27,7 +27,7 @@ impl Driver for ValueReader {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            value_reads: true,
+            cheap_value_reads: true,
             ..self.memory.capabilities()
         }
     }
@@ -58,7 +58,7 @@ async fn reads_the_value_alone(over: impl Fn(Arc<dyn Driver>) -> Arc<dyn Driver>
     let driver = Arc::new(ValueReader::default());
     driver.memory.put("key", "value").await.unwrap();
     let over = over(driver.clone());
-    assert!(over.capabilities().value_reads, "{what}");
+    assert!(over.capabilities().cheap_value_reads, "{what}");
     let value = over.get("key").await.unwrap();
     assert_eq!(value.as_deref(), Some(&b"value"[..]), "{what}");
     assert_eq!(driver.whole_reads.load(Ordering::SeqCst), 0, "{what}");
