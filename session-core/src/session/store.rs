@@ -60,10 +60,10 @@ pub enum CommitFailure {
 /// It keeps up to 64 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
 ///
-/// Over a driver that reads a value alone for less ([`cheap_value_reads`](Capabilities::cheap_value_reads)), it keeps in mind when
-/// up to 32,768 sessions end, in less than a megabyte and a half, and asks for the end of one about every ten seconds and
-/// not with each read. Who moves the end of a record and leaves its value as it is (Astro, which writes a whole record
-/// also where nothing has changed; a server with other timeouts; somebody by hand) is noticed so much later.
+/// Over a driver with [`cheap_value_reads`](Capabilities::cheap_value_reads), it keeps in mind when up to 32,768
+/// sessions end, in less than a megabyte and a half, and asks for the end of one about every ten seconds and not with
+/// each read. Who moves the end of a record and leaves its value as it is (Astro, which writes a whole record also where
+/// nothing has changed; a server with other timeouts; somebody by hand) is noticed so much later.
 #[derive(Clone)]
 pub struct SessionStore(Arc<StoreInner>);
 
