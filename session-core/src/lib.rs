@@ -33,6 +33,7 @@ pub mod decorators;
 #[cfg(feature = "session")]
 pub mod session;
 pub mod storage;
+pub mod worker;
 
 mod capabilities;
 mod clock;
@@ -45,6 +46,7 @@ mod expiry;
 mod fingerprint;
 mod key;
 mod list;
+mod operations;
 mod retry;
 #[cfg(test)]
 mod test_support;
@@ -68,6 +70,7 @@ pub use expiry::Expiry;
 pub use fingerprint::Fingerprint;
 pub use key::{Key, Prefix};
 pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
+pub use operations::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Operations};
 pub use retry::{Repeat, RetryPolicy};
 pub use timestamp::Timestamp;
 pub use version::Version;

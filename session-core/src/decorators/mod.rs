@@ -28,5 +28,5 @@ pub use overlay::Overlay;
 pub use prefix::Prefixed;
 pub use read_only::ReadOnly;
 pub use retry::Retry;
-pub use timeout::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Timeout};
+pub use timeout::Timeout;
 pub use trace::Traced;

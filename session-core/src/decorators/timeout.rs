@@ -5,16 +5,10 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Metadata,
-    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
-    WriteOutcome,
+    Capabilities, Change, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver, Entry, Key, ListOptions,
+    ListPage, Metadata, Operations, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions,
+    Write, WriteOptions, WriteOutcome,
 };
-
-/// How long one operation may take when nobody says: 5 s.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a clear may take when nobody says: 10 minutes.
-pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A driver that gives up on an operation of another after a set time.
 ///
@@ -30,8 +24,8 @@ pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
 /// # Notes
 ///
 /// An operation that runs out of time is dropped and is an error of kind
-/// [`TimedOut`](ErrorKind::TimedOut). For one that changes something the outcome is
-/// [`Unknown`](Outcome::Unknown), since it may have reached the backend. In a batch of writes that is so
+/// [`TimedOut`](crate::ErrorKind::TimedOut). For one that changes something the outcome is
+/// [`Unknown`](crate::Outcome::Unknown), since it may have reached the backend. In a batch of writes that is so
 /// for each of them.
 ///
 /// A clear walks over many entries and has a time of its own, [`with_clear_timeout`](Self::with_clear_timeout).
@@ -43,17 +37,19 @@ pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
 #[derive(Clone, Debug)]
 pub struct Timeout<D> {
     inner: D,
-    limit: Duration,
-    clear_limit: Duration,
+    operations: Operations,
+    clear: Operations,
 }
 
 impl<D: Driver> Timeout<D> {
     /// Gives each operation of `inner` at most `limit`.
     pub fn new(inner: D, limit: Duration) -> Self {
+        let operations = Operations::new(inner.name(), limit);
+        let clear = operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
         Self {
             inner,
-            limit,
-            clear_limit: DEFAULT_CLEAR_TIMEOUT,
+            operations,
+            clear,
         }
     }
 
@@ -65,31 +61,8 @@ impl<D: Driver> Timeout<D> {
     /// Sets how long a clear may take.
     #[must_use]
     pub fn with_clear_timeout(mut self, limit: Duration) -> Self {
-        self.clear_limit = limit;
+        self.clear = self.clear.with_timeout(limit);
         self
-    }
-
-    fn error(&self, operation: &'static str, outcome: Outcome, limit: Duration) -> Error {
-        Error::new(
-            ErrorKind::TimedOut,
-            format!(
-                "no answer within {limit:?}; is the backend reachable, or the timeout too short?"
-            ),
-        )
-        .with_outcome(outcome)
-        .with_context(self.inner.name(), operation)
-    }
-
-    async fn limited<T>(
-        &self,
-        operation: &'static str,
-        outcome: Outcome,
-        future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        match tokio::time::timeout(self.limit, future).await {
-            Ok(result) => result,
-            Err(_) => Err(self.error(operation, outcome, self.limit)),
-        }
     }
 }
 
@@ -104,86 +77,75 @@ impl<D: Driver> Driver for Timeout<D> {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        self.limited("read", Outcome::NotApplied, self.inner.read(key))
-            .await
+        self.operations.read("read", self.inner.read(key)).await
     }
 
     async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.limited("read", Outcome::NotApplied, self.inner.read_value(key))
+        self.operations
+            .read("read", self.inner.read_value(key))
             .await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = self.inner.write(key, value, options);
-        self.limited("write", Outcome::Unknown, write).await
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         let removal = self.inner.remove(key, options);
-        self.limited("remove", Outcome::Unknown, removal).await
+        self.operations.change("remove", removal).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        self.limited("list", Outcome::NotApplied, self.inner.list(options))
-            .await
+        self.operations.read("list", self.inner.list(options)).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        self.limited("exists", Outcome::NotApplied, self.inner.exists(key))
-            .await
+        self.operations.read("exists", self.inner.exists(key)).await
     }
 
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
-        self.limited("metadata", Outcome::NotApplied, self.inner.metadata(key))
+        self.operations
+            .read("metadata", self.inner.metadata(key))
             .await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        self.limited("touch", Outcome::Unknown, self.inner.touch(key, options))
+        self.operations
+            .change("touch", self.inner.touch(key, options))
             .await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        self.limited("read_many", Outcome::NotApplied, self.inner.read_many(keys))
+        self.operations
+            .read("read_many", self.inner.read_many(keys))
             .await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let count = writes.len();
-        match tokio::time::timeout(self.limit, self.inner.write_many(writes)).await {
-            Ok(outcomes) => outcomes,
-            Err(_) => std::iter::repeat_with(|| {
-                Err(self.error("write_many", Outcome::Unknown, self.limit))
-            })
-            .take(count)
-            .collect(),
-        }
+        let writing = self.inner.write_many(writes);
+        self.operations.changes("write_many", count, writing).await
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
-        self.limited(
-            "remove_many",
-            Outcome::Unknown,
-            self.inner.remove_many(keys),
-        )
-        .await
+        self.operations
+            .change("remove_many", self.inner.remove_many(keys))
+            .await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        match tokio::time::timeout(self.clear_limit, self.inner.clear(prefix)).await {
-            Ok(result) => result,
-            Err(_) => Err(self.error("clear", Outcome::Unknown, self.clear_limit)),
-        }
+        self.clear.change("clear", self.inner.clear(prefix)).await
     }
 
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
-        self.limited("watch", Outcome::NotApplied, self.inner.watch(prefix))
+        self.operations
+            .read("watch", self.inner.watch(prefix))
             .await
     }
 
     async fn close(&self) -> Result<()> {
-        self.limited("close", Outcome::Unknown, self.inner.close())
-            .await
+        self.operations.change("close", self.inner.close()).await
     }
 }
 
@@ -191,6 +153,7 @@ impl<D: Driver> Driver for Timeout<D> {
 mod tests {
     use super::*;
     use crate::test_support::Stuck;
+    use crate::{ErrorKind, Outcome};
 
     #[tokio::test(start_paused = true)]
     async fn a_stuck_read_times_out_and_changed_nothing() {

@@ -1,0 +1,124 @@
+use std::time::Duration;
+
+use crate::{Error, ErrorKind, Outcome, Result};
+
+/// How long one operation may take by default: 5 s.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a clear may take by default: 10 minutes.
+pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Ends each operation of a driver by its timeout, and names driver and operation in its errors.
+///
+/// ```
+/// use std::time::Duration;
+/// use session_core::{ErrorKind, Operations, Outcome};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let operations = Operations::new("shelf", Duration::from_secs(2));
+/// let error = operations.change::<()>("write", std::future::pending()).await.unwrap_err();
+///
+/// assert_eq!(error.kind(), ErrorKind::TimedOut);
+/// assert_eq!(error.outcome(), Outcome::Unknown);
+/// assert!(error.to_string().starts_with("shelf: write: no answer within 2s"));
+/// # }
+/// ```
+///
+/// It is a helper for authors of drivers. A driver that does so keeps the contract's promise that every call ends, also
+/// without the [`Timeout`](crate::decorators::Timeout) decorator.
+#[derive(Clone, Debug)]
+pub struct Operations {
+    driver: String,
+    timeout: Duration,
+}
+
+impl Operations {
+    /// The operations of `driver`, each of which may take `timeout`.
+    pub fn new(driver: impl Into<String>, timeout: Duration) -> Self {
+        Self {
+            driver: driver.into(),
+            timeout,
+        }
+    }
+
+    /// The same operations with another timeout, such as that of a clear.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self::new(self.driver.clone(), timeout)
+    }
+
+    /// How long an operation may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Names driver and operation in the error of `result`, for an operation that keeps the time itself.
+    pub fn name<T>(&self, operation: &'static str, result: Result<T>) -> Result<T> {
+        result.map_err(|error| error.with_context(&self.driver, operation))
+    }
+
+    /// Runs an operation that changes nothing. When it times out, it was certainly not applied.
+    pub async fn read<T>(
+        &self,
+        operation: &'static str,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.run(operation, Outcome::NotApplied, future).await
+    }
+
+    /// Runs an operation that changes something. When it times out, it may have been applied.
+    pub async fn change<T>(
+        &self,
+        operation: &'static str,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.run(operation, Outcome::Unknown, future).await
+    }
+
+    /// Runs `count` changes that have a result each. When they time out, each may have been applied.
+    pub async fn changes<T>(
+        &self,
+        operation: &'static str,
+        count: usize,
+        future: impl Future<Output = Vec<Result<T>>>,
+    ) -> Vec<Result<T>> {
+        match tokio::time::timeout(self.timeout, future).await {
+            Ok(results) => results
+                .into_iter()
+                .map(|result| self.name(operation, result))
+                .collect(),
+            Err(_) => std::iter::repeat_with(|| Err(self.timed_out(operation, Outcome::Unknown)))
+                .take(count)
+                .collect(),
+        }
+    }
+
+    async fn run<T>(
+        &self,
+        operation: &'static str,
+        outcome: Outcome,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(self.timeout, future).await {
+            Ok(result) => self.name(operation, result),
+            Err(_) => Err(self.timed_out(operation, outcome)),
+        }
+    }
+
+    fn timed_out(&self, operation: &'static str, outcome: Outcome) -> Error {
+        timed_out(self.timeout)
+            .with_outcome(outcome)
+            .with_context(&self.driver, operation)
+    }
+}
+
+/// The error of a call that was not answered within `timeout`.
+pub(crate) fn timed_out(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        format!(
+            "no answer within {timeout:?}; check that the backend is reachable and not overloaded, or raise `timeout`"
+        ),
+    )
+}
