@@ -156,6 +156,33 @@ impl Prefix {
         Self(normalise(prefix).into())
     }
 
+    /// The prefix that an option of a driver names. Empty is the root, and a trailing `:` may be left out.
+    ///
+    /// ```
+    /// use session_core::Prefix;
+    ///
+    /// assert_eq!(Prefix::from_option("app:sessions")?.as_str(), "app:sessions");
+    /// assert!(Prefix::from_option("..").is_err());
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if normalising changes the text: a prefix
+    /// such as `..` or `?` would otherwise mean every key.
+    pub fn from_option(prefix: &str) -> Result<Self, Error> {
+        let normalised = Self::new(prefix);
+        if normalised.as_str() == prefix.strip_suffix(':').unwrap_or(prefix) {
+            return Ok(normalised);
+        }
+        let means = match normalised.is_root() {
+            true => "no prefix at all".to_owned(),
+            false => format!("`{}`", normalised.as_str()),
+        };
+        Err(Error::new(
+            ErrorKind::InvalidConfig,
+            format!("the prefix {prefix:?} would mean {means}; use names separated by `:`"),
+        ))
+    }
+
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
