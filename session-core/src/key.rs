@@ -162,12 +162,12 @@ impl Prefix {
     /// use session_core::Prefix;
     ///
     /// assert_eq!(Prefix::from_option("app:sessions")?.as_str(), "app:sessions");
-    /// assert!(Prefix::from_option("..").is_err());
+    /// assert!(Prefix::from_option("?app").is_err());
     /// # Ok::<(), session_core::Error>(())
     /// ```
     ///
     /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if normalising changes the text: a prefix
-    /// such as `..` or `?` would otherwise mean every key.
+    /// such as `?app` would otherwise mean every key.
     pub fn from_option(prefix: &str) -> Result<Self, Error> {
         let normalised = Self::new(prefix);
         if normalised.as_str() == prefix.strip_suffix(':').unwrap_or(prefix) {

@@ -167,7 +167,7 @@ impl Commit<'_> {
     /// of what somebody else wrote.
     async fn update(self, id: SessionId, snapshot: &Snapshot, changes: &Changes) -> Result<Done> {
         let store = self.store;
-        let _turn = store.queue.enter(id).await;
+        let _turn = store.queue.enter(id, store.commit_deadline).await?;
         let mut tries = Tries::new(store.commit_deadline);
         // What somebody else wrote meanwhile, and the changes on top of it.
         let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
@@ -224,7 +224,7 @@ impl Commit<'_> {
         let store = self.store;
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
-        let _turn = store.queue.enter(old_id).await;
+        let _turn = store.queue.enter(old_id, store.commit_deadline).await?;
         let mut tries = Tries::new(store.commit_deadline);
         let mut current = snapshot;
         let mut encoded = if store.has_conditions() {

@@ -21,7 +21,7 @@ pub(crate) async fn destroy(
     known: Option<&Snapshot>,
 ) -> Result<Destroyed> {
     let key = id.key()?;
-    let _turn = store.queue.enter(id).await;
+    let _turn = store.queue.enter(id, store.commit_deadline).await?;
     store.forget(id);
     if !store.has_conditions() {
         if let Some(entry) = store.driver.read_value(&key).await.map_err(not_applied)?

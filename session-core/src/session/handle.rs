@@ -172,7 +172,7 @@ impl Session {
         let name = key.name().to_owned();
         drop(key);
         check_name(&name)?;
-        let _io = self.0.io.lock().await;
+        let _io = self.0.lock_io().await?;
         self.0.load_locked().await?;
         let store = self.0.store.inner();
         let update = Arc::new(update);
@@ -236,7 +236,7 @@ impl Session {
     ) -> Result<Option<T>> {
         let name = key.name().to_owned();
         drop(key);
-        let _io = self.0.io.lock().await;
+        let _io = self.0.lock_io().await?;
         self.0.load_locked().await?;
         let Some(item) = self.0.state.lock().flash(&name) else {
             return Ok(None);
@@ -283,7 +283,7 @@ impl Session {
     ///
     /// The id comes from the application, not from the client's cookie; the cookie changes with the response.
     pub async fn load(&self, id: SessionId) -> Result<bool> {
-        let _io = self.0.io.lock().await;
+        let _io = self.0.lock_io().await?;
         drop(self.0.change()?);
         let base = self.0.read(id).await?;
         let Base::Present(snapshot) = &base else {
@@ -300,7 +300,7 @@ impl Session {
 
     /// Reads the session again; what was not saved is kept on top of it.
     pub async fn reload(&self) -> Result<()> {
-        let _io = self.0.io.lock().await;
+        let _io = self.0.lock_io().await?;
         let id = {
             let mut state = self.0.state.lock();
             state.used = true;
@@ -409,7 +409,7 @@ impl Session {
     }
 
     async fn load_now(&self) -> Result<()> {
-        let _io = self.0.io.lock().await;
+        let _io = self.0.lock_io().await?;
         self.0.load_locked().await
     }
 
@@ -478,6 +478,23 @@ impl Inner {
 
     pub(crate) fn store(&self) -> &SessionStore {
         &self.store
+    }
+
+    /// Waits for its turn to read or write the record through this handle, for at most the commit's deadline.
+    async fn lock_io(&self) -> Result<futures_util::lock::MutexGuard<'_, ()>> {
+        if let Some(io) = self.io.try_lock() {
+            return Ok(io);
+        }
+        let limit = self.store.inner().commit_deadline;
+        tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
+            Error::new(
+                ErrorKind::Contended,
+                format!(
+                    "another task has been loading or saving this session for {limit:?}; await its call to the session, \
+                     or drop it"
+                ),
+            )
+        })
     }
 
     /// Whether something still reads or writes the record: a clone, or what a timeout has cut off.
@@ -551,7 +568,7 @@ impl Inner {
 
     /// Runs the commit protocol on what was changed so far.
     pub(crate) async fn commit(&self, goes_on: bool) -> Result<SaveOutcome> {
-        let _io = self.io.lock().await;
+        let _io = self.lock_io().await?;
         let store = self.store.inner();
         let (work, request_cookies) = {
             let mut state = self.state.lock();
@@ -620,7 +637,7 @@ impl Inner {
     }
 
     async fn destroy(&self) -> Result<()> {
-        let _io = self.io.lock().await;
+        let _io = self.lock_io().await?;
         let (id, base) = {
             let mut state = self.state.lock();
             // Should the answer get lost: what is missing then is gone.

@@ -48,8 +48,14 @@ impl StoreInner {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
-        let _turn = self.queue.enter(id).await;
-        self.keep_alive_in_turn(id, snapshot).await
+        match self.queue.enter(id, self.commit_deadline).await {
+            Ok(_turn) => self.keep_alive_in_turn(id, snapshot).await,
+            // A request that only reads does not fail for it: the next one tries again.
+            Err(error) => {
+                self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error));
+                Ok(unchanged(Some(id), Base::Present(snapshot)))
+            }
+        }
     }
 
     /// The same for who stands at the head of the session's queue.

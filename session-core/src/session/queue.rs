@@ -1,11 +1,14 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use foldhash::quality::RandomState;
 use tokio::sync::oneshot::{self, Receiver, Sender};
+use tokio::time::timeout;
 
 use super::SessionId;
+use crate::{Error, ErrorKind, Result};
 
 /// Lets the commits of one session in this process go one after another, so that they need not fight over
 /// its record. Sessions do not wait for one another.
@@ -16,8 +19,10 @@ pub(crate) struct CommitQueue {
 }
 
 impl CommitQueue {
-    /// Waits until it is this caller's turn, in the order of the calls.
-    pub(crate) async fn enter(&self, id: SessionId) -> Turn<'_> {
+    /// Waits for this caller's turn, in the order of the calls, for at most `limit`.
+    ///
+    /// The error is of kind [`Contended`](ErrorKind::Contended).
+    pub(crate) async fn enter(&self, id: SessionId, limit: Duration) -> Result<Turn<'_>> {
         let receiver = match self.sessions.entry(id) {
             Entry::Vacant(nobody) => {
                 nobody.insert(VecDeque::new());
@@ -37,9 +42,11 @@ impl CommitQueue {
                 receiver,
             };
             // Nobody drops a sender that was not used.
-            let _turn = (&mut waiting.receiver).await;
+            if timeout(limit, &mut waiting.receiver).await.is_err() {
+                return Err(still_waiting(limit));
+            }
         }
-        Turn { queue: self, id }
+        Ok(Turn { queue: self, id })
     }
 
     /// Whether somebody has the turn.
@@ -66,6 +73,16 @@ impl CommitQueue {
             }
         }
     }
+}
+
+fn still_waiting(limit: Duration) -> Error {
+    Error::new(
+        ErrorKind::Contended,
+        format!(
+            "other requests were writing the session for {limit:?}, so its changes were not written; store what changes \
+             so often elsewhere, or raise `commit_deadline`"
+        ),
+    )
 }
 
 /// A place in a session's queue.
@@ -102,11 +119,13 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::*;
 
+    const LIMIT: Duration = Duration::from_secs(2);
+
     #[tokio::test]
     async fn nothing_is_kept_of_a_session_that_nobody_commits() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
-        let turn = queue.enter(id).await;
+        let turn = queue.enter(id, LIMIT).await.unwrap();
         assert_eq!(queue.sessions.len(), 1);
         drop(turn);
         assert!(queue.sessions.is_empty());
@@ -116,8 +135,8 @@ mod tests {
     async fn a_caller_that_gives_up_waiting_leaves_nothing_behind() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
-        let turn = queue.enter(id).await;
-        let mut waiting = Box::pin(queue.enter(id));
+        let turn = queue.enter(id, LIMIT).await.unwrap();
+        let mut waiting = Box::pin(queue.enter(id, LIMIT));
         assert!(futures_util::poll!(&mut waiting).is_pending());
         drop(turn);
         drop(waiting);
@@ -128,20 +147,20 @@ mod tests {
     async fn the_turn_goes_to_who_waited_longest_and_has_not_given_up() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
-        let turn = queue.enter(id).await;
-        let mut first = Box::pin(queue.enter(id));
-        let mut second = Box::pin(queue.enter(id));
-        let mut third = Box::pin(queue.enter(id));
+        let turn = queue.enter(id, LIMIT).await.unwrap();
+        let mut first = Box::pin(queue.enter(id, LIMIT));
+        let mut second = Box::pin(queue.enter(id, LIMIT));
+        let mut third = Box::pin(queue.enter(id, LIMIT));
         for waiting in [&mut first, &mut second, &mut third] {
             assert!(futures_util::poll!(waiting).is_pending());
         }
         drop(first);
         drop(turn);
         assert!(futures_util::poll!(&mut third).is_pending());
-        let turn = second.await;
+        let turn = second.await.unwrap();
         assert!(futures_util::poll!(&mut third).is_pending());
         drop(turn);
-        drop(third.await);
+        drop(third.await.unwrap());
         assert!(queue.sessions.is_empty());
     }
 
@@ -149,22 +168,35 @@ mod tests {
     async fn a_turn_that_came_too_late_goes_to_the_next() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
-        let turn = queue.enter(id).await;
-        let mut first = Box::pin(queue.enter(id));
-        let mut second = Box::pin(queue.enter(id));
+        let turn = queue.enter(id, LIMIT).await.unwrap();
+        let mut first = Box::pin(queue.enter(id, LIMIT));
+        let mut second = Box::pin(queue.enter(id, LIMIT));
         assert!(futures_util::poll!(&mut first).is_pending());
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(turn);
         drop(first);
-        drop(second.await);
+        drop(second.await.unwrap());
         assert!(queue.sessions.is_empty());
     }
 
     #[tokio::test]
     async fn sessions_do_not_wait_for_one_another() {
         let queue = CommitQueue::default();
-        let _first = queue.enter(SessionId::random()).await;
-        let _second = queue.enter(SessionId::random()).await;
+        let _first = queue.enter(SessionId::random(), LIMIT).await.unwrap();
+        let _second = queue.enter(SessionId::random(), LIMIT).await.unwrap();
         assert_eq!(queue.sessions.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_waits_no_longer_than_its_limit_and_leaves_nothing_behind() {
+        let queue = CommitQueue::default();
+        let id = SessionId::random();
+        let turn = queue.enter(id, LIMIT).await.unwrap();
+        let started = tokio::time::Instant::now();
+        let error = queue.enter(id, LIMIT).await.unwrap_err();
+        assert_eq!(started.elapsed(), LIMIT);
+        assert_eq!(error.kind(), ErrorKind::Contended);
+        drop(turn);
+        assert!(queue.sessions.is_empty());
     }
 }
