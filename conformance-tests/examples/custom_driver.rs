@@ -20,8 +20,10 @@ fn alive<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> 
         .then_some(entry)
 }
 
-fn met(current: Option<&Entry>) -> Current {
-    current.cloned().map_or(Current::Absent, Current::Present)
+fn met(current: Option<&Entry>) -> ConflictState {
+    current
+        .cloned()
+        .map_or(ConflictState::Absent, ConflictState::Present)
 }
 
 #[async_trait]

@@ -50,10 +50,6 @@ impl Driver for Converging {
         self.inner.read(key).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.inner.read_value(key).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.seen(self.inner.write(key, value, options).await).await
     }

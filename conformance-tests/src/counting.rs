@@ -104,11 +104,6 @@ impl<D: Driver> Driver for Counting<D> {
         self.inner.read(key).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.counts.add(Operation::Read);
-        self.inner.read_value(key).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.counts.add(Operation::Write);
         self.inner.write(key, value, options).await

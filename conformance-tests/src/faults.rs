@@ -233,10 +233,6 @@ impl<D: Driver> Driver for Faulty<D> {
         self.run(Operation::Read, self.inner.read(key)).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.run(Operation::Read, self.inner.read_value(key)).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.run(Operation::Write, self.inner.write(key, value, options))
             .await

@@ -31,7 +31,6 @@ macro_rules! suite {
                 a_missing_key_is_a_miss
                 a_removed_key_is_a_miss
                 removing_twice_succeeds
-                a_read_of_the_value_alone_agrees_with_reads
                 existence_and_metadata_agree_with_reads
                 keys_are_normalised_as_unstorage_does
                 special_characters_in_keys_are_ordinary

@@ -3,7 +3,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use session_kit::SessionLayer;
-use session_kit::config::{OpenContext, SessionConfig};
+use session_kit::config::{ConfigContext, SessionConfig};
 
 const BUILT_IN: &str = include_str!("../../examples/session.sqlite.toml");
 
@@ -15,7 +15,7 @@ pub(crate) async fn open(path: Option<&Path>) -> Result<SessionLayer, Box<dyn Er
     let folder = data_folder();
     std::fs::create_dir_all(&folder)
         .map_err(|error| format!("cannot make the folder `{}`: {error}", folder.display()))?;
-    let config = SessionConfig::from_toml_str(BUILT_IN)?.with_context(OpenContext::new(folder));
+    let config = SessionConfig::from_toml_str(BUILT_IN)?.with_context(ConfigContext::new(folder));
     Ok(SessionLayer::from_config(&config).await?)
 }
 

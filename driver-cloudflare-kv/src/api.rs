@@ -8,7 +8,7 @@ use http_support::{Answer, ClientOptions, HttpClient, Method, RequestBuilder, St
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use session_core::{Error, ErrorKind, Key, Repeat, Result};
+use session_core::{Error, ErrorKind, Idempotency, Key, Result};
 
 use crate::config::CloudflareKvOptions;
 use crate::error::{is_missing_key, refused, shared};
@@ -72,7 +72,10 @@ impl Api {
         });
         let request = || self.bulk_request(Method::POST, "/bulk/get", body.clone(), keys.len());
         let read = |answer| envelope::<Values>(&answer)?.result();
-        let found = self.client.call(Repeat::Always, request, read).await?;
+        let found = self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await?;
         Ok(found.values)
     }
 
@@ -122,7 +125,11 @@ impl Api {
                 Err(left_out())
             }
         };
-        let Err(error) = self.client.call(Repeat::Always, request, read).await else {
+        let Err(error) = self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await
+        else {
             return keys.iter().map(|_| Ok(())).collect();
         };
         let error = Arc::new(error);
@@ -149,7 +156,9 @@ impl Api {
                 false => Err(refused(&answer)),
             }
         };
-        self.client.call(Repeat::Always, request, read).await
+        self.client
+            .call(Idempotency::Idempotent, request, read)
+            .await
     }
 
     /// What one key has beside its value; `None` if it has none, or no value.
@@ -162,7 +171,11 @@ impl Api {
                 .result_or_default()
                 .map(Some),
         };
-        match self.client.call(Repeat::Always, request, read).await? {
+        match self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await?
+        {
             Some(metadata) => Ok(Some(Beside {
                 metadata,
                 expiration: None,
@@ -202,7 +215,10 @@ impl Api {
         }
         let request = || self.client.request(Method::GET, &path);
         let read = |answer| envelope::<Vec<ListedKey>>(&answer)?.result_with_info();
-        let (keys, info) = self.client.call(Repeat::Always, request, read).await?;
+        let (keys, info) = self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await?;
         Ok(Page {
             keys,
             next: info.cursor(),

@@ -250,7 +250,7 @@ mod time {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Result, async_trait};
 
     use super::CloudflareKvOptions;
@@ -258,7 +258,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for CloudflareKvOptions {
-        async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
+        async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>> {
             Ok(Arc::new(CloudflareKvDriver::open(self)?))
         }
     }

@@ -14,7 +14,7 @@
 //!         ..CloudflareKvOptions::new(account, namespace, api_token)
 //!     };
 //!     let driver = CloudflareKvDriver::open(options)?;
-//!     driver.put_for("greeting", "hello", Duration::from_secs(5)).await?;
+//!     driver.put_with_ttl("greeting", "hello", Duration::from_secs(5)).await?;
 //!     assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //!     driver.close().await
 //! }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Idempotency, Result, RetryPolicy};
 
 use crate::error::{During, from_sdk, incomplete};
 use crate::item::{Item, Layout};
@@ -83,7 +83,7 @@ impl Batches<'_> {
         let keys = keys.into_iter().map(|key| self.layout.key_item(key));
         let mut left: Vec<Item> = keys.collect();
         while !left.is_empty() {
-            let round = self.retry.run(Repeat::Always, || async {
+            let round = self.retry.run(Idempotency::Idempotent, || async {
                 let asked = KeysAndAttributes::builder()
                     .set_keys(Some(left.clone()))
                     .consistent_read(consistent)
@@ -117,7 +117,7 @@ impl Batches<'_> {
     async fn write_chunk(&self, requests: Vec<WriteRequest>) -> Result<(), Undone> {
         let mut left = requests;
         while !left.is_empty() {
-            let round = self.retry.run(Repeat::Always, || async {
+            let round = self.retry.run(Idempotency::Idempotent, || async {
                 let request = self.client.batch_write_item();
                 let answer = request.request_items(self.table, left.clone()).send().await;
                 let answer = answer.map_err(|error| from_sdk(error, During::Writing))?;
@@ -202,6 +202,6 @@ mod tests {
     fn a_batch_of_which_nothing_was_done_is_an_error_that_may_pass() {
         assert_eq!(progress(2, vec![1]).unwrap(), [1]);
         let error = progress(1, vec![1]).unwrap_err();
-        assert!(Repeat::IfNotApplied.allows(&error));
+        assert!(Idempotency::NonIdempotent.allows(&error));
     }
 }

@@ -217,7 +217,7 @@ mod time {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Error, async_trait};
 
     use super::DynamoDbOptions;
@@ -225,7 +225,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for DynamoDbOptions {
-        async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+        async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
             Ok(Arc::new(DynamoDbDriver::open(self).await?))
         }
     }

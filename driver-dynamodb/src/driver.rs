@@ -10,10 +10,10 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Listing, Outcome, Prefix, RemoveOptions, RemoveOutcome,
-    Repeat, Result, RetryPolicy, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
-    WriteOutcome, async_trait,
+    Capabilities, Conditions, ConflictState, Consistency, Cursor, Driver, Entry, Error, ErrorKind,
+    Expiry, Idempotency, Key, ListOptions, ListPage, Listing, Outcome, Prefix, RemoveOptions,
+    RemoveOutcome, Result, RetryPolicy, Timestamp, TouchOptions, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
 
 use crate::batch::Batches;
@@ -115,7 +115,7 @@ impl DynamoDbDriver {
 
     async fn get_once(&self, key: &str, what: What, consistent: bool) -> Result<Option<Item>> {
         self.retry
-            .run(Repeat::Always, || async {
+            .run(Idempotency::Idempotent, || async {
                 let mut request = self
                     .client
                     .get_item()
@@ -149,8 +149,8 @@ impl DynamoDbDriver {
         self.layout.check_value(&value)?;
         let end = self.end(options.expiry);
         let repeat = match options.condition {
-            WriteCondition::Always => Repeat::Always,
-            WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Repeat::IfNotApplied,
+            WriteCondition::Always => Idempotency::Idempotent,
+            WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Idempotency::NonIdempotent,
         };
         self.retry
             .run(repeat, || async {
@@ -190,7 +190,9 @@ impl DynamoDbDriver {
                         Ok(WriteOutcome::Conflict(
                             match (&options.condition, current) {
                                 // What had ended only after it was in the way is no reason for a conflict.
-                                (WriteCondition::IfAbsent, Current::Absent) => Current::Unknown,
+                                (WriteCondition::IfAbsent, ConflictState::Absent) => {
+                                    ConflictState::Unknown
+                                }
                                 (_, current) => current,
                             },
                         ))
@@ -202,15 +204,15 @@ impl DynamoDbDriver {
     }
 
     /// What a failed condition met. A missing item is not told apart from a server that does not tell.
-    fn current(&self, item: Option<&Item>) -> Current {
+    fn current(&self, item: Option<&Item>) -> ConflictState {
         let Some(item) = item else {
-            return Current::Unknown;
+            return ConflictState::Unknown;
         };
         match self.layout.entry(item.clone(), Timestamp::now()) {
-            Ok(Some(entry)) => Current::Present(entry),
-            Ok(None) => Current::Absent,
+            Ok(Some(entry)) => ConflictState::Present(entry),
+            Ok(None) => ConflictState::Absent,
             // Reading it tells what is wrong with it.
-            Err(_) => Current::Unknown,
+            Err(_) => ConflictState::Unknown,
         }
     }
 
@@ -319,7 +321,7 @@ impl DynamoDbDriver {
         };
         let answer = self
             .retry
-            .run(Repeat::Always, || async {
+            .run(Idempotency::Idempotent, || async {
                 let mut request = self
                     .client
                     .scan()
@@ -438,10 +440,10 @@ enum What {
     WithoutValue,
 }
 
-fn repeat_unless_on<V>(if_version: Option<&V>) -> Repeat {
+fn repeat_unless_on<V>(if_version: Option<&V>) -> Idempotency {
     match if_version {
-        None => Repeat::Always,
-        Some(_) => Repeat::IfNotApplied,
+        None => Idempotency::Idempotent,
+        Some(_) => Idempotency::NonIdempotent,
     }
 }
 
@@ -462,7 +464,6 @@ impl Driver for DynamoDbDriver {
             expiry_granularity: Duration::from_millis(1),
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            cheap_value_reads: false,
             touch: true,
             listing: Listing::ExactlyOnce,
             batch: true,

@@ -11,7 +11,7 @@
 //!         ..DynamoDbOptions::new("sessions")
 //!     };
 //!     let driver = DynamoDbDriver::open(options).await?;
-//!     driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
+//!     driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //!     assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //!     Ok(())
 //! }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
-use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Idempotency, Result, RetryPolicy};
 
 use crate::error::{During, from_sdk, incomplete};
 use crate::item::Layout;
@@ -38,7 +38,7 @@ impl Table<'_> {
 
     async fn describe(&self) -> Result<Option<TableDescription>> {
         self.retry
-            .run(Repeat::Always, || async {
+            .run(Idempotency::Idempotent, || async {
                 let request = self.client.describe_table().table_name(self.name);
                 match request.send().await {
                     Ok(answer) => Ok(answer.table),
@@ -68,7 +68,7 @@ impl Table<'_> {
             .key_schema(element.build().map_err(incomplete)?);
         // A second try would find what the first one made, or what another process does.
         self.retry
-            .run(Repeat::Always, || async {
+            .run(Idempotency::Idempotent, || async {
                 match request.clone().send().await {
                     Ok(_) => Ok(()),
                     Err(error) => match error.as_service_error() {
@@ -155,7 +155,7 @@ impl Table<'_> {
     async fn has_time_to_live(&self) -> Result<bool> {
         let described = self
             .retry
-            .run(Repeat::Always, || async {
+            .run(Idempotency::Idempotent, || async {
                 let request = self.client.describe_time_to_live().table_name(self.name);
                 request
                     .send()

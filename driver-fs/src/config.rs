@@ -177,7 +177,7 @@ mod parse {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Error, async_trait};
 
     use super::FsOptions;
@@ -185,7 +185,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for FsOptions {
-        async fn open(mut self, context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+        async fn open(mut self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
             if !self.base.as_os_str().is_empty() {
                 self.base = context.resolve(&self.base);
             }

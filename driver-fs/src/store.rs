@@ -5,7 +5,7 @@ use bytes::Bytes;
 use rustix::fs::{AtFlags, FileType, fstat};
 use rustix::io::Errno;
 use session_core::{
-    Current, Entry, Error, Key, Metadata, Outcome, RemoveOutcome, Result, Timestamp, Version,
+    ConflictState, Entry, Error, Key, Metadata, Outcome, RemoveOutcome, Result, Timestamp, Version,
     WriteCondition, WriteOutcome,
 };
 
@@ -291,7 +291,7 @@ impl Store {
         let path = EntryPath::of(key)?;
         let name = path.name();
         let nothing = || match if_version {
-            Some(_) => Attempt::Done(RemoveOutcome::Conflict(Current::Absent)),
+            Some(_) => Attempt::Done(RemoveOutcome::Conflict(ConflictState::Absent)),
             None => Attempt::Done(RemoveOutcome::Removed),
         };
         let Way::Open(folder) = self.base.way(path.folders())? else {
@@ -394,17 +394,19 @@ fn living(entry: Entry) -> Found {
 }
 
 /// What stands against the condition, if anything does.
-fn conflict(condition: &WriteCondition, found: Found) -> Option<Current> {
+fn conflict(condition: &WriteCondition, found: Found) -> Option<ConflictState> {
     let expected = match condition {
         WriteCondition::Always => return None,
         WriteCondition::IfAbsent => None,
         WriteCondition::IfVersion(version) => Some(version.as_bytes()),
     };
     match found {
-        Found::Nothing => expected.is_some().then_some(Current::Absent),
-        Found::Entry(entry) => (expected != Some(&entry.value)).then_some(Current::Present(entry)),
+        Found::Nothing => expected.is_some().then_some(ConflictState::Absent),
+        Found::Entry(entry) => {
+            (expected != Some(&entry.value)).then_some(ConflictState::Present(entry))
+        }
         // What it is to become is not known yet.
-        Found::Unsettled(value) => (expected != Some(&value)).then_some(Current::Unknown),
+        Found::Unsettled(value) => (expected != Some(&value)).then_some(ConflictState::Unknown),
     }
 }
 

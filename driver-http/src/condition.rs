@@ -1,5 +1,5 @@
 use http_support::{HeaderValue, RequestBuilder, header};
-use session_core::{Repeat, Version};
+use session_core::{Idempotency, Version};
 
 /// A condition as headers of HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,10 @@ impl Condition {
         }
     }
 
-    pub(crate) fn repeat(&self) -> Repeat {
+    pub(crate) fn repeat(&self) -> Idempotency {
         match self {
-            Self::Always => Repeat::Always,
-            Self::Absent | Self::Tag(_) => Repeat::IfNotApplied,
+            Self::Always => Idempotency::Idempotent,
+            Self::Absent | Self::Tag(_) => Idempotency::NonIdempotent,
         }
     }
 }

@@ -133,7 +133,7 @@ fn default_timeout() -> Duration {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Result, async_trait};
 
     use super::HttpOptions;
@@ -141,7 +141,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for HttpOptions {
-        async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
+        async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>> {
             Ok(Arc::new(HttpDriver::open(self)?))
         }
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_support::{Answer, HttpClient, Method, RequestBuilder, StatusCode, header};
 use session_core::{
-    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Key, ListOptions,
-    ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, Timestamp, Version,
-    Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Idempotency,
+    Key, ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp,
+    Version, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 
 use crate::condition::Condition;
@@ -92,7 +92,9 @@ impl HttpDriver {
             _ if is_missing(&answer) => Ok(None),
             _ => Err(answer.error()),
         };
-        self.client.call(Repeat::Always, request, read).await
+        self.client
+            .call(Idempotency::Idempotent, request, read)
+            .await
     }
 
     async fn read_item(&self, key: &Key) -> Result<Option<Entry>> {
@@ -112,13 +114,13 @@ impl HttpDriver {
     ) -> Result<WriteOutcome> {
         let path = self.path(key)?;
         let Some(condition) = self.condition(&options.condition)? else {
-            return Ok(WriteOutcome::Conflict(Current::Unknown));
+            return Ok(WriteOutcome::Conflict(ConflictState::Unknown));
         };
         let end = options.expiry.resolve(self.ttl, Timestamp::now());
         let has_ended = end.is_some_and(|end| end <= Timestamp::now());
         if has_ended && condition == Condition::Absent {
             return Ok(match self.is_there(key, &path).await? {
-                true => WriteOutcome::Conflict(Current::Unknown),
+                true => WriteOutcome::Conflict(ConflictState::Unknown),
                 false => self.ended(),
             });
         }
@@ -126,7 +128,7 @@ impl HttpDriver {
             // What has ended before it is there is as good as removed.
             return Ok(match self.delete(&path, &condition).await? {
                 true => self.ended(),
-                false => WriteOutcome::Conflict(Current::Unknown),
+                false => WriteOutcome::Conflict(ConflictState::Unknown),
             });
         }
         let (body, content_type) = match Body::of(value, self.dialect)? {
@@ -140,7 +142,7 @@ impl HttpDriver {
             request.body(body.clone())
         };
         let read = |answer: Answer| match answer.status() {
-            StatusCode::PRECONDITION_FAILED => Ok(WriteOutcome::Conflict(Current::Unknown)),
+            StatusCode::PRECONDITION_FAILED => Ok(WriteOutcome::Conflict(ConflictState::Unknown)),
             status if status.is_success() => Ok(WriteOutcome::Written {
                 version: self.written_version(&answer)?,
             }),
@@ -168,7 +170,11 @@ impl HttpDriver {
             _ => Err(answer.error()),
         };
         // An answer to `HEAD` has no text that says whose "not found" it is.
-        match self.client.call(Repeat::Always, request, read).await? {
+        match self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await?
+        {
             true => Ok(true),
             false => Ok(self.read_item(key).await?.is_some()),
         }
@@ -241,7 +247,10 @@ impl HttpDriver {
             StatusCode::OK => answer.json(),
             _ => Err(answer.error()),
         };
-        let names: Vec<String> = self.client.call(Repeat::Always, request, read).await?;
+        let names: Vec<String> = self
+            .client
+            .call(Idempotency::Idempotent, request, read)
+            .await?;
         let keys = names
             .iter()
             .filter_map(|name| path::listed(name, self.dialect))
@@ -314,7 +323,7 @@ impl Driver for HttpDriver {
             };
             Ok(match removed {
                 true => RemoveOutcome::Removed,
-                false => RemoveOutcome::Conflict(Current::Unknown),
+                false => RemoveOutcome::Conflict(ConflictState::Unknown),
             })
         };
         in_operation("remove", remove.await)

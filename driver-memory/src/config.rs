@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use session_core::config::{DriverOptions, OpenContext, Seconds};
+use session_core::config::{ConfigContext, DriverOptions, Seconds};
 use session_core::decorators::Prefixed;
 use session_core::{Driver, Prefix, Result, async_trait};
 
@@ -64,7 +64,7 @@ impl MemoryOptions {
 
 #[async_trait]
 impl DriverOptions for MemoryOptions {
-    async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
+    async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>> {
         Ok(self.into_driver())
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         let mut registry = Registry::new();
         registry.register::<MemoryOptions>("memory");
         registry
-            .open("memory", options, &OpenContext::default())
+            .open("memory", options, &ConfigContext::default())
             .await
     }
 

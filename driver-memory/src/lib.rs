@@ -8,7 +8,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
 //! let driver = MemoryDriver::new();
-//! driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
+//! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //! # Ok(())
 //! # }

@@ -7,7 +7,7 @@ use foldhash::quality::RandomState;
 use futures_core::stream::BoxStream;
 use parking_lot::{RwLock, RwLockWriteGuard};
 use session_core::{
-    Change, ChangeKind, Current, Cursor, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
+    Change, ChangeKind, ConflictState, Cursor, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
     Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Version, WriteCondition,
     WriteOutcome,
 };
@@ -390,7 +390,7 @@ impl Store {
 }
 
 /// What a condition met that does not hold.
-fn conflict_of(condition: &WriteCondition, current: Option<&Slot>) -> Option<Current> {
+fn conflict_of(condition: &WriteCondition, current: Option<&Slot>) -> Option<ConflictState> {
     let holds = match (condition, current) {
         (WriteCondition::Always, _) | (WriteCondition::IfAbsent, None) => true,
         (WriteCondition::IfVersion(version), Some(slot)) => version.to_u64() == Some(slot.version),
@@ -399,7 +399,9 @@ fn conflict_of(condition: &WriteCondition, current: Option<&Slot>) -> Option<Cur
     if holds {
         return None;
     }
-    Some(current.map_or(Current::Absent, |slot| Current::Present(slot.to_entry())))
+    Some(current.map_or(ConflictState::Absent, |slot| {
+        ConflictState::Present(slot.to_entry())
+    }))
 }
 
 fn written(version: Option<u64>) -> WriteOutcome {

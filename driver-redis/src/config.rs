@@ -382,7 +382,7 @@ mod by_name {
 
     use serde::de::value::MapAccessDeserializer;
     use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Error, async_trait};
 
     use super::{RedisOptions, Tls, TlsOptions};
@@ -417,7 +417,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for RedisOptions {
-        async fn open(mut self, context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+        async fn open(mut self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
             if let Some(Tls::On(tls)) = &mut self.tls {
                 for path in [&mut tls.ca, &mut tls.cert, &mut tls.key]
                     .into_iter()

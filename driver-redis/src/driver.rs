@@ -4,9 +4,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::Value;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, Driver, Entry, Error, ErrorKind, Expiry, Key,
-    ListOptions, ListPage, Listing as Lists, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result,
-    Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
+    Capabilities, Conditions, ConflictState, Consistency, Driver, Entry, Error, ErrorKind, Expiry,
+    Key, ListOptions, ListPage, Listing as Lists, Outcome, Prefix, RemoveOptions, RemoveOutcome,
+    Result, Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
     async_trait,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -209,22 +209,22 @@ impl RedisDriver {
         }
         Ok(match changed(replies, self.format)? {
             Changed::Yes => written,
-            Changed::Met(entry) => WriteOutcome::Conflict(Current::Present(entry)),
+            Changed::Met(entry) => WriteOutcome::Conflict(ConflictState::Present(entry)),
             Changed::No => WriteOutcome::Conflict(match Box::pin(self.current(&item.key)).await {
                 // What was in the way has gone since.
-                Current::Absent if item.operation.wants_nothing() => Current::Unknown,
+                ConflictState::Absent if item.operation.wants_nothing() => ConflictState::Unknown,
                 current => current,
             }),
         })
     }
 
     /// What stands in the way of a change, as far as that can be told now; the conflict is certain all the same.
-    async fn current(&self, key: &str) -> Current {
+    async fn current(&self, key: &str) -> ConflictState {
         let replies = self.router.run(key, &Operation::Read).await;
         match replies.and_then(|replies| entry(replies, self.format)) {
-            Ok(Some(entry)) => Current::Present(entry),
-            Ok(None) => Current::Absent,
-            Err(_) => Current::Unknown,
+            Ok(Some(entry)) => ConflictState::Present(entry),
+            Ok(None) => ConflictState::Absent,
+            Err(_) => ConflictState::Unknown,
         }
     }
 
@@ -292,7 +292,6 @@ impl Driver for RedisDriver {
             expiry_granularity: EXPIRY_GRANULARITY,
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            cheap_value_reads: true,
             touch: true,
             listing: Lists::AtLeastOnce,
             batch: true,
@@ -312,14 +311,6 @@ impl Driver for RedisDriver {
         let read = async {
             self.check_open()?;
             entry(self.ask(key, &Operation::Read).await?, self.format)
-        };
-        in_operation("read", read.await)
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = async {
-            self.check_open()?;
-            value(self.ask(key, &Operation::Get).await?, self.format)
         };
         in_operation("read", read.await)
     }
@@ -346,7 +337,7 @@ impl Driver for RedisDriver {
             let item = self.item(key, operation);
             let replies = self.router.run(&item.key, &item.operation).await?;
             Ok(match changed(replies, self.format)? {
-                Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
+                Changed::Met(entry) => RemoveOutcome::Conflict(ConflictState::Present(entry)),
                 Changed::No if options.if_version.is_some() => {
                     RemoveOutcome::Conflict(Box::pin(self.current(&item.key)).await)
                 }

@@ -15,7 +15,7 @@
 //!     ..RedisOptions::new(url) // "redis://127.0.0.1:6379"
 //! })
 //! .await?;
-//! driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
+//! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //! driver.close().await?;
 //! # Ok(())

@@ -2,7 +2,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use session_core::{Current, Error, Key};
+use session_core::{ConflictState, Error, Key};
 use sqlx::sqlite::SqliteArguments;
 
 use crate::rows::bind;
@@ -49,7 +49,7 @@ pub(crate) enum Changed {
     /// It took place.
     Yes,
     /// There was nothing to change, or its condition did not hold; then this is what there is now.
-    No(Current),
+    No(ConflictState),
 }
 
 impl Change {

@@ -208,7 +208,7 @@ mod time {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Error, async_trait};
 
     use super::SqliteOptions;
@@ -216,7 +216,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for SqliteOptions {
-        async fn open(mut self, context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+        async fn open(mut self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
             if !self.is_memory() && !self.path.as_os_str().is_empty() {
                 self.path = context.resolve(&self.path);
             }

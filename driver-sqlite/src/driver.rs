@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
+    Capabilities, Conditions, ConflictState, Consistency, Cursor, Driver, Entry, Error, ErrorKind,
     Expiry, Key, ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions,
     RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
     WriteOutcome, async_trait,
@@ -339,7 +339,9 @@ fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
         Changed::Yes => WriteOutcome::Written {
             version: Some(version(Some(revision))),
         },
-        Changed::No(Current::Absent) if if_absent => WriteOutcome::Conflict(Current::Unknown),
+        Changed::No(ConflictState::Absent) if if_absent => {
+            WriteOutcome::Conflict(ConflictState::Unknown)
+        }
         Changed::No(current) => WriteOutcome::Conflict(current),
     }
 }
@@ -362,7 +364,6 @@ impl Driver for SqliteDriver {
             expiry_granularity: Duration::from_millis(1),
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            cheap_value_reads: false,
             touch: true,
             listing: Listing::ExactlyOnce,
             batch: true,

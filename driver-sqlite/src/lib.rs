@@ -11,7 +11,7 @@
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("sessions.db");
 //! let driver = SqliteDriver::open(SqliteOptions::new(path)).await?;
-//! driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
+//! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //! driver.close().await?;
 //! # Ok(())

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::TryStreamExt;
-use session_core::{Current, Error, Key};
+use session_core::{ConflictState, Error, Key};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Either, Executor, SqlStr};
 use tokio::sync::{mpsc, oneshot};
@@ -181,7 +181,7 @@ async fn apply_alone(
         let found = read_on(lease, statements, &[change.key()]).await;
         return Ok(Changed::No(current(&found, change.key())));
     }
-    Ok(Changed::No(Current::Unknown))
+    Ok(Changed::No(ConflictState::Unknown))
 }
 
 /// Makes several changes in one transaction and answers each; if that fails for one of them, each alone.
@@ -318,7 +318,7 @@ async fn answer(
         }
         let changed = match changed {
             true => Changed::Yes,
-            false => Changed::No(Current::Unknown),
+            false => Changed::No(ConflictState::Unknown),
         };
         let _gone = job.reply.send(Ok(changed));
     }
@@ -334,12 +334,12 @@ async fn answer(
 }
 
 /// What a change that was refused found. That it was refused is certain, also where reading failed.
-fn current(found: &Result<Found, Error>, key: &Key) -> Current {
+fn current(found: &Result<Found, Error>, key: &Key) -> ConflictState {
     match found {
         Ok(found) => match found.get(key.as_str()) {
-            Some(entry) => Current::Present(entry.clone()),
-            None => Current::Absent,
+            Some(entry) => ConflictState::Present(entry.clone()),
+            None => ConflictState::Absent,
         },
-        Err(_) => Current::Unknown,
+        Err(_) => ConflictState::Unknown,
     }
 }

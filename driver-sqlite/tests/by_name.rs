@@ -9,7 +9,7 @@
 )]
 
 use driver_sqlite::SqliteOptions;
-use session_core::config::{OpenContext, Registry, SessionConfig};
+use session_core::config::{ConfigContext, Registry, SessionConfig};
 use session_core::{DriverExt, ErrorKind, ListOptions};
 
 fn registry() -> Registry {
@@ -48,7 +48,7 @@ async fn a_relative_path_is_relative_to_the_file_that_names_it() {
 
     let config = SessionConfig::new("sqlite")
         .with_option("path", "sessions.db")
-        .with_context(OpenContext::new(folder.path()));
+        .with_context(ConfigContext::new(folder.path()));
     let all = config.open_driver(&registry()).await.unwrap();
     let page = all.list(ListOptions::default()).await.unwrap();
     assert_eq!(page.keys[0].as_str(), "app:k");
@@ -59,7 +59,7 @@ async fn a_database_in_memory_is_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let config = SessionConfig::new("sqlite")
         .with_option("path", ":memory:")
-        .with_context(OpenContext::new(folder.path()));
+        .with_context(ConfigContext::new(folder.path()));
     let driver = config.open_driver(&registry()).await.unwrap();
     driver.put("k", "v").await.unwrap();
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");

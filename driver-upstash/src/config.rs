@@ -144,7 +144,7 @@ impl UpstashOptions {
 mod by_name {
     use std::sync::Arc;
 
-    use session_core::config::{DriverOptions, OpenContext};
+    use session_core::config::{ConfigContext, DriverOptions};
     use session_core::{Driver, Result, async_trait};
 
     use super::UpstashOptions;
@@ -152,7 +152,7 @@ mod by_name {
 
     #[async_trait]
     impl DriverOptions for UpstashOptions {
-        async fn open(self, context: &OpenContext) -> Result<Arc<dyn Driver>> {
+        async fn open(self, context: &ConfigContext) -> Result<Arc<dyn Driver>> {
             let options = self.or_from(|name| context.variable(name));
             Ok(Arc::new(UpstashDriver::open(options).await?))
         }

@@ -4,10 +4,10 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_support::HttpClient;
 use session_core::{
-    Bytes, Capabilities, Conditions, Consistency, Current, Driver, Entry, Expiry, Key, ListOptions,
-    ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, RetryPolicy,
-    Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
-    async_trait,
+    Bytes, Capabilities, Conditions, ConflictState, Consistency, Driver, Entry, Expiry,
+    Idempotency, Key, ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result,
+    RetryPolicy, Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions,
+    WriteOutcome, async_trait,
 };
 
 use crate::command::Command;
@@ -43,7 +43,7 @@ pub struct UpstashDriver {
 /// A write as a command.
 struct Prepared {
     command: Command,
-    repeat: Repeat,
+    repeat: Idempotency,
     then: Then,
 }
 
@@ -78,7 +78,11 @@ impl UpstashDriver {
     }
 
     /// Does what `commands` gives, again and again as the policy and `repeat` allow.
-    async fn run(&self, repeat: Repeat, commands: impl Fn() -> Vec<Command>) -> Result<Replies> {
+    async fn run(
+        &self,
+        repeat: Idempotency,
+        commands: impl Fn() -> Vec<Command>,
+    ) -> Result<Replies> {
         let run = || self.pipeline.run(commands(), repeat);
         self.retry.run(repeat, run).await
     }
@@ -101,7 +105,7 @@ impl UpstashDriver {
             ]
         };
         let read = || keys.iter().flat_map(both).collect();
-        let mut replies = self.run(Repeat::Always, read).await?;
+        let mut replies = self.run(Idempotency::Idempotent, read).await?;
         let mut entries = Vec::with_capacity(keys.len());
         for _ in keys {
             entries.push(reply::entry(replies.next()?, replies.next()?)?);
@@ -110,17 +114,6 @@ impl UpstashDriver {
             self.confirm_misses(keys, &mut entries).await?;
         }
         Ok(entries)
-    }
-
-    async fn read_value_of(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = || vec![Command::new("GET").text(self.at(key))];
-        let mut replies = self.run(Repeat::Always, read).await?;
-        let mut entry = reply::value(replies.next()?)?;
-        if self.read_regions {
-            let (keys, entries) = (std::slice::from_ref(key), std::slice::from_mut(&mut entry));
-            self.confirm_misses(keys, entries).await?;
-        }
-        Ok(entry)
     }
 
     /// Asks the primary for what a replica does not have, by a script, which no replica runs.
@@ -135,7 +128,7 @@ impl UpstashDriver {
         }
         let read = |key| script(scripts::READ, self.at(key));
         let reads = || missing().map(read).collect();
-        let mut replies = self.run(Repeat::Always, reads).await?;
+        let mut replies = self.run(Idempotency::Idempotent, reads).await?;
         for entry in entries.iter_mut().filter(|entry| entry.is_none()) {
             if let Changed::Met(found) = replies.next()?.changed()? {
                 *entry = Some(found);
@@ -160,18 +153,18 @@ impl UpstashDriver {
         let (command, repeat, then) = match &options.condition {
             WriteCondition::Always if has_ended => (
                 Command::new("UNLINK").text(key),
-                Repeat::Always,
+                Idempotency::Idempotent,
                 Then::Always(version),
             ),
-            WriteCondition::Always => (set(end), Repeat::Always, Then::Always(version)),
+            WriteCondition::Always => (set(end), Idempotency::Idempotent, Then::Always(version)),
             WriteCondition::IfAbsent if has_ended => (
                 Command::new("EXISTS").text(key),
-                Repeat::Always,
+                Idempotency::Idempotent,
                 Then::IfNoneIsThere(version),
             ),
             WriteCondition::IfAbsent => (
                 set(end).word("NX"),
-                Repeat::IfNotApplied,
+                Idempotency::NonIdempotent,
                 Then::IfAbsent(version),
             ),
             WriteCondition::IfVersion(expected) => {
@@ -186,7 +179,7 @@ impl UpstashDriver {
                         command = command.until(end);
                     }
                 }
-                (command, Repeat::IfNotApplied, Then::IfEqual(version))
+                (command, Idempotency::NonIdempotent, Then::IfEqual(version))
             }
         };
         Prepared {
@@ -212,13 +205,13 @@ impl UpstashDriver {
     async fn write_some(&self, writes: &[Write]) -> Vec<Result<WriteOutcome>> {
         let mut commands = Vec::with_capacity(writes.len());
         let mut then = Vec::with_capacity(writes.len());
-        let mut repeat = Repeat::Always;
+        let mut repeat = Idempotency::Idempotent;
         for write in writes {
             let prepared = self.prepare(&write.key, write.value.clone(), &write.options);
             commands.push(prepared.command);
             then.push(prepared.then);
-            if prepared.repeat == Repeat::IfNotApplied {
-                repeat = Repeat::IfNotApplied;
+            if prepared.repeat == Idempotency::NonIdempotent {
+                repeat = Idempotency::NonIdempotent;
             }
         }
         match self.run(repeat, || commands.clone()).await {
@@ -237,16 +230,19 @@ impl UpstashDriver {
         let key = self.at(key);
         let Some(version) = options.if_version else {
             let unlink = || vec![Command::new("UNLINK").text(key.clone())];
-            self.run(Repeat::Always, unlink).await?.next()?.count()?;
+            self.run(Idempotency::Idempotent, unlink)
+                .await?
+                .next()?
+                .count()?;
             return Ok(RemoveOutcome::Removed);
         };
         let expected = value::expected(version.as_bytes());
         let delete = || vec![script(scripts::DELETE_IF_EQUAL, key.clone()).text(expected.clone())];
-        let mut replies = self.run(Repeat::IfNotApplied, delete).await?;
+        let mut replies = self.run(Idempotency::NonIdempotent, delete).await?;
         Ok(match replies.next()?.changed()? {
             Changed::Yes => RemoveOutcome::Removed,
-            Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
-            Changed::No => RemoveOutcome::Conflict(Current::Absent),
+            Changed::Met(entry) => RemoveOutcome::Conflict(ConflictState::Present(entry)),
+            Changed::No => RemoveOutcome::Conflict(ConflictState::Absent),
         })
     }
 
@@ -267,7 +263,7 @@ impl UpstashDriver {
                     _ => command,
                 }]
             };
-            let mut replies = self.run(Repeat::IfNotApplied, touch).await?;
+            let mut replies = self.run(Idempotency::NonIdempotent, touch).await?;
             return Ok(replies.next()?.changed()? == Changed::Yes);
         }
         let touch = || match end {
@@ -279,7 +275,7 @@ impl UpstashDriver {
                 Command::new("EXISTS").text(key.clone()),
             ],
         };
-        let mut replies = self.run(Repeat::Always, touch).await?;
+        let mut replies = self.run(Idempotency::Idempotent, touch).await?;
         let mut found = replies.next()?.count()?;
         if end.is_none() {
             found += replies.next()?.count()?;
@@ -295,7 +291,11 @@ impl UpstashDriver {
 
     async fn exists_one(&self, key: &Key) -> Result<bool> {
         let exists = || vec![Command::new("EXISTS").text(self.at(key))];
-        let count = self.run(Repeat::Always, exists).await?.next()?.count()?;
+        let count = self
+            .run(Idempotency::Idempotent, exists)
+            .await?
+            .next()?
+            .count()?;
         if count == 0 && self.read_regions {
             let mut entry = [None];
             self.confirm_misses(std::slice::from_ref(key), &mut entry)
@@ -321,7 +321,7 @@ impl UpstashDriver {
             let scan = listing::scan(&below, cursor, count);
             first.iter().cloned().chain([scan]).collect()
         };
-        let mut replies = self.run(Repeat::Always, commands).await?;
+        let mut replies = self.run(Idempotency::Idempotent, commands).await?;
         for _ in first {
             replies.next()?.count()?;
         }
@@ -338,7 +338,7 @@ impl UpstashDriver {
             let unlink: Vec<Command> = chunks.map(|keys| self.unlink(keys)).collect();
             let Some(cursor) = page.next else {
                 if !unlink.is_empty() {
-                    let mut replies = self.run(Repeat::Always, || unlink.clone()).await?;
+                    let mut replies = self.run(Idempotency::Idempotent, || unlink.clone()).await?;
                     for _ in &unlink {
                         replies.next()?.count()?;
                     }
@@ -359,10 +359,10 @@ impl Then {
             Self::Always(version) => (version, None),
             Self::IfNoneIsThere(version) => {
                 let is_there = reply.count()? > 0;
-                (version, is_there.then_some(Current::Unknown))
+                (version, is_there.then_some(ConflictState::Unknown))
             }
-            Self::IfAbsent(version) => (version, met(reply, Current::Unknown)?),
-            Self::IfEqual(version) => (version, met(reply, Current::Absent)?),
+            Self::IfAbsent(version) => (version, met(reply, ConflictState::Unknown)?),
+            Self::IfEqual(version) => (version, met(reply, ConflictState::Absent)?),
         };
         Ok(match in_the_way {
             Some(current) => WriteOutcome::Conflict(current),
@@ -374,10 +374,10 @@ impl Then {
 }
 
 /// What a change that was not made met; `untold` is what nil stands for.
-fn met(reply: Reply, untold: Current) -> Result<Option<Current>> {
+fn met(reply: Reply, untold: ConflictState) -> Result<Option<ConflictState>> {
     Ok(match reply.changed()? {
         Changed::Yes => None,
-        Changed::Met(entry) => Some(Current::Present(entry)),
+        Changed::Met(entry) => Some(ConflictState::Present(entry)),
         Changed::No => Some(untold),
     })
 }
@@ -399,7 +399,6 @@ impl Driver for UpstashDriver {
             native_expiry: true,
             expiry_granularity: EXPIRY_GRANULARITY,
             reports_expiry: true,
-            cheap_value_reads: true,
             touch: true,
             listing: Listing::AtLeastOnce,
             batch: true,
@@ -417,10 +416,6 @@ impl Driver for UpstashDriver {
             "read",
             read.map(|entries| entries.into_iter().flatten().next()),
         )
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        in_operation("read", self.read_value_of(key).await)
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
@@ -474,7 +469,10 @@ impl Driver for UpstashDriver {
             self.pipeline.check_open()?;
             for keys in keys.chunks(MOST_AT_ONCE) {
                 let unlink = || vec![self.unlink(keys)];
-                self.run(Repeat::Always, unlink).await?.next()?.count()?;
+                self.run(Idempotency::Idempotent, unlink)
+                    .await?
+                    .next()?
+                    .count()?;
             }
             Ok(())
         };

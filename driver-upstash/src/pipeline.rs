@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use http_support::{Answer, HeaderValue, HttpClient, Method};
 use parking_lot::Mutex;
-use session_core::{Error, ErrorKind, Outcome, Repeat, Result};
+use session_core::{Error, ErrorKind, Idempotency, Outcome, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -44,7 +44,7 @@ pub(crate) struct Pipeline {
 /// What one caller wants done, in one request and in this order.
 struct Call {
     commands: Vec<Command>,
-    repeat: Repeat,
+    repeat: Idempotency,
     /// Because it was part of a request that was too large.
     is_alone: bool,
     answer: oneshot::Sender<Result<Replies>>,
@@ -70,7 +70,7 @@ impl Pipeline {
 
     /// Does `commands` once, one after the other and together with those of other callers. `repeat` says whether they
     /// may be sent again, alone, after a request whose answer was too large to be read.
-    pub(crate) async fn run(&self, commands: Vec<Command>, repeat: Repeat) -> Result<Replies> {
+    pub(crate) async fn run(&self, commands: Vec<Command>, repeat: Idempotency) -> Result<Replies> {
         let calls = self.calls.lock().clone().ok_or_else(closed)?;
         let (answer, answered) = oneshot::channel();
         let call = Call {
@@ -254,7 +254,7 @@ fn settle(calls: Vec<Call>, error: Error) -> Vec<Call> {
     let mut again = Vec::new();
     for mut call in calls {
         let may_repeat =
-            call.repeat == Repeat::Always || error.get().outcome() == Outcome::NotApplied;
+            call.repeat == Idempotency::Idempotent || error.get().outcome() == Outcome::NotApplied;
         if divide && may_repeat {
             call.is_alone = true;
             again.push(call);

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, Url, redirect, retry};
-use session_core::{Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
 
 use crate::{Answer, url};
 
@@ -147,7 +147,7 @@ impl HttpClient {
     /// policy and `repeat` allow after an error of either.
     pub async fn call<T>(
         &self,
-        repeat: Repeat,
+        repeat: Idempotency,
         request: impl Fn() -> RequestBuilder,
         read: impl Fn(Answer) -> Result<T>,
     ) -> Result<T> {

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use http_support::{Answer, ClientOptions, HttpClient, Method, StatusCode};
-//! use session_core::{Bytes, Repeat, Result};
+//! use session_core::{Bytes, Idempotency, Result};
 //!
 //! struct Shelf {
 //!     client: HttpClient,
@@ -21,7 +21,7 @@
 //!             StatusCode::NOT_FOUND => Ok(None),
 //!             _ => Err(answer.error()),
 //!         };
-//!         self.client.call(Repeat::Always, request, read).await
+//!         self.client.call(Idempotency::Idempotent, request, read).await
 //!     }
 //! }
 //!
@@ -41,7 +41,7 @@
 //! - **Secrets.** Redirects are not followed, so that no token goes where it was not meant to. No error and no `Debug`
 //!   holds a URL beyond its origin, a header, or the text of an answer, in each of which keys and tokens occur.
 //! - **Repeating.** Nothing is sent twice but by [`HttpClient::call`], and by that only as
-//!   [`Repeat`](session_core::Repeat) allows. (A request that met a kept connection as the server closed it, and of
+//!   [`Idempotency`](session_core::Idempotency) allows. (A request that met a kept connection as the server closed it, and of
 //!   which no byte was sent, goes out on another one.)
 //! - **Connections** are kept for half a minute and shared by all clones of a client. `HTTPS_PROXY` and its like in
 //!   the environment count, though not for a server on the same machine.

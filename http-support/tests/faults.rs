@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http_support::{
     Answer, ClientOptions, HeaderMap, HttpClient, Method, StatusCode, header, secret_header,
 };
-use session_core::{Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
 use test_support::{HttpFault, HttpProxy, Peer, free_port};
 
 const TOKEN: &str = "t0ken-that-nobody-may-see";
@@ -59,7 +59,7 @@ fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
     HttpClient::new(options).unwrap()
 }
 
-async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Answer> {
+async fn read_as(client: &HttpClient, repeat: Idempotency) -> Result<Answer> {
     let request = || client.request(Method::GET, "/book");
     let read = |answer: Answer| match answer.status() {
         StatusCode::OK => Ok(answer),
@@ -69,7 +69,7 @@ async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Answer> {
 }
 
 async fn read(client: &HttpClient) -> Result<Answer> {
-    read_as(client, Repeat::Always).await
+    read_as(client, Idempotency::Idempotent).await
 }
 
 fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
@@ -176,13 +176,15 @@ async fn what_may_have_happened_is_not_repeated_on_condition() {
         read(&client).await.unwrap();
         server.proxy.clear();
         server.proxy.next(fault.clone());
-        let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
+        let error = read_as(&client, Idempotency::NonIdempotent)
+            .await
+            .unwrap_err();
         tells(&error, kind, Outcome::Unknown);
         assert_eq!(server.proxy.count(), 1, "{fault:?}");
     }
     server.proxy.clear();
     server.proxy.next(HttpFault::rate_limited(0));
-    read_as(&client, Repeat::IfNotApplied).await.unwrap();
+    read_as(&client, Idempotency::NonIdempotent).await.unwrap();
     assert_eq!(server.proxy.count(), 2);
 }
 
@@ -191,7 +193,9 @@ async fn a_server_that_is_not_there_has_done_nothing() {
     let client = client(&format!("http://127.0.0.1:{}", free_port()), |options| {
         options.retry.attempts = 2;
     });
-    let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
+    let error = read_as(&client, Idempotency::NonIdempotent)
+        .await
+        .unwrap_err();
     tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 

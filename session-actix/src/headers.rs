@@ -29,7 +29,7 @@
 //! ```
 
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
-use session_core::session::ResponseEffects;
+use session_core::session::ResponseHeaders;
 
 /// The cookies of a request.
 pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
@@ -43,7 +43,7 @@ pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
 }
 
 /// Puts what a session adds into the headers of its response.
-pub fn apply(effects: &ResponseEffects, headers: &mut HeaderMap) {
+pub fn apply(effects: &ResponseHeaders, headers: &mut HeaderMap) {
     if !effects.sets_cookie() && !effects.varies() {
         return;
     }

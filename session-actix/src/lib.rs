@@ -48,7 +48,7 @@
 //! | the handler panics | nothing is committed |
 //! | the client goes while the handler runs | nothing is committed |
 //! | the client goes while the commit runs, or the worker stops | the commit runs to its end on the runtime on which the middleware was made; [`SessionMiddleware::close`] waits for it |
-//! | a commit fails | an empty response with status 500 and [`CommitError`] in its extensions, or what [`CommitFailure`](session_core::session::CommitFailure) says |
+//! | a commit fails | an empty response with status 500 and [`CommitError`] in its extensions, or what [`OnCommitError`](session_core::session::OnCommitError) says |
 //! | a clone of the session is changed after the response has begun | an error; see [`Session::detach`] |
 //! | the same middleware twice, or two with one cookie name | the outer one counts, the inner one does nothing |
 //! | middlewares with cookies of different names | each commits its own; see [`Sessions`] |

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use session_core::session::SessionStore;
+use session_core::session::SessionManager;
 use session_core::{Driver, Result};
 use tokio::runtime::Handle;
 
@@ -32,18 +32,18 @@ use crate::SessionService;
 /// the server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware {
-    store: SessionStore,
+    store: SessionManager,
     runtime: Option<Handle>,
 }
 
 impl SessionMiddleware {
     /// Sessions in `driver` with default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self::from_store(SessionStore::new(driver))
+        Self::from_store(SessionManager::new(driver))
     }
 
     /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionStore) -> Self {
+    pub fn from_store(store: SessionManager) -> Self {
         Self {
             store,
             runtime: Handle::try_current().ok(),
@@ -56,13 +56,13 @@ impl SessionMiddleware {
         config: &session_core::config::SessionConfig,
         registry: &session_core::config::Registry,
     ) -> Result<Self> {
-        SessionStore::from_config(config, registry)
+        SessionManager::from_config(config, registry)
             .await
             .map(Self::from_store)
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionStore {
+    pub fn store(&self) -> &SessionManager {
         &self.store
     }
 

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::{HttpMessage, HttpResponse};
-use session_core::session::{Finish, Finished, ResponseEffects, Session, SessionStore};
+use session_core::session::{CommitFuture, CommitResult, ResponseHeaders, Session, SessionManager};
 use tokio::runtime::Handle;
 
 use crate::sessions::{OuterSessions, Sessions};
@@ -15,12 +15,12 @@ use crate::{CommitError, headers};
 #[derive(Debug)]
 pub struct SessionService<S> {
     inner: S,
-    store: SessionStore,
+    store: SessionManager,
     runtime: Option<Handle>,
 }
 
 impl<S> SessionService<S> {
-    pub(crate) fn new(inner: S, store: SessionStore, runtime: Option<Handle>) -> Self {
+    pub(crate) fn new(inner: S, store: SessionManager, runtime: Option<Handle>) -> Self {
         Self {
             inner,
             store,
@@ -34,7 +34,7 @@ impl<S> SessionService<S> {
         let mut extensions = request.extensions_mut();
         let sessions = Sessions::from_extensions(&extensions);
         if let Some(outer) = sessions.by_cookie(self.store.cookie_name()) {
-            if !outer.store().is(&self.store) {
+            if !outer.store().ptr_eq(&self.store) {
                 tracing::warn!(
                     cookie = self.store.cookie_name(),
                     "two session middlewares have the same cookie name; the inner one does nothing"
@@ -43,7 +43,7 @@ impl<S> SessionService<S> {
             return None;
         }
         let cookies = headers::cookies_of(request.headers());
-        let session = self.store.session_of(&cookies);
+        let session = self.store.session_from_headers(&cookies);
         if let Some(outer) = extensions.insert(session.clone()) {
             let mut outers: OuterSessions = extensions.remove().unwrap_or_default();
             outers.push(outer);
@@ -75,8 +75,8 @@ where
             let Some(session) = session else {
                 return Ok(response.map_into_left_body());
             };
-            let finish = session.finish();
-            let finished = Committing { finish, runtime }.await;
+            let commit = session.commit();
+            let finished = Committing { commit, runtime }.await;
             Ok(complete(response, finished))
         })
     }
@@ -85,26 +85,29 @@ where
 /// A commit that goes on, should its client leave or its worker stop, on the runtime of the server and not on the
 /// worker's.
 struct Committing {
-    finish: Finish,
+    commit: CommitFuture,
     runtime: Option<Handle>,
 }
 
 impl Future for Committing {
-    type Output = Finished;
+    type Output = CommitResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CommitResult> {
         let runtime = self.runtime.clone();
         let _entered = runtime.as_ref().map(Handle::enter);
-        Pin::new(&mut self.finish).poll(cx)
+        Pin::new(&mut self.commit).poll(cx)
     }
 }
 
 /// What session middlewares with a cookie have put into a response's headers: should one further out replace the response,
 /// the cookies of those within must go out all the same.
 #[derive(Clone, Debug, Default)]
-struct Applied(Vec<ResponseEffects>);
+struct Applied(Vec<ResponseHeaders>);
 
-fn complete<B>(response: ServiceResponse<B>, finished: Finished) -> ServiceResponse<EitherBody<B>> {
+fn complete<B>(
+    response: ServiceResponse<B>,
+    finished: CommitResult,
+) -> ServiceResponse<EitherBody<B>> {
     let applied: Option<Applied> = response.response().extensions().get().cloned();
     let mut applied = applied.unwrap_or_default();
     let mut response = match finished.error {
@@ -118,9 +121,9 @@ fn complete<B>(response: ServiceResponse<B>, finished: Finished) -> ServiceRespo
             response.into_response(failed).map_into_right_body()
         }
     };
-    headers::apply(&finished.effects, response.headers_mut());
-    if finished.effects.sets_cookie() {
-        applied.0.push(finished.effects);
+    headers::apply(&finished.headers, response.headers_mut());
+    if finished.headers.sets_cookie() {
+        applied.0.push(finished.headers);
     }
     if !applied.0.is_empty() {
         let mut extensions = response.response_mut().extensions_mut();

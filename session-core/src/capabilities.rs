@@ -7,7 +7,7 @@ pub enum Conditions {
     #[default]
     None,
     /// Conditions hold among writers that take this driver's lock; others can slip between.
-    Cooperating,
+    Advisory,
     /// Conditions hold against every writer of the backend.
     All,
 }
@@ -64,8 +64,6 @@ pub struct Capabilities {
     pub minimum_ttl: Duration,
     /// Whether reads and metadata tell when an entry ends.
     pub reports_expiry: bool,
-    /// Whether [`read_value`](crate::Driver::read_value), which need not tell that, costs less than a read.
-    pub cheap_value_reads: bool,
     /// Whether [`touch`](crate::Driver::touch) works.
     pub touch: bool,
     /// Whether listing works, and what it promises.
@@ -95,7 +93,6 @@ impl Capabilities {
             expiry_granularity: self.expiry_granularity.max(other.expiry_granularity),
             minimum_ttl: self.minimum_ttl.max(other.minimum_ttl),
             reports_expiry: self.reports_expiry && other.reports_expiry,
-            cheap_value_reads: self.cheap_value_reads && other.cheap_value_reads,
             touch: self.touch && other.touch,
             listing: self.listing.min(other.listing),
             batch: self.batch && other.batch,
@@ -124,7 +121,6 @@ impl Default for Capabilities {
             expiry_granularity: Duration::from_millis(1),
             minimum_ttl: Duration::ZERO,
             reports_expiry: false,
-            cheap_value_reads: false,
             touch: false,
             listing: Listing::default(),
             batch: false,

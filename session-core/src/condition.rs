@@ -108,7 +108,7 @@ impl TouchOptions {
 
 /// What a failed condition found in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Current {
+pub enum ConflictState {
     /// The backend did not say; read to find out.
     Unknown,
     /// No entry, or only one past its expiry.
@@ -127,7 +127,7 @@ pub enum WriteOutcome {
         version: Option<Version>,
     },
     /// The condition did not hold, and nothing was changed.
-    Conflict(Current),
+    Conflict(ConflictState),
 }
 
 /// What became of a removal.
@@ -137,5 +137,5 @@ pub enum RemoveOutcome {
     /// No entry is there any more; without a condition, also where none was.
     Removed,
     /// The condition did not hold, and nothing was changed.
-    Conflict(Current),
+    Conflict(ConflictState),
 }

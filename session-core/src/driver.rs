@@ -144,15 +144,6 @@ pub trait Driver: Send + Sync + 'static {
     /// also while others write and remove.
     async fn list(&self, options: ListOptions) -> Result<ListPage>;
 
-    /// Reads the value of `key` and its version as [`read`](Self::read) does, and may leave out when it ends:
-    /// [`expires_at`](Entry::expires_at) of what it gives says nothing. Provided by a read.
-    ///
-    /// Overriding it pays where a backend tells the end apart from the value, as Redis does; then
-    /// [`cheap_value_reads`](Capabilities::cheap_value_reads) says so to callers.
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.read(key).await
-    }
-
     /// Whether `key` has an entry. Provided by a read.
     async fn exists(&self, key: &Key) -> Result<bool> {
         Ok(self.read(key).await?.is_some())
@@ -256,15 +247,6 @@ impl<D: Driver + ?Sized> Driver for Arc<D> {
         'b: 'r,
     {
         (**self).read(key)
-    }
-
-    fn read_value<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<Option<Entry>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).read_value(key)
     }
 
     fn write<'a, 'b, 'r>(

@@ -26,7 +26,7 @@ pub trait DriverExt: Driver {
     /// The value of `key`, or `None` if it has none.
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let key = Key::new(key)?;
-        Ok(self.read_value(&key).await?.map(|entry| entry.value))
+        Ok(self.read(&key).await?.map(|entry| entry.value))
     }
 
     /// Writes `value` with the driver's default expiry, whatever was there.
@@ -35,7 +35,7 @@ pub trait DriverExt: Driver {
     }
 
     /// Writes `value` for as long as `ttl` from now, whatever was there.
-    async fn put_for<V: Into<Bytes> + Send>(
+    async fn put_with_ttl<V: Into<Bytes> + Send>(
         &self,
         key: &str,
         value: V,

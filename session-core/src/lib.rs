@@ -46,6 +46,8 @@ mod expiry;
 mod fingerprint;
 mod key;
 mod list;
+#[cfg(any(feature = "config", feature = "session"))]
+mod on_commit_error;
 mod operations;
 mod retry;
 #[cfg(test)]
@@ -60,7 +62,8 @@ pub use futures_core::stream::BoxStream;
 pub use capabilities::{Capabilities, Conditions, Consistency, Listing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use condition::{
-    Current, RemoveOptions, RemoveOutcome, TouchOptions, WriteCondition, WriteOptions, WriteOutcome,
+    ConflictState, RemoveOptions, RemoveOutcome, TouchOptions, WriteCondition, WriteOptions,
+    WriteOutcome,
 };
 pub use driver::{Change, ChangeKind, Driver, Write};
 pub use driver_ext::DriverExt;
@@ -70,7 +73,9 @@ pub use expiry::Expiry;
 pub use fingerprint::Fingerprint;
 pub use key::{Key, Prefix};
 pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
+#[cfg(any(feature = "config", feature = "session"))]
+pub use on_commit_error::OnCommitError;
 pub use operations::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Operations};
-pub use retry::{Repeat, RetryPolicy};
+pub use retry::{Idempotency, RetryPolicy};
 pub use timestamp::Timestamp;
 pub use version::Version;

@@ -7,13 +7,13 @@ use crate::{Error, ErrorKind, Outcome, Result};
 /// How often a failed operation is tried again, and with what pauses.
 ///
 /// ```
-/// use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+/// use session_core::{Error, ErrorKind, Idempotency, Result, RetryPolicy};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
 /// let mut tries = 0;
 /// let answer = RetryPolicy::default()
-///     .run(Repeat::Always, || {
+///     .run(Idempotency::Idempotent, || {
 ///         tries += 1;
 ///         let answer = match tries {
 ///             1 => Err(Error::new(ErrorKind::Unavailable, "the server is starting")),
@@ -29,7 +29,7 @@ use crate::{Error, ErrorKind, Outcome, Result};
 ///
 /// What is repeated is what may pass: errors of the kinds [`RateLimited`](ErrorKind::RateLimited),
 /// [`Unavailable`](ErrorKind::Unavailable) and [`TimedOut`](ErrorKind::TimedOut), and of these only what
-/// [`Repeat`] allows. Every other error, and the last one, goes to the caller as it is.
+/// [`Idempotency`] allows. Every other error, and the last one, goes to the caller as it is.
 ///
 /// The first pause is `min_delay`, each further one is twice as long, up to `max_delay`, and each is stretched by
 /// up to its own length at random, so that callers who failed together do not come back together. A backend that
@@ -58,15 +58,14 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
 }
 
-/// What doing an operation a second time does.
+/// Whether an operation is safe to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
-    /// Nothing that once does not do, as with reads and with writes without a condition: it is repeated whatever
-    /// became of it.
-    Always,
-    /// Another thing than once, as with writes on condition: it is repeated only if it was
+pub enum Idempotency {
+    /// Safe to repeat, such as a read or a write without a condition. It is repeated whatever became of it.
+    Idempotent,
+    /// Not safe to repeat, such as a write on a condition. It is repeated only if it was
     /// [certainly not applied](Outcome::NotApplied).
-    IfNotApplied,
+    NonIdempotent,
 }
 
 const LONGEST_DELAY: Duration = Duration::from_secs(3_600);
@@ -95,7 +94,7 @@ impl RetryPolicy {
     ///
     /// `operation` is called for each try, so that it can reckon anew what depends on the time. A caller that is
     /// dropped ends it, in a pause too.
-    pub async fn run<T, F, Running>(&self, repeat: Repeat, mut operation: F) -> Result<T>
+    pub async fn run<T, F, Running>(&self, repeat: Idempotency, mut operation: F) -> Result<T>
     where
         F: FnMut() -> Running,
         Running: Future<Output = Result<T>>,
@@ -141,14 +140,14 @@ impl RetryPolicy {
     }
 }
 
-impl Repeat {
+impl Idempotency {
     /// Whether an operation of this sort may be repeated after `error`, and whether that may help.
     pub fn allows(self, error: &Error) -> bool {
         let passing = matches!(
             error.kind(),
             ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::TimedOut
         );
-        passing && (self == Self::Always || error.outcome() == Outcome::NotApplied)
+        passing && (self == Self::Idempotent || error.outcome() == Outcome::NotApplied)
     }
 }
 
@@ -157,7 +156,11 @@ mod tests {
     use super::*;
 
     /// How often an operation that fails with `error` is tried, and how long that takes.
-    async fn tries(policy: RetryPolicy, repeat: Repeat, error: fn() -> Error) -> (u32, Duration) {
+    async fn tries(
+        policy: RetryPolicy,
+        repeat: Idempotency,
+        error: fn() -> Error,
+    ) -> (u32, Duration) {
         let started = tokio::time::Instant::now();
         let mut tries = 0;
         let result: Result<()> = policy
@@ -181,7 +184,7 @@ mod tests {
             min_delay: Duration::from_millis(100),
             max_delay: Duration::from_millis(400),
         };
-        let (tries, took) = tries(policy, Repeat::Always, unavailable).await;
+        let (tries, took) = tries(policy, Idempotency::Idempotent, unavailable).await;
         assert_eq!(tries, 6);
         // 100, 200, and then the longest, each stretched at random.
         assert!(took >= Duration::from_millis(1_500), "{took:?}");
@@ -197,10 +200,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
         let policy = RetryPolicy::default();
-        assert_eq!(tries(policy, Repeat::Always, unavailable).await.0, 3);
-        assert_eq!(tries(policy, Repeat::IfNotApplied, unavailable).await.0, 1);
+        assert_eq!(
+            tries(policy, Idempotency::Idempotent, unavailable).await.0,
+            3
+        );
+        assert_eq!(
+            tries(policy, Idempotency::NonIdempotent, unavailable)
+                .await
+                .0,
+            1
+        );
         let refused = || unavailable().with_outcome(Outcome::NotApplied);
-        assert_eq!(tries(policy, Repeat::IfNotApplied, refused).await.0, 3);
+        assert_eq!(
+            tries(policy, Idempotency::NonIdempotent, refused).await.0,
+            3
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -211,7 +225,7 @@ mod tests {
             || Error::new(ErrorKind::CorruptData, ""),
             || Error::new(ErrorKind::Backend, ""),
         ] {
-            let (tries, took) = tries(RetryPolicy::default(), Repeat::Always, error).await;
+            let (tries, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, error).await;
             assert_eq!((tries, took), (1, Duration::ZERO));
         }
     }
@@ -220,33 +234,34 @@ mod tests {
     async fn a_backend_that_asks_for_a_wait_gets_it_within_the_bound() {
         let limited =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
-        let (count, took) = tries(RetryPolicy::default(), Repeat::IfNotApplied, limited).await;
+        let (count, took) =
+            tries(RetryPolicy::default(), Idempotency::NonIdempotent, limited).await;
         assert_eq!(count, 3);
         assert!(took >= Duration::from_millis(1_800), "{took:?}");
 
         let long =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_secs(60));
-        let (count, took) = tries(RetryPolicy::default(), Repeat::Always, long).await;
+        let (count, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, long).await;
         assert_eq!((count, took), (1, Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
     async fn never_is_never_and_extremes_do_no_harm() {
-        let (count, _) = tries(RetryPolicy::never(), Repeat::Always, unavailable).await;
+        let (count, _) = tries(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
         assert_eq!(count, 1);
         let extreme = RetryPolicy {
             attempts: 4,
             min_delay: Duration::MAX,
             max_delay: Duration::MAX,
         };
-        let (count, took) = tries(extreme, Repeat::Always, unavailable).await;
+        let (count, took) = tries(extreme, Idempotency::Idempotent, unavailable).await;
         assert_eq!((count, took), (4, 3 * LONGEST_DELAY));
     }
 
     #[cfg(feature = "config")]
     #[test]
     fn configuration_names_what_differs_from_the_defaults() {
-        use crate::config::{OpenContext, Options};
+        use crate::config::{ConfigContext, Options};
 
         #[derive(Debug, serde::Deserialize)]
         struct Sample {
@@ -256,7 +271,7 @@ mod tests {
 
         let parse = |toml: &str| {
             let options: Options = toml::from_str(toml).unwrap();
-            options.parse::<Sample>("shelf", &OpenContext::default())
+            options.parse::<Sample>("shelf", &ConfigContext::default())
         };
         assert_eq!(parse("").unwrap().retry, RetryPolicy::default());
         let some = parse("retry = { attempts = 5, maxDelay = 0.25 }").unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, header::COOKIE};
-use session_core::session::{Session, SessionId, SessionStore};
+use session_core::session::{Session, SessionId, SessionManager};
 use session_core::{
     Bytes, Capabilities, Driver, Entry, ErrorKind, Key, ListOptions, ListPage, Outcome,
     RemoveOptions, RemoveOutcome, Result, Version, WriteOptions, WriteOutcome, async_trait,
@@ -53,9 +53,9 @@ impl Driver for Stuck {
 }
 
 /// A store, and the headers of a visitor who has a session in it.
-fn visitor(deaf: bool) -> (SessionStore, HeaderMap) {
+fn visitor(deaf: bool) -> (SessionManager, HeaderMap) {
     let driver: Arc<dyn Driver> = Arc::new(Stuck { deaf });
-    let store = SessionStore::builder(driver)
+    let store = SessionManager::builder(driver)
         .commit_deadline(DEADLINE)
         .build()
         .unwrap();
@@ -68,7 +68,7 @@ fn visitor(deaf: bool) -> (SessionStore, HeaderMap) {
 #[tokio::test(start_paused = true)]
 async fn a_load_behind_one_that_hangs_ends_by_the_deadline() {
     let (store, headers) = visitor(true);
-    let session = store.session_of(&headers);
+    let session = store.session_from_headers(&headers);
     let first = tokio::spawn({
         let session = session.clone();
         async move { session.get::<u32>("n").await }
@@ -86,7 +86,7 @@ async fn a_load_behind_one_that_hangs_ends_by_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn commits_behind_one_that_hangs_end_by_the_deadline() {
     let (store, headers) = visitor(false);
-    let session = || store.session_of(&headers);
+    let session = || store.session_from_headers(&headers);
     let save = |session: Session| async move {
         session
             .update("n", |n: Option<u32>| n.unwrap_or(0) + 1)

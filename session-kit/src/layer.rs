@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use session_core::config::{Registry, SessionConfig};
-use session_core::session::SessionStore;
+use session_core::session::SessionManager;
 use session_core::{Driver, Result};
 use tower_layer::Layer;
 
@@ -57,7 +57,7 @@ impl SessionLayer {
     }
 
     /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionStore) -> Self {
+    pub fn from_store(store: SessionManager) -> Self {
         Self(session_tower::SessionLayer::from_store(store))
     }
 }

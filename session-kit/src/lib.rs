@@ -56,7 +56,7 @@ mod layer;
 mod open;
 mod registry;
 
-pub use session_core::session::{self, Session, SessionStore};
+pub use session_core::session::{self, Session, SessionManager};
 pub use session_core::{
     Bytes, Capabilities, Change, ChangeKind, Conditions, Consistency, Driver, DriverExt, Entry,
     Error, ErrorKind, Expiry, Fingerprint, Key, Listing, Metadata, Outcome, Prefix, Result,

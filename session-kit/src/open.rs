@@ -2,7 +2,7 @@ use std::path::Path;
 
 use session_core::Result;
 use session_core::config::SessionConfig;
-use session_core::session::SessionStore;
+use session_core::session::SessionManager;
 #[cfg(feature = "memory")]
 use session_core::session::{SessionData, SessionStorage};
 
@@ -24,14 +24,14 @@ use crate::registry;
 ///     Ok(create_session_storage(session_kit::open_store("session.toml").await?))
 /// }
 /// ```
-pub async fn open_store(path: impl AsRef<Path> + Send) -> Result<SessionStore> {
+pub async fn open_store(path: impl AsRef<Path> + Send) -> Result<SessionManager> {
     let config = SessionConfig::from_toml_file(path).await?;
-    SessionStore::from_config(&config, &registry()).await
+    SessionManager::from_config(&config, &registry()).await
 }
 
 /// Sessions with the values of `D` in the memory of this process, with default settings.
 #[cfg(feature = "memory")]
 pub fn create_memory_session_storage<D: SessionData>() -> SessionStorage<D> {
     let driver = std::sync::Arc::new(driver_memory::MemoryDriver::new());
-    session_core::session::create_session_storage(SessionStore::new(driver))
+    session_core::session::create_session_storage(SessionManager::new(driver))
 }

@@ -22,40 +22,40 @@ pub fn registry() -> Registry {
     #[cfg(feature = "cloudflare-kv")]
     registry.register::<driver_cloudflare_kv::CloudflareKvOptions>("cloudflare-kv");
     #[cfg(not(feature = "cloudflare-kv"))]
-    registry.declare("cloudflare-kv", "cloudflare-kv");
+    registry.register_unavailable("cloudflare-kv", "cloudflare-kv");
     #[cfg(feature = "dynamodb")]
     registry.register::<driver_dynamodb::DynamoDbOptions>("dynamodb");
     #[cfg(not(feature = "dynamodb"))]
-    registry.declare("dynamodb", "dynamodb");
+    registry.register_unavailable("dynamodb", "dynamodb");
 
     #[cfg(feature = "fs")]
     registry.register::<driver_fs::FsOptions>("fs");
     #[cfg(not(feature = "fs"))]
-    registry.declare("fs", "fs");
+    registry.register_unavailable("fs", "fs");
     #[cfg(feature = "http")]
     registry.register::<driver_http::HttpOptions>("http");
     #[cfg(not(feature = "http"))]
-    registry.declare("http", "http");
+    registry.register_unavailable("http", "http");
 
     #[cfg(feature = "memory")]
     registry.register::<driver_memory::MemoryOptions>("memory");
     #[cfg(not(feature = "memory"))]
-    registry.declare("memory", "memory");
+    registry.register_unavailable("memory", "memory");
 
     #[cfg(feature = "redis")]
     registry.register::<driver_redis::RedisOptions>("redis");
     #[cfg(not(feature = "redis"))]
-    registry.declare("redis", "redis");
+    registry.register_unavailable("redis", "redis");
 
     #[cfg(feature = "sqlite")]
     registry.register::<driver_sqlite::SqliteOptions>("sqlite");
     #[cfg(not(feature = "sqlite"))]
-    registry.declare("sqlite", "sqlite");
+    registry.register_unavailable("sqlite", "sqlite");
 
     #[cfg(feature = "upstash")]
     registry.register::<driver_upstash::UpstashOptions>("upstash");
     #[cfg(not(feature = "upstash"))]
-    registry.declare("upstash", "upstash");
+    registry.register_unavailable("upstash", "upstash");
 
     registry
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 use session_core::Error;
-use session_core::session::{Finish, Finished, ResponseEffects, Session};
+use session_core::session::{CommitFuture, CommitResult, ResponseHeaders, Session};
 
 use crate::CommitError;
 
@@ -23,7 +23,7 @@ pin_project! {
     #[project = StepProjection]
     enum Step<F, B> {
         Handling { #[pin] handler: F, session: Option<Session> },
-        Committing { finish: Finish, response: Option<Response<B>> },
+        Committing { commit: CommitFuture, response: Option<Response<B>> },
     }
 }
 
@@ -51,16 +51,16 @@ where
                     return Poll::Ready(Ok(response));
                 };
                 // Most often there is nothing to wait for.
-                let mut finish = session.finish();
-                if let Poll::Ready(finished) = Pin::new(&mut finish).poll(cx) {
+                let mut commit = session.commit();
+                if let Poll::Ready(finished) = Pin::new(&mut commit).poll(cx) {
                     return Poll::Ready(Ok(complete(response, finished)));
                 }
                 let response = Some(response);
-                this.step.set(Step::Committing { finish, response });
+                this.step.set(Step::Committing { commit, response });
                 Poll::Pending
             }
-            StepProjection::Committing { finish, response } => {
-                let finished = ready!(Pin::new(finish).poll(cx));
+            StepProjection::Committing { commit, response } => {
+                let finished = ready!(Pin::new(commit).poll(cx));
                 match response.take() {
                     Some(response) => Poll::Ready(Ok(complete(response, finished))),
                     None => Poll::Pending,
@@ -70,17 +70,17 @@ where
     }
 }
 
-fn complete<B: Default>(mut response: Response<B>, finished: Finished) -> Response<B> {
+fn complete<B: Default>(mut response: Response<B>, finished: CommitResult) -> Response<B> {
     if let Some(error) = finished.error {
         response = failed(error, response.extensions_mut().remove::<Applied>());
     }
-    finished.effects.apply(response.headers_mut());
-    if finished.effects.sets_cookie() {
+    finished.headers.apply(response.headers_mut());
+    if finished.headers.sets_cookie() {
         response
             .extensions_mut()
             .get_or_insert_default::<Applied>()
             .0
-            .push(finished.effects);
+            .push(finished.headers);
     }
     response
 }
@@ -88,7 +88,7 @@ fn complete<B: Default>(mut response: Response<B>, finished: Finished) -> Respon
 /// What session layers with a cookie have put into a response's headers: should one further out replace the response, the
 /// cookies of those within must go out all the same.
 #[derive(Clone, Debug, Default)]
-struct Applied(Vec<ResponseEffects>);
+struct Applied(Vec<ResponseHeaders>);
 
 fn failed<B: Default>(error: Error, applied: Option<Applied>) -> Response<B> {
     let mut response = Response::new(B::default());

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use session_core::session::SessionStore;
+use session_core::session::SessionManager;
 use session_core::{Driver, Result};
 use tower_layer::Layer;
 
@@ -29,17 +29,17 @@ use crate::SessionService;
 /// server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
-    store: SessionStore,
+    store: SessionManager,
 }
 
 impl SessionLayer {
     /// Sessions in `driver` with default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self::from_store(SessionStore::new(driver))
+        Self::from_store(SessionManager::new(driver))
     }
 
     /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionStore) -> Self {
+    pub fn from_store(store: SessionManager) -> Self {
         Self { store }
     }
 
@@ -49,13 +49,13 @@ impl SessionLayer {
         config: &session_core::config::SessionConfig,
         registry: &session_core::config::Registry,
     ) -> Result<Self> {
-        SessionStore::from_config(config, registry)
+        SessionManager::from_config(config, registry)
             .await
             .map(Self::from_store)
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionStore {
+    pub fn store(&self) -> &SessionManager {
         &self.store
     }
 

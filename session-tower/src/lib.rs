@@ -35,7 +35,7 @@
 //!   session was used.
 //! - A commit that failed replaces the response by an empty one with status 500 and without the cookie that it would have set, with
 //!   the error in its extensions as [`CommitError`]; or, with
-//!   [`CommitFailure::KeepResponse`](session_core::session::CommitFailure::KeepResponse), it is reported to the
+//!   [`OnCommitError::Keep`](session_core::session::OnCommitError::Keep), it is reported to the
 //!   store's hook alone.
 //!
 //! # What happens when

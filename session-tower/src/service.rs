@@ -1,7 +1,7 @@
 use std::task::{Context, Poll};
 
 use http::{Extensions, Request, Response};
-use session_core::session::{Session, SessionStore};
+use session_core::session::{Session, SessionManager};
 use tower_service::Service;
 
 use crate::ResponseFuture;
@@ -11,18 +11,18 @@ use crate::sessions::OuterSessions;
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
-    store: SessionStore,
+    store: SessionManager,
 }
 
 impl<S> SessionService<S> {
-    pub(crate) fn new(inner: S, store: SessionStore) -> Self {
+    pub(crate) fn new(inner: S, store: SessionManager) -> Self {
         Self { inner, store }
     }
 
     /// The session of this request, put where handlers find it; `None` if a layer further out with the same
     /// cookie has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
-        let session = self.store.session_of(request.headers());
+        let session = self.store.session_from_headers(request.headers());
         let extensions = request.extensions_mut();
         match extensions.insert(session.clone()) {
             None => Some(session),
@@ -47,7 +47,7 @@ impl<S> SessionService<S> {
             others.push(outer);
             return Some(session);
         };
-        if !same.store().is(&self.store) {
+        if !same.store().ptr_eq(&self.store) {
             tracing::warn!(
                 cookie = self.store.cookie_name(),
                 "two session layers have the same cookie name; the inner one does nothing"

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
 use http::{Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
-use session_core::session::{CommitFailure, CookieOptions, SessionStore};
+use session_core::session::{CookieOptions, OnCommitError, SessionManager};
 use session_core::{Driver, Error, ErrorKind, Outcome};
 use session_tower::{CommitError, Session, SessionLayer, Sessions};
 use support::{Browser, Probe, send};
@@ -163,8 +163,8 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     let probe = Probe::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
-    let store = SessionStore::builder(probe.clone())
-        .commit_failure(CommitFailure::KeepResponse)
+    let store = SessionManager::builder(probe.clone())
+        .on_commit_error(OnCommitError::Keep)
         .on_event(move |event| seen.lock().push(event.to_string()))
         .build()
         .unwrap();
@@ -246,7 +246,7 @@ async fn the_same_layer_twice_is_one() {
 #[tokio::test]
 async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
     let named = |name: &str| {
-        let store = SessionStore::builder(Arc::new(MemoryDriver::new()))
+        let store = SessionManager::builder(Arc::new(MemoryDriver::new()))
             .cookie(CookieOptions::default().with_name(name))
             .build();
         SessionLayer::from_store(store.unwrap())
@@ -313,7 +313,7 @@ async fn a_detached_handle_saves_after_the_response() {
         kept.lock().push(session.detach()?);
         Ok::<_, Error>(format!("{:?}", known.map_err(|error| error.kind()).err()))
     };
-    let store = SessionStore::new(Arc::new(MemoryDriver::new()));
+    let store = SessionManager::new(Arc::new(MemoryDriver::new()));
     let app = Router::new()
         .route("/", get(handler))
         .route("/peek", get(peek))

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use session_core::session::{CookieSessionOptions, SessionStore};
+use session_core::session::{CookieSessionOptions, SessionManager};
 use session_tower::{Session, SessionLayer};
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
@@ -134,7 +134,7 @@ fn ours() -> Peer {
         session.set(NAME, &next(&text)).expect("a value");
         StatusCode::NO_CONTENT
     }
-    let store = SessionStore::in_cookies(CookieSessionOptions::new([SECRET])).build();
+    let store = SessionManager::in_cookies(CookieSessionOptions::new([SECRET])).build();
     let layer = SessionLayer::from_store(store.expect("a good configuration"));
     let app = Router::new()
         .route("/seed", get(seed))
@@ -143,7 +143,7 @@ fn ours() -> Peer {
         .layer(layer);
     Peer {
         name: OURS,
-        note: "`SessionLayer` on `SessionStore::in_cookies`, defaults: XChaCha20-Poly1305",
+        note: "`SessionLayer` on `SessionManager::in_cookies`, defaults: XChaCha20-Poly1305",
         app: Box::new(AxumApp::new(app)),
         below: Some(AXUM),
     }

@@ -40,10 +40,6 @@ async fn after_closing_all_operations_are_refused_or_none(context: Context) -> C
                 .await
                 .err(),
         ),
-        (
-            "a read of the value alone",
-            driver.read_value(&key).await.err(),
-        ),
         ("exists", driver.exists(&key).await.err()),
         ("metadata", driver.metadata(&key).await.err()),
         (

@@ -1,4 +1,4 @@
-use session_core::{Current, RemoveOptions, RemoveOutcome};
+use session_core::{ConflictState, RemoveOptions, RemoveOutcome};
 
 use super::cases;
 use super::conditional_writes::{meets_entry, meets_nothing};
@@ -13,7 +13,7 @@ cases! {
     a_conditional_removal_meets_what_has_ended [Need::Conditions, Need::ShortLives]: "an ended entry counts as absent for a removal too";
 }
 
-fn conflict_in(outcome: RemoveOutcome) -> Result<Current, Failure> {
+fn conflict_in(outcome: RemoveOutcome) -> Result<ConflictState, Failure> {
     match outcome {
         RemoveOutcome::Conflict(current) => Ok(current),
         RemoveOutcome::Removed => Err(Failure::new("a conflict", "a removal")),

@@ -1,5 +1,5 @@
 use session_core::{
-    Current, Expiry, RemoveOptions, Version, WriteCondition, WriteOptions, WriteOutcome,
+    ConflictState, Expiry, RemoveOptions, Version, WriteCondition, WriteOptions, WriteOutcome,
 };
 
 use super::cases;
@@ -24,16 +24,16 @@ cases! {
 }
 
 /// What the driver said instead of writing. If it tells what it met, that must be true.
-pub(super) fn conflict_in(outcome: WriteOutcome) -> Result<Current, Failure> {
+pub(super) fn conflict_in(outcome: WriteOutcome) -> Result<ConflictState, Failure> {
     match outcome {
         WriteOutcome::Conflict(current) => Ok(current),
         written => Err(Failure::new("a conflict", format!("{written:?}"))),
     }
 }
 
-pub(super) async fn meets_nothing(current: Current) -> CaseResult {
+pub(super) async fn meets_nothing(current: ConflictState) -> CaseResult {
     check(
-        matches!(current, Current::Absent | Current::Unknown),
+        matches!(current, ConflictState::Absent | ConflictState::Unknown),
         "a conflict with an absent entry",
         format!("{current:?}"),
     )
@@ -42,16 +42,16 @@ pub(super) async fn meets_nothing(current: Current) -> CaseResult {
 pub(super) async fn meets_entry(
     context: &Context,
     key: &session_core::Key,
-    current: Current,
+    current: ConflictState,
 ) -> CaseResult {
     let there = context.read_present(key).await?;
     match current {
-        Current::Unknown => Ok(()),
-        Current::Absent => Err(Failure::new(
+        ConflictState::Unknown => Ok(()),
+        ConflictState::Absent => Err(Failure::new(
             format!("a conflict with {there:?}"),
             "with nothing",
         )),
-        Current::Present(met) => {
+        ConflictState::Present(met) => {
             same("the value met", &met.value, &there.value)?;
             same("the version met", met.version, there.version)
         }

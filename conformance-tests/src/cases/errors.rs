@@ -32,7 +32,6 @@ async fn an_outage_is_never_a_miss(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let keys = [key.clone(), key.clone()];
     fails("a read", driver.read(&key).await)?;
-    fails("a read of the value alone", driver.read_value(&key).await)?;
     fails("exists", driver.exists(&key).await)?;
     fails("metadata", driver.metadata(&key).await)?;
     fails("a batch of reads", driver.read_many(&keys).await)?;

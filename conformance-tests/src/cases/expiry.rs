@@ -12,7 +12,7 @@ cases! {
     an_entry_is_gone_after_its_end [Need::ShortLives]: "an entry past its end is never returned";
     an_entry_ends_as_exactly_as_declared [Need::ShortLives]: "an entry ends at its time, as exactly as the driver declares";
     reading_does_not_move_the_end [Need::ShortLives]: "nothing moves an end but a write or a touch";
-    an_ended_entry_does_not_exist [Need::ShortLives]: "an entry past its end is not there, by exists, metadata and reads of the value alone neither";
+    an_ended_entry_does_not_exist [Need::ShortLives]: "an entry past its end is not there, by exists and metadata neither";
     an_ended_entry_is_not_listed [Need::ShortLives, Need::Listing]: "an entry past its end is never listed";
     an_ended_entry_is_not_in_batches [Need::ShortLives]: "an entry past its end is never returned by a batch";
     an_ended_entry_can_be_written_and_removed [Need::Writes, Need::ShortLives]: "an ended entry is as good as none: writes and removals go on";
@@ -88,7 +88,6 @@ async fn reading_does_not_move_the_end(context: Context) -> CaseResult {
     context.write_until(&key, "value", Expiry::At(end)).await?;
     while Timestamp::now() < end {
         context.read(&key).await?;
-        context.driver.read_value(&key).await?;
         context.driver.exists(&key).await?;
         context.driver.metadata(&key).await?;
         context.driver.read_many(std::slice::from_ref(&key)).await?;
@@ -103,11 +102,7 @@ async fn an_ended_entry_does_not_exist(context: Context) -> CaseResult {
     same("exists", context.driver.exists(&key).await?, false)?;
     let key = context.key("l")?;
     context.expired(&key).await?;
-    same("the metadata", context.driver.metadata(&key).await?, None)?;
-    let key = context.key("m")?;
-    context.expired(&key).await?;
-    let read = context.driver.read_value(&key).await?;
-    check(read.is_none(), "a miss by the value alone", "an entry")
+    same("the metadata", context.driver.metadata(&key).await?, None)
 }
 
 async fn an_ended_entry_is_not_listed(context: Context) -> CaseResult {

@@ -17,7 +17,6 @@ cases! {
     a_missing_key_is_a_miss: "a miss is not an error";
     a_removed_key_is_a_miss [Need::Writes]: "a removal takes the entry away, and its key can be written again";
     removing_twice_succeeds [Need::Writes]: "a removal without a condition also succeeds where nothing is";
-    a_read_of_the_value_alone_agrees_with_reads: "a read of the value alone gives the value and the version of a whole one, and a miss where that does";
     existence_and_metadata_agree_with_reads: "exists and metadata tell of the entry that a read gives";
 }
 
@@ -153,21 +152,6 @@ async fn removing_twice_succeeds(context: Context) -> CaseResult {
             .remove(&key, RemoveOptions::default())
             .await?;
         same("the removal", outcome, session_core::RemoveOutcome::Removed)?;
-    }
-    Ok(())
-}
-
-async fn a_read_of_the_value_alone_agrees_with_reads(context: Context) -> CaseResult {
-    let key = context.key("k")?;
-    let missing = context.driver.read_value(&key).await?;
-    check(missing.is_none(), "a miss where nothing is", "an entry")?;
-    for value in [&b"first"[..], b"\xff\0second"] {
-        context.write(&key, value).await?;
-        let whole = context.read_present(&key).await?;
-        let alone = context.driver.read_value(&key).await?;
-        let alone = alone.ok_or_else(|| Failure::new("the value alone", "a miss"))?;
-        same("the value", alone.value, whole.value)?;
-        same("its version", alone.version, whole.version)?;
     }
     Ok(())
 }

@@ -14,10 +14,6 @@ pub(crate) trait Flaw: Send + Sync + 'static {
         right.read(key).await
     }
 
-    async fn read_value(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        self.read(right, key).await
-    }
-
     async fn write(
         &self,
         right: &dyn Driver,
@@ -113,10 +109,6 @@ impl<F: Flaw> Driver for Broken<F> {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.flaw.read(&*self.right, key).await
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.flaw.read_value(&*self.right, key).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {

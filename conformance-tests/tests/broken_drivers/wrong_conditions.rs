@@ -29,9 +29,9 @@ impl VersionOf {
             .unwrap_or_else(|| Version::from_u64(0)))
     }
 
-    fn current(&self, current: Current) -> Current {
+    fn current(&self, current: ConflictState) -> ConflictState {
         match current {
-            Current::Present(entry) => Current::Present(self.entry(entry)),
+            ConflictState::Present(entry) => ConflictState::Present(self.entry(entry)),
             other => other,
         }
     }
@@ -144,7 +144,7 @@ async fn look(
     right: &dyn Driver,
     key: &Key,
     condition: &WriteCondition,
-) -> Result<Option<Current>> {
+) -> Result<Option<ConflictState>> {
     let current = right.read(key).await?;
     let holds = match condition {
         WriteCondition::Always => true,
@@ -153,7 +153,7 @@ async fn look(
             .as_ref()
             .is_some_and(|entry| entry.version.as_ref() == Some(version)),
     };
-    Ok((!holds).then(|| current.map_or(Current::Absent, Current::Present)))
+    Ok((!holds).then(|| current.map_or(ConflictState::Absent, ConflictState::Present)))
 }
 
 spoils_writes!(ChecksThenActs, |right, key, value, options| {
@@ -200,8 +200,8 @@ tells!(a_driver_for_which_a_conflict_is_an_error, ConflictIsAnError => if_versio
 
 spoils_writes!(ConflictTellsTheNewValue, |right, key, value, options| {
     match right.write(key, value.clone(), options).await? {
-        WriteOutcome::Conflict(Current::Present(entry)) => {
-            Ok(WriteOutcome::Conflict(Current::Present(Entry {
+        WriteOutcome::Conflict(ConflictState::Present(entry)) => {
+            Ok(WriteOutcome::Conflict(ConflictState::Present(Entry {
                 value,
                 ..entry
             })))
@@ -263,7 +263,7 @@ impl Flaw for EndedBlocks {
             blocked
         };
         if blocked && options.condition == WriteCondition::IfAbsent {
-            return Ok(WriteOutcome::Conflict(Current::Unknown));
+            return Ok(WriteOutcome::Conflict(ConflictState::Unknown));
         }
         right.write(key, value, options).await
     }
@@ -300,7 +300,7 @@ tells!(a_driver_that_ignores_the_condition_of_removals, RemovesWhateverIsThere =
 
 spoils_removals!(GoneIsAsGoodAsRemoved, |right, key, options| {
     match right.remove(key, options).await? {
-        RemoveOutcome::Conflict(Current::Absent) => Ok(RemoveOutcome::Removed),
+        RemoveOutcome::Conflict(ConflictState::Absent) => Ok(RemoveOutcome::Removed),
         other => Ok(other),
     }
 });

@@ -48,12 +48,6 @@ tells_in_outage!(a_driver_whose_errors_read_as_misses, ErrorIsAMiss {
 } => an_outage_is_never_a_miss, an_outage_has_a_kind_and_a_context,
     after_closing_all_operations_are_refused_or_none);
 
-tells_in_outage!(a_driver_whose_errors_read_as_misses_by_the_value_alone, ErrorIsAMissByTheValueAlone {
-    async fn read_value(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        Ok(right.read_value(key).await.unwrap_or_default())
-    }
-} => an_outage_is_never_a_miss, after_closing_all_operations_are_refused_or_none);
-
 tells_in_outage!(a_driver_whose_errors_do_not_exist, ErrorDoesNotExist {
     async fn exists(&self, right: &dyn Driver, key: &Key) -> Result<bool> {
         Ok(right.exists(key).await.unwrap_or_default())

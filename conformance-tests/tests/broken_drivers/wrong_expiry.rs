@@ -280,15 +280,6 @@ shows_ended!(
 tells!(a_driver_for_which_what_has_ended_exists, EndedExists::default() => an_ended_entry_does_not_exist);
 
 shows_ended!(
-    EndedByTheValueAlone,
-    async fn read_value(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        Ok(right.read(key).await?.or_else(|| self.0.ended(key)))
-    }
-);
-tells!(a_driver_whose_reads_of_the_value_alone_return_what_has_ended, EndedByTheValueAlone::default() =>
-    an_ended_entry_does_not_exist);
-
-shows_ended!(
     EndedInBatches,
     async fn read_many(&self, right: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let entries = right.read_many(keys).await?;

@@ -80,43 +80,6 @@ tells!(a_driver_that_takes_an_empty_value_for_a_miss, EmptyIsMissing => empty_va
     an_overwrite_replaces_the_whole_value, if_absent_meets_what_is_there,
     versions_are_the_same_wherever_they_are_told);
 
-/// A read of the value alone that has forgotten what conditions need.
-#[derive(Clone)]
-struct NoVersionWithTheValueAlone;
-
-#[async_trait]
-impl Flaw for NoVersionWithTheValueAlone {
-    async fn read_value(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        let entry = right.read(key).await?;
-        Ok(entry.map(|entry| Entry::new(entry.value)))
-    }
-}
-
-tells!(a_driver_whose_reads_of_the_value_alone_have_no_version, NoVersionWithTheValueAlone =>
-    a_read_of_the_value_alone_agrees_with_reads);
-
-/// A read of the value alone that answers from a copy.
-#[derive(Clone, Default)]
-struct OldValueAlone(Arc<Mutex<BTreeMap<Key, Entry>>>);
-
-#[async_trait]
-impl Flaw for OldValueAlone {
-    async fn read_value(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        let copy = self.0.lock().get(key).cloned();
-        if copy.is_some() {
-            return Ok(copy);
-        }
-        let entry = right.read(key).await?;
-        if let Some(entry) = &entry {
-            self.0.lock().insert(key.clone(), entry.clone());
-        }
-        Ok(entry)
-    }
-}
-
-tells!(a_driver_whose_reads_of_the_value_alone_are_old, OldValueAlone::default() =>
-    a_read_of_the_value_alone_agrees_with_reads);
-
 /// Keeps what was longer.
 #[derive(Clone)]
 struct OverwritesInPlace;

@@ -150,7 +150,7 @@ fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
             "Conditional writes",
             match can.conditions {
                 Conditions::None => "no: the last writer wins",
-                Conditions::Cooperating => "among writers that take its lock",
+                Conditions::Advisory => "among writers that take its lock",
                 Conditions::All => "yes, against every writer",
             }
             .to_owned(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use driver_cloudflare_kv::CloudflareKvOptions;
-use session_core::config::{OpenContext, Options, Registry};
+use session_core::config::{ConfigContext, Options, Registry};
 use session_core::{DriverExt, ErrorKind, Timestamp};
 use test_support::CloudflareKv;
 
@@ -27,7 +27,7 @@ async fn it_opens_by_name_with_unstorages_names_of_options() {
     };
     let open = async |options| {
         registry
-            .open("cloudflare-kv", options, &OpenContext::default())
+            .open("cloudflare-kv", options, &ConfigContext::default())
             .await
     };
     let driver = open(options()).await.unwrap();

@@ -114,7 +114,7 @@ async fn the_least_that_cloudflare_is_told_can_be_raised() {
     let driver = CloudflareKvDriver::open(options).unwrap();
     let now = Timestamp::now();
     driver
-        .put_for("k", "value", Duration::from_secs(100))
+        .put_with_ttl("k", "value", Duration::from_secs(100))
         .await
         .unwrap();
     let expiration = namespace.expiration("k").await.unwrap();

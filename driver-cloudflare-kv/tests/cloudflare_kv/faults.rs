@@ -346,7 +346,7 @@ async fn what_remains_of_a_life_is_told_anew_at_each_try() {
     proxy.next(HttpFault::rate_limited(1));
     proxy.next(HttpFault::rate_limited(1));
     driver
-        .put_for("k", "value", Duration::from_millis(100_500))
+        .put_with_ttl("k", "value", Duration::from_millis(100_500))
         .await
         .unwrap();
     let told = proxy.seen().into_iter().map(|seen| {

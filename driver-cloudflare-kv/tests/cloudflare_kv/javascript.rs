@@ -113,7 +113,7 @@ async fn unstorage_and_this_driver_read_what_the_other_wrote() {
     let text = r#"[["Map",1,2],"user",{"data":3,"expires":-1},"köln 😎"]"#;
     let parsed: Value = serde_json::from_str(text).unwrap();
     let minute = std::time::Duration::from_secs(60);
-    driver.put_for("a:text", text, minute).await.unwrap();
+    driver.put_with_ttl("a:text", text, minute).await.unwrap();
     assert_eq!(unstorage.call("getItem", json!(["a:text"])).await, parsed);
     driver.put("a:bytes", vec![0, 0xff, 1]).await.unwrap();
     let raw = unstorage.call("getItemRaw", json!(["a:bytes"])).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use driver_dynamodb::DynamoDbOptions;
 use session_core::{
-    Current, Cursor, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix,
+    ConflictState, Cursor, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix,
     RemoveOptions, RemoveOutcome, Timestamp, TouchOptions, Write, WriteOptions, WriteOutcome,
 };
 use test_support::HttpProxy;
@@ -154,7 +154,7 @@ async fn an_item_that_holds_no_entry_is_an_error_and_left_alone() {
         assert_eq!(error.kind(), ErrorKind::CorruptData);
         let write = WriteOptions::if_absent();
         let outcome = driver.write(&key(name), "v".into(), write).await.unwrap();
-        assert_eq!(outcome, WriteOutcome::Conflict(Current::Unknown));
+        assert_eq!(outcome, WriteOutcome::Conflict(ConflictState::Unknown));
         assert!(item(&client, &table, name).await.is_some());
     }
 }
@@ -281,8 +281,8 @@ async fn a_conflict_shows_what_it_met_where_the_server_tells() {
         driver.put("k", "there").await.unwrap();
         let there = driver.read(&key("k")).await.unwrap().unwrap();
         let met = match tells {
-            true => Current::Present(there.clone()),
-            false => Current::Unknown,
+            true => ConflictState::Present(there.clone()),
+            false => ConflictState::Unknown,
         };
         let write = WriteOptions::if_absent();
         let outcome = driver.write(&key("k"), "new".into(), write).await.unwrap();
@@ -295,7 +295,11 @@ async fn a_conflict_shows_what_it_met_where_the_server_tells() {
         let RemoveOutcome::Conflict(current) = outcome else {
             panic!("the version has changed");
         };
-        assert_eq!(matches!(current, Current::Present(_)), tells, "{current:?}");
+        assert_eq!(
+            matches!(current, ConflictState::Present(_)),
+            tells,
+            "{current:?}"
+        );
     }
 }
 
@@ -305,7 +309,7 @@ async fn clearing_removes_what_has_ended_and_was_not_swept() {
     let table = options.table.clone();
     let driver = open(options).await;
     driver
-        .put_for("ends", "v", Duration::from_millis(1))
+        .put_with_ttl("ends", "v", Duration::from_millis(1))
         .await
         .unwrap();
     driver.put("lives", "v").await.unwrap();

@@ -10,7 +10,7 @@ use driver_dynamodb::DynamoDbOptions;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use serde_json::Value;
-use session_core::session::{Session, SessionStore};
+use session_core::session::{Session, SessionManager};
 use session_core::{Driver, DriverExt, ManualClock, Prefix, Timestamp, Write, WriteOptions};
 
 use crate::support::{DYNALITE, client, key, make_table, new_table, open, options, text};
@@ -81,7 +81,7 @@ async fn a_session_costs_as_few_requests_as_documented() {
         let mut meter = Meter::new(&options.table).await;
         let driver = Arc::new(open(options).await);
         let clock = Arc::new(ManualClock::new(Timestamp::now()));
-        let store = SessionStore::builder(driver)
+        let store = SessionManager::builder(driver)
             .clock(Arc::clone(&clock) as _)
             .build()
             .unwrap();
@@ -136,13 +136,17 @@ async fn a_session_costs_as_few_requests_as_documented() {
 }
 
 /// A request of `browser`, which keeps its cookie.
-async fn visit(store: &SessionStore, browser: &mut HeaderMap, handler: impl AsyncFnOnce(&Session)) {
-    let session = store.session_of(browser);
+async fn visit(
+    store: &SessionManager,
+    browser: &mut HeaderMap,
+    handler: impl AsyncFnOnce(&Session),
+) {
+    let session = store.session_from_headers(browser);
     handler(&session).await;
-    let finished = session.finish().await;
+    let finished = session.commit().await;
     assert!(finished.error.is_none());
     let mut response = HeaderMap::new();
-    finished.effects.apply(&mut response);
+    finished.headers.apply(&mut response);
     if let Some(set) = response.get(SET_COOKIE) {
         let cookie = set.to_str().unwrap().split(';').next().unwrap();
         browser.insert(COOKIE, cookie.parse().unwrap());

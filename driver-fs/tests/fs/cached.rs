@@ -18,7 +18,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn kept(names: &[&str]) -> (Folder, Vec<Entry>) {
     let folder = Folder::new().await;
     for name in names {
-        folder.driver.put_for(name, "ours", MINUTE).await.unwrap();
+        folder
+            .driver
+            .put_with_ttl(name, "ours", MINUTE)
+            .await
+            .unwrap();
     }
     left_alone(&folder, names).await;
     let mut entries = Vec::new();

@@ -21,7 +21,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
-    folder.driver.put_for("k", "ours", MINUTE).await.unwrap();
+    folder
+        .driver
+        .put_with_ttl("k", "ours", MINUTE)
+        .await
+        .unwrap();
     let modified = fs::metadata(&path).unwrap().modified().unwrap();
     let mut file = fs::File::options().write(true).open(&path).unwrap();
     file.write_all(b"them").unwrap();
@@ -34,7 +38,7 @@ async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
 #[tokio::test]
 async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
     let folder = Folder::new().await;
-    folder.driver.put_for("k", "v", MINUTE).await.unwrap();
+    folder.driver.put_with_ttl("k", "v", MINUTE).await.unwrap();
     let end = folder
         .driver
         .read(&key("k"))
@@ -67,7 +71,11 @@ async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
 #[tokio::test]
 async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
     let folder = Folder::new().await;
-    folder.driver.put_for("k", "ours", MINUTE).await.unwrap();
+    folder
+        .driver
+        .put_with_ttl("k", "ours", MINUTE)
+        .await
+        .unwrap();
     fs::write(folder.base.join("k"), "theirs").unwrap();
     let touch = async |end: Timestamp| {
         let options = TouchOptions::to(Expiry::At(end));
@@ -154,7 +162,7 @@ async fn a_condition_does_not_take_a_cut_value_for_another_version() {
         .unwrap();
     assert_eq!(
         outcome,
-        WriteOutcome::Conflict(session_core::Current::Unknown)
+        WriteOutcome::Conflict(session_core::ConflictState::Unknown)
     );
 }
 

@@ -42,7 +42,7 @@ async fn a_value_is_a_file_of_its_bytes_and_nothing_stands_beside_it() {
         .unwrap();
     folder
         .driver
-        .put_for("k", vec![0, 0xff], MINUTE)
+        .put_with_ttl("k", vec![0, 0xff], MINUTE)
         .await
         .unwrap();
     assert_eq!(folder.names(), ["k", "users/42/cart"]);
@@ -255,17 +255,17 @@ async fn what_has_ended_is_swept_and_nothing_else() {
     let folder = Folder::with(|options| options.sweep = Some(Duration::from_millis(20))).await;
     let driver = &folder.driver;
     driver.put("stays", "v").await.unwrap();
-    driver.put_for("lives:on", "v", MINUTE).await.unwrap();
+    driver.put_with_ttl("lives:on", "v", MINUTE).await.unwrap();
     for number in 0..300 {
         let name = format!("ends:{number}");
         driver
-            .put_for(&name, "v", Duration::from_millis(1))
+            .put_with_ttl(&name, "v", Duration::from_millis(1))
             .await
             .unwrap();
     }
     // A foreign writer took one over, whose end is void.
     driver
-        .put_for("ends:taken", "ours", Duration::from_millis(200))
+        .put_with_ttl("ends:taken", "ours", Duration::from_millis(200))
         .await
         .unwrap();
     fs::write(folder.base.join("ends/taken"), "them").unwrap();
@@ -302,7 +302,7 @@ async fn a_read_only_driver_changes_nothing() {
     folder.driver.put("k", "v").await.unwrap();
     folder
         .driver
-        .put_for("ended", "v", Duration::from_millis(1))
+        .put_with_ttl("ended", "v", Duration::from_millis(1))
         .await
         .unwrap();
     let driver = open(&folder.base, |options| {

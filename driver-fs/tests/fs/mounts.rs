@@ -79,7 +79,7 @@ async fn fill_up(folder: &Path) {
     let driver = open(folder, |options| options.durability = Durability::Full).await;
     driver.put("old", "old value").await.unwrap();
     driver
-        .put_for("ends", "old value", Duration::from_secs(60))
+        .put_with_ttl("ends", "old value", Duration::from_secs(60))
         .await
         .unwrap();
     let mut written = 0;
@@ -153,18 +153,18 @@ async fn hold_the_contract(folder: &Path) {
     let driver = open(&base, |_| {}).await;
     driver.put("never", "v").await.unwrap();
     driver
-        .put_for("ends", "v", Duration::from_secs(60))
+        .put_with_ttl("ends", "v", Duration::from_secs(60))
         .await
         .unwrap();
     assert_eq!(names_below(&base), [".ends.expires$", "ends", "never"]);
     // While a value is being replaced, the end of the old one holds, and then that of the new one.
     driver
-        .put_for("ends", "v", Duration::from_secs(120))
+        .put_with_ttl("ends", "v", Duration::from_secs(120))
         .await
         .unwrap();
     let later = driver.read(&key("ends")).await.unwrap().unwrap().expires_at;
     driver
-        .put_for("ends", "new", Duration::from_secs(60))
+        .put_with_ttl("ends", "new", Duration::from_secs(60))
         .await
         .unwrap();
     let sooner = driver.read(&key("ends")).await.unwrap().unwrap().expires_at;

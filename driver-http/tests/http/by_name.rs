@@ -1,7 +1,7 @@
 //! The driver by its name in configuration.
 
 use driver_http::{Dialect, HttpOptions};
-use session_core::config::{OpenContext, Registry, SessionConfig};
+use session_core::config::{ConfigContext, Registry, SessionConfig};
 use session_core::{DriverExt, ErrorKind};
 
 use crate::support::{TOKEN, Unstorage};
@@ -33,7 +33,7 @@ async fn all_options_are_taken_in_both_spellings() {
     let environment = |name: &str| (name == "STORAGE_TOKEN").then(|| TOKEN.to_owned());
     let config = SessionConfig::from_toml_str(&toml)
         .unwrap()
-        .with_context(OpenContext::new(".").with_environment(environment));
+        .with_context(ConfigContext::new(".").with_environment(environment));
     let driver = config.open_driver(&registry()).await.unwrap();
     driver.put("k", "v").await.unwrap();
     let all = server.driver();

@@ -21,7 +21,7 @@ async fn the_remaining_time_goes_along_in_whole_seconds() {
     let driver = HttpDriver::open(options).unwrap();
     driver.put("default", "v").await.unwrap();
     let short = Duration::from_millis(10_500);
-    driver.put_for("short", "v", short).await.unwrap();
+    driver.put_with_ttl("short", "v", short).await.unwrap();
     let never = WriteOptions::default().with_expiry(Expiry::Never);
     let _written = driver
         .write(&key("never"), "v".into(), never)

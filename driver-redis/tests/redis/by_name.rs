@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use driver_redis::RedisOptions;
-use session_core::config::{OpenContext, Registry, SessionConfig};
+use session_core::config::{ConfigContext, Registry, SessionConfig};
 use session_core::{DriverExt, ErrorKind};
 use test_support::{RedisServer, RedisTls};
 
@@ -20,7 +20,7 @@ async fn open(
     toml: &str,
     folder: &Path,
 ) -> session_core::Result<std::sync::Arc<dyn session_core::Driver>> {
-    let context = OpenContext::new(folder)
+    let context = ConfigContext::new(folder)
         .with_environment(|name| (name == "PASSWORD").then(|| RedisTls::PASSWORD.to_owned()));
     let config = SessionConfig::from_toml_str(toml)?.with_context(context);
     config.open_driver(&registry()).await

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driver_redis::{ReadFrom, RedisDriver, RedisOptions};
-use session_core::session::SessionStore;
+use session_core::session::SessionManager;
 use session_core::{
-    Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
+    ConflictState, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
     RemoveOutcome, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
 };
 use test_support::{RedisCluster, RedisSentinels, RedisServer, TcpFault, TcpProxy};
@@ -47,10 +47,15 @@ async fn each_read_and_each_conditional_write_is_one_round_trip() {
     assert!(matches!(written, WriteOutcome::Written { .. }));
     // A conflict brings what is there.
     let met = took(2 * delay, write(version.clone())).await.unwrap();
-    assert!(matches!(met, WriteOutcome::Conflict(Current::Present(entry)) if entry.value == "3"));
+    assert!(
+        matches!(met, WriteOutcome::Conflict(ConflictState::Present(entry)) if entry.value == "3")
+    );
     let remove = driver.remove(&n, RemoveOptions::if_version(version));
     let met = took(2 * delay, remove).await.unwrap();
-    assert!(matches!(met, RemoveOutcome::Conflict(Current::Present(_))));
+    assert!(matches!(
+        met,
+        RemoveOutcome::Conflict(ConflictState::Present(_))
+    ));
     let touch = TouchOptions::to(Expiry::after(Duration::from_secs(60)));
     assert!(took(2 * delay, driver.touch(&n, touch)).await.unwrap());
     let keys: Vec<_> = (0..100).map(|n| key(&format!("k{n}"))).collect();
@@ -71,18 +76,9 @@ async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
-    let server = RedisServer::start();
-    let driver = open(&server).await;
-    driver.put("k", "value").await.unwrap();
-    assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
-    assert_eq!((calls(&server, "get"), calls(&server, "pttl")), (1, 0));
-}
-
-#[tokio::test]
 async fn the_end_of_a_session_is_not_asked_for_with_each_read() {
     let server = RedisServer::start();
-    let store = SessionStore::new(Arc::new(open(&server).await));
+    let store = SessionManager::new(Arc::new(open(&server).await));
     let session = store.create();
     session.set("n", &1).unwrap();
     session.save().await.unwrap();
@@ -123,7 +119,9 @@ async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     let version = entry.version.unwrap();
     let stale = RemoveOptions::if_version(Version::from_bytes(b"19"));
     let met = driver.remove(&key("n"), stale).await.unwrap();
-    assert!(matches!(met, RemoveOutcome::Conflict(Current::Present(entry)) if entry.value == "20"));
+    assert!(
+        matches!(met, RemoveOutcome::Conflict(ConflictState::Present(entry)) if entry.value == "20")
+    );
     let removed = driver
         .remove(&key("n"), RemoveOptions::if_version(version))
         .await
@@ -138,13 +136,13 @@ async fn a_conflict_tells_when_what_is_there_ends() {
     for server in [RedisServer::start(), start_valkey()] {
         let driver = open(&server).await;
         driver
-            .put_for("k", "v", Duration::from_secs(100))
+            .put_with_ttl("k", "v", Duration::from_secs(100))
             .await
             .unwrap();
         let version = Version::from_bytes(b"other");
         let options = WriteOptions::if_version(version);
         let outcome = driver.write(&key("k"), "w".into(), options).await.unwrap();
-        let WriteOutcome::Conflict(Current::Present(entry)) = outcome else {
+        let WriteOutcome::Conflict(ConflictState::Present(entry)) = outcome else {
             panic!("no conflict");
         };
         let there = driver.read(&key("k")).await.unwrap().unwrap();
@@ -162,7 +160,7 @@ async fn a_write_is_sent_with_what_remains_and_not_with_a_time() {
     let server = RedisServer::start();
     let driver = open(&server).await;
     driver
-        .put_for("k", "v", Duration::from_secs(100))
+        .put_with_ttl("k", "v", Duration::from_secs(100))
         .await
         .unwrap();
     let left: i64 = server.cli(&["PTTL", "k"]).parse().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use driver_redis::RedisDriver;
 use session_core::{
-    Current, Driver, Entry, Error, ErrorKind, Key, Outcome, WriteCondition, WriteOptions,
+    ConflictState, Driver, Entry, Error, ErrorKind, Key, Outcome, WriteCondition, WriteOptions,
     WriteOutcome,
 };
 
@@ -236,11 +236,11 @@ fn number(entry: &Entry) -> u64 {
     std::str::from_utf8(&entry.value).unwrap().parse().unwrap()
 }
 
-fn number_in(current: &Current) -> u64 {
+fn number_in(current: &ConflictState) -> u64 {
     match current {
-        Current::Present(entry) => number(entry),
-        Current::Absent => 0,
-        Current::Unknown => panic!("the conflict does not say what is there"),
+        ConflictState::Present(entry) => number(entry),
+        ConflictState::Absent => 0,
+        ConflictState::Unknown => panic!("the conflict does not say what is there"),
     }
 }
 
@@ -279,8 +279,8 @@ async fn increment(
                 );
                 stranger.may_come = false;
                 entry = match current {
-                    Current::Present(entry) => Some(entry),
-                    Current::Absent | Current::Unknown => driver.read(key).await?,
+                    ConflictState::Present(entry) => Some(entry),
+                    ConflictState::Absent | ConflictState::Unknown => driver.read(key).await?,
                 };
             }
             Err(error) => {

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{
-    Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
+    ConflictState, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix,
+    RemoveOptions, RemoveOutcome, Timestamp, TouchOptions, Version, Write, WriteOptions,
+    WriteOutcome,
 };
 
 use crate::support::{Database, key};
@@ -80,7 +81,7 @@ async fn a_removed_key_never_gets_a_version_again() {
         driver.delete("k").await.unwrap();
         let late = WriteOptions::if_version(version.clone());
         let outcome = driver.write(&key("k"), "late".into(), late).await.unwrap();
-        assert_eq!(outcome, WriteOutcome::Conflict(Current::Absent));
+        assert_eq!(outcome, WriteOutcome::Conflict(ConflictState::Absent));
         seen.push(version);
     }
 }
@@ -100,7 +101,7 @@ async fn a_conflict_carries_what_is_there() {
             .await
             .unwrap()
         {
-            WriteOutcome::Conflict(Current::Present(entry)) => {
+            WriteOutcome::Conflict(ConflictState::Present(entry)) => {
                 assert_eq!(entry.value, "two");
                 assert_eq!(entry.version.as_ref(), Some(&new));
             }
@@ -112,7 +113,7 @@ async fn a_conflict_carries_what_is_there() {
         .await
         .unwrap()
     {
-        RemoveOutcome::Conflict(Current::Present(entry)) => assert_eq!(entry.value, "two"),
+        RemoveOutcome::Conflict(ConflictState::Present(entry)) => assert_eq!(entry.value, "two"),
         other => panic!("{other:?}"),
     }
     let foreign = Version::from_bytes(b"of another driver");
@@ -121,7 +122,7 @@ async fn a_conflict_carries_what_is_there() {
         .await;
     assert!(matches!(
         refused,
-        Ok(WriteOutcome::Conflict(Current::Present(_)))
+        Ok(WriteOutcome::Conflict(ConflictState::Present(_)))
     ));
 }
 
@@ -174,12 +175,12 @@ async fn an_ended_entry_counts_as_absent_everywhere() {
     );
     let replace = WriteOptions::if_version(version.clone());
     let outcome = driver.write(&key("k"), "x".into(), replace).await.unwrap();
-    assert_eq!(outcome, WriteOutcome::Conflict(Current::Absent));
+    assert_eq!(outcome, WriteOutcome::Conflict(ConflictState::Absent));
     let outcome = driver
         .remove(&key("k"), RemoveOptions::if_version(version))
         .await
         .unwrap();
-    assert_eq!(outcome, RemoveOutcome::Conflict(Current::Absent));
+    assert_eq!(outcome, RemoveOutcome::Conflict(ConflictState::Absent));
     write(driver, "k", "new", WriteOptions::if_absent()).await;
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "new");
 }
@@ -217,7 +218,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     crate::support::run(&mut other, "ROLLBACK").await;
-    let conflict = WriteOutcome::Conflict(Current::Absent);
+    let conflict = WriteOutcome::Conflict(ConflictState::Absent);
     assert_eq!(alone.await.unwrap().unwrap(), conflict);
     assert_eq!(together.await.unwrap()[0].as_ref().unwrap(), &conflict);
 }
@@ -399,12 +400,12 @@ async fn one_write_that_fails_leaves_the_others_of_its_batch_their_own_results()
     );
     assert!(matches!(
         outcomes[2],
-        Ok(WriteOutcome::Conflict(Current::Present(_)))
+        Ok(WriteOutcome::Conflict(ConflictState::Present(_)))
     ));
     assert!(matches!(outcomes[3], Ok(WriteOutcome::Written { .. })));
     assert_eq!(
         outcomes[4].as_ref().unwrap(),
-        &WriteOutcome::Conflict(Current::Absent)
+        &WriteOutcome::Conflict(ConflictState::Absent)
     );
     let rows = database
         .rows("SELECT key || value FROM unstorage ORDER BY key")

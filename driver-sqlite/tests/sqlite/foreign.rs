@@ -10,7 +10,7 @@
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::{
-    Current, Driver, DriverExt, Entry, Expiry, Timestamp, WriteOptions, WriteOutcome,
+    ConflictState, Driver, DriverExt, Entry, Expiry, Timestamp, WriteOptions, WriteOutcome,
 };
 use sqlx::SqliteConnection;
 
@@ -82,7 +82,10 @@ async fn a_foreign_write_changes_the_version_and_clears_the_end() {
         assert_eq!(after.expires_at, None);
         let late = WriteOptions::if_version(before.version.unwrap());
         let outcome = driver.write(&key("k"), "late".into(), late).await.unwrap();
-        assert_eq!(outcome, WriteOutcome::Conflict(Current::Present(after)));
+        assert_eq!(
+            outcome,
+            WriteOutcome::Conflict(ConflictState::Present(after))
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! The driver by its name in configuration.
 
 use driver_upstash::{TOKEN_VARIABLE, URL_VARIABLE, UpstashOptions};
-use session_core::config::{OpenContext, Registry, SessionConfig};
+use session_core::config::{ConfigContext, Registry, SessionConfig};
 use session_core::{DriverExt, ErrorKind};
 
 use crate::support::{Gateway, TOKEN};
@@ -34,7 +34,7 @@ async fn url_and_token_come_from_the_environment_where_they_are_not_set() {
     ";
     let config = SessionConfig::from_toml_str(toml)
         .unwrap()
-        .with_context(OpenContext::new(".").with_environment(environment));
+        .with_context(ConfigContext::new(".").with_environment(environment));
     let driver = config.open_driver(&registry()).await.unwrap();
     driver.put("k", "v").await.unwrap();
     assert_eq!(gateway.redis().cli(&["GET", "sessions:k"]), "v");
@@ -76,7 +76,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         };
         let config = SessionConfig::from_toml_str(&toml)
             .unwrap()
-            .with_context(OpenContext::new(".").with_environment(|_| None));
+            .with_context(ConfigContext::new(".").with_environment(|_| None));
         let error = config.open_driver(&registry()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert_eq!(error.to_string(), expected);

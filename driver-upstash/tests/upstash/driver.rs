@@ -22,7 +22,7 @@ async fn entries_lie_where_unstorage_has_them() {
     driver.put("a:b", r#"{"x":1}"#).await.unwrap();
     driver.put("bytes", vec![1, 2, 255]).await.unwrap();
     let life = Duration::from_millis(90_500);
-    driver.put_for("life", "v", life).await.unwrap();
+    driver.put_with_ttl("life", "v", life).await.unwrap();
     let redis = gateway.redis();
     assert_eq!(redis.cli(&["GET", "app:a:b"]), r#"{"x":1}"#);
     assert_eq!(redis.cli(&["GET", "app:bytes"]), "base64:AQL/");

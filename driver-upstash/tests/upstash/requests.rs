@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use driver_upstash::UpstashDriver;
 use futures_util::future::{join_all, try_join_all};
-use session_core::session::{SessionId, SessionStore};
+use session_core::session::{SessionId, SessionManager};
 use session_core::{Driver, DriverExt, Write, WriteOptions};
 use test_support::{HttpFault, Seen};
 
@@ -14,7 +14,7 @@ use crate::support::{Behind, increment, key};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
     let behind = Behind::start(|_| {}).await;
-    let store = Arc::new(SessionStore::new(behind.driver.clone()));
+    let store = Arc::new(SessionManager::new(behind.driver.clone()));
     let mut ids: Vec<SessionId> = Vec::new();
     for number in 0..64 {
         let session = store.create();
@@ -40,17 +40,6 @@ async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
         "{} requests",
         behind.proxy.count()
     );
-}
-
-#[tokio::test]
-async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
-    let behind = Behind::start(|_| {}).await;
-    behind.driver.put("k", "v").await.unwrap();
-    let asks_for_end = |request: &Seen| request.body.windows(4).any(|part| part == b"PTTL");
-    assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "v");
-    assert!(!behind.proxy.seen().iter().any(asks_for_end));
-    behind.driver.read(&key("k")).await.unwrap().unwrap();
-    assert!(behind.proxy.seen().iter().any(asks_for_end));
 }
 
 #[tokio::test]

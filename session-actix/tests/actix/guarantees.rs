@@ -14,7 +14,7 @@ use driver_memory::MemoryDriver;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use session_actix::{CommitError, Session, SessionMiddleware, Sessions, TypedSession};
-use session_core::session::{CommitFailure, CookieOptions, CookieSessionOptions, SessionStore};
+use session_core::session::{CookieOptions, CookieSessionOptions, OnCommitError, SessionManager};
 use session_core::{Driver, Error, ErrorKind, Outcome, session_data};
 
 use crate::support::{Browser, Probe};
@@ -88,7 +88,7 @@ async fn a_session_lasts_from_one_request_to_the_next() {
 #[actix_web::test]
 async fn a_session_lives_in_the_cookie_alone() {
     let options = CookieSessionOptions::new(["correct horse battery staple, and 32 bytes"]);
-    let store = SessionStore::in_cookies(options.with_max_parts(2)).build();
+    let store = SessionManager::in_cookies(options.with_max_parts(2)).build();
     let sessions = SessionMiddleware::from_store(store.unwrap());
     let app = app(sessions.clone()).await;
     let mut browser = Browser::default();
@@ -190,8 +190,8 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     let probe = Probe::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&events);
-    let store = SessionStore::builder(probe.clone())
-        .commit_failure(CommitFailure::KeepResponse)
+    let store = SessionManager::builder(probe.clone())
+        .on_commit_error(OnCommitError::Keep)
         .on_event(move |event| seen.lock().push(event.to_string()))
         .build()
         .unwrap();
@@ -280,7 +280,7 @@ async fn the_same_middleware_twice_is_one() {
 
 fn named(name: &str, driver: Arc<dyn Driver>) -> SessionMiddleware {
     let store =
-        SessionStore::builder(driver).cookie(CookieOptions::default().with_name(name.to_owned()));
+        SessionManager::builder(driver).cookie(CookieOptions::default().with_name(name.to_owned()));
     SessionMiddleware::from_store(store.build().unwrap())
 }
 

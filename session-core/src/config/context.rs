@@ -5,10 +5,10 @@ use std::sync::Arc;
 /// Where a driver is opened: the folder that relative paths are relative to, and the environment.
 ///
 /// ```
-/// use session_core::config::OpenContext;
+/// use session_core::config::ConfigContext;
 /// use std::path::Path;
 ///
-/// let context = OpenContext::new("/etc/app").with_environment(|name| {
+/// let context = ConfigContext::new("/etc/app").with_environment(|name| {
 ///     (name == "TOKEN").then(|| "secret".to_owned())
 /// });
 /// assert_eq!(context.resolve("sessions.db"), Path::new("/etc/app/sessions.db"));
@@ -17,14 +17,14 @@ use std::sync::Arc;
 ///
 /// The default is the current folder and the environment of the process.
 #[derive(Clone, Default)]
-pub struct OpenContext {
+pub struct ConfigContext {
     folder: PathBuf,
     environment: Option<Arc<Environment>>,
 }
 
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 
-impl OpenContext {
+impl ConfigContext {
     /// Relative paths are relative to `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -57,9 +57,9 @@ impl OpenContext {
     }
 }
 
-impl fmt::Debug for OpenContext {
+impl fmt::Debug for ConfigContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenContext")
+        f.debug_struct("ConfigContext")
             .field("folder", &self.folder)
             .finish_non_exhaustive()
     }

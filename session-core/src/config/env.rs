@@ -1,6 +1,6 @@
 //! `{ env = "NAME" }`: values that come from the environment.
 
-use super::OpenContext;
+use super::ConfigContext;
 use super::names::shown;
 use super::value::{Table, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn reference(name: String) -> Value {
 /// Puts the environment's values in the place of all references in `table`, or says which is missing.
 ///
 /// The table itself is none: a driver may have an option called `env`.
-pub(super) fn resolve(table: Table, context: &OpenContext) -> Result<Table, String> {
+pub(super) fn resolve(table: Table, context: &ConfigContext) -> Result<Table, String> {
     table
         .into_iter()
         .map(|(name, value)| {
@@ -24,7 +24,7 @@ pub(super) fn resolve(table: Table, context: &OpenContext) -> Result<Table, Stri
         .collect()
 }
 
-fn resolve_value(value: Value, path: &str, context: &OpenContext) -> Result<Value, String> {
+fn resolve_value(value: Value, path: &str, context: &ConfigContext) -> Result<Value, String> {
     match value {
         Value::Table(table) => {
             if let Some(variable) = referenced(&table) {

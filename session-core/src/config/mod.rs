@@ -41,9 +41,9 @@ mod toml_text;
 mod typed;
 mod value;
 
-pub use context::OpenContext;
+pub use context::ConfigContext;
 pub use cookie::{CookieConfig, SameSiteConfig};
 pub use options::{OptionValue, Options};
 pub use registry::{DriverOptions, NoOptions, Registry};
 pub use seconds::{Lifetime, Seconds};
-pub use session_config::{Backend, OnCommitError, SessionConfig};
+pub use session_config::{Backend, SessionConfig};

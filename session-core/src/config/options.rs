@@ -5,7 +5,7 @@ use serde::de::{self, DeserializeOwned, Deserializer};
 
 use crate::{Error, ErrorKind};
 
-use super::OpenContext;
+use super::ConfigContext;
 use super::value::{Table, Value};
 use super::{env, typed};
 
@@ -56,7 +56,7 @@ impl Options {
     pub fn parse<T: DeserializeOwned>(
         self,
         driver: &str,
-        context: &OpenContext,
+        context: &ConfigContext,
     ) -> Result<T, Error> {
         let resolved = env::resolve(self.0, context)
             .map_err(|message| invalid(message).with_context(driver, "open"))?;
@@ -197,8 +197,8 @@ mod tests {
         host_name: String,
     }
 
-    fn context() -> OpenContext {
-        OpenContext::new("/nowhere").with_environment(|name| match name {
+    fn context() -> ConfigContext {
+        ConfigContext::new("/nowhere").with_environment(|name| match name {
             "SIZE" => Some("12".to_owned()),
             "YES" => Some("true".to_owned()),
             "SECRET" => Some("s3cr3t".to_owned()),

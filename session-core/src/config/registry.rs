@@ -11,14 +11,14 @@ use crate::{Driver, Error};
 
 use super::names::{nearest, quoted, shown};
 use super::options::invalid;
-use super::{OpenContext, Options};
+use super::{ConfigContext, Options};
 
 /// The options of a driver as a type, which knows how to open it.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use serde::Deserialize;
-/// use session_core::config::{DriverOptions, OpenContext, Registry};
+/// use session_core::config::{DriverOptions, ConfigContext, Registry};
 /// use session_core::{async_trait, Driver, Error, ErrorKind, Result};
 ///
 /// #[derive(Deserialize)]
@@ -28,7 +28,7 @@ use super::{OpenContext, Options};
 ///
 /// #[async_trait]
 /// impl DriverOptions for ShelfOptions {
-///     async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
+///     async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>> {
 ///         Err(Error::new(ErrorKind::Unavailable, format!("all {} rows are full", self.rows)))
 ///     }
 /// }
@@ -43,7 +43,7 @@ use super::{OpenContext, Options};
 #[async_trait]
 pub trait DriverOptions: DeserializeOwned + Send + 'static {
     /// Opens the driver.
-    async fn open(self, context: &OpenContext) -> Result<Arc<dyn Driver>, Error>;
+    async fn open(self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error>;
 }
 
 /// The options of a driver that has none: any that is given is an error.
@@ -53,7 +53,7 @@ pub struct NoOptions {}
 /// Drivers by name.
 ///
 /// ```
-/// use session_core::config::{OpenContext, Options, Registry};
+/// use session_core::config::{ConfigContext, Options, Registry};
 /// # use session_core::*;
 /// # #[derive(Default)]
 /// # struct Nothing;
@@ -77,12 +77,12 @@ pub struct NoOptions {}
 /// let mut registry = Registry::new();
 /// registry
 ///     .register_with("nothing", |_: NoOptions, _| async { Ok(Nothing) })
-///     .declare("redis", "redis");
+///     .register_unavailable("redis", "redis");
 ///
-/// let driver = registry.open("nothing", Options::new(), &OpenContext::default()).await?;
+/// let driver = registry.open("nothing", Options::new(), &ConfigContext::default()).await?;
 /// assert_eq!(driver.name(), "nothing");
 ///
-/// let error = registry.open("redis", Options::new(), &OpenContext::default()).await.unwrap_err();
+/// let error = registry.open("redis", Options::new(), &ConfigContext::default()).await.unwrap_err();
 /// assert!(error.to_string().contains("enable the cargo feature `redis`"));
 /// # Ok(())
 /// # }
@@ -107,7 +107,7 @@ trait Opener: Send + Sync {
         &self,
         name: &str,
         options: Options,
-        context: &OpenContext,
+        context: &ConfigContext,
     ) -> Result<Arc<dyn Driver>, Error>;
 }
 
@@ -119,7 +119,7 @@ impl<O: DriverOptions> Opener for Typed<O> {
         &self,
         name: &str,
         options: Options,
-        context: &OpenContext,
+        context: &ConfigContext,
     ) -> Result<Arc<dyn Driver>, Error> {
         options.parse::<O>(name, context)?.open(context).await
     }
@@ -133,7 +133,7 @@ struct Closure<F, O> {
 #[async_trait]
 impl<F, O, Opening, D> Opener for Closure<F, O>
 where
-    F: Fn(O, OpenContext) -> Opening + Send + Sync,
+    F: Fn(O, ConfigContext) -> Opening + Send + Sync,
     O: DeserializeOwned + Send + 'static,
     Opening: Future<Output = Result<D, Error>> + Send,
     D: Driver,
@@ -142,7 +142,7 @@ where
         &self,
         name: &str,
         options: Options,
-        context: &OpenContext,
+        context: &ConfigContext,
     ) -> Result<Arc<dyn Driver>, Error> {
         let opening = (self.open)(options.parse::<O>(name, context)?, context.clone());
         Ok(Arc::new(opening.await?))
@@ -163,7 +163,7 @@ impl Registry {
     /// Makes `name` open a driver by a closure, which gets its options as a type of its choice.
     pub fn register_with<O, F, Opening, D>(&mut self, name: impl Into<String>, open: F) -> &mut Self
     where
-        F: Fn(O, OpenContext) -> Opening + Send + Sync + 'static,
+        F: Fn(O, ConfigContext) -> Opening + Send + Sync + 'static,
         O: DeserializeOwned + Send + 'static,
         Opening: Future<Output = Result<D, Error>> + Send + 'static,
         D: Driver,
@@ -176,7 +176,11 @@ impl Registry {
     }
 
     /// Says that the driver `name` exists but needs the cargo feature `feature`, unless it is here already.
-    pub fn declare(&mut self, name: impl Into<String>, feature: impl Into<String>) -> &mut Self {
+    pub fn register_unavailable(
+        &mut self,
+        name: impl Into<String>,
+        feature: impl Into<String>,
+    ) -> &mut Self {
         self.drivers
             .entry(name.into())
             .or_insert_with(|| Slot::NeedsFeature(feature.into()));
@@ -199,7 +203,7 @@ impl Registry {
         &self,
         name: &str,
         options: Options,
-        context: &OpenContext,
+        context: &ConfigContext,
     ) -> Result<Arc<dyn Driver>, Error> {
         match self.drivers.get(name) {
             Some(Slot::Compiled(opener)) => opener.open(name, options, context).await,
@@ -247,7 +251,7 @@ mod tests {
 
     #[async_trait]
     impl DriverOptions for StuckOptions {
-        async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>, Error> {
+        async fn open(self, _context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
             assert_eq!(self.depth, 3);
             Ok(Arc::new(Stuck))
         }
@@ -258,14 +262,14 @@ mod tests {
         registry
             .register::<StuckOptions>("stuck")
             .register_with("mine", |_: NoOptions, _| async { Ok(Stuck) })
-            .declare("redis", "driver-redis")
-            .declare("stuck", "stuck");
+            .register_unavailable("redis", "driver-redis")
+            .register_unavailable("stuck", "stuck");
         registry
     }
 
     async fn refused(name: &str, options: Options) -> String {
         let opened = registry()
-            .open(name, options, &OpenContext::default())
+            .open(name, options, &ConfigContext::default())
             .await;
         let error = opened.expect_err("it must be refused");
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
@@ -276,7 +280,7 @@ mod tests {
     async fn a_driver_opens_by_its_name_with_its_options() {
         let options = Options::new().with("depth", 3);
         let driver = registry()
-            .open("stuck", options, &OpenContext::default())
+            .open("stuck", options, &ConfigContext::default())
             .await
             .unwrap();
         assert_eq!(driver.name(), "stuck");
@@ -284,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_of_ones_own_opens_by_a_closure() {
-        let context = OpenContext::default();
+        let context = ConfigContext::default();
         let driver = registry().open("mine", Options::new(), &context).await;
         assert_eq!(driver.unwrap().name(), "stuck");
         assert_eq!(

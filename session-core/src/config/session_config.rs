@@ -6,13 +6,13 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use crate::decorators::{Timeout, Traced};
-use crate::{Driver, Error, ErrorKind};
+use crate::{Driver, Error, ErrorKind, OnCommitError};
 
 use super::names::shown;
 use super::options::invalid;
 use super::problem::Problem;
 use super::value::{Table, Value};
-use super::{CookieConfig, Lifetime, OpenContext, Options, Registry, Seconds, toml_text, typed};
+use super::{ConfigContext, CookieConfig, Lifetime, Options, Registry, Seconds, toml_text, typed};
 
 const COOKIE: &str = "cookie";
 
@@ -28,7 +28,7 @@ const MAX_RECORD_SIZE: usize = 1024 * 1024;
 /// on its own:
 ///
 /// ```
-/// use session_core::config::{OpenContext, SessionConfig};
+/// use session_core::config::{ConfigContext, SessionConfig};
 ///
 /// #[derive(serde::Deserialize)]
 /// struct AppConfig {
@@ -43,7 +43,7 @@ const MAX_RECORD_SIZE: usize = 1024 * 1024;
 ///     idle_timeout = "never"
 ///     cookie = { name = "sid", secure = false }
 /// "#)?;
-/// let session = app.session.with_context(OpenContext::new("/etc/app"));
+/// let session = app.session.with_context(ConfigContext::new("/etc/app"));
 /// assert_eq!(session.driver, "sqlite");
 /// # Ok::<(), toml::de::Error>(())
 /// ```
@@ -92,20 +92,9 @@ pub struct SessionConfig {
     pub on_commit_error: OnCommitError,
     /// How long one operation of the driver may take.
     pub timeout: Seconds,
-    context: OpenContext,
+    context: ConfigContext,
     /// Where it was read from, for errors.
     file: Option<PathBuf>,
-}
-
-/// What becomes of a response whose session could not be committed: `"fail"` or `"keep"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OnCommitError {
-    /// The response is replaced by an error.
-    #[default]
-    Fail,
-    /// The response goes out as it is, and the error is reported.
-    Keep,
 }
 
 /// Where sessions are kept.
@@ -134,7 +123,7 @@ impl SessionConfig {
             max_record_size: MAX_RECORD_SIZE,
             on_commit_error: OnCommitError::default(),
             timeout: TIMEOUT,
-            context: OpenContext::default(),
+            context: ConfigContext::default(),
             file: None,
         }
     }
@@ -151,12 +140,12 @@ impl SessionConfig {
         let text = toml_text::read(path).await?;
         let mut config = Self::from_toml_str(&text).map_err(|error| name_file(path, &error))?;
         config.file = Some(path.to_owned());
-        Ok(config.with_context(OpenContext::new(folder_of(path))))
+        Ok(config.with_context(ConfigContext::new(folder_of(path))))
     }
 
     /// Sets the folder that relative paths are relative to, and the environment.
     #[must_use]
-    pub fn with_context(mut self, context: OpenContext) -> Self {
+    pub fn with_context(mut self, context: ConfigContext) -> Self {
         self.context = context;
         self
     }
@@ -173,7 +162,7 @@ impl SessionConfig {
     }
 
     /// Where the driver will be opened.
-    pub fn context(&self) -> &OpenContext {
+    pub fn context(&self) -> &ConfigContext {
         &self.context
     }
 

@@ -55,10 +55,6 @@ impl<D: Driver> Driver for Prefixed<D> {
         self.inner.read(&self.prefix.join(key)).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.inner.read_value(&self.prefix.join(key)).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.inner
             .write(&self.prefix.join(key), value, options)

@@ -56,10 +56,6 @@ impl<D: Driver> Driver for ReadOnly<D> {
         self.inner.read(key).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.inner.read_value(key).await
-    }
-
     async fn write(
         &self,
         _key: &Key,

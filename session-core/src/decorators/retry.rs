@@ -5,8 +5,8 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Repeat, Result, RetryPolicy, TouchOptions, Write, WriteCondition,
+    Capabilities, Change, Driver, Entry, Idempotency, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, RetryPolicy, TouchOptions, Write, WriteCondition,
     WriteOptions, WriteOutcome,
 };
 
@@ -42,17 +42,17 @@ impl<D: Driver> Retry<D> {
     }
 }
 
-fn repeat_write(options: &WriteOptions) -> Repeat {
+fn repeat_write(options: &WriteOptions) -> Idempotency {
     match options.condition {
-        WriteCondition::Always => Repeat::Always,
-        WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Repeat::IfNotApplied,
+        WriteCondition::Always => Idempotency::Idempotent,
+        WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Idempotency::NonIdempotent,
     }
 }
 
-fn repeat_if_unconditional<V>(if_version: Option<&V>) -> Repeat {
+fn repeat_if_unconditional<V>(if_version: Option<&V>) -> Idempotency {
     match if_version {
-        None => Repeat::Always,
-        Some(_) => Repeat::IfNotApplied,
+        None => Idempotency::Idempotent,
+        Some(_) => Idempotency::NonIdempotent,
     }
 }
 
@@ -93,13 +93,7 @@ impl<D: Driver> Driver for Retry<D> {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.policy
-            .run(Repeat::Always, || self.inner.read(key))
-            .await
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.policy
-            .run(Repeat::Always, || self.inner.read_value(key))
+            .run(Idempotency::Idempotent, || self.inner.read(key))
             .await
     }
 
@@ -120,19 +114,19 @@ impl<D: Driver> Driver for Retry<D> {
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
         self.policy
-            .run(Repeat::Always, || self.inner.list(options.clone()))
+            .run(Idempotency::Idempotent, || self.inner.list(options.clone()))
             .await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
         self.policy
-            .run(Repeat::Always, || self.inner.exists(key))
+            .run(Idempotency::Idempotent, || self.inner.exists(key))
             .await
     }
 
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
         self.policy
-            .run(Repeat::Always, || self.inner.metadata(key))
+            .run(Idempotency::Idempotent, || self.inner.metadata(key))
             .await
     }
 
@@ -145,7 +139,7 @@ impl<D: Driver> Driver for Retry<D> {
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         self.policy
-            .run(Repeat::Always, || self.inner.read_many(keys))
+            .run(Idempotency::Idempotent, || self.inner.read_many(keys))
             .await
     }
 
@@ -184,23 +178,25 @@ impl<D: Driver> Driver for Retry<D> {
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
         self.policy
-            .run(Repeat::Always, || self.inner.remove_many(keys))
+            .run(Idempotency::Idempotent, || self.inner.remove_many(keys))
             .await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
         self.policy
-            .run(Repeat::Always, || self.inner.clear(prefix))
+            .run(Idempotency::Idempotent, || self.inner.clear(prefix))
             .await
     }
 
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         self.policy
-            .run(Repeat::Always, || self.inner.watch(prefix))
+            .run(Idempotency::Idempotent, || self.inner.watch(prefix))
             .await
     }
 
     async fn close(&self) -> Result<()> {
-        self.policy.run(Repeat::Always, || self.inner.close()).await
+        self.policy
+            .run(Idempotency::Idempotent, || self.inner.close())
+            .await
     }
 }

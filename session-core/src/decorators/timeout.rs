@@ -80,12 +80,6 @@ impl<D: Driver> Driver for Timeout<D> {
         self.operations.read("read", self.inner.read(key)).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.operations
-            .read("read", self.inner.read_value(key))
-            .await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = self.inner.write(key, value, options);
         self.operations.change("write", write).await

@@ -94,12 +94,6 @@ impl<D: Driver> Driver for Traced<D> {
         traced(span, self.inner.read(key), |entry| found(entry.is_some())).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        let span = self.span("read", Some(key.fingerprint()), None);
-        let read = self.inner.read_value(key);
-        traced(span, read, |entry| found(entry.is_some())).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let span = self.span("write", Some(key.fingerprint()), None);
         traced(span, self.inner.write(key, value, options), describe_write).await

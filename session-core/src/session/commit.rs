@@ -7,13 +7,13 @@ use super::changes::Changes;
 use super::cookie::CookieChange;
 use super::encode::{self, Encoded};
 use super::lifetime::{RecordLifetime, record_expiry};
+use super::manager::ManagerInner;
 use super::record::{self, Stored, TOMBSTONE};
 use super::state::{Base, Snapshot};
-use super::store::StoreInner;
 use super::tries::Tries;
 use super::{SessionEvent, SessionId};
 use crate::{
-    Current, Driver, Error, ErrorKind, Expiry, Outcome, RemoveOptions, Result, Version,
+    ConflictState, Driver, Error, ErrorKind, Expiry, Outcome, RemoveOptions, Result, Version,
     WriteCondition, WriteOptions, WriteOutcome,
 };
 
@@ -54,7 +54,7 @@ pub(crate) struct Done {
 
 /// Runs the commit protocol. The futures of what is rare are boxed, so that the others' commits do not pay for
 /// their size.
-pub(crate) async fn commit(store: &StoreInner, work: &Work) -> Result<Done> {
+pub(crate) async fn commit(store: &ManagerInner, work: &Work) -> Result<Done> {
     let goes_on = work.goes_on;
     let read;
     let base = match (&work.base, work.id) {
@@ -104,7 +104,7 @@ enum SendCookie {
 
 #[derive(Clone, Copy)]
 struct Commit<'a> {
-    store: &'a StoreInner,
+    store: &'a ManagerInner,
     goes_on: bool,
 }
 
@@ -242,7 +242,7 @@ impl Commit<'_> {
             WriteOutcome::Written { version } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
         };
-        store.forget(old_id);
+        store.recent.forget(old_id);
         // The new record is certain: whatever happens to the old one from here on is reported and does not
         // undo it, but for a logout that came in between.
         loop {
@@ -402,7 +402,6 @@ impl Commit<'_> {
         version: Option<Version>,
         send_cookie: SendCookie,
     ) -> Result<Done> {
-        self.store.learn_end(id, &encoded.bytes, encoded.end);
         let record = match &encoded.record {
             Some(record) => Some(record.clone()),
             None if self.goes_on => match record::parse(encoded.bytes.clone())? {
@@ -442,7 +441,7 @@ impl Commit<'_> {
     }
 }
 
-impl StoreInner {
+impl ManagerInner {
     /// The condition that nobody has changed the record since `snapshot`, on a driver that has conditions.
     pub(crate) fn unchanged_since(&self, snapshot: &Snapshot) -> Result<WriteCondition> {
         if !self.has_conditions() {
@@ -453,15 +452,15 @@ impl StoreInner {
 }
 
 /// What a failed condition found, read anew where the driver did not say.
-async fn resolve(store: &StoreInner, id: SessionId, found: Current) -> Result<Base> {
+async fn resolve(store: &ManagerInner, id: SessionId, found: ConflictState) -> Result<Base> {
     match found {
-        Current::Absent => Ok(Base::Absent),
-        Current::Present(entry) => store.interpret(Some(id), entry),
-        Current::Unknown => store.read(id).await,
+        ConflictState::Absent => Ok(Base::Absent),
+        ConflictState::Present(entry) => store.interpret(Some(id), entry),
+        ConflictState::Unknown => store.read(id).await,
     }
 }
 
-pub(crate) fn version_of(store: &StoreInner, version: Option<&Version>) -> Result<Version> {
+pub(crate) fn version_of(store: &ManagerInner, version: Option<&Version>) -> Result<Version> {
     version.cloned().ok_or_else(|| {
         Error::new(
             ErrorKind::Backend,

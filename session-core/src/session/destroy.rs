@@ -1,10 +1,10 @@
 use super::SessionId;
 use super::commit::{not_applied, version_of};
+use super::manager::ManagerInner;
 use super::record::{self, Stored};
 use super::state::Snapshot;
-use super::store::StoreInner;
 use super::tries::Tries;
-use crate::{Current, Driver, Entry, RemoveOptions, RemoveOutcome, Result};
+use crate::{ConflictState, Driver, Entry, RemoveOptions, RemoveOutcome, Result};
 
 /// Whether what was destroyed had moved to another id before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +16,15 @@ pub(crate) enum Destroyed {
 /// Removes the record of `id` whatever it holds, unless the session has moved to another id: its tombstone
 /// stays, so that the new session's browser is not thrown out.
 pub(crate) async fn destroy(
-    store: &StoreInner,
+    store: &ManagerInner,
     id: SessionId,
     known: Option<&Snapshot>,
 ) -> Result<Destroyed> {
     let key = id.key()?;
     let _turn = store.queue.enter(id, store.commit_deadline).await?;
-    store.forget(id);
+    store.recent.forget(id);
     if !store.has_conditions() {
-        if let Some(entry) = store.driver.read_value(&key).await.map_err(not_applied)?
+        if let Some(entry) = store.driver.read(&key).await.map_err(not_applied)?
             && is_tombstone(&entry)
         {
             return Ok(Destroyed::HadMoved);
@@ -37,7 +37,7 @@ pub(crate) async fn destroy(
     loop {
         let expected = match version.take() {
             Some(version) => version,
-            None => match store.driver.read_value(&key).await.map_err(not_applied)? {
+            None => match store.driver.read(&key).await.map_err(not_applied)? {
                 None => return Ok(Destroyed::Removed),
                 Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
                 Some(entry) => version_of(store, entry.version.as_ref())?,
@@ -48,14 +48,14 @@ pub(crate) async fn destroy(
             .remove(&key, RemoveOptions::if_version(expected))
             .await?
         {
-            RemoveOutcome::Removed | RemoveOutcome::Conflict(Current::Absent) => {
+            RemoveOutcome::Removed | RemoveOutcome::Conflict(ConflictState::Absent) => {
                 return Ok(Destroyed::Removed);
             }
-            RemoveOutcome::Conflict(Current::Present(entry)) if is_tombstone(&entry) => {
+            RemoveOutcome::Conflict(ConflictState::Present(entry)) if is_tombstone(&entry) => {
                 return Ok(Destroyed::HadMoved);
             }
-            RemoveOutcome::Conflict(Current::Present(entry)) => version = entry.version,
-            RemoveOutcome::Conflict(Current::Unknown) => {}
+            RemoveOutcome::Conflict(ConflictState::Present(entry)) => version = entry.version,
+            RemoveOutcome::Conflict(ConflictState::Unknown) => {}
         }
         tries.pause().await?;
     }

@@ -6,7 +6,7 @@ use crate::{Error, Fingerprint};
 
 /// What happened to a session that its handler may not hear of.
 ///
-/// Give [`SessionStoreBuilder::on_event`](super::SessionStoreBuilder::on_event) a function to count or log
+/// Give [`SessionManagerBuilder::on_event`](super::SessionManagerBuilder::on_event) a function to count or log
 /// these. Each is also a `tracing` event, at level `WARN` for failures and `DEBUG` for the rest.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -1,18 +1,16 @@
-use super::{CommitFailure, CookieOptions, SameSite, SessionStore, SessionStoreBuilder};
+use super::{CookieOptions, SameSite, SessionManager, SessionManagerBuilder};
 use crate::Result;
-use crate::config::{
-    Backend, CookieConfig, OnCommitError, Registry, SameSiteConfig, SessionConfig,
-};
+use crate::config::{Backend, CookieConfig, Registry, SameSiteConfig, SessionConfig};
 
-impl SessionStore {
+impl SessionManager {
     /// Opens the driver that `config` names, and makes the store that it describes.
     ///
     /// ```
-    /// use session_core::{config::{Registry, SessionConfig}, session::SessionStore};
+    /// use session_core::{config::{Registry, SessionConfig}, session::SessionManager};
     ///
-    /// async fn sessions(registry: &Registry) -> session_core::Result<SessionStore> {
+    /// async fn sessions(registry: &Registry) -> session_core::Result<SessionManager> {
     ///     let config = SessionConfig::from_toml_file("session.toml").await?;
-    ///     SessionStore::from_config(&config, registry).await
+    ///     SessionManager::from_config(&config, registry).await
     /// }
     /// ```
     pub async fn from_config(config: &SessionConfig, registry: &Registry) -> Result<Self> {
@@ -23,7 +21,7 @@ impl SessionStore {
     pub async fn builder_from_config(
         config: &SessionConfig,
         registry: &Registry,
-    ) -> Result<SessionStoreBuilder> {
+    ) -> Result<SessionManagerBuilder> {
         let cookie = CookieOptions::from(&config.cookie);
         // Before the driver is opened, so that a wrong setting creates no database.
         cookie.validate()?;
@@ -39,10 +37,7 @@ impl SessionStore {
             .regenerate_grace(config.regenerate_grace.as_duration())
             .commit_deadline(config.commit_deadline.as_duration())
             .max_record_size(config.max_record_size)
-            .commit_failure(match config.on_commit_error {
-                OnCommitError::Fail => CommitFailure::FailResponse,
-                OnCommitError::Keep => CommitFailure::KeepResponse,
-            });
+            .on_commit_error(config.on_commit_error);
         if let Some(interval) = config.touch_interval {
             builder = builder.touch_interval(interval.as_duration());
         }
@@ -50,12 +45,12 @@ impl SessionStore {
     }
 
     #[cfg(feature = "cookie-session")]
-    fn builder_in_cookies(config: &SessionConfig) -> Result<SessionStoreBuilder> {
+    fn builder_in_cookies(config: &SessionConfig) -> Result<SessionManagerBuilder> {
         super::cookie_session::options_from(config).map(Self::in_cookies)
     }
 
     #[cfg(not(feature = "cookie-session"))]
-    fn builder_in_cookies(_config: &SessionConfig) -> Result<SessionStoreBuilder> {
+    fn builder_in_cookies(_config: &SessionConfig) -> Result<SessionManagerBuilder> {
         Err(crate::Error::new(
             crate::ErrorKind::InvalidConfig,
             "`driver = \"cookie\"` is not compiled in; enable the cargo feature `cookie` (of session-core: \

@@ -13,8 +13,8 @@ use super::destroy::{self, Destroyed};
 use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
-use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionStore};
-use crate::{Entry, Error, ErrorKind, Expiry, Outcome, Result};
+use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionManager};
+use crate::{Error, ErrorKind, Expiry, Outcome, Result};
 
 /// What the handle of a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) enum Mode {
 pub struct Session(Arc<Inner>);
 
 pub(crate) struct Inner {
-    store: SessionStore,
+    store: SessionManager,
     mode: Mode,
     /// Taken by whatever reads or writes the record, so that loads and commits of one handle do not cross.
     io: futures_util::lock::Mutex<()>,
@@ -52,11 +52,11 @@ pub(crate) struct Inner {
 }
 
 impl Session {
-    pub(crate) fn new(store: SessionStore, mode: Mode, cookie: RequestCookie) -> Self {
+    pub(crate) fn new(store: SessionManager, mode: Mode, cookie: RequestCookie) -> Self {
         Self::with_state(store, mode, State::new(cookie))
     }
 
-    pub(crate) fn with_state(store: SessionStore, mode: Mode, state: State) -> Self {
+    pub(crate) fn with_state(store: SessionManager, mode: Mode, state: State) -> Self {
         Self(Arc::new(Inner {
             store,
             mode,
@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// The store that this session belongs to.
-    pub fn store(&self) -> &SessionStore {
+    pub fn store(&self) -> &SessionManager {
         &self.0.store
     }
 
@@ -476,7 +476,7 @@ impl Inner {
         self.state.lock()
     }
 
-    pub(crate) fn store(&self) -> &SessionStore {
+    pub(crate) fn store(&self) -> &SessionManager {
         &self.store
     }
 
@@ -536,8 +536,7 @@ impl Inner {
                 _ => return Ok(()),
             }
         };
-        let read = self.store.inner().fetch(id).await;
-        let base = self.loaded(id, read)?;
+        let base = self.read(id).await?;
         self.state.lock().set_base(base);
         Ok(())
     }
@@ -551,19 +550,14 @@ impl Inner {
         }
     }
 
+    /// Reads the record of `id`. An error is reported.
     async fn read(&self, id: SessionId) -> Result<Base> {
-        let read = self.store.inner().fetch(id).await;
-        self.loaded(id, read)
-    }
-
-    /// What the driver's answer means; an error of it is reported.
-    fn loaded(&self, id: SessionId, read: Result<Option<Entry>>) -> Result<Base> {
         let store = self.store.inner();
-        let loaded = store.interpret_read(id, read);
-        if let Err(error) = &loaded {
+        let read = store.read(id).await;
+        if let Err(error) = &read {
             store.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
         }
-        loaded
+        read
     }
 
     /// Runs the commit protocol on what was changed so far.

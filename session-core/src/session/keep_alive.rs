@@ -3,12 +3,12 @@ use std::time::Duration;
 use super::commit::{Done, unchanged};
 use super::cookie::CookieChange;
 use super::lifetime::record_expiry;
+use super::manager::ManagerInner;
 use super::state::{Base, Snapshot};
-use super::store::StoreInner;
 use super::{SessionEvent, SessionId};
 use crate::{Driver, Expiry, Result, Timestamp, TouchOptions, Version, WriteOptions, WriteOutcome};
 
-impl StoreInner {
+impl ManagerInner {
     /// When a record that is used now ends.
     pub(crate) fn end_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
         let lifetime = snapshot.record.lifetime();
@@ -74,7 +74,6 @@ impl StoreInner {
             Ok(Some(version)) => {
                 snapshot.version = version;
                 snapshot.expires_at = end;
-                self.learn_end(id, snapshot.record.bytes(), end);
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }

@@ -96,43 +96,43 @@ mod cookie_session;
 mod destroy;
 mod encode;
 mod event;
-mod finish;
 #[cfg(feature = "config")]
 mod from_config;
 mod handle;
 mod headers;
 mod id;
 mod keep_alive;
-mod known_ends;
 mod lifetime;
+mod manager;
 mod named;
 #[cfg(feature = "cookie-session")]
 mod no_driver;
 mod queue;
 mod record;
 mod rejection;
+mod response;
 mod run_to_end;
 mod state;
 mod storage;
-mod store;
 mod tries;
 mod typed_key;
 mod typed_session;
 
+pub use crate::OnCommitError;
 pub use commit::SaveOutcome;
 pub use cookie::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
 #[cfg(feature = "cookie-session")]
 pub use cookie_session::{CookieFormat, CookieSessionOptions, MAX_PARTS, SHORTEST_SECRET, Secret};
 pub use event::SessionEvent;
-pub use finish::{Finish, Finished, ResponseEffects};
 pub use handle::Session;
 pub use id::SessionId;
 pub use lifetime::Lifetime;
+pub use manager::{SessionManager, SessionManagerBuilder};
 pub use rejection::CookieRejection;
+pub use response::{CommitFuture, CommitResult, ResponseHeaders};
 pub use serde_devalue::Value;
 #[cfg(feature = "cookie-session")]
 pub use storage::create_cookie_session_storage;
 pub use storage::{SessionStorage, create_session_storage};
-pub use store::{CommitFailure, SessionStore, SessionStoreBuilder};
 pub use typed_key::{DefaultKey, SessionKey, TypedKey};
 pub use typed_session::{Field, SessionData, TypedSession};

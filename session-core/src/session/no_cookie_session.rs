@@ -4,8 +4,8 @@ use http::HeaderValue;
 
 use super::commit::{Done, Work};
 use super::cookie::CookieCodec;
+use super::manager::ManagerInner;
 use super::state::Base;
-use super::store::StoreInner;
 use crate::Result;
 
 #[derive(Debug)]
@@ -21,13 +21,13 @@ impl CookieSessionOptions {
 pub(crate) enum CookieBacking {}
 
 impl CookieBacking {
-    pub(crate) fn open(&self, _store: &StoreInner, _request: &[HeaderValue]) -> Base {
+    pub(crate) fn open(&self, _store: &ManagerInner, _request: &[HeaderValue]) -> Base {
         match *self {}
     }
 
     pub(crate) fn commit(
         &self,
-        _store: &StoreInner,
+        _store: &ManagerInner,
         _work: &Work,
         _request: &[HeaderValue],
     ) -> Result<Done> {
@@ -36,7 +36,7 @@ impl CookieBacking {
 
     pub(crate) fn removals(
         &self,
-        _store: &StoreInner,
+        _store: &ManagerInner,
         _request: &[HeaderValue],
     ) -> Vec<HeaderValue> {
         match *self {}

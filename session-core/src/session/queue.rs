@@ -49,11 +49,6 @@ impl CommitQueue {
         Ok(Turn { queue: self, id })
     }
 
-    /// Whether somebody has the turn.
-    pub(crate) fn is_taken(&self, id: SessionId) -> bool {
-        self.sessions.contains_key(&id)
-    }
-
     /// Gives the turn to whoever has waited longest.
     fn pass_on(&self, id: SessionId) {
         loop {

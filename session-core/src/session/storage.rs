@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 
 use http::HeaderMap;
 
-use super::{ResponseEffects, SessionData, SessionStore, TypedSession};
+use super::{ResponseHeaders, SessionData, SessionManager, TypedSession};
 use crate::Result;
 
 /// Sessions for a server of any kind, by three calls: get the request's, commit it, destroy it.
@@ -36,12 +36,12 @@ use crate::Result;
 /// integration (the tower layer, the actix-web middleware) has its sessions committed and its headers set for it. It is
 /// cheap to clone.
 pub struct SessionStorage<D> {
-    store: SessionStore,
+    store: SessionManager,
     data: PhantomData<fn() -> D>,
 }
 
 /// Sessions with the values of `D` in whatever `store` keeps them in: a driver, or the cookie.
-pub fn create_session_storage<D: SessionData>(store: SessionStore) -> SessionStorage<D> {
+pub fn create_session_storage<D: SessionData>(store: SessionManager) -> SessionStorage<D> {
     SessionStorage {
         store,
         data: PhantomData,
@@ -51,7 +51,7 @@ pub fn create_session_storage<D: SessionData>(store: SessionStore) -> SessionSto
 /// Sessions with the values of `D` in the visitors' cookies.
 ///
 /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`](super::CookieSessionOptions). For
-/// timeouts and a hook, build a store by [`SessionStore::in_cookies`] and give it to [`create_session_storage`].
+/// timeouts and a hook, build a store by [`SessionManager::in_cookies`] and give it to [`create_session_storage`].
 ///
 /// ```
 /// use session_core::session::{
@@ -75,14 +75,14 @@ pub fn create_cookie_session_storage<D: SessionData>(
     options: super::CookieSessionOptions,
     cookie: super::CookieOptions,
 ) -> Result<SessionStorage<D>> {
-    let store = SessionStore::in_cookies(options).cookie(cookie).build()?;
+    let store = SessionManager::in_cookies(options).cookie(cookie).build()?;
     Ok(create_session_storage(store))
 }
 
 impl<D: SessionData> SessionStorage<D> {
     /// The session of a request with these headers. It costs no I/O.
     pub fn get_session(&self, headers: &HeaderMap) -> TypedSession<D> {
-        self.store.session_of(headers).typed()
+        self.store.session_from_headers(headers).typed()
     }
 
     /// Writes what was changed, and gives what the response must carry: the `Set-Cookie` header, where one is due, and what
@@ -90,19 +90,19 @@ impl<D: SessionData> SessionStorage<D> {
     ///
     /// It runs to its end once it has begun, also if it is dropped. After an error, send no page that says that
     /// something was stored.
-    pub async fn commit_session(&self, session: &TypedSession<D>) -> Result<ResponseEffects> {
+    pub async fn commit_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.save().await?;
-        Ok(session.effects())
+        Ok(session.response_headers())
     }
 
     /// Removes the session, and gives what the response must carry: the `Set-Cookie` header that takes the cookie away.
-    pub async fn destroy_session(&self, session: &TypedSession<D>) -> Result<ResponseEffects> {
+    pub async fn destroy_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.destroy().await?;
-        Ok(session.effects())
+        Ok(session.response_headers())
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionStore {
+    pub fn store(&self) -> &SessionManager {
         &self.store
     }
 }

@@ -92,7 +92,7 @@ impl Storage {
 
     /// The bytes of `key` as they are stored, or `None` if it has none.
     pub async fn get_raw(&self, key: &str) -> Result<Option<Bytes>> {
-        let entry = self.router.read_value(&self.key(key)?).await?;
+        let entry = self.router.read(&self.key(key)?).await?;
         Ok(entry.map(|entry| entry.value))
     }
 
@@ -130,7 +130,7 @@ impl Storage {
     }
 
     /// Writes `value` as text for as long as `ttl` from now, whatever was there.
-    pub async fn set_for<T: Serialize + Sync + ?Sized>(
+    pub async fn set_with_ttl<T: Serialize + Sync + ?Sized>(
         &self,
         key: &str,
         value: &T,
@@ -252,11 +252,8 @@ impl Storage {
     pub async fn metadata(&self, key: &str) -> Result<Option<ItemMetadata>> {
         let key = self.key(key)?;
         let key_of_custom = key_of_metadata(&key)?;
-        let (native, custom) = try_join(
-            self.router.metadata(&key),
-            self.router.read_value(&key_of_custom),
-        )
-        .await?;
+        let (native, custom) =
+            try_join(self.router.metadata(&key), self.router.read(&key_of_custom)).await?;
         if native.is_none() && custom.is_none() {
             return Ok(None);
         }

@@ -160,12 +160,6 @@ impl Driver for Router {
         mount.driver().read(&key).await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        let mounts = self.mounts()?;
-        let (mount, key) = mounts.route(key);
-        mount.driver().read_value(&key).await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let mounts = self.mounts()?;
         let (mount, inner) = mounts.route(key);

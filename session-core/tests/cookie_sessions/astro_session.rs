@@ -108,7 +108,7 @@ fn same(one: &Value, other: &Value) -> bool {
 /// All that the session of a browser holds, flashes too; these are taken.
 async fn read(site: &Site, browser: &mut Browser, flash: &Map<String, Value>) -> Value {
     let names: Vec<String> = flash.keys().cloned().collect();
-    let session = site.store.session_of(&browser.headers());
+    let session = site.store.session_from_headers(&browser.headers());
     let mut data = Map::new();
     for name in session.keys().await.unwrap() {
         let value = session.get::<Value>(&name).await.unwrap().unwrap();
@@ -119,9 +119,9 @@ async fn read(site: &Site, browser: &mut Browser, flash: &Map<String, Value>) ->
         let value = session.take_flash::<Value>(&name).await.unwrap();
         taken.insert(name, value.expect("it is flashed"));
     }
-    let finished = session.finish().await;
+    let finished = session.commit().await;
     assert!(finished.error.is_none());
-    for cookie in finished.effects.set_cookies() {
+    for cookie in finished.headers.set_cookies() {
         browser.keep(cookie.to_str().unwrap());
     }
     json!({ "data": data, "flash": taken })
@@ -189,7 +189,7 @@ async fn each_reads_200_random_sessions_that_the_other_wrote_and_their_flashes_o
             same(&left["data"], &state["data"]),
             "they left {left} of {state}"
         );
-        let session = site.store.session_of(&theirs.headers());
+        let session = site.store.session_from_headers(&theirs.headers());
         for name in state["flash"].as_object().unwrap().keys() {
             assert_eq!(session.take_flash::<Value>(name).await.unwrap(), None);
         }

@@ -1,19 +1,19 @@
 //! `driver = "cookie"` in a configuration.
 
 use session_core::ErrorKind;
-use session_core::config::{OpenContext, Registry, SessionConfig};
-use session_core::session::SessionStore;
+use session_core::config::{ConfigContext, Registry, SessionConfig};
+use session_core::session::SessionManager;
 
 use crate::visitor::{OTHER_SECRET, SECRET};
 
-async fn open(options: &str) -> Result<SessionStore, String> {
+async fn open(options: &str) -> Result<SessionManager, String> {
     let text = format!("driver = 'cookie'\n[options]\n{options}");
-    let context = OpenContext::default()
+    let context = ConfigContext::default()
         .with_environment(|name| (name == "SECRET").then(|| SECRET.to_owned()));
     let config = SessionConfig::from_toml_str(&text)
         .map_err(|error| error.to_string())?
         .with_context(context);
-    let opened = SessionStore::from_config(&config, &Registry::new()).await;
+    let opened = SessionManager::from_config(&config, &Registry::new()).await;
     opened.map_err(|error| {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(!error.to_string().contains("horse"), "{error}");

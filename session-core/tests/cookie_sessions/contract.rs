@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use session_core::ErrorKind;
 use session_core::session::{
-    CookieOptions, CookieSessionOptions, Lifetime, SaveOutcome, SessionId, SessionStore,
+    CookieOptions, CookieSessionOptions, Lifetime, SaveOutcome, SessionId, SessionManager,
 };
 
 use crate::visitor::{Browser, OTHER_SECRET, SECRET, Site, set};
@@ -257,7 +257,7 @@ async fn what_needs_a_store_on_the_server_is_refused() {
     let id = SessionId::random();
     let mut browser = Browser::default();
     browser.visit(&site, set("name", "Ann")).await;
-    let session = site.store.session_of(&browser.headers());
+    let session = site.store.session_from_headers(&browser.headers());
     for error in [
         site.store.open(id).await.unwrap_err(),
         site.store.destroy(id).await.unwrap_err(),
@@ -294,7 +294,7 @@ fn a_missing_or_short_secret_is_refused() {
         CookieSessionOptions::new([SECRET]).with_max_parts(0),
         too_many,
     ] {
-        let error = SessionStore::in_cookies(options).build().unwrap_err();
+        let error = SessionManager::in_cookies(options).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(!format!("{error} {error:?}").contains("not-secret"));
     }
@@ -304,7 +304,7 @@ fn a_missing_or_short_secret_is_refused() {
 fn nothing_shows_a_secret() {
     let options = CookieSessionOptions::new([SECRET]);
     assert!(!format!("{options:?}").contains("horse"));
-    let store = SessionStore::in_cookies(options)
+    let store = SessionManager::in_cookies(options)
         .cookie(CookieOptions::default())
         .build()
         .unwrap();

@@ -108,7 +108,7 @@ async fn none_of_many_mutations_is_accepted(format: CookieFormat) {
         };
         let session = site
             .store
-            .session_of(&Browser::with("sid", value.clone()).headers());
+            .session_from_headers(&Browser::with("sid", value.clone()).headers());
         // Neither a value nor an error.
         if session.keys().await.unwrap() != [""; 0] {
             accepted.push(value);

@@ -7,8 +7,8 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use parking_lot::Mutex;
 use session_core::session::{
-    CookieOptions, CookieRejection, CookieSessionOptions, Session, SessionEvent, SessionStore,
-    SessionStoreBuilder,
+    CookieOptions, CookieRejection, CookieSessionOptions, Session, SessionEvent, SessionManager,
+    SessionManagerBuilder,
 };
 use session_core::{Error, ManualClock, Result, Timestamp};
 
@@ -18,7 +18,7 @@ pub(crate) const OTHER_SECRET: &str = "another horse, another battery, and 32 by
 pub(crate) const START: u64 = 1_795_298_344_000;
 
 pub(crate) struct Site {
-    pub(crate) store: SessionStore,
+    pub(crate) store: SessionManager,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) rejections: Arc<Mutex<Vec<CookieRejection>>>,
 }
@@ -30,12 +30,12 @@ impl Site {
 
     pub(crate) fn with(
         options: CookieSessionOptions,
-        settings: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder,
+        settings: impl FnOnce(SessionManagerBuilder) -> SessionManagerBuilder,
     ) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
         let rejections: Arc<Mutex<Vec<CookieRejection>>> = Arc::default();
         let heard = Arc::clone(&rejections);
-        let builder = SessionStore::in_cookies(options)
+        let builder = SessionManager::in_cookies(options)
             .cookie(CookieOptions::default().with_name("sid"))
             .clock(clock.clone())
             .on_event(move |event| {
@@ -101,9 +101,9 @@ impl Browser {
         F: FnOnce(Session) -> Fut,
         Fut: Future<Output = Result<()>>,
     {
-        let session = site.store.session_of(&self.headers());
+        let session = site.store.session_from_headers(&self.headers());
         handler(session.clone()).await?;
-        let finished = session.finish().await;
+        let finished = session.commit().await;
         let cookies: Vec<String> = finished
             .effects
             .set_cookies()
@@ -128,7 +128,7 @@ impl Browser {
 
     /// What the session holds under `name`.
     pub(crate) async fn read(&self, site: &Site, name: &str) -> Option<String> {
-        let session = site.store.session_of(&self.headers());
+        let session = site.store.session_from_headers(&self.headers());
         session.get::<String>(name).await.unwrap()
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
-use session_core::session::{SaveOutcome, Session, SessionEvent, SessionId, SessionStore};
+use session_core::session::{SaveOutcome, Session, SessionEvent, SessionId, SessionManager};
 use session_core::{Error, Outcome};
 
 use crate::model::{Choice, Scenario};
@@ -89,7 +89,7 @@ pub(crate) fn run(scenario: &Scenario, schedule: &[Choice]) -> Run {
         let world = World::new(scenario.backend);
         world.put(ORIGINAL, ORIGINAL_RECORD);
         let cleanup_failures = Arc::new(Mutex::new(0));
-        let stores: Vec<SessionStore> = (0..scenario.servers)
+        let stores: Vec<SessionManager> = (0..scenario.servers)
             .map(|_| store(&world, &cleanup_failures))
             .collect();
 
@@ -166,9 +166,9 @@ fn choices_of(waiting: &[(usize, Operation)], may_fail: bool) -> Vec<Choice> {
     choices
 }
 
-fn store(world: &Arc<World>, cleanup_failures: &Arc<Mutex<usize>>) -> SessionStore {
+fn store(world: &Arc<World>, cleanup_failures: &Arc<Mutex<usize>>) -> SessionManager {
     let failures = Arc::clone(cleanup_failures);
-    SessionStore::builder(Arc::new(Connection(Arc::clone(world))))
+    SessionManager::builder(Arc::new(Connection(Arc::clone(world))))
         // The clock stands still but for the pauses of this test.
         .commit_deadline(Duration::from_secs(3_600))
         .on_event(move |event| {
@@ -181,7 +181,7 @@ fn store(world: &Arc<World>, cleanup_failures: &Arc<Mutex<usize>>) -> SessionSto
 }
 
 async fn handle(
-    store: SessionStore,
+    store: SessionManager,
     request: usize,
     program: Vec<Step>,
     world: Arc<World>,
@@ -189,7 +189,7 @@ async fn handle(
     let mut headers = HeaderMap::new();
     let cookie = format!("{}={ORIGINAL}", store.cookie_name());
     headers.insert(COOKIE, cookie.parse().unwrap());
-    let session = store.session_of(&headers);
+    let session = store.session_from_headers(&headers);
     let mut told = Told::default();
     let mut regenerates = false;
     for step in program {
@@ -223,12 +223,12 @@ async fn handle(
         }
     }
     save(&session, &mut told, &world, &mut regenerates).await;
-    let finished = session.finish().await;
+    let finished = session.commit().await;
     // What `finish` tried once more was not told to this request.
     told.unknown.set |= told.pending.set;
     told.unknown.updates += told.pending.updates;
     let mut headers = HeaderMap::new();
-    finished.effects.apply(&mut headers);
+    finished.headers.apply(&mut headers);
     told.set_cookie = headers
         .get(SET_COOKIE)
         .map(|cookie| cookie.to_str().unwrap().to_owned());

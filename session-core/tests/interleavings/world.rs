@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use session_core::{
-    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Key, ListOptions,
-    ListPage, Outcome, RemoveOptions, RemoveOutcome, Result, TouchOptions, Version, WriteCondition,
-    WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Key,
+    ListOptions, ListPage, Outcome, RemoveOptions, RemoveOutcome, Result, TouchOptions, Version,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::sync::oneshot;
 
@@ -126,8 +126,9 @@ impl State {
         Some(Entry::new(value.clone()).with_version(Version::from_u64(*revision)))
     }
 
-    fn current(&self, key: &str) -> Current {
-        self.entry(key).map_or(Current::Absent, Current::Present)
+    fn current(&self, key: &str) -> ConflictState {
+        self.entry(key)
+            .map_or(ConflictState::Absent, ConflictState::Present)
     }
 
     fn version(&self, key: &str) -> Option<Version> {
@@ -187,7 +188,7 @@ impl Driver for Connection {
                 let version = state.write(key, value);
                 if world.backend == Backend::ReportsFalseConflicts && !state.false_conflict_given {
                     state.false_conflict_given = true;
-                    return WriteOutcome::Conflict(Current::Unknown);
+                    return WriteOutcome::Conflict(ConflictState::Unknown);
                 }
                 WriteOutcome::Written {
                     version: Some(version),

@@ -9,7 +9,7 @@ use axum::extract::Path;
 use axum::routing::get;
 use futures_util::future::join_all;
 use session_kit::config::SessionConfig;
-use session_kit::session::SessionStore;
+use session_kit::session::SessionManager;
 use session_kit::{Error, Session, SessionLayer};
 
 const REQUESTS: usize = 50;
@@ -65,7 +65,7 @@ async fn nothing_is_lost(app: &Router) {
 /// Without conditions this holds within a process alone, whose commits queue up and read once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_within_a_process_over_cloudflare_kv() {
-    let store = SessionStore::builder(crate::support::cloudflare_kv())
+    let store = SessionManager::builder(crate::support::cloudflare_kv())
         .commit_deadline(Duration::from_secs(60))
         .build();
     nothing_is_lost(&routes(SessionLayer::from_store(store.unwrap()))).await;

@@ -21,7 +21,7 @@ use crate::fixtures::*;
 #[tokio::test]
 async fn a_regenerate_during_a_running_save_is_kept() {
     let d = AlteredMemory::new(Duration::from_millis(20), |_| {});
-    let store = SessionStore::new(d);
+    let store = SessionManager::new(d);
     let id = stored(&store).await;
     let s = request(&store, id);
     s.set("a", &1).unwrap();
@@ -41,7 +41,7 @@ async fn a_regenerate_during_a_running_save_is_kept() {
 async fn gone_is_gone_after_a_lost_answer() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
-    let store = SessionStore::new(Arc::new(f));
+    let store = SessionManager::new(Arc::new(f));
     let id = stored(&store).await;
     let s = request(&store, id);
     inc(&s).await;
@@ -193,7 +193,7 @@ async fn a_set_while_an_update_runs_is_not_lost() {
 #[tokio::test(start_paused = true)]
 async fn fifty_commits_over_a_slow_backend_all_count() {
     let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
-    let store = SessionStore::new(d.clone());
+    let store = SessionManager::new(d.clone());
     let id = stored(&store).await;
     let errors: usize = join_all((0..50).map(|i| {
         let store = store.clone();
@@ -201,7 +201,7 @@ async fn fifty_commits_over_a_slow_backend_all_count() {
             let s = request(&store, id);
             s.get::<u32>("n").await.unwrap();
             s.set(format!("k{i}"), &1).unwrap();
-            s.finish().await.error.is_some() as usize
+            s.commit().await.error.is_some() as usize
         }
     }))
     .await
@@ -213,7 +213,7 @@ async fn fifty_commits_over_a_slow_backend_all_count() {
 async fn waiting_for_ones_turn_does_not_count_as_trying() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
-    let store = SessionStore::new(Arc::new(f));
+    let store = SessionManager::new(Arc::new(f));
     let id = stored(&store).await;
     let (a, b) = (request(&store, id), request(&store, id));
     inc(&a).await;
@@ -251,7 +251,7 @@ async fn a_touch_interval_longer_than_a_sessions_own_idle_timeout_keeps_it_alive
 #[tokio::test]
 async fn a_busy_session_keeps_its_persistent_cookie() {
     let (store, clock, _) = clocked(|b| b);
-    let s = store.session_of(&HeaderMap::new());
+    let s = store.session_from_headers(&HeaderMap::new());
     s.set("n", &0).unwrap();
     s.set_lifetime(Lifetime::idle(HOUR).persistent()).unwrap();
     let h = end(&s).await;
@@ -304,7 +304,7 @@ async fn reading_a_session_again_makes_a_response_vary() {
 #[tokio::test]
 async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
     let named = |n: &str| {
-        SessionStore::builder(Arc::new(MemoryDriver::new()))
+        SessionManager::builder(Arc::new(MemoryDriver::new()))
             .cookie(CookieOptions::default().with_name(n))
             .build()
             .unwrap()
@@ -342,11 +342,11 @@ async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
 async fn an_outer_failure_keeps_the_inner_layers_certain_cookie() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
-    let outer = SessionStore::builder(Arc::new(f))
+    let outer = SessionManager::builder(Arc::new(f))
         .cookie(CookieOptions::default().with_name("outer"))
         .build()
         .unwrap();
-    let inner = SessionStore::builder(Arc::new(MemoryDriver::new()))
+    let inner = SessionManager::builder(Arc::new(MemoryDriver::new()))
         .cookie(CookieOptions::default().with_name("inner"))
         .build()
         .unwrap();
@@ -406,7 +406,7 @@ async fn taking_a_flash_takes_no_other_of_its_name() {
 async fn loading_a_session_that_goes_sets_no_cookie() {
     let store = mem();
     let id = stored(&store).await;
-    let s = store.session_of(&HeaderMap::new());
+    let s = store.session_from_headers(&HeaderMap::new());
     assert!(s.load(id).await.unwrap());
     store.destroy(id).await.unwrap();
     s.set("x", &1).unwrap();
@@ -429,7 +429,7 @@ async fn a_regenerate_after_gone_survives_an_empty_save() {
 #[tokio::test]
 async fn a_lifetime_survives_an_empty_save() {
     let store = mem();
-    let s = store.session_of(&HeaderMap::new());
+    let s = store.session_from_headers(&HeaderMap::new());
     s.set_lifetime(Lifetime::idle(HOUR).persistent()).unwrap();
     s.save().await.unwrap();
     s.set("x", &1).unwrap();
@@ -447,7 +447,7 @@ async fn a_driver_that_reports_no_expiry_is_not_written_by_reads() {
         c.touch = false;
         c.conditions = Conditions::None;
     });
-    let store = SessionStore::new(d.clone());
+    let store = SessionManager::new(d.clone());
     let id = stored(&store).await;
     let mut all = Vec::new();
     for _ in 0..3 {
@@ -465,7 +465,7 @@ async fn a_logout_with_the_old_id_throws_nobody_out_without_conditions() {
         c.touch = false;
         c.conditions = Conditions::None;
     });
-    let store = SessionStore::new(d.clone());
+    let store = SessionManager::new(d.clone());
     let id = stored(&store).await;
     let a = request(&store, id);
     a.regenerate().unwrap();
@@ -482,11 +482,11 @@ fn a_commit_dropped_outside_of_the_runtime_runs_to_its_end() {
         .build()
         .unwrap();
     let d = AlteredMemory::new(Duration::from_millis(20), |_| {});
-    let store = SessionStore::new(d);
+    let store = SessionManager::new(d);
     let id = rt.block_on(stored(&store));
     let s = request(&store, id);
     rt.block_on(inc(&s));
-    let mut finish = Box::pin(s.finish());
+    let mut finish = Box::pin(s.commit());
     rt.block_on(async {
         assert!(poll!(&mut finish).is_pending());
     });
@@ -550,7 +550,7 @@ async fn a_lifetime_of_its_own_keeps_the_configured_absolute_timeout() {
 #[tokio::test]
 async fn a_timeout_around_destroy_still_removes_the_cookie() {
     let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
-    let store = SessionStore::new(d);
+    let store = SessionManager::new(d);
     let id = stored(&store).await;
     let s = request(&store, id);
     s.get::<u32>("n").await.unwrap();
@@ -575,7 +575,7 @@ async fn regenerating_twice_gives_one_id() {
 async fn what_was_set_before_a_failed_logout_does_not_outlive_it() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
-    let store = SessionStore::new(Arc::new(f));
+    let store = SessionManager::new(Arc::new(f));
     let id = stored(&store).await;
     let s = request(&store, id);
     s.set("a", &1).unwrap();
@@ -629,7 +629,7 @@ async fn everything_that_a_session_did_survives_a_conflict() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_clone_sets_during_a_running_save_is_kept() {
-    let store = SessionStore::new(AlteredMemory::new(Duration::from_millis(20), |_| {}));
+    let store = SessionManager::new(AlteredMemory::new(Duration::from_millis(20), |_| {}));
     let id = stored(&store).await;
     let session = request(&store, id);
     session.set("a", &1).unwrap();
@@ -646,7 +646,7 @@ async fn what_a_clone_sets_during_a_running_save_is_kept() {
 #[tokio::test]
 async fn a_session_that_was_saved_and_destroyed_takes_its_cookie_along() {
     let store = mem();
-    let session = store.session_of(&HeaderMap::new());
+    let session = store.session_from_headers(&HeaderMap::new());
     session.set("a", &1).unwrap();
     session.save().await.unwrap();
     session.destroy().await.unwrap();

@@ -10,13 +10,13 @@ use session_core::{
     WriteOptions, WriteOutcome, async_trait,
 };
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{SaveOutcome, SessionId, SessionStore};
+use session_kit::session::{SaveOutcome, SessionId, SessionManager};
 use session_kit::{
     Capabilities, Conditions, Driver, Entry, ErrorKind, Key, Outcome, Result, Session,
 };
 
 struct Setup {
-    store: SessionStore,
+    store: SessionManager,
     faults: Faults,
     events: Arc<Mutex<Vec<String>>>,
 }
@@ -27,7 +27,7 @@ impl Setup {
         let faults = driver.faults();
         let events: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = Arc::clone(&events);
-        let store = SessionStore::builder(Arc::new(driver))
+        let store = SessionManager::builder(Arc::new(driver))
             .max_record_size(1_000)
             .on_event(move |event| seen.lock().push(format!("{event:?}")))
             .build()
@@ -151,7 +151,7 @@ async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
 #[tokio::test]
 async fn a_failed_touch_is_reported_and_harms_nothing() {
     let setup = Setup::new();
-    let store = SessionStore::builder(setup.store.driver().unwrap().clone())
+    let store = SessionManager::builder(setup.store.driver().unwrap().clone())
         .idle_timeout(Duration::from_secs(3_600))
         .on_event({
             let events = Arc::clone(&setup.events);
@@ -221,7 +221,7 @@ impl Driver for Lacking {
         let conditional = options.condition != Default::default();
         assert!(!conditional || self.capabilities.conditions != Conditions::None);
         if self.always_conflicts && self.inner.exists(key).await? {
-            return Ok(WriteOutcome::Conflict(session_core::Current::Unknown));
+            return Ok(WriteOutcome::Conflict(session_core::ConflictState::Unknown));
         }
         self.inner.write(key, value, options).await
     }
@@ -242,7 +242,7 @@ async fn a_session_that_others_change_again_and_again_is_given_up_at_the_deadlin
         always_conflicts: true,
         ..Lacking::new(|_| {})
     };
-    let store = SessionStore::new(Arc::new(driver));
+    let store = SessionManager::new(Arc::new(driver));
     let session = store.create();
     session.set("n", &1).unwrap();
     session.save().await.unwrap();
@@ -262,7 +262,7 @@ async fn without_conditions_the_later_writer_wins_but_reads_again_right_before()
         capabilities.conditions = Conditions::None;
         capabilities.touch = false;
     });
-    let store = SessionStore::new(Arc::new(driver));
+    let store = SessionManager::new(Arc::new(driver));
     let first = store.create();
     first.set("n", &0).unwrap();
     first.save().await.unwrap();
@@ -288,7 +288,7 @@ async fn without_conditions_the_later_writer_wins_but_reads_again_right_before()
 async fn a_driver_that_cannot_touch_writes_the_same_record_with_its_new_end() {
     let driver = Arc::new(Lacking::new(|capabilities| capabilities.touch = false));
     let clock = Arc::new(ManualClock::new(Timestamp::now()));
-    let store = SessionStore::builder(driver.clone())
+    let store = SessionManager::builder(driver.clone())
         .clock(clock.clone())
         .build()
         .unwrap();

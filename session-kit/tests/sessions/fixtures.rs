@@ -13,7 +13,7 @@ pub(crate) const MIN: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86400);
 
-pub(crate) fn request(store: &SessionStore, id: SessionId) -> Session {
+pub(crate) fn request(store: &SessionManager, id: SessionId) -> Session {
     let mut h = HeaderMap::new();
     h.insert(
         COOKIE,
@@ -21,23 +21,23 @@ pub(crate) fn request(store: &SessionStore, id: SessionId) -> Session {
             .parse()
             .unwrap(),
     );
-    store.session_of(&h)
+    store.session_from_headers(&h)
 }
 pub(crate) async fn end(s: &Session) -> HeaderMap {
-    let f = s.finish().await;
+    let f = s.commit().await;
     assert!(f.error.is_none(), "{:?}", f.error);
     let mut h = HeaderMap::new();
     f.effects.apply(&mut h);
     h
 }
-pub(crate) async fn stored(store: &SessionStore) -> SessionId {
+pub(crate) async fn stored(store: &SessionManager) -> SessionId {
     let s = store.create();
     s.set("n", &1).unwrap();
     s.save().await.unwrap();
     s.id().unwrap()
 }
-pub(crate) fn mem() -> SessionStore {
-    SessionStore::new(Arc::new(MemoryDriver::new()))
+pub(crate) fn mem() -> SessionManager {
+    SessionManager::new(Arc::new(MemoryDriver::new()))
 }
 pub(crate) async fn inc(s: &Session) -> u32 {
     s.update("n", |n: Option<u32>| n.unwrap_or(0) + 1)
@@ -98,11 +98,6 @@ impl Driver for AlteredMemory {
         }
         Ok(e)
     }
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.at("read_value").await;
-        let entry = self.inner.read(key).await?;
-        Ok(entry.map(|entry| entry.with_expires_at(None)))
-    }
     async fn write(&self, key: &Key, value: Bytes, o: WriteOptions) -> Result<WriteOutcome> {
         self.at("write").await;
         self.inner.write(key, value, o).await
@@ -127,12 +122,12 @@ impl Clock for SharedClock {
     }
 }
 pub(crate) fn clocked(
-    f: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder,
-) -> (SessionStore, Arc<ManualClock>, Arc<MemoryDriver>) {
+    f: impl FnOnce(SessionManagerBuilder) -> SessionManagerBuilder,
+) -> (SessionManager, Arc<ManualClock>, Arc<MemoryDriver>) {
     let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
     let d = Arc::new(MemoryDriver::new().with_clock(SharedClock(clock.clone())));
     (
-        f(SessionStore::builder(d.clone()).clock(clock.clone()))
+        f(SessionManager::builder(d.clone()).clock(clock.clone()))
             .build()
             .unwrap(),
         clock,

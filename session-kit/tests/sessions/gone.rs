@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::routing::get;
 use futures_util::future::join;
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{SessionId, SessionStore};
+use session_kit::session::{SessionId, SessionManager};
 use session_kit::{Driver, Error, Session, SessionLayer};
 use tokio::sync::Notify;
 
@@ -42,9 +42,9 @@ async fn show(session: Session) -> Result<String, Error> {
     Ok(format!("{:?}", session.keys().await?))
 }
 
-fn app(driver: Arc<dyn Driver>) -> (Router, Arc<Signals>, SessionStore) {
+fn app(driver: Arc<dyn Driver>) -> (Router, Arc<Signals>, SessionManager) {
     let signals = Arc::new(Signals::default());
-    let store = SessionStore::new(driver);
+    let store = SessionManager::new(driver);
     let app = Router::new()
         .route("/login", get(login))
         .route("/regenerate", get(regenerate))

@@ -9,7 +9,7 @@ use http::header::COOKIE;
 use http::{HeaderValue, Request};
 use proptest::prelude::*;
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{SessionId, SessionStore};
+use session_kit::session::{SessionId, SessionManager};
 use session_kit::{DriverExt, Error, ErrorKind, Session, SessionLayer};
 use tower::ServiceExt;
 
@@ -92,7 +92,7 @@ fn stored_record() -> impl Strategy<Value = Vec<u8>> {
 fn hostile_records_are_errors_that_lose_nothing() {
     let runtime = runtime();
     let driver = Arc::new(MemoryDriver::new());
-    let store = SessionStore::new(driver.clone());
+    let store = SessionManager::new(driver.clone());
     proptest!(ProptestConfig::with_cases(CASES), |(record in stored_record())| {
         runtime.block_on(async {
             driver.put(ID, record.clone()).await.unwrap();

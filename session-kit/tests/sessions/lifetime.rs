@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::get;
 use session_core::{Clock, Expiry, ManualClock, Timestamp};
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{CookieOptions, Lifetime, SessionStore, SessionStoreBuilder};
+use session_kit::session::{CookieOptions, Lifetime, SessionManager, SessionManagerBuilder};
 use session_kit::{Driver, Error, Session, SessionLayer};
 
 use crate::support::Browser;
@@ -51,14 +51,14 @@ struct Setup {
     app: Router,
     clock: Arc<ManualClock>,
     driver: Arc<MemoryDriver>,
-    store: SessionStore,
+    store: SessionManager,
 }
 
 impl Setup {
-    fn new(configure: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder) -> Self {
+    fn new(configure: impl FnOnce(SessionManagerBuilder) -> SessionManagerBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
         let driver = Arc::new(MemoryDriver::new().with_clock(Shared(Arc::clone(&clock))));
-        let builder = SessionStore::builder(driver.clone()).clock(clock.clone());
+        let builder = SessionManager::builder(driver.clone()).clock(clock.clone());
         let store = configure(builder).build().unwrap();
         let app = Router::new()
             .route("/set", get(set))

@@ -15,7 +15,6 @@ mod gone;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-mod known_ends;
 #[cfg(test)]
 mod lifetime;
 #[cfg(test)]

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{DefaultKey, SaveOutcome, SessionId, SessionStore, TypedKey, Value};
+use session_kit::session::{DefaultKey, SaveOutcome, SessionId, SessionManager, TypedKey, Value};
 use session_kit::{DriverExt, ErrorKind, Expiry, Session};
 
 const CART: DefaultKey<Vec<String>> = TypedKey::new("cart").or(Vec::new);
 
-fn store() -> SessionStore {
-    SessionStore::new(Arc::new(MemoryDriver::new()))
+fn store() -> SessionManager {
+    SessionManager::new(Arc::new(MemoryDriver::new()))
 }
 
-async fn stored(store: &SessionStore, fill: impl FnOnce(&Session)) -> SessionId {
+async fn stored(store: &SessionManager, fill: impl FnOnce(&Session)) -> SessionId {
     let session = store.create();
     fill(&session);
     assert_eq!(session.save().await.unwrap(), SaveOutcome::Written);
     session.id().unwrap()
 }
 
-async fn open(store: &SessionStore, id: SessionId) -> Session {
+async fn open(store: &SessionManager, id: SessionId) -> Session {
     store.open(id).await.unwrap().unwrap()
 }
 

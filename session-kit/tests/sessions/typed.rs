@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{CookieSessionOptions, SessionStore};
+use session_kit::session::{CookieSessionOptions, SessionManager};
 use session_kit::{Error, ErrorKind, Session, SessionLayer, TypedSession, session_data};
 
 use crate::support::Browser;
@@ -26,7 +26,7 @@ session_data! {
     }
 }
 
-fn app(store: SessionStore) -> Router {
+fn app(store: SessionManager) -> Router {
     Router::new()
         .route("/count", get(count))
         .route("/see/{page}", get(see))
@@ -39,9 +39,9 @@ fn app(store: SessionStore) -> Router {
 
 fn apps() -> [Router; 2] {
     let secret = "correct horse battery staple, and 32 bytes";
-    let in_cookies = SessionStore::in_cookies(CookieSessionOptions::new([secret]));
+    let in_cookies = SessionManager::in_cookies(CookieSessionOptions::new([secret]));
     [
-        app(SessionStore::new(Arc::new(MemoryDriver::new()))),
+        app(SessionManager::new(Arc::new(MemoryDriver::new()))),
         app(in_cookies.build().unwrap()),
     ]
 }
@@ -132,7 +132,7 @@ async fn a_stored_value_of_another_type_is_an_error_of_its_field_alone() {
 
 #[tokio::test]
 async fn all_fields_can_be_set_at_once() {
-    let store = SessionStore::new(Arc::new(MemoryDriver::new()));
+    let store = SessionManager::new(Arc::new(MemoryDriver::new()));
     let session = store.create().typed::<Visitor>();
     let data = Visitor {
         count: 7,

@@ -19,7 +19,7 @@ async fn everything_comes_over_with_metadata_and_ends() {
     from.mount("app:m", memory()).unwrap();
     from.set("app:text", "123").await.unwrap();
     from.set_raw("app:m:raw", vec![0xff, 0]).await.unwrap();
-    from.set_for("app:ending", &1, Duration::from_secs(60))
+    from.set_with_ttl("app:ending", &1, Duration::from_secs(60))
         .await
         .unwrap();
     from.set_metadata("app:text", &json!({ "by": "Ada" }))

@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 use session_core::decorators::{Overlay, ReadOnly};
 use session_core::storage::Storage;
 use session_core::{
-    Conditions, Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
-    RemoveOutcome, WriteOptions, WriteOutcome,
+    Conditions, ConflictState, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix,
+    RemoveOptions, RemoveOutcome, WriteOptions, WriteOutcome,
 };
 
 use crate::support::{fill, key, keys, memory};
@@ -170,7 +170,7 @@ async fn bug_no_mark_is_left_where_there_is_nothing_to_hide() {
     // A mark ends with what it hides.
     layers
         .bottom
-        .put_for("ending", "1", Duration::from_secs(60))
+        .put_with_ttl("ending", "1", Duration::from_secs(60))
         .await
         .unwrap();
     layers.overlay.delete("ending").await.unwrap();
@@ -216,14 +216,14 @@ async fn bug_a_value_that_looks_like_the_mark_comes_back() {
 async fn conditions_see_what_is_below() {
     let layers = Layers::new().await;
     let overlay = &layers.overlay;
-    assert_eq!(overlay.capabilities().conditions, Conditions::Cooperating);
+    assert_eq!(overlay.capabilities().conditions, Conditions::Advisory);
     let write = |name: &'static str, options| async move {
         overlay
             .write(&key(name), "new".into(), options)
             .await
             .unwrap()
     };
-    let WriteOutcome::Conflict(Current::Present(met)) =
+    let WriteOutcome::Conflict(ConflictState::Present(met)) =
         write("both", WriteOptions::if_absent()).await
     else {
         panic!("it is there");
@@ -236,7 +236,9 @@ async fn conditions_see_what_is_below() {
         WriteOutcome::Written { .. }
     ));
     let again = write("both", by_version).await;
-    assert!(matches!(again, WriteOutcome::Conflict(Current::Present(met)) if met.value == "new"));
+    assert!(
+        matches!(again, WriteOutcome::Conflict(ConflictState::Present(met)) if met.value == "new")
+    );
 
     // Removed on condition, it is absent, though the layer below still holds it.
     let entry = overlay.read(&key("bottom")).await.unwrap().unwrap();
@@ -248,9 +250,9 @@ async fn conditions_see_what_is_below() {
         .unwrap();
     assert_eq!(removed, RemoveOutcome::Removed);
     let again = overlay.remove(&key("bottom"), removal).await.unwrap();
-    assert_eq!(again, RemoveOutcome::Conflict(Current::Absent));
+    assert_eq!(again, RemoveOutcome::Conflict(ConflictState::Absent));
     let late = write("bottom", WriteOptions::if_version(version)).await;
-    assert_eq!(late, WriteOutcome::Conflict(Current::Absent));
+    assert_eq!(late, WriteOutcome::Conflict(ConflictState::Absent));
     assert_eq!(layers.get("bottom").await, None);
     assert!(matches!(
         write("bottom", WriteOptions::if_absent()).await,

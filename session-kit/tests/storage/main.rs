@@ -31,6 +31,5 @@ mod support;
 #[cfg(test)]
 mod text;
 #[cfg(test)]
-mod value_reads;
 #[cfg(test)]
 mod watching;

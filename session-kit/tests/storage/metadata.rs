@@ -18,7 +18,7 @@ async fn metadata_is_told_of_by_the_driver_and_by_what_was_set() {
     let storage = Storage::new(Arc::new(driver));
     assert_eq!(storage.metadata("k").await.unwrap(), None);
     storage
-        .set_for("k", "value", Duration::from_secs(60))
+        .set_with_ttl("k", "value", Duration::from_secs(60))
         .await
         .unwrap();
     storage
@@ -56,7 +56,7 @@ async fn bug_metadata_is_removed_with_its_item() {
 async fn bug_metadata_ends_with_its_item() {
     let storage = storage();
     storage
-        .set_for("ending", &1, Duration::from_secs(60))
+        .set_with_ttl("ending", &1, Duration::from_secs(60))
         .await
         .unwrap();
     let driver = storage.as_driver();

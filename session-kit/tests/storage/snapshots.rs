@@ -28,7 +28,7 @@ async fn varied() -> Storage {
         .await
         .unwrap();
     storage
-        .set_for("app:ending", &1, Duration::from_secs(3_600))
+        .set_with_ttl("app:ending", &1, Duration::from_secs(3_600))
         .await
         .unwrap();
     storage

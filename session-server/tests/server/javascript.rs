@@ -64,7 +64,7 @@ async fn each_side_reads_the_other(kind: &str) {
     storage.set("rust:empty", "").await.unwrap();
     storage.set_raw("rust:raw", vec![0, 0xff, 1]).await.unwrap();
     storage
-        .set_for("rust:ending", "x", Duration::from_secs(1_000))
+        .set_with_ttl("rust:ending", "x", Duration::from_secs(1_000))
         .await
         .unwrap();
     let read = async |js: &mut Script, key: &str| js.call("getItem", json!([key])).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use session_core::ErrorKind;
-use session_core::session::{CookieOptions, SameSite, SessionId, SessionStore};
+use session_core::session::{CookieOptions, SameSite, SessionId, SessionManager};
 use session_tower::{Session, SessionLayer};
 
 use crate::support::{Answer, ID, Site, entry};
@@ -111,7 +111,7 @@ fn b05_a_cookie_name_that_browsers_refuse_is_an_error_when_it_is_configured() {
     for name in ["", "a b", "a;b", "a=b", "ä"] {
         let options = CookieOptions::default().with_name(name);
         let driver = site.layer.store().driver().unwrap().clone();
-        let built = SessionStore::builder(driver).cookie(options).build();
+        let built = SessionManager::builder(driver).cookie(options).build();
         assert_eq!(
             built.unwrap_err().kind(),
             ErrorKind::InvalidConfig,

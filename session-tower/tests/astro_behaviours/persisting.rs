@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use http::StatusCode;
 use session_core::ErrorKind;
-use session_core::session::{CommitFailure, SaveOutcome, SessionId};
+use session_core::session::{OnCommitError, SaveOutcome, SessionId};
 use session_tower::Session;
 use tokio::sync::Barrier;
 
@@ -132,7 +132,7 @@ async fn b30_a_write_that_fails_fails_the_response_without_a_cookie() {
 
 #[tokio::test]
 async fn b30_the_response_can_be_kept_instead() {
-    let site = Site::with(|settings| settings.commit_failure(CommitFailure::KeepResponse));
+    let site = Site::with(|settings| settings.on_commit_error(OnCommitError::Keep));
     site.fail("write");
     let answer = site
         .anonymous(|session: Session| async move {

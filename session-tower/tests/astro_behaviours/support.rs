@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use serde_devalue::{Document, Value};
-use session_core::session::{SessionEvent, SessionStore, SessionStoreBuilder};
+use session_core::session::{SessionEvent, SessionManager, SessionManagerBuilder};
 use session_core::{
     Bytes, Capabilities, Clock, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage,
     ManualClock, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, WriteOptions,
@@ -118,7 +118,9 @@ impl Site {
         Self::with(|settings| settings)
     }
 
-    pub(crate) fn with(settings: impl FnOnce(SessionStoreBuilder) -> SessionStoreBuilder) -> Self {
+    pub(crate) fn with(
+        settings: impl FnOnce(SessionManagerBuilder) -> SessionManagerBuilder,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(START)));
         let driver = Arc::new(Watched {
             memory: MemoryDriver::new().with_clock(Shared(Arc::clone(&clock))),
@@ -128,7 +130,7 @@ impl Site {
         let events: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&events);
         let shared: Arc<dyn Driver> = driver.clone();
-        let builder = SessionStore::builder(shared)
+        let builder = SessionManager::builder(shared)
             .clock(clock.clone())
             .on_event(move |event: &SessionEvent<'_>| heard.lock().push(event.to_string()));
         let store = settings(builder).build().unwrap();

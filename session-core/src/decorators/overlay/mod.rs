@@ -11,8 +11,8 @@ use bytes::Bytes;
 use self::listing::Listed;
 use self::stored::{Place, REMOVED, escaped, is_removal, shown, tagged, untagged};
 use crate::{
-    Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions,
-    ListPage, Listing, Metadata, RemoveOptions, RemoveOutcome, Result, Version, Write,
+    Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Expiry, Key,
+    ListOptions, ListPage, Listing, Metadata, RemoveOptions, RemoveOutcome, Result, Version, Write,
     WriteCondition, WriteOptions, WriteOutcome,
 };
 
@@ -108,11 +108,11 @@ impl Overlay {
     }
 
     /// What a conflict of the top layer met, as the overlay shows it.
-    async fn met(&self, key: &Key, current: Current) -> Result<Current> {
+    async fn met(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
         Ok(match current {
-            Current::Present(entry) => met(shown(entry, Place::Top)),
-            Current::Absent => met(self.shown_below(key).await?),
-            Current::Unknown => Current::Unknown,
+            ConflictState::Present(entry) => met(shown(entry, Place::Top)),
+            ConflictState::Absent => met(self.shown_below(key).await?),
+            ConflictState::Unknown => ConflictState::Unknown,
         })
     }
 
@@ -122,9 +122,9 @@ impl Overlay {
         &self,
         key: &Key,
         version: &Version,
-    ) -> Result<std::result::Result<WriteCondition, Current>> {
+    ) -> Result<std::result::Result<WriteCondition, ConflictState>> {
         let Some((place, own)) = untagged(version) else {
-            return Ok(Err(Current::Unknown));
+            return Ok(Err(ConflictState::Unknown));
         };
         if place == Place::Top {
             return Ok(Ok(WriteCondition::IfVersion(own)));
@@ -136,7 +136,7 @@ impl Overlay {
         Ok(match (is_current, entry) {
             (true, _) => Ok(WriteCondition::IfAbsent),
             // The top layer may hold another one.
-            (false, _) => Err(Current::Unknown),
+            (false, _) => Err(ConflictState::Unknown),
         })
     }
 
@@ -157,7 +157,9 @@ impl Overlay {
                     return Ok(WriteOutcome::Conflict(current));
                 }
                 None => match self.shown_below(key).await? {
-                    Some(entry) => return Ok(WriteOutcome::Conflict(Current::Present(entry))),
+                    Some(entry) => {
+                        return Ok(WriteOutcome::Conflict(ConflictState::Present(entry)));
+                    }
                     None => WriteCondition::IfAbsent,
                 },
             };
@@ -209,7 +211,7 @@ impl Overlay {
                     RemoveOutcome::Conflict(current) => current,
                 }
             }
-            (None, _) => Current::Unknown,
+            (None, _) => ConflictState::Unknown,
             (Some(entry), condition) => {
                 let Write { value, options, .. } = Self::removal_of(key, &entry);
                 let write = self.top.write(
@@ -235,8 +237,8 @@ fn written(version: Option<Version>) -> WriteOutcome {
     WriteOutcome::Written { version }
 }
 
-fn met(shown: Option<Entry>) -> Current {
-    shown.map_or(Current::Absent, Current::Present)
+fn met(shown: Option<Entry>) -> ConflictState {
+    shown.map_or(ConflictState::Absent, ConflictState::Present)
 }
 
 #[async_trait]
@@ -251,7 +253,7 @@ impl Driver for Overlay {
         let shared = below.fold(top.clone(), Capabilities::shared_with);
         let conditions = match self.below.is_empty() {
             true => shared.conditions,
-            false => shared.conditions.min(Conditions::Cooperating),
+            false => shared.conditions.min(Conditions::Advisory),
         };
         Capabilities {
             read_only: top.read_only,
@@ -265,13 +267,6 @@ impl Driver for Overlay {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         match self.top.read(key).await? {
-            Some(entry) => Ok(shown(entry, Place::Top)),
-            None => self.shown_below(key).await,
-        }
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        match self.top.read_value(key).await? {
             Some(entry) => Ok(shown(entry, Place::Top)),
             None => self.shown_below(key).await,
         }

@@ -10,8 +10,8 @@ use crate::session::changes::Changes;
 use crate::session::commit::{Done, SaveOutcome, Work, unchanged};
 use crate::session::cookie::{CookieChange, CookieCodec};
 use crate::session::encode::{self, Encoded};
+use crate::session::manager::ManagerInner;
 use crate::session::state::{Base, Snapshot};
-use crate::session::store::StoreInner;
 use crate::session::{CookieRejection, SessionEvent};
 use crate::{Bytes, Entry, Error, ErrorKind, Result, Timestamp};
 
@@ -63,7 +63,7 @@ impl CookieBacking {
     }
 
     /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
-    pub(crate) fn open(&self, store: &StoreInner, request: &[HeaderValue]) -> Base {
+    pub(crate) fn open(&self, store: &ManagerInner, request: &[HeaderValue]) -> Base {
         match self.try_open(store, request) {
             Ok(base) => base,
             Err(rejection) => {
@@ -75,7 +75,7 @@ impl CookieBacking {
 
     fn try_open(
         &self,
-        store: &StoreInner,
+        store: &ManagerInner,
         request: &[HeaderValue],
     ) -> Result<Base, CookieRejection> {
         let value = find(request, &self.name).ok_or(CookieRejection::Malformed)?;
@@ -109,7 +109,7 @@ impl CookieBacking {
     /// Puts the session with its changes into the cookies of the response.
     pub(crate) fn commit(
         &self,
-        store: &StoreInner,
+        store: &ManagerInner,
         work: &Work,
         request: &[HeaderValue],
     ) -> Result<Done> {
@@ -169,7 +169,7 @@ impl CookieBacking {
 
     fn seal(
         &self,
-        store: &StoreInner,
+        store: &ManagerInner,
         sealing: &Sealing<'_>,
         max_age: Option<Duration>,
         request: &[HeaderValue],
@@ -205,7 +205,11 @@ impl CookieBacking {
     }
 
     /// What takes the session from a browser with these cookies.
-    pub(crate) fn removals(&self, store: &StoreInner, request: &[HeaderValue]) -> Vec<HeaderValue> {
+    pub(crate) fn removals(
+        &self,
+        store: &ManagerInner,
+        request: &[HeaderValue],
+    ) -> Vec<HeaderValue> {
         std::iter::once(0)
             .chain(parts(request, &self.name))
             .filter_map(|part| store.cookie.removal(&part_name(&self.name, part)).ok())

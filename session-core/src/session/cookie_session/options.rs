@@ -23,13 +23,13 @@ pub enum CookieFormat {
 /// How sessions are kept in cookies: the secrets, and the format.
 ///
 /// ```
-/// use session_core::session::{CookieFormat, CookieSessionOptions, SessionStore};
+/// use session_core::session::{CookieFormat, CookieSessionOptions, SessionManager};
 ///
-/// fn sessions(secret: String, old_secret: String) -> session_core::Result<SessionStore> {
+/// fn sessions(secret: String, old_secret: String) -> session_core::Result<SessionManager> {
 ///     // The first secret writes, all of them read; and whoever comes with a cookie of the npm package stays logged in.
 ///     let options = CookieSessionOptions::new([secret, old_secret])
 ///         .with_accepted(CookieFormat::AstroSession);
-///     SessionStore::in_cookies(options).build()
+///     SessionManager::in_cookies(options).build()
 /// }
 /// ```
 ///

@@ -10,20 +10,19 @@ use super::handle::Inner;
 use super::headers;
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
-use super::store::CommitFailure;
-use crate::Error;
+use crate::{Error, OnCommitError};
 
 /// What a session adds to its response's headers, for authors of integrations.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a session whose cookie is not sent is lost"]
-pub struct ResponseEffects {
+pub struct ResponseHeaders {
     set_cookie: Option<HeaderValue>,
     /// Where one cookie is not enough.
     more_cookies: Vec<HeaderValue>,
     varies: bool,
 }
 
-impl ResponseEffects {
+impl ResponseHeaders {
     /// Whether the response sets the session's cookie, or takes it away.
     pub fn sets_cookie(&self) -> bool {
         self.set_cookie.is_some()
@@ -50,27 +49,27 @@ impl ResponseEffects {
     }
 }
 
-/// What [`Session::finish`] comes to.
+/// What [`Session::commit`] comes to.
 #[derive(Debug)]
-pub struct Finished {
+pub struct CommitResult {
     /// What goes into the headers of the response, whichever it is.
-    pub effects: ResponseEffects,
+    pub headers: ResponseHeaders,
     /// The error for which the response is to be replaced by an empty one with status 500.
     pub error: Option<Error>,
 }
 
-/// The future of [`Session::finish`]. Once polled it runs to its end, also if it is dropped.
-pub struct Finish(Step);
+/// The future of [`Session::commit`]. Once polled it runs to its end, also if it is dropped.
+pub struct CommitFuture(Step);
 
 enum Step {
-    Done(Option<Finished>),
-    Running(RunToEnd<Finished>),
+    Done(Option<CommitResult>),
+    Running(RunToEnd<CommitResult>),
 }
 
-impl Future for Finish {
-    type Output = Finished;
+impl Future for CommitFuture {
+    type Output = CommitResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CommitResult> {
         match &mut self.0 {
             Step::Done(finished) => match finished.take() {
                 Some(finished) => Poll::Ready(finished),
@@ -87,8 +86,8 @@ impl Session {
     /// Call it when the handler is done and before the headers go out, whatever the response's status; not
     /// when the handler failed without a response. From the call on, changes by this handle are errors. A
     /// session with nothing to write costs no allocation.
-    pub fn finish(&self) -> Finish {
-        let effects = {
+    pub fn commit(&self) -> CommitFuture {
+        let headers = {
             let mut state = self.inner().state();
             state.sealed = true;
             // What was not used is not read or written by a clone either.
@@ -97,29 +96,27 @@ impl Session {
                     && !state.regenerate
                     && !self.touch_is_due(&state.base)
                     && !self.inner().is_busy();
-            idle.then(|| effects_of(self.inner(), &state))
+            idle.then(|| response_headers(self.inner(), &state))
         };
-        if let Some(effects) = effects {
+        if let Some(headers) = headers {
             let error = None;
-            return Finish(Step::Done(Some(Finished { effects, error })));
+            return CommitFuture(Step::Done(Some(CommitResult { headers, error })));
         }
         let inner = Arc::clone(self.inner());
         let tasks = &self.store().inner().tasks;
-        Finish(Step::Running(RunToEnd::new(tasks, async move {
+        CommitFuture(Step::Running(RunToEnd::new(tasks, async move {
             let committed = inner.commit(false).await;
-            let policy = inner.store().inner().commit_failure;
-            Finished {
-                error: committed
-                    .err()
-                    .filter(|_| policy == CommitFailure::FailResponse),
-                effects: effects_of(&inner, &inner.state()),
+            let policy = inner.store().inner().on_commit_error;
+            CommitResult {
+                error: committed.err().filter(|_| policy == OnCommitError::Fail),
+                headers: response_headers(&inner, &inner.state()),
             }
         })))
     }
 
     /// What the response must carry as things stand.
-    pub(crate) fn effects(&self) -> ResponseEffects {
-        effects_of(self.inner(), &self.inner().state())
+    pub(crate) fn response_headers(&self) -> ResponseHeaders {
+        response_headers(self.inner(), &self.inner().state())
     }
 
     fn touch_is_due(&self, base: &Base) -> bool {
@@ -130,7 +127,7 @@ impl Session {
     }
 }
 
-fn effects_of(inner: &Inner, state: &State) -> ResponseEffects {
+fn response_headers(inner: &Inner, state: &State) -> ResponseHeaders {
     let store = inner.store().inner();
     let (set_cookie, more_cookies) = match &state.response_cookie {
         None => (None, Vec::new()),
@@ -145,7 +142,7 @@ fn effects_of(inner: &Inner, state: &State) -> ResponseEffects {
             None => (store.cookie.removal(store.cookie.name()).ok(), Vec::new()),
         },
     };
-    ResponseEffects {
+    ResponseHeaders {
         set_cookie,
         more_cookies,
         varies: state.used,

@@ -14,7 +14,6 @@ use super::cookie_session::{CookieBacking, CookieSessionOptions};
 use super::destroy;
 use super::event::EventHook;
 use super::handle::Mode;
-use super::known_ends::KnownEnds;
 use super::lifetime::LifetimeRules;
 #[cfg(feature = "cookie-session")]
 use super::no_driver::NoDriver;
@@ -23,30 +22,20 @@ use super::record::{self, RecentRecords, Record, Stored};
 use super::state::{Base, Snapshot, State};
 use super::{CookieOptions, Session, SessionEvent, SessionId};
 use crate::{
-    Bytes, Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind,
-    Fingerprint, Prefix, Result, SystemClock, Timestamp,
+    Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind, Fingerprint,
+    OnCommitError, Prefix, Result, SystemClock, Timestamp,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What becomes of a response whose session could not be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CommitFailure {
-    /// It is replaced by an empty one with status 500, so that no visitor is told of what did not happen.
-    #[default]
-    FailResponse,
-    /// It goes out as it is, without the session's cookie; the failure is reported to the hook alone.
-    KeepResponse,
-}
 
 /// The sessions of an application: where they are stored, for how long, and how their cookie looks.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
-/// use session_core::{session::{CookieOptions, SessionStore}, Driver};
+/// use session_core::{session::{CookieOptions, SessionManager}, Driver};
 ///
-/// fn sessions(driver: Arc<dyn Driver>) -> session_core::Result<SessionStore> {
-///     SessionStore::builder(driver)
+/// fn sessions(driver: Arc<dyn Driver>) -> session_core::Result<SessionManager> {
+///     SessionManager::builder(driver)
 ///         .cookie(CookieOptions::default().with_name("shop"))
 ///         .idle_timeout(Duration::from_secs(30 * 60))
 ///         .build()
@@ -59,15 +48,10 @@ pub enum CommitFailure {
 ///
 /// It keeps up to 64 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
 /// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
-///
-/// Over a driver with [`cheap_value_reads`](Capabilities::cheap_value_reads), it keeps in mind when up to 32,768
-/// sessions end, in less than a megabyte and a half, and asks for the end of one about every ten seconds and not with
-/// each read. Who moves the end of a record and leaves its value as it is (Astro, which writes a whole record also where
-/// nothing has changed; a server with other timeouts; somebody by hand) is noticed so much later.
 #[derive(Clone)]
-pub struct SessionStore(Arc<StoreInner>);
+pub struct SessionManager(Arc<ManagerInner>);
 
-pub(crate) struct StoreInner {
+pub(crate) struct ManagerInner {
     /// One that refuses everything where sessions are kept in cookies.
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) in_cookies: Option<CookieBacking>,
@@ -78,18 +62,16 @@ pub(crate) struct StoreInner {
     pub(crate) value_ttl: Option<Duration>,
     pub(crate) regenerate_grace: Duration,
     pub(crate) commit_deadline: Duration,
-    pub(crate) commit_failure: CommitFailure,
+    pub(crate) on_commit_error: OnCommitError,
     pub(crate) max_record_size: usize,
     pub(crate) recent: RecentRecords,
-    /// `None` where a read tells the end for nothing.
-    ends: Option<KnownEnds>,
     pub(crate) queue: CommitQueue,
     pub(crate) tasks: TaskTracker,
     hook: Option<EventHook>,
 }
 
-/// Settings of a [`SessionStore`].
-pub struct SessionStoreBuilder {
+/// Settings of a [`SessionManager`].
+pub struct SessionManagerBuilder {
     driver: Arc<dyn Driver>,
     in_cookies: Option<CookieSessionOptions>,
     cookie: CookieOptions,
@@ -98,12 +80,12 @@ pub struct SessionStoreBuilder {
     value_ttl: Option<Duration>,
     regenerate_grace: Duration,
     commit_deadline: Duration,
-    commit_failure: CommitFailure,
+    on_commit_error: OnCommitError,
     max_record_size: usize,
     hook: Option<EventHook>,
 }
 
-impl SessionStoreBuilder {
+impl SessionManagerBuilder {
     fn new(driver: Arc<dyn Driver>) -> Self {
         Self {
             driver,
@@ -118,17 +100,15 @@ impl SessionStoreBuilder {
             value_ttl: None,
             regenerate_grace: Duration::from_secs(60),
             commit_deadline: Duration::from_secs(2),
-            commit_failure: CommitFailure::default(),
+            on_commit_error: OnCommitError::default(),
             max_record_size: 1024 * 1024,
             hook: None,
         }
     }
 
-    fn finish(self, cookie: CookieCodec, in_cookies: Option<CookieBacking>) -> SessionStore {
+    fn finish(self, cookie: CookieCodec, in_cookies: Option<CookieBacking>) -> SessionManager {
         let capabilities = self.driver.capabilities();
-        SessionStore(Arc::new(StoreInner {
-            ends: (capabilities.cheap_value_reads && capabilities.reports_expiry)
-                .then(KnownEnds::default),
+        SessionManager(Arc::new(ManagerInner {
             capabilities,
             cookie,
             in_cookies,
@@ -138,7 +118,7 @@ impl SessionStoreBuilder {
             value_ttl: self.value_ttl,
             regenerate_grace: self.regenerate_grace,
             commit_deadline: self.commit_deadline,
-            commit_failure: self.commit_failure,
+            on_commit_error: self.on_commit_error,
             max_record_size: self.max_record_size,
             recent: RecentRecords::default(),
             queue: CommitQueue::default(),
@@ -201,8 +181,8 @@ impl SessionStoreBuilder {
 
     /// What becomes of a response whose session could not be written. Default: it fails.
     #[must_use]
-    pub fn commit_failure(mut self, policy: CommitFailure) -> Self {
-        self.commit_failure = policy;
+    pub fn on_commit_error(mut self, policy: OnCommitError) -> Self {
+        self.on_commit_error = policy;
         self
     }
 
@@ -228,7 +208,7 @@ impl SessionStoreBuilder {
     }
 
     /// Makes the store; an error of kind [`ErrorKind::InvalidConfig`] says what does not go together.
-    pub fn build(mut self) -> Result<SessionStore> {
+    pub fn build(mut self) -> Result<SessionManager> {
         if self.rules.idle.is_some_and(|idle| idle.is_zero())
             || self
                 .rules
@@ -250,22 +230,22 @@ impl SessionStoreBuilder {
     }
 }
 
-impl SessionStore {
+impl SessionManager {
     /// Sessions in `driver` with default settings.
     pub fn new(driver: Arc<dyn Driver>) -> Self {
-        SessionStoreBuilder::new(driver).finish(CookieCodec::default(), None)
+        SessionManagerBuilder::new(driver).finish(CookieCodec::default(), None)
     }
 
     /// Sessions in `driver`, with every setting to be changed before they are built.
-    pub fn builder(driver: Arc<dyn Driver>) -> SessionStoreBuilder {
-        SessionStoreBuilder::new(driver)
+    pub fn builder(driver: Arc<dyn Driver>) -> SessionManagerBuilder {
+        SessionManagerBuilder::new(driver)
     }
 
     /// Sessions that are kept in the visitors' cookies, with every setting to be changed before they are built.
     /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`].
     #[cfg(feature = "cookie-session")]
-    pub fn in_cookies(options: CookieSessionOptions) -> SessionStoreBuilder {
-        let mut builder = SessionStoreBuilder::new(Arc::new(NoDriver));
+    pub fn in_cookies(options: CookieSessionOptions) -> SessionManagerBuilder {
+        let mut builder = SessionManagerBuilder::new(Arc::new(NoDriver));
         builder.in_cookies = Some(options);
         builder
     }
@@ -281,7 +261,7 @@ impl SessionStore {
     }
 
     /// The session of a request with these headers, for authors of integrations. It costs no I/O.
-    pub fn session_of(&self, headers: &HeaderMap) -> Session {
+    pub fn session_from_headers(&self, headers: &HeaderMap) -> Session {
         let cookie = self.0.cookie.read(headers);
         if self.0.in_cookies.is_some() {
             let headers = headers.get_all(COOKIE).into_iter().cloned().collect();
@@ -302,13 +282,13 @@ impl SessionStore {
     /// by [`save`](Session::save).
     ///
     /// ```
-    /// use session_core::session::{Session, SessionStore};
+    /// use session_core::session::{Session, SessionManager};
     ///
     /// async fn greet(session: Session) -> session_core::Result<String> {
     ///     Ok(format!("Hello, {}!", session.get::<String>("name").await?.unwrap_or_default()))
     /// }
     ///
-    /// async fn test_of_greet(store: SessionStore) -> session_core::Result<()> {
+    /// async fn test_of_greet(store: SessionManager) -> session_core::Result<()> {
     ///     let session = store.create();
     ///     session.set("name", "Ann")?;
     ///     assert_eq!(greet(session).await?, "Hello, Ann!");
@@ -348,26 +328,26 @@ impl SessionStore {
         self.0.now()
     }
 
-    /// Whether both are the same store.
-    pub fn is(&self, other: &Self) -> bool {
+    /// Whether both are the same manager.
+    pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) fn inner(&self) -> &Arc<StoreInner> {
+    pub(crate) fn inner(&self) -> &Arc<ManagerInner> {
         &self.0
     }
 }
 
-impl fmt::Debug for SessionStore {
+impl fmt::Debug for SessionManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionStore")
+        f.debug_struct("SessionManager")
             .field("driver", &self.0.driver)
             .field("cookie", &self.cookie_name())
             .finish_non_exhaustive()
     }
 }
 
-impl StoreInner {
+impl ManagerInner {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -391,68 +371,14 @@ impl StoreInner {
 
     /// Reads what is stored under `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
-        let read = self.fetch(id).await;
-        self.interpret_read(id, read)
-    }
-
-    /// Reads the entry of `id`. When it ends may be what is known of it here, if the driver reads the value alone for
-    /// less.
-    pub(crate) async fn fetch(&self, id: SessionId) -> Result<Option<Entry>> {
-        let key = id.key()?;
-        let Some(ends) = &self.ends else {
-            return self.driver.read(&key).await;
-        };
-        if let Some(known) = ends.find(id, self.now()) {
-            let Some(entry) = self.driver.read_value(&key).await? else {
-                ends.forget(id);
-                return Ok(None);
-            };
-            if ends.is_of(known, &entry.value) {
-                return Ok(Some(entry.with_expires_at(known.end)));
-            }
-            // What this process itself writes meanwhile is nobody else's.
-            match ends.find(id, self.now()) {
-                Some(newer) if ends.is_of(newer, &entry.value) => {
-                    return Ok(Some(entry.with_expires_at(newer.end)));
-                }
-                newer if newer == Some(known) && !self.queue.is_taken(id) => {
-                    ends.share(id, self.now());
-                }
-                _ => {}
-            }
-        }
-        let entry = self.driver.read(&key).await?;
-        match &entry {
-            Some(entry) => self.learn_end(id, &entry.value, entry.expires_at),
-            None => ends.forget(id),
-        }
-        Ok(entry)
-    }
-
-    /// Keeps in mind when the record of this value ends.
-    pub(crate) fn learn_end(&self, id: SessionId, value: &Bytes, end: Option<Timestamp>) {
-        if let Some(ends) = &self.ends {
-            ends.learn(id, value, end, self.now());
-        }
-    }
-
-    /// Keeps nothing in mind of a session that has moved or is destroyed.
-    pub(crate) fn forget(&self, id: SessionId) {
-        self.recent.forget(id);
-        if let Some(ends) = &self.ends {
-            ends.forget(id);
-        }
-    }
-
-    /// What the answer of the driver to a read means for the session.
-    pub(crate) fn interpret_read(
-        &self,
-        id: SessionId,
-        read: Result<Option<Entry>>,
-    ) -> Result<Base> {
-        match read.map_err(commit::not_applied)? {
-            None => Ok(Base::Absent),
+        match self
+            .driver
+            .read(&id.key()?)
+            .await
+            .map_err(commit::not_applied)?
+        {
             Some(entry) => self.interpret(Some(id), entry),
+            None => Ok(Base::Absent),
         }
     }
 
