@@ -34,12 +34,10 @@ impl Driver for Shelf {
 
     fn capabilities(&self) -> Capabilities {
         let (conditions, listing) = (Conditions::All, Listing::ExactlyOnce);
-        Capabilities {
-            conditions,
-            listing,
-            reports_expiry: true,
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_conditions(conditions)
+            .with_listing(listing)
+            .with_reports_expiry(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -68,9 +66,7 @@ impl Driver for Shelf {
                 .with_version(version.clone())
                 .with_expires_at(end),
         );
-        Ok(WriteOutcome::Written {
-            version: Some(version),
-        })
+        Ok(WriteOutcome::written(Some(version)))
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -97,11 +93,9 @@ impl Driver for Shelf {
         let keys = keys.filter(|key| options.prefix.contains(key) && alive(entries, key).is_some());
         let limit = options.limit.max(1);
         let keys: Vec<Key> = keys.take(limit).cloned().collect();
-        let next = keys.last().filter(|_| keys.len() == limit);
-        Ok(ListPage {
-            next: next.map(|key| Cursor::new(key.as_str())),
-            keys,
-        })
+        let last = keys.last().filter(|_| keys.len() == limit);
+        let next = last.map(|key| Cursor::new(key.as_str()));
+        Ok(ListPage::new(keys, next))
     }
 }
 

@@ -248,11 +248,8 @@ fn below(base: &Prefix, subject: &Subject, driver: &Arc<dyn Driver>) -> Arc<dyn 
 
 pub(crate) fn written(outcome: WriteOutcome) -> Result<Option<Version>, Failure> {
     match outcome {
-        WriteOutcome::Written { version } => Ok(version),
-        WriteOutcome::Conflict(current) => Err(Failure::new(
-            "the write to take place",
-            format!("a conflict with {current:?}"),
-        )),
+        WriteOutcome::Written { version, .. } => Ok(version),
+        conflict => Err(Failure::new("the write to happen", format!("{conflict:?}"))),
     }
 }
 

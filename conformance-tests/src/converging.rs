@@ -3,11 +3,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_core::stream::BoxStream;
 use session_core::decorators::Prefixed;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    Driver, Key, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
+    WriteOutcome, delegate_driver,
 };
 
 use crate::subject::Convergence;
@@ -38,17 +37,7 @@ impl fmt::Debug for Converging {
 
 #[async_trait]
 impl Driver for Converging {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        self.inner.read(key).await
-    }
+    delegate_driver!(this => this.inner, except write, remove, touch, write_many, remove_many, clear);
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         self.seen(self.inner.write(key, value, options).await).await
@@ -58,24 +47,8 @@ impl Driver for Converging {
         self.seen(self.inner.remove(key, options).await).await
     }
 
-    async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        self.inner.list(options).await
-    }
-
-    async fn exists(&self, key: &Key) -> Result<bool> {
-        self.inner.exists(key).await
-    }
-
-    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
-        self.inner.metadata(key).await
-    }
-
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.seen(self.inner.touch(key, options).await).await
-    }
-
-    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        self.inner.read_many(keys).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
@@ -88,13 +61,5 @@ impl Driver for Converging {
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
         self.seen(self.inner.clear(prefix).await).await
-    }
-
-    async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
-        self.inner.watch(prefix).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }

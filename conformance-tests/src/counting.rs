@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix, RemoveOptions,
+    RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome, delegate_driver,
 };
 
 use crate::Operation;
@@ -91,13 +91,7 @@ impl Counts {
 
 #[async_trait]
 impl<D: Driver> Driver for Counting<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.counts.add(Operation::Read);

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use parking_lot::Mutex;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Metadata,
-    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
-    WriteOutcome,
+    Change, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Metadata, Outcome, Prefix,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    delegate_driver,
 };
 
 use crate::Operation;
@@ -221,13 +221,7 @@ impl Faults {
 
 #[async_trait]
 impl<D: Driver> Driver for Faulty<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.run(Operation::Read, self.inner.read(key)).await

@@ -38,13 +38,12 @@ impl Driver for Late {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            consistency: Consistency::Eventual,
-            touch: false,
-            watch: false,
-            batch: false,
-            ..self.primary.capabilities()
-        }
+        self.primary
+            .capabilities()
+            .with_consistency(Consistency::Eventual)
+            .with_touch(false)
+            .with_watch(false)
+            .with_batch(false)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

@@ -104,10 +104,8 @@ async fn a_conditional_operation_that_was_not_applied_is_repeated() {
 #[tokio::test(start_paused = true)]
 async fn of_a_batch_only_what_may_be_repeated_is() {
     let (driver, faults, counts) = subject();
-    let write = |name: &str, value: &'static str, options| Write {
-        key: key(name),
-        value: value.into(),
-        options,
+    let write = |name: &str, value: &'static str, options| {
+        Write::new(key(name), value).with_options(options)
     };
     // The answer to the whole batch is lost.
     faults.next(Operation::WriteMany, Fault::after(ErrorKind::Unavailable));

@@ -161,10 +161,7 @@ impl CloudflareKvDriver {
                 keys.push(key);
             }
         }
-        Ok(ListPage {
-            keys,
-            next: page.next.map(Cursor::new),
-        })
+        Ok(ListPage::new(keys, page.next.map(Cursor::new)))
     }
 
     /// Removes page after page, what has ended and what is not normalised included.
@@ -202,19 +199,13 @@ impl Driver for CloudflareKvDriver {
             true => 0,
             false => self.base.as_str().len() + 1,
         };
-        Capabilities {
-            conditions: Conditions::None,
-            native_expiry: true,
-            expiry_granularity: Duration::from_millis(1),
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            listing: Listing::AtLeastOnce,
-            batch: true,
-            consistency: Consistency::Eventual,
-            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
-            max_value_size: Some(MAX_VALUE_SIZE),
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_native_expiry(true)
+            .with_reports_expiry(true)
+            .with_batch(true)
+            .with_consistency(Consistency::Eventual)
+            .with_max_key_size(Some(MAX_KEY_SIZE.saturating_sub(overhead)))
+            .with_max_value_size(Some(MAX_VALUE_SIZE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -226,7 +217,7 @@ impl Driver for CloudflareKvDriver {
         let write = async {
             let (key, change) = self.change(key, value, &options)?;
             self.writes.run(key, change).await?;
-            Ok(WriteOutcome::Written { version: None })
+            Ok(WriteOutcome::written(None))
         };
         in_operation("write", write.await)
     }
@@ -273,7 +264,7 @@ impl Driver for CloudflareKvDriver {
                 Some(error) => Err(error),
                 None => written.next().unwrap_or_else(|| Err(closed())),
             };
-            let outcome = outcome.map(|()| WriteOutcome::Written { version: None });
+            let outcome = outcome.map(|()| WriteOutcome::written(None));
             in_operation("write_many", outcome)
         });
         outcomes.collect()

@@ -178,9 +178,7 @@ impl DynamoDbDriver {
                 }
                 let error = match request.send().await {
                     Ok(_) => {
-                        return Ok(WriteOutcome::Written {
-                            version: Some(version(value.clone())),
-                        });
+                        return Ok(WriteOutcome::written(Some(version(value.clone()))));
                     }
                     Err(error) => error,
                 };
@@ -370,10 +368,7 @@ impl DynamoDbDriver {
             let key = Key::new(text).ok().filter(|key| key.as_str() == text)?;
             self.layout.base.strip(&key)
         });
-        Ok(ListPage {
-            keys: keys.collect(),
-            next,
-        })
+        Ok(ListPage::new(keys.collect(), next))
     }
 
     /// Removes all below `prefix`, what has ended and was not swept included.
@@ -425,9 +420,7 @@ impl DynamoDbDriver {
             };
             *outcome = Some(match failed.get(&key) {
                 Some(error) => Err(shared(error)),
-                None => Ok(WriteOutcome::Written {
-                    version: Some(version(write.value.clone())),
-                }),
+                None => Ok(WriteOutcome::written(Some(version(write.value.clone())))),
             });
         }
     }
@@ -458,25 +451,19 @@ impl Driver for DynamoDbDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            conditions: Conditions::All,
-            native_expiry: true,
-            expiry_granularity: Duration::from_millis(1),
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            touch: true,
-            listing: Listing::ExactlyOnce,
-            batch: true,
-            watch: false,
-            read_only: false,
-            nested_keys: true,
-            consistency: match self.consistent_read {
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_native_expiry(true)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_listing(Listing::ExactlyOnce)
+            .with_batch(true)
+            .with_consistency(match self.consistent_read {
                 true => Consistency::Strong,
                 false => Consistency::Eventual,
-            },
-            max_key_size: Some(self.layout.max_key_size()),
-            max_value_size: Some(self.layout.max_value_size()),
-        }
+            })
+            .with_max_key_size(Some(self.layout.max_key_size()))
+            .with_max_value_size(Some(self.layout.max_value_size()))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

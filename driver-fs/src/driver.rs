@@ -309,25 +309,18 @@ impl Driver for FsDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            read_only: self.read_only,
-            conditions: match self.read_only {
+        Capabilities::default()
+            .with_read_only(self.read_only)
+            .with_conditions(match self.read_only {
                 true => Conditions::None,
                 false => Conditions::Advisory,
-            },
-            native_expiry: false,
-            expiry_granularity: Duration::from_millis(1),
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            touch: !self.read_only,
-            listing: Listing::AtLeastOnce,
-            batch: true,
-            watch: true,
-            consistency: Consistency::Strong,
-            nested_keys: false,
-            max_key_size: None,
-            max_value_size: Some(MAX_VALUE_SIZE),
-        }
+            })
+            .with_reports_expiry(true)
+            .with_touch(!self.read_only)
+            .with_batch(true)
+            .with_watch(true)
+            .with_nested_keys(false)
+            .with_max_value_size(Some(MAX_VALUE_SIZE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

@@ -258,7 +258,7 @@ impl Store {
         }
         self.sync(&folder)?;
         let version = Some(Version::from_value(value.clone()));
-        Ok(Step::Done(WriteOutcome::Written { version }))
+        Ok(Step::Done(WriteOutcome::written(version)))
     }
 
     /// What the file whose lock is held has beside it, where that must be kept until the file is replaced.

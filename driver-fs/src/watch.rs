@@ -255,7 +255,7 @@ impl Folders {
             return None;
         }
         let key = Key::new(&path).ok()?;
-        self.prefix.contains(&key).then_some(Change { key, kind })
+        self.prefix.contains(&key).then_some(Change::new(key, kind))
     }
 }
 

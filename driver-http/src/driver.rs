@@ -143,9 +143,9 @@ impl HttpDriver {
         };
         let read = |answer: Answer| match answer.status() {
             StatusCode::PRECONDITION_FAILED => Ok(WriteOutcome::Conflict(ConflictState::Unknown)),
-            status if status.is_success() => Ok(WriteOutcome::Written {
-                version: self.written_version(&answer)?,
-            }),
+            status if status.is_success() => {
+                Ok(WriteOutcome::written(self.written_version(&answer)?))
+            }
             _ => Err(self.refused(&answer, &condition)),
         };
         self.client.call(condition.repeat(), request, read).await
@@ -224,7 +224,7 @@ impl HttpDriver {
     /// The outcome of a write that has ended already. Its version is none that anything has.
     fn ended(&self) -> WriteOutcome {
         let version = self.has_conditions().then(|| Version::from_bytes(b"ended"));
-        WriteOutcome::Written { version }
+        WriteOutcome::written(version)
     }
 
     /// Tells what remains until `end`: in seconds, and for the server that takes them, with fractions.
@@ -256,10 +256,7 @@ impl HttpDriver {
             .filter_map(|name| path::listed(name, self.dialect))
             .filter_map(|key| self.prefix.strip(&key))
             .filter(|key| options.prefix.contains(key));
-        Ok(ListPage {
-            keys: keys.collect(),
-            next: None,
-        })
+        Ok(ListPage::new(keys.collect(), None))
     }
 }
 
@@ -289,14 +286,12 @@ impl Driver for HttpDriver {
             Dialect::V1 | Dialect::V2 => (Conditions::None, Duration::from_secs(1)),
             Dialect::SessionServer => (Conditions::All, ON_THE_WAY),
         };
-        Capabilities {
-            conditions,
-            native_expiry: true,
-            expiry_granularity,
-            listing: Listing::ExactlyOnce,
-            batch: true,
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_conditions(conditions)
+            .with_native_expiry(true)
+            .with_expiry_granularity(expiry_granularity)
+            .with_listing(Listing::ExactlyOnce)
+            .with_batch(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

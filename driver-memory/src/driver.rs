@@ -176,14 +176,12 @@ impl Driver for MemoryDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            conditions: Conditions::All,
-            reports_expiry: true,
-            touch: true,
-            listing: Listing::ExactlyOnce,
-            watch: true,
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_listing(Listing::ExactlyOnce)
+            .with_watch(true)
     }
 
     // The two below are what `async_trait` makes of an async function, by hand: the future that it makes

@@ -18,11 +18,9 @@ pub(crate) struct Slot {
 impl Slot {
     #[inline]
     pub(crate) fn to_entry(&self) -> Entry {
-        Entry {
-            value: self.value.clone(),
-            version: Some(Version::from_u64(self.version)),
-            expires_at: self.end.to_timestamp(),
-        }
+        Entry::new(self.value.clone())
+            .with_version(Version::from_u64(self.version))
+            .with_expires_at(self.end.to_timestamp())
     }
 
     pub(crate) fn to_metadata(&self) -> Metadata {

@@ -327,7 +327,7 @@ impl Store {
                 }
                 if keys.len() == limit {
                     let next = Some(cursor(number, position as usize));
-                    return Ok(ListPage { keys, next });
+                    return Ok(ListPage::new(keys, next));
                 }
                 keys.push(slot.key.clone());
             }
@@ -335,10 +335,10 @@ impl Store {
             looked_at += SCAN_STEP.min(shard.len() + 1);
             if looked_at >= SCAN_PER_PAGE && number < self.shards.len() {
                 let next = Some(cursor(number, start));
-                return Ok(ListPage { keys, next });
+                return Ok(ListPage::new(keys, next));
             }
         }
-        Ok(ListPage { keys, next: None })
+        Ok(ListPage::new(keys, None))
     }
 
     /// One bounded step of removing what is below `prefix`, from `start` in shard `number` on: where the
@@ -405,9 +405,7 @@ fn conflict_of(condition: &WriteCondition, current: Option<&Slot>) -> Option<Con
 }
 
 fn written(version: Option<u64>) -> WriteOutcome {
-    WriteOutcome::Written {
-        version: version.map(Version::from_u64),
-    }
+    WriteOutcome::written(version.map(Version::from_u64))
 }
 
 fn full(max_entries: usize) -> Error {

@@ -32,10 +32,7 @@ impl Watchers {
     #[cold]
     fn tell_watchers(&self, key: &Key, kind: ChangeKind) {
         let mut sender = self.sender.lock();
-        let change = Change {
-            key: key.clone(),
-            kind,
-        };
+        let change = Change::new(key.clone(), kind);
         let nobody_listens = sender
             .as_ref()
             .is_none_or(|sender| sender.send(change).is_err());

@@ -199,9 +199,7 @@ impl RedisDriver {
         version: Version,
         replies: Vec<Value>,
     ) -> Result<WriteOutcome> {
-        let written = WriteOutcome::Written {
-            version: Some(version),
-        };
+        let written = WriteOutcome::written(Some(version));
         match &item.operation {
             Operation::Get if replies.first() == Some(&Value::Nil) => return Ok(written),
             Operation::Delete => return any_yes(replies).map(|_| written),
@@ -286,25 +284,20 @@ impl Driver for RedisDriver {
             true => 0,
             false => self.base.as_str().len() + 1,
         };
-        Capabilities {
-            conditions: Conditions::All,
-            native_expiry: true,
-            expiry_granularity: EXPIRY_GRANULARITY,
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            touch: true,
-            listing: Lists::AtLeastOnce,
-            batch: true,
-            watch: false,
-            read_only: false,
-            nested_keys: true,
-            consistency: match self.read_from {
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_native_expiry(true)
+            .with_expiry_granularity(EXPIRY_GRANULARITY)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_listing(Lists::AtLeastOnce)
+            .with_batch(true)
+            .with_consistency(match self.read_from {
                 ReadFrom::Primary => Consistency::Strong,
                 ReadFrom::Replica => Consistency::Eventual,
-            },
-            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
-            max_value_size: Some(MAX_VALUE_SIZE),
-        }
+            })
+            .with_max_key_size(Some(MAX_KEY_SIZE.saturating_sub(overhead)))
+            .with_max_value_size(Some(MAX_VALUE_SIZE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

@@ -336,9 +336,7 @@ fn in_open(error: Error) -> Error {
 /// A conflict, where what was found can have been its reason; what has changed since then says nothing.
 fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
     match changed {
-        Changed::Yes => WriteOutcome::Written {
-            version: Some(version(Some(revision))),
-        },
+        Changed::Yes => WriteOutcome::written(Some(version(Some(revision)))),
         Changed::No(ConflictState::Absent) if if_absent => {
             WriteOutcome::Conflict(ConflictState::Unknown)
         }
@@ -357,22 +355,14 @@ impl Driver for SqliteDriver {
             true => 0,
             false => self.base.as_str().len() + 1,
         };
-        Capabilities {
-            read_only: false,
-            conditions: Conditions::All,
-            native_expiry: false,
-            expiry_granularity: Duration::from_millis(1),
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            touch: true,
-            listing: Listing::ExactlyOnce,
-            batch: true,
-            watch: false,
-            consistency: Consistency::Strong,
-            nested_keys: true,
-            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
-            max_value_size: Some(MAX_VALUE_SIZE),
-        }
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_listing(Listing::ExactlyOnce)
+            .with_batch(true)
+            .with_max_key_size(Some(MAX_KEY_SIZE.saturating_sub(overhead)))
+            .with_max_value_size(Some(MAX_VALUE_SIZE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

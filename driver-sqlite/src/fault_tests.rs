@@ -1,6 +1,6 @@
 //! Faults that are made on the driver's own connection.
 
-use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOptions, WriteOutcome};
+use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOutcome};
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 
@@ -22,11 +22,7 @@ async fn run(driver: &SqliteDriver, sql: &str) {
 }
 
 fn write(name: &str, size: usize) -> Write {
-    Write {
-        key: Key::new(name).unwrap(),
-        value: vec![b'x'; size].into(),
-        options: WriteOptions::default(),
-    }
+    Write::new(Key::new(name).unwrap(), vec![b'x'; size])
 }
 
 #[tokio::test]

@@ -366,9 +366,7 @@ impl Then {
         };
         Ok(match in_the_way {
             Some(current) => WriteOutcome::Conflict(current),
-            None => WriteOutcome::Written {
-                version: Some(version),
-            },
+            None => WriteOutcome::written(Some(version)),
         })
     }
 }
@@ -394,20 +392,17 @@ impl Driver for UpstashDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            conditions: Conditions::All,
-            native_expiry: true,
-            expiry_granularity: EXPIRY_GRANULARITY,
-            reports_expiry: true,
-            touch: true,
-            listing: Listing::AtLeastOnce,
-            batch: true,
-            consistency: match self.read_regions {
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_native_expiry(true)
+            .with_expiry_granularity(EXPIRY_GRANULARITY)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_batch(true)
+            .with_consistency(match self.read_regions {
                 true => Consistency::Eventual,
                 false => Consistency::Strong,
-            },
-            ..Capabilities::default()
-        }
+            })
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

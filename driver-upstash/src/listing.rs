@@ -51,10 +51,10 @@ pub(crate) fn page(reply: Reply, base: &Prefix, prefix: &Prefix) -> Result<ListP
         return Err(unexpected());
     };
     let cursor = cursor.text()?;
-    let mut page = ListPage {
-        keys: Vec::with_capacity(names.len()),
-        next: (cursor != START).then(|| Cursor::new(cursor)),
-    };
+    let mut page = ListPage::new(
+        Vec::with_capacity(names.len()),
+        (cursor != START).then(|| Cursor::new(cursor)),
+    );
     for name in names {
         // What is no text or is not normalised was not written through unstorage, and no key can name it.
         let Ok(name) = name.text() else { continue };

@@ -1,68 +1,70 @@
 use std::time::Duration;
 
-/// Whose writes a condition sees.
+/// Against whose writes a condition holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Conditions {
     /// Conditions are refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
     #[default]
     None,
-    /// Conditions hold among writers that take this driver's lock; others can slip between.
+    /// Conditions hold among writers that take this driver's lock. Other writers can write in between.
     Advisory,
     /// Conditions hold against every writer of the backend.
     All,
 }
 
-/// What a listing promises of each key that is there throughout.
+/// How often a listing gives each key that is there throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Listing {
     /// Listing and clearing are refused with an error of kind
     /// [`Unsupported`](crate::ErrorKind::Unsupported).
     None,
-    /// It comes at least once.
+    /// At least once.
     #[default]
     AtLeastOnce,
-    /// It comes exactly once.
+    /// Exactly once.
     ExactlyOnce,
 }
 
 /// What a reader sees after a write was acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Consistency {
-    /// Any reader sees it, or what came after it.
+    /// Every reader sees that write, or a later one.
     #[default]
     Strong,
-    /// A reader may see the old state for some time.
+    /// A reader may see an older state for some time.
     Eventual,
 }
 
-/// What a driver can do: plain data that callers decide by and the conformance suite holds it to.
+/// What a driver can do. Callers decide by it, and the conformance suite checks it.
 ///
 /// ```
 /// use session_core::{Capabilities, Conditions};
 ///
-/// let capabilities = Capabilities {
-///     conditions: Conditions::All,
-///     reports_expiry: true,
-///     ..Capabilities::default()
-/// };
+/// let capabilities = Capabilities::default()
+///     .with_conditions(Conditions::All)
+///     .with_reports_expiry(true);
 /// assert!(!capabilities.touch);
 /// ```
 ///
-/// The default promises what the four required methods give: no conditions, no touch, exact expiry to
-/// the millisecond, listing at least once, strong consistency, keys below keys, no limits.
+/// The default promises what the four required methods give: no conditions, no touch, expiry to the millisecond,
+/// listing at least once, strong consistency, nested keys, no limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Capabilities {
     /// Whether every change is refused with an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
     pub read_only: bool,
     /// Whether writes and removals take conditions, and against whom these hold.
     pub conditions: Conditions,
-    /// Whether the backend itself removes what has ended, without a sweep by the driver.
+    /// Whether the backend itself removes what has expired, without a sweep by the driver.
     pub native_expiry: bool,
-    /// How exactly an entry ends, as a reader sees it: it is gone at most this long after its time.
+    /// How long after its time an expired entry may still be seen. Default: 1 ms.
     pub expiry_granularity: Duration,
-    /// The shortest time to live that is kept exactly; a shorter one is stretched to it. Zero if none.
+    /// The shortest time to live that is kept exactly. A shorter one is extended to it. Default: zero.
     pub minimum_ttl: Duration,
-    /// Whether reads and metadata tell when an entry ends.
+    /// Whether reads and metadata tell when an entry expires.
     pub reports_expiry: bool,
     /// Whether [`touch`](crate::Driver::touch) works.
     pub touch: bool,
@@ -74,17 +76,115 @@ pub struct Capabilities {
     pub watch: bool,
     /// What a reader sees after a write.
     pub consistency: Consistency,
-    /// Whether a key that has an entry may be the start of another that has one: `a` and `a:b`. Where it may not,
-    /// the later of the two is refused with an error of kind [`InvalidKey`](crate::ErrorKind::InvalidKey).
+    /// Whether `a` and `a:b` may both have an entry. Where they may not, a write of the second one is an error of kind
+    /// [`InvalidKey`](crate::ErrorKind::InvalidKey). Default: `true`.
     pub nested_keys: bool,
-    /// Longest key in bytes, base included.
+    /// The longest key in bytes, the prefix included.
     pub max_key_size: Option<usize>,
-    /// Longest value in bytes.
+    /// The longest value in bytes.
     pub max_value_size: Option<usize>,
 }
 
 impl Capabilities {
-    /// What both promise: of each capability the lesser one.
+    /// Sets [`read_only`](Self::read_only).
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Sets [`conditions`](Self::conditions).
+    #[must_use]
+    pub fn with_conditions(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
+    }
+
+    /// Sets [`native_expiry`](Self::native_expiry).
+    #[must_use]
+    pub fn with_native_expiry(mut self, native_expiry: bool) -> Self {
+        self.native_expiry = native_expiry;
+        self
+    }
+
+    /// Sets [`expiry_granularity`](Self::expiry_granularity).
+    #[must_use]
+    pub fn with_expiry_granularity(mut self, expiry_granularity: Duration) -> Self {
+        self.expiry_granularity = expiry_granularity;
+        self
+    }
+
+    /// Sets [`minimum_ttl`](Self::minimum_ttl).
+    #[must_use]
+    pub fn with_minimum_ttl(mut self, minimum_ttl: Duration) -> Self {
+        self.minimum_ttl = minimum_ttl;
+        self
+    }
+
+    /// Sets [`reports_expiry`](Self::reports_expiry).
+    #[must_use]
+    pub fn with_reports_expiry(mut self, reports_expiry: bool) -> Self {
+        self.reports_expiry = reports_expiry;
+        self
+    }
+
+    /// Sets [`touch`](Self::touch).
+    #[must_use]
+    pub fn with_touch(mut self, touch: bool) -> Self {
+        self.touch = touch;
+        self
+    }
+
+    /// Sets [`listing`](Self::listing).
+    #[must_use]
+    pub fn with_listing(mut self, listing: Listing) -> Self {
+        self.listing = listing;
+        self
+    }
+
+    /// Sets [`batch`](Self::batch).
+    #[must_use]
+    pub fn with_batch(mut self, batch: bool) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Sets [`watch`](Self::watch).
+    #[must_use]
+    pub fn with_watch(mut self, watch: bool) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Sets [`consistency`](Self::consistency).
+    #[must_use]
+    pub fn with_consistency(mut self, consistency: Consistency) -> Self {
+        self.consistency = consistency;
+        self
+    }
+
+    /// Sets [`nested_keys`](Self::nested_keys).
+    #[must_use]
+    pub fn with_nested_keys(mut self, nested_keys: bool) -> Self {
+        self.nested_keys = nested_keys;
+        self
+    }
+
+    /// Sets [`max_key_size`](Self::max_key_size).
+    #[must_use]
+    pub fn with_max_key_size(mut self, max_key_size: impl Into<Option<usize>>) -> Self {
+        self.max_key_size = max_key_size.into();
+        self
+    }
+
+    /// Sets [`max_value_size`](Self::max_value_size).
+    #[must_use]
+    pub fn with_max_value_size(mut self, max_value_size: impl Into<Option<usize>>) -> Self {
+        self.max_value_size = max_value_size.into();
+        self
+    }
+
+    /// What two drivers promise together: the weaker of each capability.
     pub(crate) fn shared_with(self, other: Self) -> Self {
         Self {
             read_only: self.read_only || other.read_only,

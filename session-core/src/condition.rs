@@ -1,20 +1,22 @@
+//! Preconditions of writes, removals and touches, and what becomes of them.
+
 use crate::{Entry, Expiry, Version};
 
-/// What must hold for a write to take place, checked in the same atomic step as the write.
+/// What must hold for a write to happen. It is checked in the same atomic step as the write.
 ///
-/// An entry past its expiry counts as absent, whether the backend has swept it or not.
+/// An expired entry counts as absent, whether the backend has removed it or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WriteCondition {
     /// Nothing: the write replaces what is there.
     #[default]
     Always,
-    /// No entry is there.
+    /// The key has no entry.
     IfAbsent,
-    /// The entry is there and still has this version.
+    /// The key has an entry of this version.
     IfVersion(Version),
 }
 
-/// Expiry and condition of a write.
+/// The expiry and the condition of a write.
 ///
 /// ```
 /// use session_core::{Expiry, WriteCondition, WriteOptions};
@@ -25,55 +27,65 @@ pub enum WriteCondition {
 /// assert_eq!(WriteOptions::default().condition, WriteCondition::Always);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteOptions {
-    /// When the entry ends.
+    /// When the entry expires.
     pub expiry: Expiry,
-    /// What must hold for the write to take place.
+    /// What must hold for the write to happen.
     pub condition: WriteCondition,
 }
 
 impl WriteOptions {
-    /// A write that takes place only where no entry is.
+    /// A write that happens only if the key is absent.
     pub fn if_absent() -> Self {
-        Self {
-            condition: WriteCondition::IfAbsent,
-            ..Self::default()
-        }
+        Self::default().with_condition(WriteCondition::IfAbsent)
     }
 
-    /// A write that takes place only where the entry still has `version`.
+    /// A write that happens only if the entry still has `version`.
     pub fn if_version(version: Version) -> Self {
-        Self {
-            condition: WriteCondition::IfVersion(version),
-            ..Self::default()
-        }
+        Self::default().with_condition(WriteCondition::IfVersion(version))
     }
 
-    /// Sets when the entry ends.
+    /// Sets when the entry expires.
     #[must_use]
     pub fn with_expiry(mut self, expiry: Expiry) -> Self {
         self.expiry = expiry;
         self
     }
+
+    /// Sets what must hold for the write to happen.
+    #[must_use]
+    pub fn with_condition(mut self, condition: WriteCondition) -> Self {
+        self.condition = condition;
+        self
+    }
 }
 
-/// Condition of a removal.
+/// The condition of a removal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RemoveOptions {
-    /// Remove only an entry that still has this version; `None` removes whatever is there.
+    /// Remove the entry only if it still has this version. `None` removes whatever is there.
     pub if_version: Option<Version>,
 }
 
 impl RemoveOptions {
-    /// A removal that takes place only where the entry still has `version`.
+    /// A removal that happens only if the entry still has `version`.
     pub fn if_version(version: Version) -> Self {
         Self {
             if_version: Some(version),
         }
     }
+
+    /// Sets the version that the entry must still have; `None` removes whatever is there.
+    #[must_use]
+    pub fn with_version(mut self, version: Option<Version>) -> Self {
+        self.if_version = version;
+        self
+    }
 }
 
-/// Where to move the end of an entry, and on what condition.
+/// The new expiry of an entry, and the condition of a touch.
 ///
 /// ```
 /// use session_core::{Expiry, TouchOptions, Version};
@@ -82,15 +94,16 @@ impl RemoveOptions {
 /// assert_eq!(options.expiry, Expiry::Never);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TouchOptions {
-    /// When the entry ends from now on.
+    /// When the entry expires from now on.
     pub expiry: Expiry,
-    /// Touch only an entry that still has this version; `None` touches whatever is there.
+    /// Touch the entry only if it still has this version. `None` touches whatever is there.
     pub if_version: Option<Version>,
 }
 
 impl TouchOptions {
-    /// A touch that moves the end to `expiry`.
+    /// A touch that sets the expiry to `expiry`.
     pub fn to(expiry: Expiry) -> Self {
         Self {
             expiry,
@@ -98,43 +111,68 @@ impl TouchOptions {
         }
     }
 
-    /// Touches only an entry that still has `version`.
+    /// Touches the entry only if it still has `version`.
     #[must_use]
     pub fn if_version(mut self, version: Version) -> Self {
         self.if_version = Some(version);
         self
     }
+
+    /// Sets the version that the entry must still have; `None` touches whatever is there.
+    #[must_use]
+    pub fn with_version(mut self, version: Option<Version>) -> Self {
+        self.if_version = version;
+        self
+    }
 }
 
-/// What a failed condition found in its place.
+/// What a key held when a condition on it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConflictState {
-    /// The backend did not say; read to find out.
+    /// The backend did not say. Read the key to find out.
     Unknown,
-    /// No entry, or only one past its expiry.
+    /// No entry, or an expired one.
     Absent,
     /// This entry.
     Present(Entry),
 }
 
-/// What became of a write.
+impl From<Option<Entry>> for ConflictState {
+    fn from(entry: Option<Entry>) -> Self {
+        entry.map_or(Self::Absent, Self::Present)
+    }
+}
+
+/// The outcome of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use = "a conflict means that nothing was written"]
 pub enum WriteOutcome {
     /// The value is stored.
+    #[non_exhaustive]
     Written {
-        /// Its version; `None` only from a driver without conditions.
+        /// The version of the value. `None` only from a driver without conditions.
         version: Option<Version>,
     },
     /// The condition did not hold, and nothing was changed.
     Conflict(ConflictState),
 }
 
-/// What became of a removal.
+impl WriteOutcome {
+    /// The value is stored as `version`.
+    pub fn written(version: impl Into<Option<Version>>) -> Self {
+        Self::Written {
+            version: version.into(),
+        }
+    }
+}
+
+/// The outcome of a removal.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[must_use = "a conflict means that nothing was removed"]
 pub enum RemoveOutcome {
-    /// No entry is there any more; without a condition, also where none was.
+    /// The key has no entry any more. Without a condition, also if it had none before.
     Removed,
     /// The condition did not hold, and nothing was changed.
     Conflict(ConflictState),

@@ -13,17 +13,37 @@ use crate::{
 
 /// One write of a batch.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Write {
-    /// Where to write.
+    /// The key.
     pub key: Key,
-    /// What to write.
+    /// The value.
     pub value: Bytes,
-    /// Expiry and condition.
+    /// The expiry and the condition.
     pub options: WriteOptions,
 }
 
-/// What a watcher is told of one key.
+impl Write {
+    /// A write of `value` to `key`, with the driver's default expiry and without a condition.
+    pub fn new(key: Key, value: impl Into<Bytes>) -> Self {
+        Self {
+            key,
+            value: value.into(),
+            options: WriteOptions::default(),
+        }
+    }
+
+    /// Sets the expiry and the condition.
+    #[must_use]
+    pub fn with_options(mut self, options: WriteOptions) -> Self {
+        self.options = options;
+        self
+    }
+}
+
+/// A change of one key, as a watcher sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// The key that changed.
     pub key: Key,
@@ -31,12 +51,20 @@ pub struct Change {
     pub kind: ChangeKind,
 }
 
+impl Change {
+    /// A change of `key`.
+    pub fn new(key: Key, kind: ChangeKind) -> Self {
+        Self { key, kind }
+    }
+}
+
 /// How a watched key changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ChangeKind {
     /// A value was written.
     Written,
-    /// The entry was removed, by a caller or because it ended.
+    /// The entry was removed, by a caller or because it expired.
     Removed,
 }
 
@@ -226,143 +254,9 @@ impl fmt::Debug for dyn Driver {
     }
 }
 
-/// What `async_trait` makes of an asynchronous method.
-type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// The future of a [`Driver`]'s method, as `async_trait` makes it.
+pub type DriverFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Passes each operation on as it is. By hand, and not as async functions: a call on an `Arc<dyn Driver>`
-/// is a call of this one, and each would put the future of the driver into another box.
 impl<D: Driver + ?Sized> Driver for Arc<D> {
-    fn name(&self) -> &str {
-        (**self).name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        (**self).capabilities()
-    }
-
-    fn read<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<Option<Entry>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).read(key)
-    }
-
-    fn write<'a, 'b, 'r>(
-        &'a self,
-        key: &'b Key,
-        value: Bytes,
-        options: WriteOptions,
-    ) -> Running<'r, Result<WriteOutcome>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).write(key, value, options)
-    }
-
-    fn remove<'a, 'b, 'r>(
-        &'a self,
-        key: &'b Key,
-        options: RemoveOptions,
-    ) -> Running<'r, Result<RemoveOutcome>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).remove(key, options)
-    }
-
-    fn list<'a, 'r>(&'a self, options: ListOptions) -> Running<'r, Result<ListPage>>
-    where
-        Self: 'r,
-        'a: 'r,
-    {
-        (**self).list(options)
-    }
-
-    fn exists<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<bool>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).exists(key)
-    }
-
-    fn metadata<'a, 'b, 'r>(&'a self, key: &'b Key) -> Running<'r, Result<Option<Metadata>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).metadata(key)
-    }
-
-    fn touch<'a, 'b, 'r>(&'a self, key: &'b Key, options: TouchOptions) -> Running<'r, Result<bool>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).touch(key, options)
-    }
-
-    fn read_many<'a, 'b, 'r>(&'a self, keys: &'b [Key]) -> Running<'r, Result<Vec<Option<Entry>>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).read_many(keys)
-    }
-
-    fn write_many<'a, 'r>(&'a self, writes: Vec<Write>) -> Running<'r, Vec<Result<WriteOutcome>>>
-    where
-        Self: 'r,
-        'a: 'r,
-    {
-        (**self).write_many(writes)
-    }
-
-    fn remove_many<'a, 'b, 'r>(&'a self, keys: &'b [Key]) -> Running<'r, Result<()>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).remove_many(keys)
-    }
-
-    fn clear<'a, 'b, 'r>(&'a self, prefix: &'b Prefix) -> Running<'r, Result<()>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).clear(prefix)
-    }
-
-    fn watch<'a, 'b, 'r>(
-        &'a self,
-        prefix: &'b Prefix,
-    ) -> Running<'r, Result<BoxStream<'static, Result<Change>>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        (**self).watch(prefix)
-    }
-
-    fn close<'a, 'r>(&'a self) -> Running<'r, Result<()>>
-    where
-        Self: 'r,
-        'a: 'r,
-    {
-        (**self).close()
-    }
+    crate::delegate_driver!(this => **this);
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{Timestamp, Version};
 
-/// What a key holds: the value, its version and its end.
+/// What a key holds: the value, its version and its expiry.
 ///
 /// ```
 /// use session_core::{Entry, Version};
@@ -14,20 +14,21 @@ use crate::{Timestamp, Version};
 /// assert_eq!(entry.expires_at, None);
 /// ```
 ///
-/// `Debug` shows the length of the value and not the value.
+/// `Debug` shows the length of the value, not the value.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The stored bytes.
     pub value: Bytes,
-    /// The version to name in a condition; `None` only from a driver without conditions.
+    /// The version to name in a condition. `None` only from a driver without conditions.
     pub version: Option<Version>,
-    /// When the entry ends. `None` is never, or unknown where the driver's
-    /// [`reports_expiry`](crate::Capabilities::reports_expiry) is off.
+    /// When the entry expires. `None` means never, or unknown if the driver does not
+    /// [report expiry](crate::Capabilities::reports_expiry).
     pub expires_at: Option<Timestamp>,
 }
 
 impl Entry {
-    /// An entry without version that never ends.
+    /// An entry without a version that never expires.
     pub fn new(value: impl Into<Bytes>) -> Self {
         Self {
             value: value.into(),
@@ -43,7 +44,7 @@ impl Entry {
         self
     }
 
-    /// Sets the end.
+    /// Sets when the entry expires.
     #[must_use]
     pub fn with_expires_at(mut self, expires_at: Option<Timestamp>) -> Self {
         self.expires_at = expires_at;
@@ -61,7 +62,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// What is known of an entry without its value.
+/// What a driver knows about an entry without reading its value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
@@ -69,7 +70,7 @@ pub struct Metadata {
     pub size: Option<u64>,
     /// Version of the value.
     pub version: Option<Version>,
-    /// When the entry ends; see [`Entry::expires_at`].
+    /// When the entry expires; see [`Entry::expires_at`].
     pub expires_at: Option<Timestamp>,
     /// When the entry was first written, where the backend keeps it.
     pub created_at: Option<Timestamp>,

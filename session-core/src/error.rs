@@ -5,52 +5,52 @@ use std::time::Duration;
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as far as a program decides by it.
+/// The category of an error, for a program to decide by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The key cannot be used: it is empty, reserved, or the backend has no way to hold it. Use another.
     InvalidKey,
-    /// The configuration is wrong; the message names the option. Mend it and start again.
+    /// The configuration is wrong. The message names the option. Fix it and restart.
     InvalidConfig,
-    /// The driver or the handle cannot do this. Ask its capabilities first.
+    /// The driver or the handle does not support this operation. Check its capabilities first.
     Unsupported,
-    /// The backend refused the credentials or the permission. Repeating will not help.
+    /// The backend refused the credentials or the permission. A retry does not help.
     Unauthorized,
-    /// The backend asks to slow down; [`Error::retry_after`] says for how long, where it told.
+    /// The backend asks to slow down. [`Error::retry_after`] says for how long, if the backend said so.
     RateLimited,
     /// No answer came in time.
     TimedOut,
-    /// The backend cannot be reached or does not serve now. Repeating later may help.
+    /// The backend cannot be reached or is not serving. A retry later may help.
     Unavailable,
-    /// The key, the value or the record is over a limit. Store less.
+    /// The key, the value or the record is larger than a limit. Store less.
     TooLarge,
-    /// What is stored cannot be understood. It was left as it is.
+    /// The stored data cannot be parsed. It was left unchanged.
     CorruptData,
     /// The driver was closed.
     Closed,
-    /// A value is stored, but is not of the type asked for. It was left as it is.
+    /// The stored value has another type than the one asked for. It was left unchanged.
     WrongType,
-    /// A value cannot be written in the format of what is stored. Nothing was changed.
+    /// The value cannot be written in the storage format. Nothing was changed.
     Unserializable,
     /// The response has begun, so the session can no longer be changed by this handle.
     ResponseStarted,
-    /// Others changed the session again and again until the commit's deadline passed.
+    /// Other requests kept changing the session until the commit's deadline passed.
     Contended,
-    /// The backend failed in a way that has no kind of its own.
+    /// The backend failed in another way.
     Backend,
 }
 
-/// Whether the operation that failed may have happened all the same.
+/// Whether a failed operation may have been applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It certainly did not happen; doing it again is safe.
+    /// It was certainly not applied. It is safe to repeat.
     NotApplied,
-    /// It may have happened; doing it again may do it twice.
+    /// It may have been applied. Repeating it may apply it twice.
     Unknown,
 }
 
-/// What went wrong, where, and what to do about it.
+/// An error that says what went wrong, where, and what to do about it.
 ///
 /// ```
 /// use session_core::{Error, ErrorKind, Outcome};
@@ -61,8 +61,8 @@ pub enum Outcome {
 /// assert_eq!(error.to_string(), "redis: write: no answer within 5 s; is the server reachable?");
 /// ```
 ///
-/// It never holds a session id, a key or a secret; drivers give messages that keep to this. The cause,
-/// where there is one, is kept as [`source`](std::error::Error::source).
+/// It never contains a session id, a key or a secret, and the messages of drivers must not either. The cause, if there
+/// is one, is its [`source`](std::error::Error::source).
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -75,11 +75,10 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with a message that says what is wrong and what to do.
+    /// An error whose message says what is wrong and what to do.
     ///
-    /// Its outcome is [`Outcome::Unknown`] for the kinds after which a write may have happened (timed
-    /// out, unavailable, backend), and [`Outcome::NotApplied`] for the others, until
-    /// [`with_outcome`](Self::with_outcome) says better.
+    /// Its outcome is [`Outcome::Unknown`] for the kinds after which a write may have been applied (timed out,
+    /// unavailable, backend) and [`Outcome::NotApplied`] for the others. [`with_outcome`](Self::with_outcome) changes it.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let outcome = match kind {
             ErrorKind::TimedOut | ErrorKind::Unavailable | ErrorKind::Backend => Outcome::Unknown,
@@ -95,23 +94,23 @@ impl Error {
         }))
     }
 
-    /// The error for an operation that `driver` does not have.
+    /// The error of an operation that `driver` does not support.
     pub fn unsupported(driver: &str, operation: &'static str) -> Self {
         Self::new(
             ErrorKind::Unsupported,
-            "this driver cannot do it, as its capabilities say",
+            "operation not supported by this driver",
         )
         .with_context(driver, operation)
     }
 
-    /// Says whether the operation may have happened all the same.
+    /// Sets whether the operation may have been applied.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.0.outcome = outcome;
         self
     }
 
-    /// Names the driver and the operation; the innermost context stays.
+    /// Names the driver and the operation. The innermost context is kept.
     #[must_use]
     pub fn with_context(mut self, driver: &str, operation: &'static str) -> Self {
         self.0
@@ -120,41 +119,52 @@ impl Error {
         self
     }
 
-    /// Says how long the backend wants callers to wait.
+    /// Sets how long the backend wants callers to wait.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Keeps the cause.
+    /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// What went wrong.
+    /// The category of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Whether the operation may have happened all the same.
+    /// Whether the operation may have been applied.
     pub fn outcome(&self) -> Outcome {
         self.0.outcome
     }
 
-    /// The driver that failed, where one did.
+    /// The driver that failed, if one did.
     pub fn driver(&self) -> Option<&str> {
         self.0.context.as_ref().map(|(driver, _)| driver.as_str())
     }
 
-    /// The operation that failed, where a driver did.
+    /// The operation that failed, if a driver did.
     pub fn operation(&self) -> Option<&'static str> {
         self.0.context.as_ref().map(|(_, operation)| *operation)
     }
 
-    /// How long the backend wants callers to wait, where it told.
+    /// Whether a retry later may help: the backend is unavailable, timed out, contended or rate-limited.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::RateLimited
+                | ErrorKind::TimedOut
+                | ErrorKind::Unavailable
+                | ErrorKind::Contended
+        )
+    }
+
+    /// How long the backend wants callers to wait, if it said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

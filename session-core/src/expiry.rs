@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// When what is written ends.
+/// When an entry expires.
 ///
 /// ```
 /// use session_core::{Expiry, Timestamp};
@@ -15,26 +15,26 @@ use crate::Timestamp;
 /// assert_eq!(Expiry::Default.resolve(default_ttl, now), Some(now.saturating_add(Duration::from_secs(60))));
 /// ```
 ///
-/// The time is absolute, so that a retry or a cache between does not stretch it. An entry ends
-/// *at* its time: from that millisecond on nobody sees it.
+/// The time is absolute, so that a retry or a cache does not extend it. An entry expires *at* its time: from that
+/// millisecond on no reader sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expiry {
-    /// After the driver's own `ttl` option; never, if it has none.
+    /// After the driver's `ttl` option. Never, if the driver has none.
     #[default]
     Default,
-    /// Never, whatever the driver's default is.
+    /// Never, whatever the driver's `ttl` is.
     Never,
     /// At this time.
     At(Timestamp),
 }
 
 impl Expiry {
-    /// The expiry that lies `ttl` from now, by the system's clock.
+    /// `ttl` from now, by the system's clock.
     pub fn after(ttl: Duration) -> Self {
         Self::At(Timestamp::now().saturating_add(ttl))
     }
 
-    /// The time at which a write made `now` ends under a driver's `default_ttl`; `None` is never.
+    /// The time at which an entry written at `now` expires, given the driver's `default_ttl`. `None` means never.
     pub fn resolve(self, default_ttl: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Default => default_ttl.map(|ttl| now.saturating_add(ttl)),

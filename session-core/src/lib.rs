@@ -38,6 +38,7 @@ pub mod worker;
 mod capabilities;
 mod clock;
 mod condition;
+mod delegate;
 mod driver;
 mod driver_ext;
 mod entry;
@@ -65,7 +66,7 @@ pub use condition::{
     ConflictState, RemoveOptions, RemoveOutcome, TouchOptions, WriteCondition, WriteOptions,
     WriteOutcome,
 };
-pub use driver::{Change, ChangeKind, Driver, Write};
+pub use driver::{Change, ChangeKind, Driver, DriverFuture, Write};
 pub use driver_ext::DriverExt;
 pub use entry::{Entry, Metadata};
 pub use error::{Error, ErrorKind, Outcome, Result};

@@ -2,10 +2,10 @@ use std::fmt;
 
 use crate::{Key, Prefix};
 
-/// How many keys a page asks for when nobody says.
+/// How many keys a page of a listing asks for by default: 1,000.
 pub const DEFAULT_PAGE_SIZE: usize = 1_000;
 
-/// Which keys to list, from where, and how many at once.
+/// Which keys to list, where to start, and how many at once.
 ///
 /// ```
 /// use session_core::{ListOptions, Prefix};
@@ -14,12 +14,13 @@ pub const DEFAULT_PAGE_SIZE: usize = 1_000;
 /// assert_eq!(options.limit, 100);
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ListOptions {
     /// List the keys below this prefix.
     pub prefix: Prefix,
-    /// Go on after the page that gave this cursor; `None` starts.
+    /// Continue after the page that returned this cursor. `None` starts from the beginning.
     pub cursor: Option<Cursor>,
-    /// About how many keys a page holds; a backend that pages in its own way may give some more.
+    /// About how many keys a page holds. A backend may return some more or fewer.
     pub limit: usize,
 }
 
@@ -33,14 +34,14 @@ impl ListOptions {
         }
     }
 
-    /// Sets about how many keys a page holds; zero is taken as one.
+    /// Sets about how many keys a page holds. Zero means one.
     #[must_use]
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit.max(1);
         self
     }
 
-    /// Goes on after the page that gave `cursor`.
+    /// Continues after the page that returned `cursor`.
     #[must_use]
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.cursor = Some(cursor);
@@ -54,23 +55,31 @@ impl Default for ListOptions {
     }
 }
 
-/// Some of the keys asked for, and where to go on.
+/// Some of the listed keys, and where to continue.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ListPage {
-    /// The keys; may be empty even though more pages follow.
+    /// The keys. They may be empty although more pages follow.
     pub keys: Vec<Key>,
-    /// Where the next page starts; `None` after the last one.
+    /// Where the next page starts. `None` on the last page.
     pub next: Option<Cursor>,
 }
 
-/// An opaque place in a listing, good for the driver and the prefix that gave it.
+impl ListPage {
+    /// A page of `keys`. `next` is where the next page starts; `None` makes it the last one.
+    pub fn new(keys: Vec<Key>, next: Option<Cursor>) -> Self {
+        Self { keys, next }
+    }
+}
+
+/// An opaque position in a listing. It is valid for the driver and the prefix that it came from.
 ///
-/// `Debug` hides it, since some backends make it of a key.
+/// `Debug` does not show it, since some backends use a key as the cursor.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(String);
 
 impl Cursor {
-    /// A cursor that only the driver which makes it understands.
+    /// A cursor with this text, which only the driver that made it interprets.
     pub fn new(cursor: impl Into<String>) -> Self {
         Self(cursor.into())
     }

@@ -206,24 +206,23 @@ impl Settings {
             ));
         }
         // From now on, and not from when the body began.
-        let options = WriteOptions {
-            expiry: headers::expiry(headers)?,
-            condition: match precondition {
+        let options = WriteOptions::default()
+            .with_expiry(headers::expiry(headers)?)
+            .with_condition(match precondition {
                 Precondition::None => WriteCondition::Always,
                 Precondition::Absent => WriteCondition::IfAbsent,
                 Precondition::Match(tag) => {
                     WriteCondition::IfVersion(self.version(key, tag).await?)
                 }
-            },
-        };
+            });
         let written = self.storage.set_raw_with(key.as_str(), value, options);
         match written.await? {
-            WriteOutcome::Written { version } => {
+            WriteOutcome::Written { version, .. } => {
                 let mut response = answer::done();
                 precondition::describe(response.headers_mut(), version.as_ref());
                 Ok(response)
             }
-            WriteOutcome::Conflict(_) => Err(Refusal::precondition()),
+            _ => Err(Refusal::precondition()),
         }
     }
 
@@ -237,7 +236,7 @@ impl Settings {
                 let options = RemoveOptions::if_version(self.version(key, tag).await?);
                 match self.storage.as_driver().remove(key, options).await? {
                     RemoveOutcome::Removed => self.storage.remove_metadata(key.as_str()).await?,
-                    RemoveOutcome::Conflict(_) => return Err(Refusal::precondition()),
+                    _ => return Err(Refusal::precondition()),
                 }
             }
         }

@@ -18,11 +18,7 @@ cases! {
 }
 
 fn plain(key: &Key, value: impl Into<Bytes>) -> Write {
-    Write {
-        key: key.clone(),
-        value: value.into(),
-        options: WriteOptions::default(),
-    }
+    Write::new(key.clone(), value)
 }
 
 fn all_written(results: Vec<Result<WriteOutcome>>, count: usize) -> CaseResult {
@@ -83,9 +79,8 @@ async fn of_two_writes_to_a_key_the_later_wins(context: Context) -> CaseResult {
 async fn each_write_of_a_batch_has_its_expiry(context: Context) -> CaseResult {
     let (ends, stays) = (context.key("ends")?, context.key("stays")?);
     let end = context.soon();
-    let writes = [(&ends, Expiry::At(end)), (&stays, Expiry::Never)].map(|(key, expiry)| Write {
-        options: WriteOptions::default().with_expiry(expiry),
-        ..plain(key, "value")
+    let writes = [(&ends, Expiry::At(end)), (&stays, Expiry::Never)].map(|(key, expiry)| {
+        plain(key, "value").with_options(WriteOptions::default().with_expiry(expiry))
     });
     all_written(context.driver.write_many(writes.to_vec()).await, 2)?;
     context.poll_until_gone(&ends, end).await?;
@@ -102,18 +97,9 @@ async fn each_write_of_a_batch_has_its_condition(context: Context) -> CaseResult
     context.write(&taken, "taken").await?;
     let version = context.write_versioned(&changed, "old").await?;
     let writes = vec![
-        Write {
-            options: WriteOptions::if_absent(),
-            ..plain(&taken, "new")
-        },
-        Write {
-            options: WriteOptions::if_absent(),
-            ..plain(&free, "new")
-        },
-        Write {
-            options: WriteOptions::if_version(version),
-            ..plain(&changed, "new")
-        },
+        plain(&taken, "new").with_options(WriteOptions::if_absent()),
+        plain(&free, "new").with_options(WriteOptions::if_absent()),
+        plain(&changed, "new").with_options(WriteOptions::if_version(version)),
     ];
     let results = context.driver.write_many(writes).await;
     let mut took_place = Vec::new();

@@ -137,11 +137,7 @@ async fn a_dropped_batch_leaves_whole_values(context: Context) -> CaseResult {
         keys.push(key);
     }
     for round in 1..=ROUNDS {
-        let write = |key: &session_core::Key| Write {
-            key: key.clone(),
-            value: value(round),
-            options: WriteOptions::default(),
-        };
+        let write = |key: &session_core::Key| Write::new(key.clone(), value(round));
         let batch = context.driver.write_many(keys.iter().map(write).collect());
         dropped_after(round % 17, batch).await;
         for key in &keys {

@@ -92,11 +92,9 @@ async fn writing_is_refused_where_it_does_not_work(context: Context) -> CaseResu
         refused("a removal", removal)?;
     }
     let keys = [key.clone(), missing.clone()];
-    let writes = keys.clone().map(|key| Write {
-        key,
-        value: "new".into(),
-        options: options.clone(),
-    });
+    let writes = keys
+        .clone()
+        .map(|key| Write::new(key, "new").with_options(options.clone()));
     let outcomes = driver.write_many(writes.into()).await;
     same("the number of results", outcomes.len(), keys.len())?;
     for outcome in outcomes {

@@ -16,7 +16,7 @@ cases! {
 fn conflict_in(outcome: RemoveOutcome) -> Result<ConflictState, Failure> {
     match outcome {
         RemoveOutcome::Conflict(current) => Ok(current),
-        RemoveOutcome::Removed => Err(Failure::new("a conflict", "a removal")),
+        removed => Err(Failure::new("a conflict", format!("{removed:?}"))),
     }
 }
 

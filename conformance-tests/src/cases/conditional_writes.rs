@@ -226,10 +226,7 @@ async fn versions_change_with_values_of_equal_length(context: Context) -> CaseRe
         seen.push(version);
     }
     let stale = seen.swap_remove(0);
-    let options = WriteOptions {
-        condition: WriteCondition::IfVersion(stale),
-        ..WriteOptions::default()
-    };
+    let options = WriteOptions::default().with_condition(WriteCondition::IfVersion(stale));
     conflict_in(context.driver.write(&key, "cccc".into(), options).await?)?;
     Ok(())
 }

@@ -60,11 +60,7 @@ async fn an_outage_is_told_by_every_change(context: Context) -> CaseResult {
         driver.remove_many(std::slice::from_ref(&key)).await,
     )?;
     fails("a clear", driver.clear(&Prefix::root()).await)?;
-    let write = Write {
-        key,
-        value: "v".into(),
-        options,
-    };
+    let write = Write::new(key, "v").with_options(options);
     let results = driver.write_many(vec![write.clone(), write]).await;
     same("the number of results of a batch", results.len(), 2)?;
     for result in results {

@@ -159,11 +159,7 @@ async fn fill(context: &Context, prefix: &str, count: usize) -> Result<Vec<Key>,
         keys.push(context.key(&format!("{prefix}:{number}"))?);
     }
     for chunk in keys.chunks(500) {
-        let write = |key: &Key| Write {
-            key: key.clone(),
-            value: "v".into(),
-            options: WriteOptions::default(),
-        };
+        let write = |key: &Key| Write::new(key.clone(), "v");
         for result in context
             .writer
             .write_many(chunk.iter().map(write).collect())

@@ -32,10 +32,7 @@ async fn a_watcher_is_told_of_writes_and_removals(context: Context) -> CaseResul
     same(
         "the change",
         next(&mut changes).await?,
-        Change {
-            key: key.clone(),
-            kind: ChangeKind::Written,
-        },
+        Change::new(key.clone(), ChangeKind::Written),
     )?;
     let _unconditional = context
         .writer
@@ -44,10 +41,7 @@ async fn a_watcher_is_told_of_writes_and_removals(context: Context) -> CaseResul
     same(
         "the change",
         next(&mut changes).await?,
-        Change {
-            key,
-            kind: ChangeKind::Removed,
-        },
+        Change::new(key, ChangeKind::Removed),
     )
 }
 
@@ -61,9 +55,6 @@ async fn a_watcher_is_told_of_its_prefix_alone(context: Context) -> CaseResult {
     same(
         "the first change",
         next(&mut changes).await?,
-        Change {
-            key,
-            kind: ChangeKind::Written,
-        },
+        Change::new(key, ChangeKind::Written),
     )
 }

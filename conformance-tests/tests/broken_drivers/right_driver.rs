@@ -48,11 +48,7 @@ impl Driver for Lasting {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            watch: false,
-            touch: true,
-            ..self.0.capabilities()
-        }
+        self.0.capabilities().with_watch(false).with_touch(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -122,12 +118,10 @@ impl Driver for Minimal {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            listing: Listing::None,
-            max_key_size: Some(LONGEST_KEY),
-            max_value_size: Some(LONGEST_VALUE),
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_listing(Listing::None)
+            .with_max_key_size(Some(LONGEST_KEY))
+            .with_max_value_size(Some(LONGEST_VALUE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -143,7 +137,7 @@ impl Driver for Minimal {
             return Err(Error::new(ErrorKind::TooLarge, "too large"));
         }
         let _first = self.0.write(key, value, options).await?;
-        Ok(WriteOutcome::Written { version: None })
+        Ok(WriteOutcome::written(None))
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {

@@ -68,8 +68,9 @@ impl Flaw for VersionOf {
         }
         let version = Some(Version::from_u64((self.0)(&value)));
         Ok(match right.write(key, value, options).await? {
-            WriteOutcome::Written { .. } => WriteOutcome::Written { version },
+            WriteOutcome::Written { .. } => WriteOutcome::written(version),
             WriteOutcome::Conflict(current) => WriteOutcome::Conflict(self.current(current)),
+            other => other,
         })
     }
 
@@ -79,13 +80,11 @@ impl Flaw for VersionOf {
         writes: Vec<Write>,
     ) -> Vec<Result<WriteOutcome>> {
         let mut outcomes = Vec::new();
-        for Write {
-            key,
-            value,
-            options,
-        } in writes
-        {
-            outcomes.push(self.write(right, &key, value, options).await);
+        for write in writes {
+            outcomes.push(
+                self.write(right, &write.key, write.value, write.options)
+                    .await,
+            );
         }
         outcomes
     }
@@ -102,8 +101,8 @@ impl Flaw for VersionOf {
         let real = self.real(right, key, named).await?;
         Ok(
             match right.remove(key, RemoveOptions::if_version(real)).await? {
-                RemoveOutcome::Removed => RemoveOutcome::Removed,
                 RemoveOutcome::Conflict(current) => RemoveOutcome::Conflict(self.current(current)),
+                removed => removed,
             },
         )
     }
@@ -200,11 +199,9 @@ tells!(a_driver_for_which_a_conflict_is_an_error, ConflictIsAnError => if_versio
 
 spoils_writes!(ConflictTellsTheNewValue, |right, key, value, options| {
     match right.write(key, value.clone(), options).await? {
-        WriteOutcome::Conflict(ConflictState::Present(entry)) => {
-            Ok(WriteOutcome::Conflict(ConflictState::Present(Entry {
-                value,
-                ..entry
-            })))
+        WriteOutcome::Conflict(ConflictState::Present(mut entry)) => {
+            entry.value = value;
+            Ok(WriteOutcome::Conflict(ConflictState::Present(entry)))
         }
         other => Ok(other),
     }
@@ -215,9 +212,7 @@ tells!(a_driver_whose_conflict_tells_another_entry, ConflictTellsTheNewValue => 
 spoils_writes!(TellsTheOldVersion, |right, key, value, options| {
     let old = right.read(key).await?.and_then(|entry| entry.version);
     match right.write(key, value, options).await? {
-        WriteOutcome::Written { version } => Ok(WriteOutcome::Written {
-            version: old.or(version),
-        }),
+        WriteOutcome::Written { version, .. } => Ok(WriteOutcome::written(old.or(version))),
         conflict => Ok(conflict),
     }
 });
@@ -228,7 +223,7 @@ tells!(a_driver_whose_write_tells_the_old_version, TellsTheOldVersion =>
 spoils_writes!(LosesTheVersion, |right, key, value, options| {
     let lost = options.condition == WriteCondition::IfAbsent;
     match right.write(key, value, options).await? {
-        WriteOutcome::Written { .. } if !lost => Ok(WriteOutcome::Written { version: None }),
+        WriteOutcome::Written { .. } if !lost => Ok(WriteOutcome::written(None)),
         other => Ok(other),
     }
 });
@@ -347,10 +342,7 @@ struct FakesConditions;
 #[async_trait]
 impl Flaw for FakesConditions {
     fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        Capabilities {
-            conditions: Conditions::None,
-            ..right.capabilities()
-        }
+        right.capabilities().with_conditions(Conditions::None)
     }
 }
 

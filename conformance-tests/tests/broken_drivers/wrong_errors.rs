@@ -69,7 +69,7 @@ tells_in_outage!(a_driver_that_takes_a_failed_write_for_done, WriteHidesErrors {
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         let outcome = right.write(key, value, options).await;
-        Ok(outcome.unwrap_or(WriteOutcome::Written { version: Some(Version::from_u64(1)) }))
+        Ok(outcome.unwrap_or(WriteOutcome::written(Some(Version::from_u64(1)))))
     }
 } => an_outage_is_told_by_every_change, an_error_says_truly_what_was_not_applied,
     after_closing_all_operations_are_refused_or_none);
@@ -127,9 +127,7 @@ impl Flaw for WritesAfterClosing {
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         match right.write(key, value, options).await {
-            Err(error) if error.kind() == ErrorKind::Closed => {
-                Ok(WriteOutcome::Written { version: None })
-            }
+            Err(error) if error.kind() == ErrorKind::Closed => Ok(WriteOutcome::written(None)),
             other => other,
         }
     }
@@ -170,10 +168,7 @@ struct ClaimsToTouch;
 #[async_trait]
 impl Flaw for ClaimsToTouch {
     fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        Capabilities {
-            touch: false,
-            ..right.capabilities()
-        }
+        right.capabilities().with_touch(false)
     }
 }
 
@@ -192,7 +187,7 @@ impl Flaw for IgnoresWrites {
         _value: Bytes,
         _options: WriteOptions,
     ) -> Result<WriteOutcome> {
-        Ok(WriteOutcome::Written { version: None })
+        Ok(WriteOutcome::written(None))
     }
 }
 
@@ -214,11 +209,10 @@ struct ClaimsALimit;
 #[async_trait]
 impl Flaw for ClaimsALimit {
     fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        Capabilities {
-            max_value_size: Some(2 << 20),
-            max_key_size: Some(4_000),
-            ..right.capabilities()
-        }
+        right
+            .capabilities()
+            .with_max_value_size(Some(2 << 20))
+            .with_max_key_size(Some(4_000))
     }
 }
 

@@ -30,10 +30,7 @@ macro_rules! spoils_ends {
         impl Flaw for $flaw {
             // Then the cases that compare what is reported are not concerned.
             fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-                Capabilities {
-                    reports_expiry: false,
-                    ..right.capabilities()
-                }
+                right.capabilities().with_reports_expiry(false)
             }
 
             async fn write(

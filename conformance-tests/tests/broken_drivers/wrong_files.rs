@@ -212,10 +212,7 @@ struct DeniesNestedKeys;
 #[async_trait]
 impl Flaw for DeniesNestedKeys {
     fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        Capabilities {
-            nested_keys: false,
-            ..right.capabilities()
-        }
+        right.capabilities().with_nested_keys(false)
     }
 }
 

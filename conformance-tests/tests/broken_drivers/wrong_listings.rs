@@ -43,7 +43,7 @@ macro_rules! spoils_prefixes {
         #[async_trait]
         impl Flaw for $flaw {
             async fn list(&self, right: &dyn Driver, options: ListOptions) -> Result<ListPage> {
-                Ok(ListPage { keys: Self::below(right, &options.prefix).await?, next: None })
+                Ok(ListPage::new(Self::below(right, &options.prefix).await?, None))
             }
         }
     };
@@ -180,7 +180,7 @@ impl Flaw for PagesByOffset {
             .skip(offset)
             .take(options.limit.max(1))
             .collect();
-        Ok(ListPage { keys, next })
+        Ok(ListPage::new(keys, next))
     }
 }
 
@@ -208,10 +208,7 @@ struct RefusesToClear;
 #[async_trait]
 impl Flaw for RefusesToClear {
     fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        Capabilities {
-            listing: Listing::None,
-            ..right.capabilities()
-        }
+        right.capabilities().with_listing(Listing::None)
     }
 }
 
@@ -237,12 +234,10 @@ macro_rules! spoils_watches {
 }
 
 spoils_watches!(TellsOfWritesOnly, |right, prefix| {
-    let changes = right.watch(prefix).await?.map(|change| {
-        change.map(|change| Change {
-            kind: ChangeKind::Written,
-            ..change
-        })
-    });
+    let changes = right
+        .watch(prefix)
+        .await?
+        .map(|change| change.map(|change| Change::new(change.key, ChangeKind::Written)));
     Ok(changes.boxed())
 });
 tells!(a_driver_whose_watchers_hear_no_removal, TellsOfWritesOnly => a_watcher_is_told_of_writes_and_removals);

@@ -300,13 +300,11 @@ impl Flaw for WritesInTwoSteps {
         writes: Vec<Write>,
     ) -> Vec<Result<WriteOutcome>> {
         let mut outcomes = Vec::new();
-        for Write {
-            key,
-            value,
-            options,
-        } in writes
-        {
-            outcomes.push(self.write(right, &key, value, options).await);
+        for write in writes {
+            outcomes.push(
+                self.write(right, &write.key, write.value, write.options)
+                    .await,
+            );
         }
         outcomes
     }

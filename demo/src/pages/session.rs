@@ -149,9 +149,10 @@ fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
         (
             "Conditional writes",
             match can.conditions {
-                Conditions::None => "no: the last writer wins",
+                Conditions::None => "none: the last writer wins",
                 Conditions::Advisory => "among writers that take its lock",
-                Conditions::All => "yes, against every writer",
+                Conditions::All => "against every writer",
+                _ => "unknown",
             }
             .to_owned(),
         ),
@@ -160,26 +161,31 @@ fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
             match can.consistency {
                 Consistency::Strong => "strong: a read sees what was written before",
                 Consistency::Eventual => "eventual: a read may see an older state",
+                _ => "unknown",
             }
             .to_owned(),
         ),
         (
-            "Expiry is exact to",
+            "Expiry granularity",
             format!("{} ms", can.expiry_granularity.as_millis()),
         ),
-        ("Removes ended entries itself", yes_or_no(can.native_expiry)),
-        ("Moves an end without a write", yes_or_no(can.touch)),
+        ("Native expiry", yes_or_no(can.native_expiry)),
         (
-            "Lists keys",
+            "Touch (renews expiry without rewriting)",
+            yes_or_no(can.touch),
+        ),
+        (
+            "Listing",
             match can.listing {
                 Listing::None => "no",
                 Listing::AtLeastOnce => "each at least once",
                 Listing::ExactlyOnce => "each exactly once",
+                _ => "unknown",
             }
             .to_owned(),
         ),
         ("Batches", yes_or_no(can.batch)),
-        ("Tells of changes", yes_or_no(can.watch)),
+        ("Watch", yes_or_no(can.watch)),
     ]
 }
 

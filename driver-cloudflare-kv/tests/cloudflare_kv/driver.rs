@@ -11,10 +11,9 @@ use session_core::{
 
 use crate::support::{Namespace, all_written, key, write};
 
-const NEVER: WriteOptions = WriteOptions {
-    expiry: Expiry::Never,
-    condition: session_core::WriteCondition::Always,
-};
+fn never() -> WriteOptions {
+    WriteOptions::default().with_expiry(Expiry::Never)
+}
 
 fn until(end: Timestamp) -> WriteOptions {
     WriteOptions::default().with_expiry(Expiry::At(end))
@@ -45,7 +44,7 @@ async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
         (b"\x00\xff", "base64:AP8="),
         (b"base64:AP8=", "base64:YmFzZTY0OkFQOD0="),
     ] {
-        write(&driver, "a/b", value, NEVER).await;
+        write(&driver, "a/b", value, never()).await;
         assert_eq!(
             namespace.stored("app:a:b").await,
             (stored.to_owned(), Value::Null)
@@ -180,10 +179,8 @@ async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
     let driver = namespace.driver();
     let keys: Vec<_> = (0..5).map(|number| key(&format!("k{number}"))).collect();
     let end = Timestamp::now().saturating_add(Duration::from_secs(600));
-    let writes = keys.iter().zip(b'a'..).map(|(key, letter)| Write {
-        key: key.clone(),
-        value: vec![letter; 9 * 1024 * 1024].into(),
-        options: until(end),
+    let writes = keys.iter().zip(b'a'..).map(|(key, letter)| {
+        Write::new(key.clone(), vec![letter; 9 * 1024 * 1024]).with_options(until(end))
     });
     all_written(driver.write_many(writes.collect()).await);
     let read = driver.read_many(&keys).await.unwrap();
@@ -202,7 +199,7 @@ async fn limits_are_checked_before_anything_is_sent_and_named() {
     let (driver, proxy) = namespace.behind_proxy();
     let too_long = "k".repeat(513);
     let refused =
-        async |name: &str, value| driver.write(&key(name), value, NEVER).await.unwrap_err();
+        async |name: &str, value| driver.write(&key(name), value, never()).await.unwrap_err();
     let (short, long) = (
         Bytes::from("v"),
         Bytes::from(vec![b'v'; 25 * 1024 * 1024 + 1]),
@@ -242,17 +239,14 @@ async fn limits_are_checked_before_anything_is_sent_and_named() {
 async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
-    let named = |name: &str, options: WriteOptions| Write {
-        key: key(name),
-        value: "value".into(),
-        options,
-    };
+    let named =
+        |name: &str, options: WriteOptions| Write::new(key(name), "value").with_options(options);
     let written = driver
         .write_many(vec![
-            named("a", NEVER),
-            named(&"k".repeat(513), NEVER),
+            named("a", never()),
+            named(&"k".repeat(513), never()),
             named("b", WriteOptions::if_absent()),
-            named("c", NEVER),
+            named("c", never()),
         ])
         .await;
     let kinds: Vec<_> = written
@@ -273,11 +267,8 @@ async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
 async fn a_listing_pages_by_cursors() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
-    let writes = (0..35).map(|number| Write {
-        key: key(&format!("list:{number:02}")),
-        value: "v".into(),
-        options: NEVER,
-    });
+    let writes = (0..35)
+        .map(|number| Write::new(key(&format!("list:{number:02}")), "v").with_options(never()));
     all_written(driver.write_many(writes.collect()).await);
     driver.put("list2:beside", "v").await.unwrap();
     let mut options = ListOptions::below(Prefix::new("list")).with_limit(10);

@@ -73,11 +73,7 @@ async fn failed_reads(driver: &CloudflareKvDriver) -> Vec<Error> {
 async fn failed_changes(driver: &CloudflareKvDriver) -> Vec<Error> {
     let key = key(SECRET_KEY);
     let options = WriteOptions::default;
-    let write = Write {
-        key: key.clone(),
-        value: SECRET_VALUE.into(),
-        options: options(),
-    };
+    let write = Write::new(key.clone(), SECRET_VALUE).with_options(options());
     let mut errors = vec![
         driver
             .write(&key, SECRET_VALUE.into(), options())
@@ -311,13 +307,7 @@ async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let driver = patient(&namespace, &proxy, RETRY);
-    let writes = || {
-        ["a", "b", "c"].map(|name| Write {
-            key: key(name),
-            value: "value".into(),
-            options: WriteOptions::default(),
-        })
-    };
+    let writes = || ["a", "b", "c"].map(|name| Write::new(key(name), "value"));
     proxy.next(json(LEFT_OUT).after_the_server());
     all_written(driver.write_many(writes().into()).await);
     let again = proxy.seen().pop().unwrap().body;

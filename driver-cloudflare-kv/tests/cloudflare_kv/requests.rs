@@ -17,11 +17,7 @@ fn name(number: usize) -> String {
 }
 
 async fn fill(driver: &CloudflareKvDriver, count: usize) {
-    let writes = (0..count).map(|number| Write {
-        key: key(&name(number)),
-        value: name(number).into(),
-        options: WriteOptions::default(),
-    });
+    let writes = (0..count).map(|number| Write::new(key(&name(number)), name(number)));
     all_written(driver.write_many(writes.collect()).await);
 }
 

@@ -114,6 +114,6 @@ pub(crate) async fn write(
 
 pub(crate) fn all_written(results: Vec<Result<WriteOutcome>>) {
     for result in results {
-        assert_eq!(result.unwrap(), WriteOutcome::Written { version: None });
+        assert_eq!(result.unwrap(), WriteOutcome::written(None));
     }
 }

@@ -211,7 +211,7 @@ async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
     let longest = vec![0xff; capabilities.max_value_size.unwrap()];
     let until = WriteOptions::default().with_expiry(Expiry::At(Timestamp::from_millis(u64::MAX)));
     let written = driver.write(&longest_key, longest.clone().into(), until.clone());
-    let WriteOutcome::Written { version } = written.await.unwrap() else {
+    let WriteOutcome::Written { version, .. } = written.await.unwrap() else {
         panic!("it was written without a condition");
     };
     let again = WriteOptions::if_version(version.unwrap());
@@ -220,11 +220,7 @@ async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
 
     proxy.clear();
     let too_long = [longest, vec![0xff]].concat();
-    let write = Write {
-        key: key("k"),
-        value: too_long.clone().into(),
-        options: until.clone(),
-    };
+    let write = Write::new(key("k"), too_long.clone()).with_options(until.clone());
     let mut results = driver.write_many(vec![write]).await;
     let alone = driver.write(&key("k"), too_long.into(), until).await;
     for result in [results.remove(0), alone] {

@@ -224,11 +224,7 @@ async fn what_a_batch_left_undone_is_sent_again() {
     let put = |name: &str| {
         format!(r#"{{"PutRequest":{{"Item":{{"key":{{"S":"{name}"}},"value":{{"S":"v"}}}}}}}}"#)
     };
-    let writes = ["a", "b"].map(|name| Write {
-        key: key(name),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = ["a", "b"].map(|name| Write::new(key(name), "v"));
     // First nothing was done, then half of it.
     table.proxy.next(undone(&[put("a"), put("b")].join(",")));
     table.proxy.next(undone(&put("b")));
@@ -258,11 +254,9 @@ async fn reads_of_more_than_an_answer_holds_come_whole() {
     let table = Table::new().await;
     let value = "v".repeat(380_000);
     let keys: Vec<_> = (0..45).map(|number| key(&format!("k{number}"))).collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: value.clone().into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys
+        .iter()
+        .map(|key| Write::new(key.clone(), value.clone()));
     for result in table.driver.write_many(writes.collect()).await {
         let _unconditional = result.unwrap();
     }

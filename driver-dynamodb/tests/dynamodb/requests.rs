@@ -171,11 +171,7 @@ async fn capacity_follows_the_size_and_batches_save_requests_alone() {
     sized(4_200, 2.0, 5.0).await;
 
     let keys: Vec<_> = (0..100).map(|number| key(&format!("k{number}"))).collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys.iter().map(|key| Write::new(key.clone(), "v"));
     driver.write_many(writes.collect()).await;
     meter
         .expect("100 writes", &[("BatchWriteItem", 4, 100.0)])
@@ -210,11 +206,7 @@ async fn a_listing_costs_what_the_table_holds_and_by_partitions_what_the_base_ho
         };
         async move {
             let driver = open(options).await;
-            let write = |number| Write {
-                key: key(&format!("{number:08}-session")),
-                value: "v".repeat(950).into(),
-                options: WriteOptions::default(),
-            };
+            let write = |number| Write::new(key(&format!("{number:08}-session")), "v".repeat(950));
             for result in driver.write_many((0..count).map(write).collect()).await {
                 let _unconditional = result.unwrap();
             }

@@ -57,11 +57,7 @@ async fn requests_of_a_batch_run_at_the_same_time() {
     };
     let driver = HttpDriver::open(options).unwrap();
     let keys: Vec<_> = (0..16).map(|number| key(&format!("k{number}"))).collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys.iter().map(|key| Write::new(key.clone(), "v"));
     let started = std::time::Instant::now();
     for outcome in driver.write_many(writes.collect()).await {
         let _written = outcome.unwrap();

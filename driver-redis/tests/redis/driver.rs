@@ -239,11 +239,7 @@ async fn list_with(driver: &RedisDriver, between: impl FnOnce()) -> BTreeSet<Str
 }
 
 async fn fill(driver: &RedisDriver, count: usize) {
-    let writes = (0..count).map(|n| Write {
-        key: key(&format!("l:{n}")),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = (0..count).map(|n| Write::new(key(&format!("l:{n}")), "v"));
     for outcome in driver.write_many(writes.collect()).await {
         assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
     }
@@ -284,11 +280,9 @@ async fn batches_go_to_the_nodes_that_have_their_keys() {
     let driver = RedisDriver::open(on_cluster(servers)).await.unwrap();
     let names: Vec<String> = (0..300).map(|n| format!("batch:{n}")).collect();
     let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: key.as_str().to_owned().into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys
+        .iter()
+        .map(|key| Write::new(key.clone(), key.as_str().to_owned()));
     for outcome in driver.write_many(writes.collect()).await {
         assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
     }

@@ -259,10 +259,7 @@ async fn increment(
                 WriteCondition::IfVersion(entry.version.unwrap()),
             ),
         };
-        let options = WriteOptions {
-            condition,
-            ..WriteOptions::default()
-        };
+        let options = WriteOptions::default().with_condition(condition);
         // As long as a session, so that a pipeline is many pieces on its way.
         let value = format!("{:0>600}", before + 1);
         match driver.write(key, value.into(), options).await {
@@ -283,6 +280,7 @@ async fn increment(
                     ConflictState::Absent | ConflictState::Unknown => driver.read(key).await?,
                 };
             }
+            Ok(other) => panic!("{other:?}"),
             Err(error) => {
                 if error.outcome() == Outcome::Unknown {
                     seen.unknown += 1;

@@ -94,10 +94,7 @@ pub(crate) async fn increment(driver: &dyn Driver, key: &Key) {
             }
             None => (0, WriteCondition::IfAbsent),
         };
-        let options = WriteOptions {
-            condition,
-            ..WriteOptions::default()
-        };
+        let options = WriteOptions::default().with_condition(condition);
         let value = (number + 1).to_string().into();
         if let WriteOutcome::Written { .. } = driver.write(key, value, options).await.unwrap() {
             return;

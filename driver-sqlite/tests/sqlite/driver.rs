@@ -26,6 +26,7 @@ async fn write(driver: &SqliteDriver, name: &str, value: &str, options: WriteOpt
     {
         Ok(WriteOutcome::Written {
             version: Some(version),
+            ..
         }) => version,
         other => panic!("{other:?}"),
     }
@@ -203,11 +204,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
     };
     let together = {
         let driver = driver.clone();
-        let write = |name: &str, options| Write {
-            key: key(name),
-            value: "new".into(),
-            options,
-        };
+        let write = |name: &str, options| Write::new(key(name), "new").with_options(options);
         let writes = vec![
             write("k2", WriteOptions::if_version(other_version)),
             write("k3", WriteOptions::default()),
@@ -263,11 +260,7 @@ async fn sweeping_removes_what_has_ended_and_only_that() {
         } else {
             WriteOptions::default()
         };
-        writes.push(Write {
-            key: key(&format!("k{index}")),
-            value: "v".into(),
-            options,
-        });
+        writes.push(Write::new(key(&format!("k{index}")), "v").with_options(options));
     }
     for outcome in driver.write_many(writes).await {
         assert!(matches!(outcome, Ok(WriteOutcome::Written { .. })));
@@ -331,11 +324,7 @@ async fn a_listing_by_pages_has_each_key_once_and_clearing_stays_below_its_prefi
 #[tokio::test]
 async fn clearing_more_than_a_batch_clears_all() {
     let database = Database::new().await;
-    let writes = (0..1_500).map(|index| Write {
-        key: key(&format!("a:{index}")),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = (0..1_500).map(|index| Write::new(key(&format!("a:{index}")), "v"));
     for outcome in database.driver.write_many(writes.collect()).await {
         assert!(outcome.is_ok());
     }
@@ -346,11 +335,7 @@ async fn clearing_more_than_a_batch_clears_all() {
 #[tokio::test]
 async fn of_two_writes_to_one_key_in_a_batch_the_later_wins() {
     let database = Database::new().await;
-    let writes = ["one", "two", "three"].map(|value| Write {
-        key: key("k"),
-        value: value.into(),
-        options: WriteOptions::default(),
-    });
+    let writes = ["one", "two", "three"].map(|value| Write::new(key("k"), value));
     for outcome in database.driver.write_many(writes.to_vec()).await {
         assert!(matches!(outcome, Ok(WriteOutcome::Written { .. })));
     }
@@ -375,10 +360,8 @@ async fn one_write_that_fails_leaves_the_others_of_its_batch_their_own_results()
     )
     .await;
     let version = write(driver, "there", "v", WriteOptions::default()).await;
-    let put = |name: &str, value: &'static str, options| Write {
-        key: key(name),
-        value: value.into(),
-        options,
+    let put = |name: &str, value: &'static str, options| {
+        Write::new(key(name), value).with_options(options)
     };
     let outcomes = driver
         .write_many(vec![

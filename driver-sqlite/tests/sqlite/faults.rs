@@ -148,11 +148,7 @@ async fn a_locked_database_is_told_and_works_once_it_is_free() {
     let error = driver.put("k", "new").await.unwrap_err();
     assert_says(&error, ErrorKind::Unavailable, "locked");
     assert_eq!(error.outcome(), Outcome::NotApplied);
-    let write = Write {
-        key: key("k"),
-        value: "new".into(),
-        options: WriteOptions::default(),
-    };
+    let write = Write::new(key("k"), "new");
     let mut second = write.clone();
     second.key = key("k2");
     for outcome in driver.write_many(vec![write, second]).await {

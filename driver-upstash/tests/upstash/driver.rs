@@ -66,9 +66,10 @@ async fn the_time_left_is_reckoned_anew_for_each_try() {
 async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
-    let ended = |condition| WriteOptions {
-        expiry: Expiry::At(Timestamp::from_millis(1)),
-        condition,
+    let ended = |condition| {
+        WriteOptions::default()
+            .with_expiry(Expiry::At(Timestamp::from_millis(1)))
+            .with_condition(condition)
     };
     driver.put("k", "old").await.unwrap();
     let version = driver

@@ -165,11 +165,7 @@ async fn batches_are_few_requests() {
     let keys: Vec<_> = (0..1_000)
         .map(|number| key(&format!("k{number}")))
         .collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys.iter().map(|key| Write::new(key.clone(), "v"));
     for outcome in behind.driver.write_many(writes.collect()).await {
         let _written = outcome.unwrap();
     }

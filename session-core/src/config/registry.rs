@@ -63,7 +63,7 @@ pub struct NoOptions {}
 /// #     fn capabilities(&self) -> Capabilities { Capabilities::default() }
 /// #     async fn read(&self, _: &Key) -> Result<Option<Entry>> { Ok(None) }
 /// #     async fn write(&self, _: &Key, _: Bytes, _: WriteOptions) -> Result<WriteOutcome> {
-/// #         Ok(WriteOutcome::Written { version: None })
+/// #         Ok(WriteOutcome::written(None))
 /// #     }
 /// #     async fn remove(&self, _: &Key, _: RemoveOptions) -> Result<RemoveOutcome> {
 /// #         Ok(RemoveOutcome::Removed)

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use crate::{
     Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
     RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    delegate_driver,
 };
 
 /// A driver that keeps all its keys below a prefix of another: what a `base` option does.
@@ -36,9 +37,7 @@ impl<D: Driver> Prefixed<D> {
 
 #[async_trait]
 impl<D: Driver> Driver for Prefixed<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
+    delegate_driver!(this => this.inner, except capabilities, read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch);
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.inner.capabilities();
@@ -73,10 +72,7 @@ impl<D: Driver> Driver for Prefixed<D> {
             .iter()
             .filter_map(|key| self.prefix.strip(key))
             .collect();
-        Ok(ListPage {
-            keys,
-            next: page.next,
-        })
+        Ok(ListPage::new(keys, page.next))
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -120,10 +116,6 @@ impl<D: Driver> Driver for Prefixed<D> {
             std::future::ready(change)
         });
         Ok(stripped.boxed())
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }
 

@@ -1,10 +1,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, Conditions, Driver, Entry, Error, Key, ListOptions, ListPage, Metadata,
-    Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    Capabilities, Conditions, Driver, Error, Key, Prefix, RemoveOptions, RemoveOutcome, Result,
+    TouchOptions, Write, WriteOptions, WriteOutcome, delegate_driver,
 };
 
 /// A driver that reads from another and refuses every change.
@@ -39,21 +38,14 @@ impl<D: Driver> ReadOnly<D> {
 
 #[async_trait]
 impl<D: Driver> Driver for ReadOnly<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
+    delegate_driver!(this => this.inner, except capabilities, write, remove, touch, write_many, remove_many, clear);
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            read_only: true,
-            conditions: Conditions::None,
-            touch: false,
-            ..self.inner.capabilities()
-        }
-    }
-
-    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        self.inner.read(key).await
+        self.inner
+            .capabilities()
+            .with_read_only(true)
+            .with_conditions(Conditions::None)
+            .with_touch(false)
     }
 
     async fn write(
@@ -69,24 +61,8 @@ impl<D: Driver> Driver for ReadOnly<D> {
         Err(self.refused("remove"))
     }
 
-    async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        self.inner.list(options).await
-    }
-
-    async fn exists(&self, key: &Key) -> Result<bool> {
-        self.inner.exists(key).await
-    }
-
-    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
-        self.inner.metadata(key).await
-    }
-
     async fn touch(&self, _key: &Key, _options: TouchOptions) -> Result<bool> {
         Err(self.refused("touch"))
-    }
-
-    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        self.inner.read_many(keys).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
@@ -100,13 +76,5 @@ impl<D: Driver> Driver for ReadOnly<D> {
 
     async fn clear(&self, _prefix: &Prefix) -> Result<()> {
         Err(self.refused("clear"))
-    }
-
-    async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
-        self.inner.watch(prefix).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
     }
 }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Idempotency, Key, ListOptions, ListPage, Metadata, Prefix,
+    Change, Driver, Entry, Idempotency, Key, ListOptions, ListPage, Metadata, Prefix,
     RemoveOptions, RemoveOutcome, Result, RetryPolicy, TouchOptions, Write, WriteCondition,
-    WriteOptions, WriteOutcome,
+    WriteOptions, WriteOutcome, delegate_driver,
 };
 
 /// A driver that repeats what failed in another and may be repeated.
@@ -83,13 +83,7 @@ fn to_repeat(
 
 #[async_trait]
 impl<D: Driver> Driver for Retry<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.policy

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Change, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver, Entry, Key, ListOptions,
-    ListPage, Metadata, Operations, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions,
-    Write, WriteOptions, WriteOutcome,
+    Change, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver, Entry, Key, ListOptions, ListPage,
+    Metadata, Operations, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write,
+    WriteOptions, WriteOutcome, delegate_driver,
 };
 
 /// A driver that gives up on an operation of another after a set time.
@@ -68,13 +68,7 @@ impl<D: Driver> Timeout<D> {
 
 #[async_trait]
 impl<D: Driver> Driver for Timeout<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.operations.read("read", self.inner.read(key)).await
@@ -168,11 +162,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.outcome(), Outcome::Unknown);
 
-        let write = Write {
-            key,
-            value: Bytes::new(),
-            options: WriteOptions::default(),
-        };
+        let write = Write::new(key, Bytes::new());
         let outcomes = driver.write_many(vec![write.clone(), write]).await;
         assert_eq!(outcomes.len(), 2);
         assert!(outcomes.iter().all(|outcome| matches!(

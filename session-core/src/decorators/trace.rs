@@ -4,8 +4,9 @@ use futures_core::stream::BoxStream;
 use tracing::{Instrument, Span, debug_span, field, warn};
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Fingerprint, Key, ListOptions, ListPage, Metadata, Prefix,
+    Change, Driver, Entry, Fingerprint, Key, ListOptions, ListPage, Metadata, Prefix,
     RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    delegate_driver,
 };
 
 /// A driver that traces each operation of another.
@@ -81,13 +82,7 @@ fn describe_write(outcome: &WriteOutcome) -> &'static str {
 
 #[async_trait]
 impl<D: Driver> Driver for Traced<D> {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         let span = self.span("read", Some(key.fingerprint()), None);

@@ -152,7 +152,7 @@ impl Commit<'_> {
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
-                WriteOutcome::Written { version } => {
+                WriteOutcome::Written { version, .. } => {
                     return self.written(new_id, &encoded, version, SendCookie::Always);
                 }
                 WriteOutcome::Conflict(_) => {
@@ -189,16 +189,15 @@ impl Commit<'_> {
                 Some(_) => SendCookie::Always,
                 None => SendCookie::IfLimited,
             };
-            let options = WriteOptions {
-                expiry: record_expiry(encoded.end),
-                condition: store.unchanged_since(current)?,
-            };
+            let options = WriteOptions::default()
+                .with_expiry(record_expiry(encoded.end))
+                .with_condition(store.unchanged_since(current)?);
             match store
                 .driver
                 .write(&id.key()?, encoded.bytes.clone(), options)
                 .await?
             {
-                WriteOutcome::Written { version } => {
+                WriteOutcome::Written { version, .. } => {
                     return self.written(id, &encoded, version, send_cookie);
                 }
                 WriteOutcome::Conflict(found) => match Box::pin(resolve(store, id, found)).await? {
@@ -239,7 +238,7 @@ impl Commit<'_> {
             }
         };
         let mut version = match self.write_new(new_id, &encoded).await? {
-            WriteOutcome::Written { version } => version,
+            WriteOutcome::Written { version, .. } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
         };
         store.recent.forget(old_id);
@@ -287,10 +286,9 @@ impl Commit<'_> {
     /// there then.
     async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
         let grace = self.store.now().saturating_add(self.store.regenerate_grace);
-        let options = WriteOptions {
-            expiry: Expiry::At(grace),
-            condition: self.store.unchanged_since(current)?,
-        };
+        let options = WriteOptions::default()
+            .with_expiry(Expiry::At(grace))
+            .with_condition(self.store.unchanged_since(current)?);
         let outcome = self
             .store
             .driver
@@ -311,19 +309,20 @@ impl Commit<'_> {
         version: Option<&Version>,
     ) -> Result<(Encoded, Option<Version>)> {
         let encoded = self.encode_whole(fresh, &self.replay(changes, fresh)?)?;
-        let options = WriteOptions {
-            expiry: record_expiry(encoded.end),
-            condition: version
-                .cloned()
-                .map_or(WriteCondition::Always, WriteCondition::IfVersion),
-        };
+        let options = WriteOptions::default()
+            .with_expiry(record_expiry(encoded.end))
+            .with_condition(
+                version
+                    .cloned()
+                    .map_or(WriteCondition::Always, WriteCondition::IfVersion),
+            );
         let outcome = self
             .store
             .driver
             .write(&new_id.key()?, encoded.bytes.clone(), options)
             .await?;
         match outcome {
-            WriteOutcome::Written { version } => Ok((encoded, version)),
+            WriteOutcome::Written { version, .. } => Ok((encoded, version)),
             WriteOutcome::Conflict(_) => Err(id_taken()),
         }
     }
@@ -385,10 +384,9 @@ impl Commit<'_> {
         } else {
             WriteCondition::Always
         };
-        let options = WriteOptions {
-            expiry: record_expiry(encoded.end),
-            condition,
-        };
+        let options = WriteOptions::default()
+            .with_expiry(record_expiry(encoded.end))
+            .with_condition(condition);
         self.store
             .driver
             .write(&id.key()?, encoded.bytes.clone(), options)

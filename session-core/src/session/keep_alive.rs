@@ -95,13 +95,10 @@ impl ManagerInner {
     ) -> Result<Option<Option<Version>>> {
         let key = id.key()?;
         if self.capabilities.touch {
-            let options = TouchOptions {
-                expiry,
-                if_version: match self.has_conditions() {
-                    true => snapshot.version.clone(),
-                    false => None,
-                },
-            };
+            let options = TouchOptions::to(expiry).with_version(match self.has_conditions() {
+                true => snapshot.version.clone(),
+                false => None,
+            });
             let touched = self.driver.touch(&key, options).await?;
             return Ok(touched.then(|| snapshot.version.clone()));
         }
@@ -111,16 +108,15 @@ impl ManagerInner {
                 _ => return Ok(None),
             }
         }
-        let options = WriteOptions {
-            expiry,
-            condition: self.unchanged_since(snapshot)?,
-        };
+        let options = WriteOptions::default()
+            .with_expiry(expiry)
+            .with_condition(self.unchanged_since(snapshot)?);
         let outcome = self
             .driver
             .write(&key, snapshot.record.bytes().clone(), options)
             .await?;
         match outcome {
-            WriteOutcome::Written { version } => Ok(Some(version)),
+            WriteOutcome::Written { version, .. } => Ok(Some(version)),
             WriteOutcome::Conflict(_) => Ok(None),
         }
     }

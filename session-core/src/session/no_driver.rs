@@ -25,10 +25,7 @@ impl Driver for NoDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            reports_expiry: true,
-            ..Capabilities::default()
-        }
+        Capabilities::default().with_reports_expiry(true)
     }
 
     async fn read(&self, _key: &Key) -> Result<Option<Entry>> {

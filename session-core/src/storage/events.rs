@@ -70,10 +70,7 @@ impl Events {
         self.is_watched().then(|| Announcement {
             events: self,
             event: Some(Event {
-                change: Change {
-                    key: key.clone(),
-                    kind,
-                },
+                change: Change::new(key.clone(), kind),
                 mount,
                 begun: self.clock.now(),
             }),

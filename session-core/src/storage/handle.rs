@@ -200,11 +200,7 @@ impl Storage {
         &self,
         (key, value, options): (K, T, WriteOptions),
     ) -> Result<Write> {
-        Ok(Write {
-            key: self.key(key.as_ref())?,
-            value: text::to_text(&value)?,
-            options,
-        })
+        Ok(Write::new(self.key(key.as_ref())?, text::to_text(&value)?).with_options(options))
     }
 
     /// Makes the writes that could be made up, and keeps the errors of the others where they stand.

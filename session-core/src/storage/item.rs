@@ -34,11 +34,8 @@ impl Item {
     }
 
     pub(super) fn to_write(&self, key: Key) -> Write {
-        Write {
-            key,
-            value: self.value.clone(),
-            options: WriteOptions::default().with_expiry(self.expiry),
-        }
+        Write::new(key, self.value.clone())
+            .with_options(WriteOptions::default().with_expiry(self.expiry))
     }
 }
 

@@ -148,10 +148,7 @@ impl Driver for Router {
         let mounts = Arc::clone(&self.0.mounts.borrow());
         let all = mounts.iter().map(|mount| mount.driver().capabilities());
         let shared = all.reduce(Capabilities::shared_with).unwrap_or_default();
-        Capabilities {
-            watch: true,
-            ..shared
-        }
+        shared.with_watch(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -211,10 +208,10 @@ impl Driver for Router {
                 .peek()
                 .map(|following| Place::cursor(&following.mount, None)),
         };
-        Ok(ListPage {
-            keys: shown.map(|key| region.mount.base().join(key)).collect(),
+        Ok(ListPage::new(
+            shown.map(|key| region.mount.base().join(key)).collect(),
             next,
-        })
+        ))
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {

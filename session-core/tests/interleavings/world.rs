@@ -152,11 +152,9 @@ impl Driver for Connection {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            conditions: Conditions::All,
-            touch: true,
-            ..Capabilities::default()
-        }
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_touch(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -190,9 +188,7 @@ impl Driver for Connection {
                     state.false_conflict_given = true;
                     return WriteOutcome::Conflict(ConflictState::Unknown);
                 }
-                WriteOutcome::Written {
-                    version: Some(version),
-                }
+                WriteOutcome::written(Some(version))
             })
             .await
     }

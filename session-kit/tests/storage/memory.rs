@@ -46,10 +46,12 @@ async fn fill(storage: &Storage) {
     let driver = storage.as_driver();
     let keys: Vec<usize> = (0..KEYS).collect();
     for chunk in keys.chunks(1_000) {
-        let write = |number: &usize| Write {
-            key: Key::new(&format!("base:{}:{number:08}", ["a", "m"][number % 2])).unwrap(),
-            value: "0123456789".into(),
-            options: WriteOptions::default().with_expiry(Expiry::Never),
+        let write = |number: &usize| {
+            Write::new(
+                Key::new(&format!("base:{}:{number:08}", ["a", "m"][number % 2])).unwrap(),
+                "0123456789",
+            )
+            .with_options(WriteOptions::default().with_expiry(Expiry::Never))
         };
         for outcome in driver.write_many(chunk.iter().map(write).collect()).await {
             let _unconditional = outcome.unwrap();

@@ -30,7 +30,7 @@ async fn told(changes: &mut BoxStream<'static, Result<Change>>, count: usize) ->
         let change = change.unwrap();
         let sign = match change.kind {
             ChangeKind::Written => '+',
-            ChangeKind::Removed => '-',
+            _ => '-',
         };
         format!("{sign}{}", change.key.as_str())
     });

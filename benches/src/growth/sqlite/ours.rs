@@ -67,11 +67,7 @@ impl Subject for Ours {
             return subject::write(&self.driver, session, end).await;
         }
         let expiry = Expiry::after(left_until(end));
-        self.batch.push(Write {
-            key: Key::new(&key(session)).expect("a valid key"),
-            value: value(),
-            options: WriteOptions::default().with_expiry(expiry),
-        });
+        self.batch.push(Write::new(Key::new(&key(session)).expect("a valid key"), value()).with_options(WriteOptions::default().with_expiry(expiry)));
         if self.batch.len() == BATCH {
             self.flush().await;
         }

@@ -31,7 +31,7 @@ impl Listed {
             Some(cursor) => Some(place(number, Some(&cursor))),
             None => number.checked_sub(1).map(|above| place(above, None)),
         };
-        Ok(ListPage { keys, next })
+        Ok(ListPage::new(keys, next))
     }
 
     /// Which of the `keys` of a layer are listed by it.

@@ -163,8 +163,10 @@ impl Overlay {
                     None => WriteCondition::IfAbsent,
                 },
             };
-            let options = WriteOptions { expiry, condition };
-            if let WriteOutcome::Written { version } =
+            let options = WriteOptions::default()
+                .with_expiry(expiry)
+                .with_condition(condition);
+            if let WriteOutcome::Written { version, .. } =
                 self.top.write(key, value.clone(), options).await?
             {
                 return Ok(written(version));
@@ -189,11 +191,8 @@ impl Overlay {
     /// A mark that hides `entry` for as long as it is there.
     fn removal_of(key: &Key, entry: &Entry) -> Write {
         let expiry = entry.expires_at.map_or(Expiry::Never, Expiry::At);
-        Write {
-            key: key.clone(),
-            value: Bytes::from_static(REMOVED),
-            options: WriteOptions::default().with_expiry(expiry),
-        }
+        Write::new(key.clone(), Bytes::from_static(REMOVED))
+            .with_options(WriteOptions::default().with_expiry(expiry))
     }
 
     async fn remove_if(&self, key: &Key, version: &Version) -> Result<RemoveOutcome> {
@@ -234,7 +233,7 @@ impl Overlay {
 
 fn written(version: Option<Version>) -> WriteOutcome {
     let version = version.map(|version| tagged(&version, Place::Top));
-    WriteOutcome::Written { version }
+    WriteOutcome::written(version)
 }
 
 fn met(shown: Option<Entry>) -> ConflictState {
@@ -255,14 +254,12 @@ impl Driver for Overlay {
             true => shared.conditions,
             false => shared.conditions.min(Conditions::Advisory),
         };
-        Capabilities {
-            read_only: top.read_only,
-            conditions,
-            touch: false,
-            watch: false,
-            max_value_size: top.max_value_size,
-            ..shared
-        }
+        shared
+            .with_read_only(top.read_only)
+            .with_conditions(conditions)
+            .with_touch(false)
+            .with_watch(false)
+            .with_max_value_size(top.max_value_size)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -274,7 +271,9 @@ impl Driver for Overlay {
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let value = escaped(value);
-        let WriteOptions { expiry, condition } = options;
+        let WriteOptions {
+            expiry, condition, ..
+        } = options;
         let condition = match condition {
             WriteCondition::Always => WriteCondition::Always,
             WriteCondition::IfAbsent => {
@@ -289,9 +288,11 @@ impl Driver for Overlay {
                 }
             }
         };
-        let options = WriteOptions { expiry, condition };
+        let options = WriteOptions::default()
+            .with_expiry(expiry)
+            .with_condition(condition);
         Ok(match self.top.write(key, value, options).await? {
-            WriteOutcome::Written { version } => written(version),
+            WriteOutcome::Written { version, .. } => written(version),
             WriteOutcome::Conflict(current) => {
                 WriteOutcome::Conflict(self.met(key, current).await?)
             }
@@ -361,7 +362,7 @@ impl Driver for Overlay {
             });
             let outcomes = self.top.write_many(escaped.collect()).await;
             let tagged = |outcome| match outcome {
-                WriteOutcome::Written { version } => written(version),
+                WriteOutcome::Written { version, .. } => written(version),
                 // Not to be met without a condition.
                 conflict => conflict,
             };
