@@ -174,7 +174,7 @@ mod tests {
         Error::new(ErrorKind::Unavailable, "")
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn pauses_grow_within_their_bounds() {
         let policy = RetryPolicy {
             attempts: 6,
@@ -188,13 +188,13 @@ mod tests {
         assert!(took <= Duration::from_millis(1_810), "{took:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn callers_that_fail_together_do_not_come_back_together() {
         let pauses = || RetryPolicy::default().pauses().collect::<Vec<_>>();
         assert_ne!(pauses(), pauses());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
         let policy = RetryPolicy::default();
         assert_eq!(tries(policy, Repeat::Always, unavailable).await.0, 3);
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(tries(policy, Repeat::IfNotApplied, refused).await.0, 3);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn what_does_not_pass_is_not_repeated() {
         for error in [
             || Error::new(ErrorKind::Unauthorized, ""),
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_backend_that_asks_for_a_wait_gets_it_within_the_bound() {
         let limited =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!((count, took), (1, Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn never_is_never_and_extremes_do_no_harm() {
         let (count, _) = tries(RetryPolicy::never(), Repeat::Always, unavailable).await;
         assert_eq!(count, 1);

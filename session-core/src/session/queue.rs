@@ -102,7 +102,7 @@ impl Drop for Turn<'_> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[test_support::test]
     async fn nothing_is_kept_of_a_session_that_nobody_commits() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -112,7 +112,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_caller_that_gives_up_waiting_leaves_nothing_behind() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -124,7 +124,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn the_turn_goes_to_who_waited_longest_and_has_not_given_up() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -145,7 +145,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_turn_that_came_too_late_goes_to_the_next() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -160,7 +160,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn sessions_do_not_wait_for_one_another() {
         let queue = CommitQueue::default();
         let _first = queue.enter(SessionId::random()).await;

@@ -62,7 +62,7 @@ impl World {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_end_of_a_session_is_asked_for_every_ten_seconds() {
     let world = World::new();
     let server = world.server();
@@ -80,7 +80,7 @@ async fn the_end_of_a_session_is_asked_for_every_ten_seconds() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_in_use_is_kept_alive_as_often_as_with_its_end_read_each_time() {
     let world = World::new();
     let server = world.server();
@@ -103,7 +103,7 @@ async fn a_session_in_use_is_kept_alive_as_often_as_with_its_end_read_each_time(
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_end_that_a_foreign_writer_gave_another_value_is_noticed_at_once() {
     let world = World::new();
     let server = world.server();
@@ -118,7 +118,7 @@ async fn the_end_that_a_foreign_writer_gave_another_value_is_noticed_at_once() {
     assert_eq!(world.cost_of_read(&server, id, Some(7)).await, ["read"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_end_that_a_foreign_writer_gave_the_same_value_is_noticed_after_ten_seconds() {
     let world = World::new();
     let server = world.server();
@@ -186,7 +186,7 @@ impl Driver for Far {
 }
 
 /// Reads that overtake the answer to a write, and reads that it overtakes.
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn what_this_server_writes_meanwhile_is_not_taken_for_somebody_elses() {
     let half = Duration::from_micros(500);
     for (read_takes, write_takes) in [(half, 4 * half), (6 * half, half)] {
@@ -218,7 +218,7 @@ async fn what_this_server_writes_meanwhile_is_not_taken_for_somebody_elses() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_two_servers_write_soon_costs_one_read_a_request() {
     let world = World::new();
     let (one, other) = (world.server(), world.server());
@@ -246,7 +246,7 @@ async fn a_session_that_two_servers_write_soon_costs_one_read_a_request() {
     assert_eq!(world.cost_of_read(&one, id, Some(5)).await, ["read_value"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_another_server_ended_is_gone() {
     let world = World::new();
     let (one, other) = (world.server(), world.server());
@@ -256,7 +256,7 @@ async fn a_session_that_another_server_ended_is_gone() {
     assert_eq!(world.cost_of_read(&one, id, None).await, ["read"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_another_server_moved_is_not_seen_under_its_old_id() {
     let world = World::new();
     let (one, other) = (world.server(), world.server());

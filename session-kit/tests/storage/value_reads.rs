@@ -64,7 +64,7 @@ async fn reads_the_value_alone(over: impl Fn(Arc<dyn Driver>) -> Arc<dyn Driver>
     assert_eq!(driver.whole_reads.load(Ordering::SeqCst), 0, "{what}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_decorator_passes_a_read_of_the_value_alone_on() {
     reads_the_value_alone(|driver| Arc::new(driver), "an Arc").await;
     reads_the_value_alone(
@@ -83,7 +83,7 @@ async fn a_decorator_passes_a_read_of_the_value_alone_on() {
     reads_the_value_alone(|driver| Storage::new(driver).as_driver(), "Storage").await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_storage_reads_values_alone() {
     let driver = Arc::new(ValueReader::default());
     let storage = Storage::new(driver.clone());
