@@ -14,6 +14,7 @@ use crate::converging::Converging;
 use crate::failure::{CaseResult, Failure};
 use crate::runner::Factory;
 use crate::subject::Subject;
+use crate::under_way::{Noting, UnderWay};
 
 /// What a case works with: the driver, under a base that no other case has.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) subject: Subject,
     base: Prefix,
     factory: Factory,
+    under_way: UnderWay,
     keys: Arc<Mutex<Vec<Key>>>,
 }
 
@@ -34,12 +36,12 @@ pub(crate) struct Context {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Context {
-    pub(crate) async fn new(factory: Factory) -> Self {
+    pub(crate) async fn new(factory: Factory, under_way: UnderWay) -> Self {
         let subject = factory.open().await;
         // As long as a session id, and drawn at random: cases of several runs may share a server.
         let base = Prefix::new(&format!("conformance-{:016x}", random()));
-        let driver = below(&base, &subject, &subject.driver);
-        let writer = below(&base, &subject, subject.writer());
+        let driver = below(&base, &subject, &subject.driver, &under_way);
+        let writer = below(&base, &subject, subject.writer(), &under_way);
         Self {
             capabilities: driver.capabilities(),
             driver,
@@ -47,6 +49,7 @@ impl Context {
             subject,
             base,
             factory,
+            under_way,
             keys: Arc::default(),
         }
     }
@@ -61,13 +64,13 @@ impl Context {
     /// Another driver from the factory, below the same base.
     pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
         let subject = self.factory.open().await;
-        below(&self.base, &subject, &subject.driver)
+        below(&self.base, &subject, &subject.driver, &self.under_way)
     }
 
     /// What writes below a neighbour of the base: `…x` beside `…`.
     pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
         let base = Prefix::new(&format!("{}x", self.base.as_str()));
-        below(&base, &self.subject, self.subject.writer())
+        below(&base, &self.subject, self.subject.writer(), &self.under_way)
     }
 
     /// Keys that would lead to the key `name` of the neighbour if dots were steps in a path.
@@ -82,6 +85,7 @@ impl Context {
     pub(crate) fn outage(&self) -> Result<Arc<dyn Driver>, Failure> {
         let outage = self.subject.outage.clone();
         let outage = outage.ok_or_else(|| Failure::new("an unreachable driver", "none"))?;
+        let outage: Arc<dyn Driver> = Arc::new(Noting::new(outage, self.under_way.clone()));
         Ok(Arc::new(Prefixed::new(outage, self.base.clone())))
     }
 
@@ -213,7 +217,7 @@ impl Context {
             Err(error) if error.kind() == ErrorKind::Closed => {
                 if self.subject.shared_backend {
                     let another = self.factory.open().await;
-                    let writer = below(&self.base, &another, another.writer());
+                    let writer = below(&self.base, &another, another.writer(), &self.under_way);
                     self.remove_all_from(&writer).await?;
                 }
                 Ok(())
@@ -237,9 +241,15 @@ impl Context {
 /// So many that no listing of the suite has them, and few enough to be told that one does not end.
 const MOST_PAGES: usize = 100_000;
 
-/// A driver of `subject`, below `base`.
-fn below(base: &Prefix, subject: &Subject, driver: &Arc<dyn Driver>) -> Arc<dyn Driver> {
-    let driver = Prefixed::new(Arc::clone(driver), base.clone());
+/// A driver of `subject`, below `base`, whose operations are noted in `under_way`.
+fn below(
+    base: &Prefix,
+    subject: &Subject,
+    driver: &Arc<dyn Driver>,
+    under_way: &UnderWay,
+) -> Arc<dyn Driver> {
+    let driver: Arc<dyn Driver> = Arc::new(Noting::new(Arc::clone(driver), under_way.clone()));
+    let driver = Prefixed::new(driver, base.clone());
     match &subject.convergence {
         Some(convergence) => Arc::new(Converging::new(driver, Arc::clone(convergence))),
         None => Arc::new(driver),

@@ -39,6 +39,7 @@ mod report;
 mod runner;
 mod subject;
 mod suite;
+mod under_way;
 
 pub use case::Case;
 pub use counting::{Counting, Counts};

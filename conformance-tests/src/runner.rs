@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
@@ -10,9 +11,20 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::report::{CaseReport, Report, Verdict};
 use crate::subject::Subject;
+use crate::under_way::UnderWay;
 
 /// How long a case may take. The longest writes 10,000 entries, be it over a network.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long the factory may take to open a driver for a case.
+const OPENING: Duration = Duration::from_secs(60);
+
+/// How long the removal of what a case left behind may take.
+const CLEAN_UP: Duration = Duration::from_secs(60);
+
+/// How long all of that may take together when a case is a test of its own. Only a driver that blocks the threads of
+/// the runtime, and its timers with them, is over it.
+const TEST: Duration = Duration::from_secs(270);
 
 /// How many cases run at once. Most of their time they wait for entries to end.
 const AT_ONCE: usize = 16;
@@ -78,7 +90,7 @@ where
 async fn run_cases(cases: impl Iterator<Item = &'static Case>, factory: Factory) -> Report {
     // Unordered, so that a case which is done makes room for another, also while an earlier one waits.
     let running = cases.enumerate().map(|(place, case)| {
-        let running = run_case(case, factory.clone());
+        let running = run_case(case, factory.clone(), UnderWay::default());
         async move { (place, running.await) }
     });
     let done = stream::iter(running).buffer_unordered(AT_ONCE);
@@ -89,9 +101,9 @@ async fn run_cases(cases: impl Iterator<Item = &'static Case>, factory: Factory)
 }
 
 /// Runs one case in a task of its own, so that a panic is a failure of that case.
-async fn run_case(case: &'static Case, factory: Factory) -> CaseReport {
+async fn run_case(case: &'static Case, factory: Factory, under_way: UnderWay) -> CaseReport {
     let started = Instant::now();
-    let verdict = match tokio::spawn(judge(case, factory)).await {
+    let verdict = match tokio::spawn(judge(case, factory, under_way)).await {
         Ok(verdict) => verdict,
         Err(error) => Verdict::Failed(Failure::new("the case to end", error.to_string())),
     };
@@ -102,20 +114,47 @@ async fn run_case(case: &'static Case, factory: Factory) -> CaseReport {
     }
 }
 
-async fn judge(case: &Case, factory: Factory) -> Verdict {
-    let context = Context::new(factory).await;
+async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
+    let opening = Context::new(factory, under_way.clone());
+    let context = match within(OPENING, "the factory to give a driver", &under_way, opening).await {
+        Ok(context) => context,
+        Err(failure) => return Verdict::Failed(failure),
+    };
     if let Some(reason) = case.unmet(&context) {
         return Verdict::Skipped(reason);
     }
-    let result = match tokio::time::timeout(LIMIT, (case.run)(context.clone())).await {
-        Ok(result) => result,
-        Err(_) => Err(Failure::new(format!("an end within {LIMIT:?}"), "none")),
-    };
+    let running = (case.run)(context.clone());
+    let result = within(LIMIT, "the case to end", &under_way, running).await;
     // Also after a failure, for the sake of a shared backend; but only the first error counts.
-    match result.and(context.clean_up().await) {
+    let clean_up = within(
+        CLEAN_UP,
+        "the clean-up to end",
+        &under_way,
+        context.clean_up(),
+    )
+    .await;
+    match result.flatten().and(clean_up.flatten()) {
         Ok(()) => Verdict::Passed,
         Err(failure) => Verdict::Failed(failure),
     }
+}
+
+/// What `work` gives, unless it takes longer than `limit`: then the failure says which operations are under way.
+async fn within<T>(
+    limit: Duration,
+    expected: &str,
+    under_way: &UnderWay,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    let mut work = std::pin::pin!(work);
+    // Only borrowed, since what it has under way is told before it is dropped.
+    let done = tokio::time::timeout(limit, &mut work).await;
+    done.map_err(|_| late(limit, expected, under_way))
+}
+
+fn late(limit: Duration, expected: &str, under_way: &UnderWay) -> Failure {
+    let expected = format!("{expected} within {limit:?}");
+    Failure::new(expected, under_way.to_string())
 }
 
 /// Runs one case as a test: what [`suite!`](crate::suite) makes of each.
@@ -127,23 +166,101 @@ where
     Opening: Future<Output = S> + Send + 'static,
     S: Into<Subject>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let report = match runtime {
-        Ok(runtime) => runtime.block_on(run_only(&[name], factory)),
-        Err(error) => panic!("no runtime for the case: {error}"),
-    };
-    let [case] = report.cases.as_slice() else {
+    let Some(case) = cases::all().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    match &case.verdict {
+    match run_apart(case, Factory::new(factory), TEST) {
         Verdict::Passed => {}
         Verdict::Skipped(reason) => println!("SKIPPED {name}: {reason}"),
         Verdict::Failed(failure) => panic!(
             "the driver breaks a promise: {}\n  expected: {}\n  got:      {}",
-            case.case.proves, failure.expected, failure.got
+            case.proves, failure.expected, failure.got
         ),
+    }
+}
+
+/// Runs one case on a runtime of its own, on a thread of its own, which is left behind if it blocks for ever.
+fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Verdict::Failed(Failure::new("a runtime for the case", error.to_string()));
+        }
+    };
+    let under_way = UnderWay::default();
+    let noted = under_way.clone();
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let report = runtime.block_on(run_case(case, factory, noted));
+        drop(runtime);
+        let _ = sender.send(report.verdict);
+    });
+    receiver.recv_timeout(limit).unwrap_or_else(|_| {
+        Verdict::Failed(late(limit, "the case to leave its threads", &under_way))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_memory::MemoryDriver;
+
+    use super::*;
+    use crate::{Fault, Faulty, Operation};
+
+    const NAME: &str = "a_missing_key_is_a_miss";
+
+    /// How `NAME` fails on a driver of which `operation` never answers.
+    async fn failure_without(operation: Operation) -> String {
+        let report = run_only(&[NAME], move || async move {
+            let driver = Faulty::new(MemoryDriver::new());
+            let never = Fault::slow(Duration::from_secs(1_000_000));
+            driver.faults().always(operation, never);
+            driver
+        });
+        let report = report.await;
+        let (_, failure) = report.failed().next().unwrap();
+        failure.to_string()
+    }
+
+    #[test_support::test(start_paused = true)]
+    async fn a_case_that_hangs_fails_with_the_operation_under_way_and_its_key() {
+        let failure = failure_without(Operation::Read).await;
+        assert!(failure.contains("the case to end within 120s"), "{failure}");
+        assert!(failure.contains("read of Key("), "{failure}");
+    }
+
+    #[test_support::test(start_paused = true)]
+    async fn a_clean_up_that_hangs_fails_the_case() {
+        let failure = failure_without(Operation::Clear).await;
+        assert!(
+            failure.contains("the clean-up to end within 60s"),
+            "{failure}"
+        );
+        assert!(failure.contains("clear for "), "{failure}");
+    }
+
+    #[test_support::test(start_paused = true)]
+    async fn a_factory_that_hangs_fails_the_case() {
+        let report = run_only(&[NAME], std::future::pending::<MemoryDriver>).await;
+        let (_, failure) = report.failed().next().unwrap();
+        assert!(failure.expected.contains("within 60s"), "{failure}");
+    }
+
+    #[test_support::test]
+    fn a_case_that_blocks_its_threads_fails_and_leaves_them() {
+        let case = cases::all().find(|case| case.name == NAME).unwrap();
+        let factory = Factory::new(|| async {
+            std::thread::sleep(Duration::from_secs(3_600));
+            MemoryDriver::new()
+        });
+        let verdict = run_apart(case, factory, Duration::from_secs(1));
+        let Verdict::Failed(failure) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(failure.expected.ends_with("within 1s"), "{failure}");
     }
 }

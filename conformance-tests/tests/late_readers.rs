@@ -84,7 +84,7 @@ fn that_catches_up() -> Subject {
 
 conformance_tests::suite!(|| async { crate::that_catches_up() });
 
-#[tokio::test]
+#[test_support::test]
 async fn readers_that_never_catch_up_are_caught() {
     let cases = [
         "a_removed_key_is_a_miss",

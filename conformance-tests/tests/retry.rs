@@ -44,7 +44,7 @@ fn key(name: &str) -> Key {
     Key::new(name).unwrap()
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_lost_answer_is_asked_for_again_where_that_is_safe() {
     let (driver, faults, counts) = subject();
     for operation in Operation::ALL {
@@ -64,7 +64,7 @@ async fn a_lost_answer_is_asked_for_again_where_that_is_safe() {
     assert_eq!(counts.total(), 2 * 10);
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_conditional_operation_whose_answer_was_lost_is_not_repeated() {
     let (driver, faults, counts) = subject();
     driver.put("k", "1").await.unwrap();
@@ -90,7 +90,7 @@ async fn a_conditional_operation_whose_answer_was_lost_is_not_repeated() {
     assert_eq!(counts.of(Operation::Touch), 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_conditional_operation_that_was_not_applied_is_repeated() {
     let (driver, faults, counts) = subject();
     faults.next(Operation::Write, Fault::before(ErrorKind::RateLimited));
@@ -101,7 +101,7 @@ async fn a_conditional_operation_that_was_not_applied_is_repeated() {
     assert_eq!(counts.of(Operation::Write), 2);
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn of_a_batch_only_what_may_be_repeated_is() {
     let (driver, faults, counts) = subject();
     let write = |name: &str, value: &'static str, options| {

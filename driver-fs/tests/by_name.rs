@@ -26,7 +26,7 @@ async fn open(file: &std::path::Path, toml: &str) -> std::sync::Arc<dyn Driver> 
     config.open_driver(&registry()).await.unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn all_options_are_read_and_the_base_is_relative_to_the_file_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let toml = r#"
@@ -54,7 +54,7 @@ async fn all_options_are_read_and_the_base_is_relative_to_the_file_that_names_it
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn without_options_it_is_the_folder_of_astro() {
     let folder = tempfile::tempdir().unwrap();
     let driver = open(&folder.path().join("session.toml"), "driver = 'fs'").await;
@@ -63,7 +63,7 @@ async fn without_options_it_is_the_folder_of_astro() {
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (

@@ -84,7 +84,7 @@ mod tests {
             .await
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn the_options_take_effect() {
         let options = Options::new()
             .with("base", "app")
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_wrong_option_is_an_error_that_names_it() {
         for (name, value) in [
             ("max_entrys", 1),

@@ -33,7 +33,7 @@ fn with_clock(max_entries: usize) -> (MemoryDriver, Arc<ManualClock>) {
     (driver, clock)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_from_many_tasks_never_exceeds_the_bound() {
     const MOST: usize = 1_000;
     let driver = Arc::new(MemoryDriver::new().with_max_entries(MOST));
@@ -73,7 +73,7 @@ async fn a_flood_from_many_tasks_never_exceeds_the_bound() {
     assert_eq!(listed.keys.len(), MOST);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_full_driver_still_overwrites_and_takes_new_ones_once_there_is_room() {
     let driver = MemoryDriver::new().with_max_entries(2);
     driver.put("a", "1").await.unwrap();
@@ -130,7 +130,7 @@ fn an_end_that_is_moved_into_the_past_makes_room_at_once() {
         .unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn clearing_and_closing_leave_no_count_behind() {
     let driver = MemoryDriver::new();
     for number in 0..3_000 {

@@ -89,7 +89,7 @@ fn the_default_life_is_counted_from_the_write() {
     assert!(!is_there(&driver, "k"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn ended_entries_are_freed_although_nobody_reads_them() {
     let driver = MemoryDriver::new();
     for number in 0..2_000 {
@@ -104,7 +104,7 @@ async fn ended_entries_are_freed_although_nobody_reads_them() {
     assert!((0..2_000).all(|number| is_there(&driver, &format!("stays{number}"))));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_end_that_moved_is_swept_at_its_new_time() {
     let (driver, clock) = with_clock();
     let key = |name| Key::new(name).unwrap();
@@ -134,7 +134,7 @@ async fn an_end_that_moved_is_swept_at_its_new_time() {
     assert!(is_there(&driver, "never"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_hears_of_an_end_when_it_is_swept() {
     let driver = MemoryDriver::new();
     let mut changes = driver.watch(&Prefix::root()).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_watcher_hears_of_an_end_when_it_is_swept() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_that_is_too_slow_is_told_so_and_the_stream_ends_with_the_driver() {
     let driver = MemoryDriver::new();
     let mut slow = driver.watch(&Prefix::root()).await.unwrap();
@@ -179,7 +179,7 @@ async fn goes_on(looks: &AtomicUsize) -> bool {
     looks.load(Ordering::SeqCst) > before
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn the_sweeper_ends_when_the_driver_is_closed_or_dropped() {
     for close in [true, false] {
         let clock = CountingClock::default();
@@ -202,7 +202,7 @@ async fn the_sweeper_ends_when_the_driver_is_closed_or_dropped() {
     }
 }
 
-#[test]
+#[test_support::test]
 fn the_sweeper_starts_again_when_its_runtime_has_ended() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()

@@ -45,14 +45,14 @@ mod tests {
         Err(Trouble::new(ErrorKind::Unavailable, "no"))
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn one_that_never_answers_holds_nobody_up() {
         let questions = vec![future::pending().boxed(), future::ready(Ok(1)).boxed()];
         let answer = first_answer(questions.into_iter()).await;
         assert!(matches!(answer, Some(Ok(1))));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_bad_answer_counts_if_there_is_no_good_one() {
         let questions = vec![future::ready(bad()), future::ready(Ok(2))];
         assert!(matches!(

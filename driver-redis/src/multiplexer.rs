@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(asked, bytes);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn each_caller_gets_its_own_replies_however_they_come() {
         let (calls, mut far, _work) = start(1024);
         let mut two = request(&[b"PING"]);
@@ -332,7 +332,7 @@ mod tests {
         assert!(matches!(refused.as_slice(), [Value::ServerError(_)]));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn two_sides_that_both_write_much_do_not_wait_for_each_other() {
         const LENGTH: usize = 1024 * 1024;
         let (calls, far, _work) = start(1000);
@@ -356,7 +356,7 @@ mod tests {
         other.await.unwrap();
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn what_nobody_waits_for_any_more_is_not_sent() {
         let (near, mut far) = duplex(1024);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
@@ -366,7 +366,7 @@ mod tests {
         is_asked(&mut far, PING).await;
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_caller_that_goes_away_leaves_the_replies_of_others_where_they_are() {
         let (calls, mut far, _work) = start(1024);
         let gone = send(&calls, request(&[b"PING"])).await;
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(stays.await.unwrap(), [Value::Int(2)]);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn who_waits_when_the_stream_ends_gets_no_reply() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;
@@ -390,7 +390,7 @@ mod tests {
         assert!(calls.send(call).await.is_err());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_reply_that_nobody_asked_for_ends_it() {
         let full = b"-ERR max number of clients reached\r\n".as_slice();
         for (reply, kind) in [
@@ -404,7 +404,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn it_ends_with_its_last_caller() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;

@@ -16,6 +16,7 @@ async fn opened() -> (TempDir, SqliteDriver) {
 }
 
 async fn run(driver: &SqliteDriver, sql: &str) {
+    test_support::step(sql);
     let mut lease = driver.writing.lock().await;
     let connection = lease.connection().await.unwrap();
     connection.execute(AssertSqlSafe(sql)).await.unwrap();
@@ -25,7 +26,7 @@ fn write(name: &str, size: usize) -> Write {
     Write::new(Key::new(name).unwrap(), vec![b'x'; size])
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_full_database_refuses_what_does_not_fit_and_keeps_the_rest() {
     let (_folder, driver) = opened().await;
     driver.put("small", "v").await.unwrap();
@@ -45,7 +46,7 @@ async fn a_full_database_refuses_what_does_not_fit_and_keeps_the_rest() {
     assert_eq!(alone.outcome(), Outcome::NotApplied);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_that_became_read_only_refuses_writes_and_is_read() {
     let (_folder, driver) = opened().await;
     driver.put("k", "v").await.unwrap();
@@ -64,7 +65,7 @@ async fn a_database_that_became_read_only_refuses_writes_and_is_read() {
     driver.put("k", "new").await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_transaction_that_was_left_open_is_undone_before_the_next_write() {
     let (_folder, driver) = opened().await;
     {

@@ -18,7 +18,7 @@ fn registry() -> Registry {
     registry
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_relative_path_is_relative_to_the_file_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("session.toml");
@@ -54,7 +54,7 @@ async fn a_relative_path_is_relative_to_the_file_that_names_it() {
     assert_eq!(page.keys[0].as_str(), "app:k");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_in_memory_is_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let config = SessionConfig::new("sqlite")
@@ -66,7 +66,7 @@ async fn a_database_in_memory_is_no_file() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (

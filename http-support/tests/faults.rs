@@ -79,7 +79,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert!(!shown.contains("book"), "{shown}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_the_server_answers_comes_through() {
     let server = Server::start();
     let client = server.client();
@@ -102,7 +102,7 @@ async fn what_the_server_answers_comes_through() {
     assert!(!format!("{client:?} {answer:?}").contains(TOKEN));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
     use ErrorKind::*;
     use Outcome::*;
@@ -137,7 +137,7 @@ async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_passes_is_repeated_where_that_is_safe() {
     let server = Server::start();
     let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
@@ -159,7 +159,7 @@ async fn what_passes_is_repeated_where_that_is_safe() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_may_have_happened_is_not_repeated_on_condition() {
     let server = Server::start();
     let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
@@ -188,7 +188,7 @@ async fn what_may_have_happened_is_not_repeated_on_condition() {
     assert_eq!(server.proxy.count(), 2);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_is_not_there_has_done_nothing() {
     let client = client(&format!("http://127.0.0.1:{}", free_port()), |options| {
         options.retry.attempts = 2;
@@ -199,7 +199,7 @@ async fn a_server_that_is_not_there_has_done_nothing() {
     tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_lets_nobody_in_has_done_nothing() {
     // A listener whose queue is full: connecting takes for ever.
     let listener = tokio::net::TcpSocket::new_v4().unwrap();
@@ -223,7 +223,7 @@ async fn a_server_that_lets_nobody_in_has_done_nothing() {
     tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
     let server = Server::start();
     let client = server.client();
@@ -240,7 +240,7 @@ async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
     assert_eq!(server.proxy.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn answers_without_bounds_are_refused_and_not_kept() {
     let server = Server::start();
     let client = server.client();
@@ -279,7 +279,7 @@ fn peak_memory() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_token_does_not_follow_a_redirect() {
     let server = Server::start();
     let elsewhere = HttpProxy::start("http://127.0.0.1:1");
@@ -291,7 +291,7 @@ async fn a_token_does_not_follow_a_redirect() {
     assert_eq!(elsewhere.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_no_json_is_an_error_that_does_not_show_it() {
     let server = Server::start();
     let client = server.client();
@@ -309,7 +309,7 @@ async fn what_is_no_json_is_an_error_that_does_not_show_it() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_went_away_and_came_back_is_found_again() {
     let port = free_port();
     let peer = Server::peer(port);

@@ -177,7 +177,7 @@ mod tests {
         Error::new(ErrorKind::Unavailable, "")
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn pauses_grow_within_their_bounds() {
         let policy = RetryPolicy {
             attempts: 6,
@@ -191,13 +191,13 @@ mod tests {
         assert!(took <= Duration::from_millis(1_810), "{took:?}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn callers_that_fail_together_do_not_come_back_together() {
         let pauses = || RetryPolicy::default().pauses().collect::<Vec<_>>();
         assert_ne!(pauses(), pauses());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
         let policy = RetryPolicy::default();
         assert_eq!(
@@ -217,7 +217,7 @@ mod tests {
         );
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn what_does_not_pass_is_not_repeated() {
         for error in [
             || Error::new(ErrorKind::Unauthorized, ""),
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_backend_that_asks_for_a_wait_gets_it_within_the_bound() {
         let limited =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!((count, took), (1, Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn never_is_never_and_extremes_do_no_harm() {
         let (count, _) = tries(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
         assert_eq!(count, 1);

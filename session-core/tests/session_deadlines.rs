@@ -65,7 +65,7 @@ fn visitor(deaf: bool) -> (SessionManager, HeaderMap) {
     (store, headers)
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_load_behind_one_that_hangs_ends_by_the_deadline() {
     let (store, headers) = visitor(true);
     let session = store.session_from_headers(&headers);
@@ -83,7 +83,7 @@ async fn a_load_behind_one_that_hangs_ends_by_the_deadline() {
     first.abort();
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn commits_behind_one_that_hangs_end_by_the_deadline() {
     let (store, headers) = visitor(false);
     let session = || store.session_from_headers(&headers);

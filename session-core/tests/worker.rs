@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_call_that_did_not_begin_in_time_is_not_carried_out_later() {
     let (queue, jobs) = worker::queue::<&str, ()>(8);
     let started = Instant::now();
@@ -23,7 +23,7 @@ async fn a_call_that_did_not_begin_in_time_is_not_carried_out_later() {
     assert!(job.begin().is_none());
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_call_that_began_and_has_no_answer_in_time_may_have_been_carried_out() {
     let (queue, jobs) = worker::queue::<&str, ()>(8);
     let worker = tokio::spawn(async move {
@@ -39,7 +39,7 @@ async fn a_call_that_began_and_has_no_answer_in_time_may_have_been_carried_out()
     worker.abort();
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn the_wait_for_a_place_counts_as_well() {
     let (queue, jobs) = worker::queue::<u32, ()>(1);
     let deadline = Instant::now() + TIMEOUT;
@@ -63,7 +63,7 @@ async fn the_wait_for_a_place_counts_as_well() {
     drop(third);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_closed_queue_refuses_calls() {
     let (queue, jobs) = worker::queue::<u32, ()>(1);
     jobs.close();
@@ -73,7 +73,7 @@ async fn a_closed_queue_refuses_calls() {
     assert!(jobs.recv().await.is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_caller_that_waits_for_a_place_hears_of_the_end() {
     let (queue, jobs) = worker::queue::<u32, ()>(1);
     let deadline = Instant::now() + TIMEOUT;

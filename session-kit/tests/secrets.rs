@@ -55,7 +55,7 @@ async fn logout(session: Session) -> Result<(), Error> {
     session.destroy().await
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn session_ids_and_values_are_in_no_log_line() {
     let captured = Captured::default();
     tracing_subscriber::fmt()

@@ -58,7 +58,7 @@ fn app(driver: Arc<dyn Driver>) -> Router {
     routes().layer(SessionLayer::new(driver))
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_lasts_from_one_request_to_the_next() {
     let app = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -72,7 +72,7 @@ async fn a_session_lasts_from_one_request_to_the_next() {
     assert_eq!(Browser::default().get(&app, "/").await.body, "1");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_request_costs_only_the_operations_that_it_needs() {
     let probe = Probe::new();
     let app = app(probe.clone()).route(
@@ -100,7 +100,7 @@ async fn a_request_costs_only_the_operations_that_it_needs() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn only_a_response_that_depends_on_the_session_says_so() {
     let app = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -111,7 +111,7 @@ async fn only_a_response_that_depends_on_the_session_says_so() {
     assert!(anonymous.headers.get(CACHE_CONTROL).is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_response_that_sets_the_cookie_is_private() {
     let app = app(Arc::new(MemoryDriver::new()));
     let answer = Browser::default().get(&app, "/public").await;
@@ -119,7 +119,7 @@ async fn a_response_that_sets_the_cookie_is_private() {
     assert_eq!(answer.headers[CACHE_CONTROL], "private, max-age=60");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn changes_are_committed_whatever_the_status() {
     let probe = Probe::new();
     let app = app(probe.clone());
@@ -129,7 +129,7 @@ async fn changes_are_committed_whatever_the_status() {
     assert!(probe.stored(&browser.key()).await.is_some());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_commit_gives_an_empty_500_and_keeps_the_old_record() {
     let probe = Probe::new();
     let app = app(probe.clone());
@@ -158,7 +158,7 @@ async fn a_failed_commit_gives_an_empty_500_and_keeps_the_old_record() {
     assert_eq!(browser.get(&app, "/").await.body, "2");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     let probe = Probe::new();
     let events = Arc::new(Mutex::new(Vec::new()));
@@ -178,7 +178,7 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     assert!(events[0].contains("could not be written"), "{events:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_load_is_an_error_and_never_leads_to_a_write() {
     let probe = Probe::new();
     let app = app(probe.clone());
@@ -198,7 +198,7 @@ async fn a_failed_load_is_an_error_and_never_leads_to_a_write() {
     assert_eq!(probe.stored(&browser.key()).await, before);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_error_of_the_inner_service_goes_on_and_nothing_is_committed() {
     let probe = Probe::new();
     let service =
@@ -215,7 +215,7 @@ async fn an_error_of_the_inner_service_goes_on_and_nothing_is_committed() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_panic_of_the_handler_commits_nothing() {
     let probe = Probe::new();
     let service = SessionLayer::new(probe.clone()).layer(service_fn(
@@ -231,7 +231,7 @@ async fn a_panic_of_the_handler_commits_nothing() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_same_layer_twice_is_one() {
     let probe = Probe::new();
     let layer = SessionLayer::new(probe.clone());
@@ -243,7 +243,7 @@ async fn the_same_layer_twice_is_one() {
     assert_eq!(browser.get(&app, "/").await.body, "2");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
     let named = |name: &str| {
         let store = SessionManager::builder(Arc::new(MemoryDriver::new()))
@@ -271,7 +271,7 @@ async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
     assert!(cookies.iter().any(|cookie| cookie.starts_with("outer=")));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn clones_are_one_session_and_are_sealed_with_it() {
     let kept: Arc<Mutex<Option<Session>>> = Arc::default();
     let handler = |State(kept): State<Arc<Mutex<Option<Session>>>>, session: Session| async move {
@@ -303,7 +303,7 @@ async fn clones_are_one_session_and_are_sealed_with_it() {
     assert_eq!(session.get::<u32>("visits").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_detached_handle_saves_after_the_response() {
     let kept: Arc<Mutex<Vec<Session>>> = Arc::default();
     let handler = |State(kept): State<Arc<Mutex<Vec<Session>>>>, session: Session| async move {
@@ -333,7 +333,7 @@ async fn a_detached_handle_saves_after_the_response() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_cookie_is_found_in_headers_that_http_2_split() {
     let app = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -347,7 +347,7 @@ async fn the_cookie_is_found_in_headers_that_http_2_split() {
     assert_eq!(send(&app, request).await.body, "Some(1)");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_head_request_commits_as_its_get_would() {
     let app = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -364,7 +364,7 @@ async fn a_head_request_commits_as_its_get_would() {
     assert_eq!(browser.get(&app, "/peek").await.body, "Some(1)");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_upgrade_carries_the_cookie_in_its_101() {
     let handler = |session: Session| async move {
         session.set("visits", &1_u32).unwrap();
@@ -378,7 +378,7 @@ async fn an_upgrade_carries_the_cookie_in_its_101() {
     assert_eq!(answer.set_cookies().len(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_route_without_the_layer_says_what_to_add() {
     let app = routes();
     let answer = Browser::default().get(&app, "/").await;
@@ -392,7 +392,7 @@ async fn a_route_without_the_layer_says_what_to_add() {
     assert_eq!(Browser::default().get(&optional, "/").await.body, "true");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_commit_runs_to_its_end_when_the_client_has_gone_and_close_waits_for_it() {
     let probe = Probe::new();
     let layer = SessionLayer::new(probe.clone());
@@ -425,7 +425,7 @@ async fn a_commit_runs_to_its_end_when_the_client_has_gone_and_close_waits_for_i
     assert_eq!(probe.writes_done.load(Ordering::SeqCst), begun + 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_handler_that_is_cut_off_commits_nothing() {
     let probe = Probe::new();
     let app = Router::new()
@@ -443,7 +443,7 @@ async fn a_handler_that_is_cut_off_commits_nothing() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cookie_that_was_certain_goes_out_with_a_failing_response() {
     let probe = Probe::new();
     let saving = probe.clone();

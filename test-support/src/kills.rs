@@ -10,6 +10,8 @@ use fastrand::Rng;
 use futures_util::future::join_all;
 use session_core::{Driver, Key, WriteOptions, WriteOutcome};
 
+use crate::step;
+
 /// How many keys a process writes at the same time.
 const KEYS: usize = 6;
 
@@ -100,6 +102,9 @@ pub async fn write_until_killed(driver: &dyn Driver) {
 ///
 /// If it ends before by itself.
 pub fn kill_at_random(command: &mut Command, random: &mut Random, acknowledged: &mut Acknowledged) {
+    step(format!(
+        "waiting for the first write of a process ({random})"
+    ));
     let started = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -111,6 +116,7 @@ pub fn kill_at_random(command: &mut Command, random: &mut Random, acknowledged: 
     let first = lines.by_ref().map(Result::unwrap).find(is_first);
     let part = random.numbers.f64();
     std::thread::sleep(LONGEST.mul_f64(part));
+    step(format!("killing the process that writes ({random})"));
     process.kill().unwrap();
     let output = process.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -137,6 +143,7 @@ pub async fn check_survivors(
     acknowledged: &mut Acknowledged,
     random: &Random,
 ) {
+    step(format!("checking what survived ({random})"));
     for key in keys() {
         let entry = driver.read(&key).await.unwrap();
         let last = acknowledged.get(key.as_str()).copied();

@@ -3,7 +3,8 @@
 //! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), two imitations of DynamoDB
 //! ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]), unstorage's own server ([`UnstorageServer`]), a
 //! gateway to Redis as Upstash has it ([`UpstashGateway`]), and proxies that make requests over HTTP ([`HttpProxy`])
-//! and connections of any protocol ([`TcpProxy`]) go wrong.
+//! and connections of any protocol ([`TcpProxy`]) go wrong. Every test that waits for something has a limit
+//! ([`test`](macro@test)) and says where it stands ([`step`]).
 //!
 //! For tests only: what cannot be set up panics, with words on what to install.
 
@@ -15,10 +16,15 @@
     clippy::indexing_slicing
 )]
 
+// The attribute names this crate, also where it stands in its own tests.
+#[cfg(test)]
+extern crate self as test_support;
+
 mod cloudflare_kv;
 mod dynamodb;
 mod http_proxy;
 pub mod kills;
+pub mod limit;
 mod node;
 mod peer;
 mod port;
@@ -32,6 +38,7 @@ mod upstash;
 pub use cloudflare_kv::CloudflareKv;
 pub use dynamodb::{Dynalite, Ministack};
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
+pub use limit::step;
 pub use node::NodePackages;
 pub use peer::Peer;
 pub use port::free_port;
@@ -39,5 +46,6 @@ pub use python::PythonPackages;
 pub use redis::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TlsFiles};
 pub use script::Script;
 pub use tcp_proxy::{TcpFault, TcpProxy};
+pub use test_macros::test;
 pub use unstorage::UnstorageServer;
 pub use upstash::UpstashGateway;

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process};
 use tempfile::TempDir;
 
+use crate::step;
+
 /// How long a server may take to be there. Generous: machines of tests are slow and busy.
 const START: Duration = Duration::from_secs(60);
 
@@ -51,6 +53,7 @@ impl Peer {
     /// Starts `command` in `folder`, which is removed with this value.
     pub fn start_in(folder: TempDir, command: Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
+        step(format!("starting {name}"));
         let mut keeper = Command::new("sh");
         keeper
             .args(["-c", KEEPER, "peer"])
@@ -107,6 +110,7 @@ impl Peer {
     ///
     /// As [`wait_for_port`](Self::wait_for_port).
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        step(format!("waiting for {} to {what}", self.name));
         let start = Instant::now();
         while !condition() {
             let (name, log) = (&self.name, || self.log());
@@ -118,6 +122,7 @@ impl Peer {
             assert!(start.elapsed() < START, "{name} did not {what}:\n{}", log());
             std::thread::sleep(Duration::from_millis(10));
         }
+        step(format!("waited for {} to {what}", self.name));
     }
 
     /// What the process wrote to its output and its errors.
@@ -143,16 +148,19 @@ impl Peer {
 
     /// Stops the process without its knowing, as a machine that hangs; [`resume`](Self::resume) lets it go on.
     pub fn pause(&self) {
+        step(format!("pausing {}", self.name));
         kill_process(self.pid, Signal::STOP).unwrap();
     }
 
     /// Lets a paused process go on.
     pub fn resume(&self) {
+        step(format!("letting {} go on", self.name));
         kill_process(self.pid, Signal::CONT).unwrap();
     }
 
     /// Kills the process at once, with those that it started, and returns when it is gone.
     pub fn kill(&self) {
+        step(format!("killing {}", self.name));
         let _ = kill_process_group(self.pid, Signal::KILL);
         let _ = kill_process(self.pid, Signal::KILL);
         while self.is_running() {
@@ -189,7 +197,7 @@ fn is_zombie(pid: Pid) -> bool {
 mod tests {
     use super::*;
 
-    #[test]
+    #[test_support::test]
     fn what_a_peer_started_is_gone_with_it() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & echo $!; wait"]);
@@ -209,7 +217,7 @@ mod tests {
         Peer::start(command)
     }
 
-    #[test]
+    #[test_support::test]
     fn a_dropped_peer_is_gone() {
         let peer = sleeper();
         let pid = peer.pid;
@@ -217,7 +225,7 @@ mod tests {
         assert!(test_kill_process(pid).is_err());
     }
 
-    #[test]
+    #[test_support::test]
     fn a_peer_whose_owner_was_killed_is_gone() {
         let mut peer = sleeper();
         let pid = peer.pid;
@@ -228,7 +236,7 @@ mod tests {
         assert!(!peer.folder().exists());
     }
 
-    #[test]
+    #[test_support::test]
     fn the_log_has_what_a_peer_printed_and_its_end_is_noticed() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; echo err >&2; exit 1"]);

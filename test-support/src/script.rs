@@ -63,7 +63,7 @@ impl Script {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[test_support::test]
     async fn results_and_errors_come_back() {
         let mut command = Command::new("sh");
         let answers = r#"read a; echo '{"result":1}'; read b; echo '{"error":"no"}'"#;

@@ -75,11 +75,13 @@ impl TcpProxy {
 
     /// From now on this fault, also on connections that are there.
     pub fn set(&self, fault: TcpFault) {
+        crate::step(format!("the proxy has the fault {fault:?}"));
         self.shared.fault.send_replace(fault);
     }
 
     /// Cuts all connections that are there.
     pub fn cut(&self) {
+        crate::step("cutting all connections");
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
@@ -166,7 +168,7 @@ mod tests {
             .unwrap()
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn what_comes_through_is_what_was_sent_until_it_is_cut() {
         let proxy = TcpProxy::start(echo().await).await;
         let mut stream = connect(&proxy).await;
@@ -186,7 +188,7 @@ mod tests {
         assert_eq!(proxy.connections(), 2);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn what_was_stalled_comes_later_and_what_was_lost_never() {
         let proxy = TcpProxy::start(echo().await).await;
         let mut stream = connect(&proxy).await;

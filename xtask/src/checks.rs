@@ -1,8 +1,14 @@
-use crate::command::{Failure, cargo, run};
+use std::time::Duration;
+
+use crate::command::{Failure, cargo, limit_all, run, run_tests};
 use crate::{bench, debian, node};
+
+/// How long everything may take together, so that CI, which gives it more, is told what hung.
+const LIMIT: Duration = Duration::from_secs(75 * 60);
 
 /// All tests and documentation tests.
 pub(crate) fn test() -> Result<(), Failure> {
+    limit_all(LIMIT);
     let path = node::ensure()?;
     debian::ensure()?;
     // Tests start examples and the demo as processes of their own.
@@ -13,13 +19,19 @@ pub(crate) fn test() -> Result<(), Failure> {
         "--bins",
         "--examples",
     ]))?;
-    let mut tests = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
+    let all = ["test", "--workspace", "--all-features", "--no-fail-fast"];
+    // Apart, since no test ends meanwhile.
+    let mut build = cargo(&all);
+    build.arg("--no-run").env("PATH", &path);
+    run(build)?;
+    let mut tests = cargo(&all);
     tests.env("PATH", path);
-    run(tests)
+    run_tests(tests)
 }
 
 /// What CI checks. How many instructions a request takes is the same on a busy machine, so that is among it.
 pub(crate) fn ci() -> Result<(), Failure> {
+    limit_all(LIMIT);
     run(cargo(&["fmt", "--all", "--check"]))?;
     let lints = |what: &[&str]| {
         let mut arguments = vec!["clippy"];

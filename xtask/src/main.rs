@@ -9,6 +9,8 @@ mod members;
 mod node;
 #[cfg(test)]
 mod readme;
+#[cfg(unix)]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Runs all tests and documentation tests; installs what they need where it is missing.
+    /// Runs all tests and documentation tests; installs what they need where it is missing. Ends what hangs.
     Test,
     /// Checks formatting, lints and documentation, and runs all tests, as CI does.
     Ci,

@@ -57,7 +57,7 @@ fn assert_told(report: &Report, named: &str, along: &[&str]) {
 /// that may.
 macro_rules! tells {
     ($test:ident, $flaw:expr => $named:ident $(, $along:ident)*) => {
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
         async fn $test() {
             let report = $crate::report_on($flaw).await;
             $crate::assert_told(&report, stringify!($named), &[$(stringify!($along)),*]);

@@ -72,7 +72,7 @@ impl Driver for Lasting {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
     let memory = Arc::new(MemoryDriver::new().with_ttl(TTL));
     let subject_of = Arc::clone(&memory);
@@ -152,7 +152,7 @@ impl Driver for Minimal {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_minimal_driver_passes_and_the_report_says_why_cases_were_skipped() {
     let report = conformance_tests::run(|| async { Minimal(MemoryDriver::new()) }).await;
     report.assert_passed();
@@ -182,7 +182,7 @@ async fn a_minimal_driver_passes_and_the_report_says_why_cases_were_skipped() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn decorators_of_a_right_driver_are_right() {
     let report = conformance_tests::run(|| async {
         let counted = conformance_tests::Counting::new(Faulty::new(MemoryDriver::new()));
@@ -192,7 +192,7 @@ async fn decorators_of_a_right_driver_are_right() {
     report.assert_passed();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_case_that_panics_fails_and_the_others_go_on() {
     #[derive(Clone)]
     struct Panics;

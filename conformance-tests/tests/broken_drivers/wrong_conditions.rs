@@ -384,7 +384,7 @@ impl Flaw for Blind {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_does_not_see_foreign_writes() {
     let report = crate::report_on_subjects(blind_to_foreigners).await;
     crate::assert_told(

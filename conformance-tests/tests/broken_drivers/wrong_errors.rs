@@ -33,7 +33,7 @@ macro_rules! tells_in_outage {
             $($method)*
         }
 
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
         async fn $test() {
             let report = report_on_outage($flaw, Fault::before(ErrorKind::Unavailable)).await;
             assert_told(&report, stringify!($named), &[$(stringify!($along)),*]);
@@ -101,14 +101,14 @@ struct Flawless;
 
 impl Flaw for Flawless {}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_says_not_applied_of_what_was() {
     let lie = Fault::after(ErrorKind::TimedOut).with_outcome(Outcome::NotApplied);
     let report = report_on_outage(Flawless, lie).await;
     assert_told(&report, "an_error_says_truly_what_was_not_applied", &[]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_says_unknown_of_lost_answers_is_right() {
     let report = report_on_outage(Flawless, Fault::after(ErrorKind::TimedOut)).await;
     report.assert_passed();
@@ -191,7 +191,7 @@ impl Flaw for IgnoresWrites {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_pretends_to_write() {
     let report = crate::report_on_subjects(|| {
         let entries: Arc<dyn Driver> = Arc::new(MemoryDriver::new());

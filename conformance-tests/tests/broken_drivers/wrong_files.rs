@@ -43,7 +43,7 @@ impl Flaw for TruncatesFirst {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_truncates_before_it_writes() {
     let report = crate::report_on_subjects(truncates_first).await;
     crate::assert_told(
@@ -75,7 +75,7 @@ fn ends_bound_to_lengths() -> Subject {
     })
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_whose_end_outlives_a_foreign_write_of_equal_length() {
     let report = crate::report_on_subjects(ends_bound_to_lengths).await;
     crate::assert_told(

@@ -192,7 +192,7 @@ spoils_pages!(NeverEnds, |right, options| {
     Ok(page)
 });
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_whose_listing_never_ends() {
     let names = ["an_empty_listing_ends", "binary_values_come_back"];
     let report = conformance_tests::run_only(&names, || async {
@@ -250,7 +250,7 @@ spoils_watches!(TellsOfNeighbours, |right, prefix| {
     right.watch(&Prefix::new(base)).await
 });
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_whose_watchers_hear_of_neighbours() {
     // Not through the base of a case, which would hold back what lies beside it.
     let driver = crate::broken::Broken::new(driver_memory::MemoryDriver::new(), TellsOfNeighbours);

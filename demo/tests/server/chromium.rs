@@ -11,7 +11,7 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_support::{Peer, free_port};
+use test_support::{Peer, free_port, step};
 
 use crate::browser::COOKIE;
 use crate::program::Server;
@@ -57,6 +57,7 @@ impl Chromium {
             ],
         });
         let capabilities = Capabilities::from_iter([("goog:chromeOptions".to_owned(), options)]);
+        step("opening Chromium");
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
             .connect(&format!("http://127.0.0.1:{port}"))
@@ -72,16 +73,19 @@ impl Chromium {
     }
 
     pub(crate) async fn end(self) {
+        step("closing Chromium");
         self.client.close().await.unwrap();
     }
 
     pub(crate) async fn go(&self, server: &Server, path: &str) {
         let url = format!("{}{path}", server.url());
+        step(format!("opening {path}"));
         self.client.goto(&url).await.unwrap();
     }
 
     /// The element that `css` finds, once it is there.
     pub(crate) async fn find(&self, css: &str) -> Element {
+        step(format!("waiting for {css}"));
         let wait = self.client.wait().at_most(PATIENCE);
         wait.for_element(Locator::Css(css)).await.unwrap()
     }
@@ -105,6 +109,7 @@ impl Chromium {
 
     /// Clicks on what the XPath expression finds.
     pub(crate) async fn click_on(&self, path: &str) {
+        step(format!("clicking on {path}"));
         let wait = self.client.wait().at_most(PATIENCE);
         let element = wait.for_element(Locator::XPath(path)).await.unwrap();
         element.click().await.unwrap();
@@ -136,7 +141,8 @@ impl Chromium {
         let first = self.client.window().await.unwrap();
         let second = self.client.new_window(true).await.unwrap().handle;
         let tabs = [&first, &second];
-        for _ in 0..rounds {
+        for round in 0..rounds {
+            step(format!("sending {css} from two tabs, round {round}"));
             for tab in tabs {
                 self.client.switch_to_window(tab.clone()).await.unwrap();
                 self.go(server, path).await;

@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::peers::Peers;
 use crate::program::{Server, Site, demo, fail};
 
-#[tokio::test]
+#[test_support::test]
 async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
     let folder = tempfile::TempDir::new().unwrap();
     let mut command = demo(folder.path());
@@ -26,7 +26,7 @@ async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
 }
 
 /// Each driver has an example, which is named after it, and so has the cookie.
-#[tokio::test]
+#[test_support::test]
 async fn every_example_works() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let peers = Peers::start();
@@ -51,7 +51,7 @@ async fn every_example_works() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
     for (config, named) in [
         ("driver = 'sqlite'\n[options]\npaht = 'a.db'", "`paht`"),
@@ -88,7 +88,7 @@ async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_that_is_none_is_refused_and_left_alone() {
     let site = Site::sqlite();
     let file = site.path().join("sessions.db");
@@ -100,7 +100,7 @@ async fn a_database_that_is_none_is_refused_and_left_alone() {
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_file_and_a_taken_address_are_told() {
     let site = Site::sqlite();
     let mut command = demo(site.path());

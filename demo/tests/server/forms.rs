@@ -6,7 +6,7 @@ use crate::browser::Browser;
 use crate::html;
 use crate::program::Site;
 
-#[tokio::test]
+#[test_support::test]
 async fn a_form_of_another_site_is_refused_and_does_nothing() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -30,7 +30,7 @@ async fn a_form_of_another_site_is_refused_and_does_nothing() {
     assert!(browser.get(&server, "/login").await.shows("Hello, Ann"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_form_of_the_site_itself_is_taken() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -47,7 +47,7 @@ async fn a_form_of_the_site_itself_is_taken() {
     assert_eq!(browser.items(&server).await, 3);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -80,7 +80,7 @@ async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
     html::check(&page.body);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_a_visitor_types_is_shown_as_text() {
     let site = Site::sqlite();
     let server = site.serve().await;

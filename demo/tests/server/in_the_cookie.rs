@@ -3,7 +3,7 @@
 use crate::browser::Browser;
 use crate::program::Site;
 
-#[tokio::test]
+#[test_support::test]
 async fn the_shop_works_without_a_store_and_says_what_that_cannot_do() {
     let site = Site::cookie();
     let server = site.serve().await;
@@ -36,7 +36,7 @@ async fn the_shop_works_without_a_store_and_says_what_that_cannot_do() {
     assert!(server.stop().await.status.success());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_forged_cookie_is_an_empty_session() {
     let site = Site::cookie();
     let server = site.serve().await;

@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use crate::browser::Browser;
 use crate::program::Site;
 
-#[tokio::test]
+#[test_support::test]
 async fn fifty_visits_at_once_are_fifty_visits_in_sqlite() {
     fifty_visits_at_once_are_fifty_visits(&Site::sqlite()).await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn fifty_visits_at_once_are_fifty_visits_in_memory() {
     fifty_visits_at_once_are_fifty_visits(&Site::memory(100)).await;
 }
@@ -32,7 +32,7 @@ async fn fifty_visits_at_once_are_fifty_visits(site: &Site) {
     assert_eq!(numbers, (2..=51).collect());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
     let site = Site::sqlite();
     let server = Arc::new(site.serve().await);
@@ -51,7 +51,7 @@ async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
     assert_eq!(browser.items(&server).await, 50);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn four_servers_on_one_file_never_give_a_number_twice() {
     let site = Site::sqlite();
     let mut servers = Vec::new();

@@ -10,7 +10,7 @@ use crate::program::Site;
 
 const PAGES: [&str; 5] = ["/", "/cart", "/login", "/logout", "/session"];
 
-#[tokio::test]
+#[test_support::test]
 async fn every_page_is_whole_for_anonymous_and_logged_in_visitors() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -38,7 +38,7 @@ async fn every_page_is_whole_for_anonymous_and_logged_in_visitors() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn looking_around_begins_no_session() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -50,7 +50,7 @@ async fn looking_around_begins_no_session() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_session_page_shows_the_record_its_end_and_the_driver() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -65,7 +65,7 @@ async fn the_session_page_shows_the_record_its_end_and_the_driver() {
     assert!(page.shows("yes, against every writer"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_page_that_is_not_there_says_so() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -76,7 +76,7 @@ async fn a_page_that_is_not_there_says_so() {
     is_protected(&page);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -98,7 +98,7 @@ async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() {
     let site = Site::memory(1);
     let server = site.serve().await;
@@ -120,7 +120,7 @@ async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() 
     assert!(log.lines().any(told), "{log}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_cannot_be_read_is_left_alone_until_its_visitor_gives_it_up() {
     let site = Site::sqlite();
     let server = site.serve().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use test_support::step;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -128,6 +129,7 @@ pub(crate) struct Ended {
 
 impl Server {
     pub(crate) async fn start(command: &mut Command) -> Self {
+        step("starting the server");
         let mut process = command.spawn().unwrap();
         let mut errors = process.stderr.take().unwrap();
         let stderr = tokio::spawn(async move {
@@ -190,6 +192,7 @@ impl Server {
 
     /// Waits for its end.
     pub(crate) async fn ended(mut self) -> Ended {
+        step("waiting for the server to end");
         let status = timeout(PATIENCE, self.process.wait()).await;
         let status = status.expect("it does not stop").unwrap();
         let mut output = self.greeting;

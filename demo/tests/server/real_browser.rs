@@ -68,7 +68,7 @@ fn assert_attributes(cookie: &Cookie<'_>, secure: bool, same_site: &str) {
     assert_eq!(found.as_deref(), Some(same_site));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn in_sqlite_a_cart_outlives_the_server_and_two_tabs_lose_nothing() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -101,7 +101,7 @@ async fn in_sqlite_a_cart_outlives_the_server_and_two_tabs_lose_nothing() {
     assert!(server.stop().await.status.success());
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn in_the_cookie_a_cart_outlives_the_server_and_a_logout_empties_it() {
     let site = Site::new(
         "driver = 'cookie'\n\

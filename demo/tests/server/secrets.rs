@@ -3,7 +3,7 @@
 use crate::browser::{Browser, Page};
 use crate::program::Site;
 
-#[tokio::test]
+#[test_support::test]
 async fn no_session_id_is_in_any_page_or_log_line() {
     let site = Site::sqlite();
     let server = site.serve().await;

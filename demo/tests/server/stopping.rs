@@ -27,7 +27,7 @@ async fn begin(server: &Server, browser: &Browser) -> TcpStream {
     connection
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -50,7 +50,7 @@ async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
     assert_eq!(browser.items(&server).await, 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_request_that_never_ends_does_not_keep_the_server() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -64,7 +64,7 @@ async fn a_request_that_never_ends_does_not_keep_the_server() {
     drop(connection);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn ctrl_c_stops_it_with_success() {
     let site = Site::sqlite();
     let server = site.serve().await;

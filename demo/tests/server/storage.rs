@@ -35,7 +35,7 @@ async fn send(method: Method, url: String, token: Option<&str>) -> Response {
     request.send().await.unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_storage_has_the_sessions_of_the_shop_for_who_has_the_token() {
     for site in [Site::sqlite(), Site::memory(100)] {
         let (server, storage) = serve(&site, Some(TOKEN), &[]).await;
@@ -71,7 +71,7 @@ async fn the_storage_has_the_sessions_of_the_shop_for_who_has_the_token() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn it_is_open_only_to_who_says_so() {
     let site = Site::memory(100);
     let (server, storage) = serve(&site, None, &["--open-storage"]).await;
@@ -80,7 +80,7 @@ async fn it_is_open_only_to_who_says_so() {
     assert!(server.stop().await.status.success());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn without_a_decision_it_does_not_start() {
     let site = Site::memory(100);
     let address = ["--serve-storage", "127.0.0.1:0"];

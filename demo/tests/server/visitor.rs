@@ -5,7 +5,7 @@ use crate::program::Site;
 
 const LOGIN_FORM: &str = "<form class=\"card\" method=\"post\" action=\"/login\">";
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cart_outlives_the_server_and_a_login_ends_with_the_logout() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -63,7 +63,7 @@ async fn a_cart_outlives_the_server_and_a_login_ends_with_the_logout() {
     assert!(server.stop().await.status.success());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_login_says_so_once_and_lets_nobody_in() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -80,7 +80,7 @@ async fn a_failed_login_says_so_once_and_lets_nobody_in() {
     assert!(!page.shows("Logged in as"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn only_a_remembered_login_outlives_the_browser() {
     let site = Site::sqlite();
     let server = site.serve().await;
@@ -116,7 +116,7 @@ async fn only_a_remembered_login_outlives_the_browser() {
     assert!((2_591_900..=2_592_000).contains(&seconds), "{seconds}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_cart_adds_changes_and_removes() {
     let site = Site::sqlite();
     let server = site.serve().await;

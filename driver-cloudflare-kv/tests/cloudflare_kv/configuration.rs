@@ -9,7 +9,7 @@ use test_support::CloudflareKv;
 
 use crate::support::{Namespace, key};
 
-#[tokio::test]
+#[test_support::test]
 async fn it_opens_by_name_with_unstorages_names_of_options() {
     let namespace = Namespace::new();
     let mut registry = Registry::new();

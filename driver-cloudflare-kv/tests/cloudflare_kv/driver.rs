@@ -28,7 +28,7 @@ async fn names(driver: &CloudflareKvDriver, prefix: &str) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
     let namespace = Namespace::new();
     let options = CloudflareKvOptions {
@@ -54,7 +54,7 @@ async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflare() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -78,7 +78,7 @@ async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflar
     assert_eq!(namespace.names().await, ["k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -103,7 +103,7 @@ async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
     assert_eq!(namespace.expiration("k").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_least_that_cloudflare_is_told_can_be_raised() {
     let namespace = Namespace::new();
     let options = CloudflareKvOptions {
@@ -120,7 +120,7 @@ async fn the_least_that_cloudflare_is_told_can_be_raised() {
     assert!(expiration >= now.as_millis() / 1_000 + 300);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_a_worker_writes_is_read_with_its_end() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -147,7 +147,7 @@ async fn what_a_worker_writes_is_read_with_its_end() {
     assert!(namespace.names().await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
     let namespace = Namespace::new();
     for driver in [
@@ -173,7 +173,7 @@ async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -193,7 +193,7 @@ async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn limits_are_checked_before_anything_is_sent_and_named() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -235,7 +235,7 @@ async fn limits_are_checked_before_anything_is_sent_and_named() {
     assert_eq!(proxy.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -263,7 +263,7 @@ async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
     assert_eq!(namespace.names().await, ["a", "c"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_pages_by_cursors() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
@@ -287,7 +287,7 @@ async fn a_listing_pages_by_cursors() {
     assert_eq!(listed, all);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
     let namespace = Namespace::new();
     let options = CloudflareKvOptions {
@@ -320,7 +320,7 @@ async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
     let namespace = Namespace::new();
     let none = CloudflareKvOptions {
@@ -362,7 +362,7 @@ async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
     let namespace = Namespace::new();
     let options = CloudflareKvOptions {
@@ -379,7 +379,7 @@ async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_waits_for_what_was_handed_in() {
     let namespace = Namespace::new();
     let driver = std::sync::Arc::new(namespace.driver());

@@ -114,7 +114,7 @@ fn json(body: &str) -> HttpFault {
     HttpFault::answer(200, &[], body)
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
     use ErrorKind::*;
     use Outcome::{NotApplied, Unknown};
@@ -181,7 +181,7 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn answers_that_are_not_about_what_was_asked_are_errors() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -202,7 +202,7 @@ async fn answers_that_are_not_about_what_was_asked_are_errors() {
     assert_eq!(driver.get("k").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_answer_without_end_is_refused_and_not_kept() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -217,7 +217,7 @@ async fn an_answer_without_end_is_refused_and_not_kept() {
     tells(&error, "endless", ErrorKind::TooLarge, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_may_pass_is_tried_again() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -259,7 +259,7 @@ async fn what_may_pass_is_tried_again() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_does_not_pass_is_not_tried_again() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -278,7 +278,7 @@ async fn what_does_not_pass_is_not_tried_again() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -300,7 +300,7 @@ async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
     const LEFT_OUT: &str =
         r#"{"success":true,"result":{"successful_key_count":2,"unsuccessful_keys":["b"]}}"#;
@@ -328,7 +328,7 @@ async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
     assert!(namespace.names().await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_remains_of_a_life_is_told_anew_at_each_try() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
@@ -375,7 +375,7 @@ impl MakeWriter<'_> for Captured {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_log_line_and_no_debug_shows_a_token_a_key_or_a_value() {
     let captured = Captured::default();
     let subscriber = tracing_subscriber::fmt()

@@ -23,7 +23,7 @@ fn script(name: &str, namespace: &Namespace, base: &str) -> Script {
     Script::start(command)
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_official_client_finds_the_gateway_to_be_cloudflares_api() {
     let namespace = Namespace::new();
     let mut sdk = script("sdk.mjs", &namespace, "");
@@ -40,7 +40,7 @@ async fn the_official_client_finds_the_gateway_to_be_cloudflares_api() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn wrangler_works_on_the_gateway() {
     let namespace = Namespace::new();
     let kv = CloudflareKv::shared();
@@ -100,7 +100,7 @@ async fn wrangler_works_on_the_gateway() {
     assert!(missing.contains("404"), "{missing}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn unstorage_and_this_driver_read_what_the_other_wrote() {
     let namespace = Namespace::new();
     let options = driver_cloudflare_kv::CloudflareKvOptions {

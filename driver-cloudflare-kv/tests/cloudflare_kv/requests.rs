@@ -35,7 +35,7 @@ fn paths(proxy: &HttpProxy) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_reads_at_once_take_at_most_four_requests() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 100).await;
@@ -51,7 +51,7 @@ async fn a_hundred_reads_at_once_take_at_most_four_requests() {
     assert!(proxy.count() <= 4, "{}", proxy.count());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -72,7 +72,7 @@ async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
     assert!(namespace.names().await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn batches_are_cut_at_cloudflares_limits() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -97,7 +97,7 @@ async fn batches_are_cut_at_cloudflares_limits() {
     assert!(namespace.names().await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_call_alone_is_one_request_and_waits_for_nobody() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -128,7 +128,7 @@ async fn a_call_alone_is_one_request_and_waits_for_nobody() {
     assert!(shortest < Duration::from_millis(100), "{shortest:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn reads_of_one_key_share_a_place() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 1).await;
@@ -140,7 +140,7 @@ async fn reads_of_one_key_share_a_place() {
     assert!(proxy.count() <= 3, "{}", proxy.count());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_read_that_begins_after_a_write_sees_it() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -159,7 +159,7 @@ async fn a_read_that_begins_after_a_write_sees_it() {
     assert_eq!(late, "new");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_later_of_two_writes_arrives_later() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -190,7 +190,7 @@ async fn the_later_of_two_writes_arrives_later() {
     assert!(bodies[2].contains("second"), "{bodies:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
@@ -207,7 +207,7 @@ async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
     assert!(namespace.names().await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_answer_that_hangs_holds_nobody_up_for_long() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 2).await;
@@ -224,7 +224,7 @@ async fn an_answer_that_hangs_holds_nobody_up_for_long() {
     hanging.abort();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_caller_that_is_dropped_takes_nobody_along() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 3).await;
@@ -260,7 +260,7 @@ async fn rate(driver: &CloudflareKvDriver, callers: usize) -> f64 {
     calls / started.elapsed().as_secs_f64()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 500).await;
@@ -272,7 +272,7 @@ async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
     assert!(together >= 20.0 * alone, "{together} against {alone}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_stand_percent_encoded_in_full_where_they_are_in_a_path() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();

@@ -12,7 +12,7 @@ fn registry() -> Registry {
     registry
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn every_option_can_be_given() {
     let (table, url) = (new_table(), DYNALITE.url());
     let toml = format!(
@@ -49,7 +49,7 @@ async fn every_option_can_be_given() {
     assert_eq!(page.keys[0].as_str(), "k");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (

@@ -13,7 +13,7 @@ use crate::support::{
     DYNALITE, MINISTACK, binary, client, item, key, number, open, options, put, text,
 };
 
-#[tokio::test]
+#[test_support::test]
 async fn text_is_stored_as_text_and_everything_else_as_binary() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -33,7 +33,7 @@ async fn text_is_stored_as_text_and_everything_else_as_binary() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_item_has_its_end_in_seconds_and_exactly() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -46,7 +46,7 @@ async fn an_item_has_its_end_in_seconds_and_exactly() {
     assert_eq!(item["expires_at_ms"], number(4_102_444_800_001));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_end_that_another_program_sets_in_seconds_is_heeded() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -81,7 +81,7 @@ async fn the_end_that_another_program_sets_in_seconds_is_heeded() {
     assert!(matches!(second.unwrap(), WriteOutcome::Conflict(_)));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn text_that_another_program_stored_as_binary_can_be_replaced_on_condition() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = options(&url);
@@ -133,7 +133,7 @@ async fn text_that_another_program_stored_as_binary_can_be_replaced_on_condition
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_item_that_holds_no_entry_is_an_error_and_left_alone() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -159,7 +159,7 @@ async fn an_item_that_holds_no_entry_is_an_error_and_left_alone() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_leaves_what_others_keep_in_the_item_and_sends_no_value() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let options = options(proxy.url());
@@ -200,7 +200,7 @@ async fn a_touch_leaves_what_others_keep_in_the_item_and_sends_no_value() {
     assert_eq!(touched.len(), attributes.len());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let driver = open(options(proxy.url())).await;
@@ -234,7 +234,7 @@ async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
     assert_eq!(proxy.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn reads_that_may_be_older_ask_again_before_they_say_that_nothing_is_there() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let options = DynamoDbOptions {
@@ -270,7 +270,7 @@ async fn reads_that_may_be_older_ask_again_before_they_say_that_nothing_is_there
     assert!(asked()[0]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_conflict_shows_what_it_met_where_the_server_tells() {
     for (url, tells) in [(DYNALITE.url(), false), (MINISTACK.url(), true)] {
         let driver = open(options(&url)).await;
@@ -299,7 +299,7 @@ async fn a_conflict_shows_what_it_met_where_the_server_tells() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn clearing_removes_what_has_ended_and_was_not_swept() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -320,7 +320,7 @@ async fn clearing_removes_what_has_ended_and_was_not_swept() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_passes_over_keys_that_are_no_keys_of_ours() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
@@ -341,7 +341,7 @@ async fn a_listing_passes_over_keys_that_are_no_keys_of_ours() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cursor_of_others_is_an_error_or_a_place() {
     let driver = open(options(&DYNALITE.url())).await;
     driver.put("k", "v").await.unwrap();

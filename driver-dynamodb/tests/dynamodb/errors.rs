@@ -22,7 +22,7 @@ pub(crate) fn answer(status: u16, code: &str, message: &str) -> HttpFault {
     json(status, &body.to_string())
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
     use ErrorKind::*;
     use Outcome::*;
@@ -232,7 +232,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
     assert_eq!(driver.get("k").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let driver = open(options(proxy.url())).await;
@@ -245,7 +245,7 @@ async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
     assert!(!shown.contains("secret-id"), "{shown}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
     use ErrorKind::*;
     use Outcome::*;
@@ -277,7 +277,7 @@ async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
 }
 
 /// What AWS's tools find in the environment is that of the process, so this runs itself in another one.
-#[tokio::test]
+#[test_support::test]
 async fn missing_credentials_and_a_missing_region_are_told() {
     const MARK: &str = "WITHOUT_CREDENTIALS";
     if std::env::var_os(MARK).is_none() {

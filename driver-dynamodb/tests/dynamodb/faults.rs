@@ -70,7 +70,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_may_have_happened_on_condition_is_unknown_and_sent_once() {
     use ErrorKind::*;
     for (fault, kind, applied) in [
@@ -106,7 +106,7 @@ async fn what_may_have_happened_on_condition_is_unknown_and_sent_once() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_on_condition_that_is_not_answered_in_time_is_unknown_and_sent_once() {
     let table = Table::with(|options| options.timeout = Duration::from_secs(1)).await;
     table.proxy.next(HttpFault::HungAnswer);
@@ -118,7 +118,7 @@ async fn a_write_on_condition_that_is_not_answered_in_time_is_unknown_and_sent_o
     assert_eq!(table.holds().await, SECRET);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_on_condition_that_was_refused_for_now_is_repeated() {
     let table = Table::new().await;
     table
@@ -136,7 +136,7 @@ fn refusal(code: &str) -> HttpFault {
     crate::errors::answer(400, code, "as documented")
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_safe_to_repeat_is_repeated() {
     let table = Table::new().await;
     let faults = [
@@ -179,7 +179,7 @@ async fn what_is_safe_to_repeat_is_repeated() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn tries_end_and_the_last_error_is_told() {
     let table = Table::new().await;
     table.proxy.always(HttpFault::status(503));
@@ -201,7 +201,7 @@ async fn tries_end_and_the_last_error_is_told() {
     assert_eq!(never.proxy.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_wait_that_the_server_asks_for_is_told() {
     let table = Table::new().await;
     table.proxy.always(HttpFault::rate_limited(60));
@@ -211,7 +211,7 @@ async fn a_wait_that_the_server_asks_for_is_told() {
     assert_eq!(table.proxy.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_a_batch_left_undone_is_sent_again() {
     let table = Table::new().await;
     let undone = |requests: &str| {
@@ -249,7 +249,7 @@ async fn what_a_batch_left_undone_is_sent_again() {
     assert_eq!(table.proxy.count(), 3);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn reads_of_more_than_an_answer_holds_come_whole() {
     let table = Table::new().await;
     let value = "v".repeat(380_000);
@@ -272,7 +272,7 @@ async fn reads_of_more_than_an_answer_holds_come_whole() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_answer_without_end_is_given_up() {
     let table = Table::with(|options| options.retry = RetryPolicy::never()).await;
     for fault in [HttpFault::huge(u64::from(u32::MAX)), HttpFault::endless()] {
@@ -289,7 +289,7 @@ async fn an_answer_without_end_is_given_up() {
     ));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_redirect_is_not_followed() {
     let (table, other) = (Table::new().await, HttpProxy::start(&DYNALITE.url()));
     table.proxy.next(HttpFault::redirect(other.url()));
@@ -298,7 +298,7 @@ async fn a_redirect_is_not_followed() {
     assert_eq!(other.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
     let table = Table::with(|options| {
         options.timeout = Duration::from_secs(2);
@@ -314,7 +314,7 @@ async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
     assert_eq!(table.driver.get("k").await.unwrap().unwrap(), "old");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_comes_back_is_used_again() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-dynamodb-dynalite");
     // Where the packages are, no two may install them at once.

@@ -71,7 +71,7 @@ impl Meter {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_costs_as_few_requests_as_documented() {
     for (consistent_read, read) in [(true, 1.0), (false, 0.5)] {
         let options = DynamoDbOptions {
@@ -153,7 +153,7 @@ async fn visit(
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn capacity_follows_the_size_and_batches_save_requests_alone() {
     let options = options(&DYNALITE.counting_url());
     let mut meter = Meter::new(&options.table).await;
@@ -191,7 +191,7 @@ const OTHERS: usize = 4_000;
 
 /// Why the table has a partition key alone: what listing one application's 1,000 entries of 1 KB takes in a table that
 /// others' 4,000 are in too, in the design that was chosen and in the other one.
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_costs_what_the_table_holds_and_by_partitions_what_the_base_holds() {
     let value = "v".repeat(950);
     let shared = DynamoDbOptions {

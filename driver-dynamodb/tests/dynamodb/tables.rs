@@ -27,7 +27,7 @@ async fn time_to_live(url: &str, table: &str) -> Option<String> {
     answer.time_to_live_description?.attribute_name
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn processes_that_start_together_make_one_table() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = options(&url);
@@ -44,7 +44,7 @@ async fn processes_that_start_together_make_one_table() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_table_that_is_made_removes_what_has_ended() {
     let options = options(&MINISTACK.url());
     let table = options.table.clone();
@@ -53,7 +53,7 @@ async fn a_table_that_is_made_removes_what_has_ended() {
     assert_eq!(attribute.as_deref(), Some("expires_at"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has() {
     let url = MINISTACK.url();
     let options = options(&url);
@@ -65,7 +65,7 @@ async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has(
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_time_to_live_on_another_attribute_is_told() {
     let url = MINISTACK.url();
     let options = options(&url);
@@ -87,7 +87,7 @@ async fn a_time_to_live_on_another_attribute_is_told() {
     .await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         for wrong in [&["id"][..], &["key", "sort"]] {
@@ -115,7 +115,7 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn opening_sends_nothing_where_no_table_is_to_be_made() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let options = DynamoDbOptions {
@@ -130,7 +130,7 @@ async fn opening_sends_nothing_where_no_table_is_to_be_made() {
     assert_eq!(proxy.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_table_is_told_by_every_operation() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = DynamoDbOptions {

@@ -50,7 +50,7 @@ async fn read(folder: &Folder, name: &str) -> Option<Entry> {
     folder.driver.read(&key(name)).await.unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_kept_value_is_given_up_once_its_file_changes_in_any_way() {
     let names = ["in-place", "replaced", "removed", "bare", "linked", "moved"];
     let (folder, entries) = kept(&names).await;
@@ -89,7 +89,7 @@ async fn a_kept_value_is_given_up_once_its_file_changes_in_any_way() {
     assert_eq!(read(&folder, "removed").await.as_ref(), entries.last());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_kept_value_has_the_end_that_another_process_gave_it_and_ends_then() {
     let (folder, entries) = kept(&["k"]).await;
     let other = open(&folder.base, |_| {}).await;

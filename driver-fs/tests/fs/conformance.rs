@@ -85,7 +85,7 @@ const LARGE: [&str; 3] = [
     "pages_give_every_key",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread", limit = 300)]
 async fn the_contract_holds_when_every_write_is_on_the_disk() {
     for durability in [Durability::Data, Durability::Full] {
         let parent = Arc::new(tempfile::tempdir().unwrap());

@@ -17,7 +17,7 @@ use crate::support::{Folder, key};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[tokio::test]
+#[test_support::test]
 async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
@@ -35,7 +35,7 @@ async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
     assert_eq!((&*entry.value, entry.expires_at), (&b"them"[..], None));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
     let folder = Folder::new().await;
     folder.driver.put_with_ttl("k", "v", MINUTE).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
     assert_eq!(read("bare").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
     let folder = Folder::new().await;
     folder
@@ -95,7 +95,7 @@ async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
 }
 
 /// Truncates and writes in two steps with time between, as a writer does that is not atomic.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_cut_for_a_moment_is_read_again() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
@@ -121,7 +121,7 @@ async fn what_is_cut_for_a_moment_is_read_again() {
     writer.join().unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_empty_file_that_stays_empty_is_an_empty_value() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
@@ -141,7 +141,7 @@ async fn an_empty_file_that_stays_empty_is_an_empty_value() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_condition_does_not_take_a_cut_value_for_another_version() {
     let folder = Folder::new().await;
     folder.driver.put("k", "whole").await.unwrap();
@@ -166,7 +166,7 @@ async fn a_condition_does_not_take_a_cut_value_for_another_version() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_file_longer_than_a_value_may_be_is_an_error() {
     let folder = Folder::new().await;
     let file = fs::File::create(folder.base.join("huge")).unwrap();
@@ -175,7 +175,7 @@ async fn a_file_longer_than_a_value_may_be_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_is_told_of_foreign_writes_once_and_of_new_folders() {
     let folder = Folder::new().await;
     let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_watcher_is_told_of_foreign_writes_once_and_of_new_folders() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watch_ends_with_its_driver_and_tells_when_the_base_goes() {
     let folder = Folder::new().await;
     let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();

@@ -35,7 +35,7 @@ fn unstorage(version: &str, driver: &str, options: Value) -> Script {
     Script::start(command)
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_side_reads_what_the_other_wrote() {
     for (version, name) in DRIVERS {
         let folder = Folder::new().await;
@@ -90,7 +90,7 @@ async fn each_side_reads_what_the_other_wrote() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn unstorage_lists_none_of_our_own_files() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();
@@ -117,7 +117,7 @@ fn is_whole(value: &[u8]) -> bool {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_write_at_the_same_time_and_nothing_is_lost_or_cut() {
     const CALLERS: usize = 8;
     const INCREMENTS: usize = 50;
@@ -166,7 +166,7 @@ async fn both_write_at_the_same_time_and_nothing_is_lost_or_cut() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_astro_wrote_is_read_byte_for_byte() {
     let cases: Vec<Value> = serde_json::from_str(include_str!("../astro-fs.json")).unwrap();
     let project = tempfile::tempdir().unwrap();

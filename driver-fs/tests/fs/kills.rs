@@ -32,7 +32,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn nothing_acknowledged_is_lost_or_torn_by_three_hundred_kills() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         runtime().block_on(async { write_until_killed(&open(Path::new(&folder)).await).await });
@@ -40,7 +40,11 @@ fn nothing_acknowledged_is_lost_or_torn_by_three_hundred_kills() {
     let seed = Random::seed();
     std::thread::scope(|scope| {
         for task in 0..FOLDERS {
-            scope.spawn(move || kill_again_and_again(Random::for_task(seed, task)));
+            let join = test_support::limit::join();
+            scope.spawn(move || {
+                join();
+                kill_again_and_again(Random::for_task(seed, task));
+            });
         }
     });
 }

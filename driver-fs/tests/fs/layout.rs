@@ -32,7 +32,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_is_a_file_of_its_bytes_and_nothing_stands_beside_it() {
     let folder = Folder::new().await;
     folder
@@ -53,7 +53,7 @@ async fn a_value_is_a_file_of_its_bytes_and_nothing_stands_beside_it() {
     assert_eq!(fs::read(folder.base.join("k")).unwrap(), [0, 0xff]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_removal_takes_the_folders_that_it_empties() {
     let folder = Folder::new().await;
     folder.driver.put("a:b:c", "v").await.unwrap();
@@ -66,7 +66,7 @@ async fn a_removal_takes_the_folders_that_it_empties() {
     assert_eq!(folder.names(), ["a"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_folder_that_others_left_empty_is_in_nobodys_way() {
     let folder = Folder::new().await;
     fs::create_dir(folder.base.join("a")).unwrap();
@@ -75,7 +75,7 @@ async fn a_folder_that_others_left_empty_is_in_nobodys_way() {
     assert_eq!(folder.driver.get("a").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn modes_are_private_or_as_they_were_asked_for() {
     let folder = Folder::new().await;
     folder.driver.put("a:b", "v").await.unwrap();
@@ -95,7 +95,7 @@ async fn modes_are_private_or_as_they_were_asked_for() {
     assert_eq!(mode(&shared.base.join("a/b")), 0o664);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_link_below_the_base_is_followed() {
     let folder = Folder::new().await;
     let outside = folder.parent.path().join("outside");
@@ -146,7 +146,7 @@ async fn no_link_below_the_base_is_followed() {
     assert_eq!(outside.read_dir().unwrap().count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_base_may_be_a_link_itself() {
     let folder = Folder::new().await;
     let link = folder.parent.path().join("link");
@@ -156,7 +156,7 @@ async fn the_base_may_be_a_link_itself() {
     assert_eq!(folder.names(), ["a/b"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_never_leave_the_base() {
     let folder = Folder::new().await;
     fs::write(folder.parent.path().join("beside"), "of others").unwrap();
@@ -179,7 +179,7 @@ async fn keys_never_leave_the_base() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_made_up_cursor_leads_nowhere_else() {
     let folder = Folder::new().await;
     fs::write(folder.parent.path().join("beside"), "of others").unwrap();
@@ -206,7 +206,7 @@ async fn a_made_up_cursor_leads_nowhere_else() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_no_file_is_an_error_and_is_not_listed() {
     let folder = Folder::new().await;
     let path = folder.base.join("pipe");
@@ -223,7 +223,7 @@ async fn what_is_no_file_is_an_error_and_is_not_listed() {
     assert!(listed(&folder.driver).await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn temporary_files_are_hidden_and_swept_when_they_are_old() {
     let folder = Folder::new().await;
     let (old, new) = (
@@ -250,7 +250,7 @@ async fn temporary_files_are_hidden_and_swept_when_they_are_old() {
     sweeping.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_has_ended_is_swept_and_nothing_else() {
     let folder = Folder::with(|options| options.sweep = Some(Duration::from_millis(20))).await;
     let driver = &folder.driver;
@@ -274,7 +274,7 @@ async fn what_has_ended_is_swept_and_nothing_else() {
     assert_eq!(folder.names(), ["ends/taken", "lives/on", "stays"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_ignored_is_neither_listed_nor_cleared_nor_swept() {
     let folder = Folder::with(|options| options.ignore.push("cache/*.tmp".to_owned())).await;
     let driver = &folder.driver;
@@ -296,7 +296,7 @@ async fn what_is_ignored_is_neither_listed_nor_cleared_nor_swept() {
     assert_eq!(driver.get("cache:x.tmp").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_read_only_driver_changes_nothing() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();
@@ -343,7 +343,7 @@ async fn a_read_only_driver_changes_nothing() {
     assert!(!missing.exists());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_that_was_taken_away_is_an_empty_one() {
     let folder = Folder::new().await;
     folder.driver.put("a:b", "v").await.unwrap();
@@ -358,7 +358,7 @@ async fn a_base_that_was_taken_away_is_an_empty_one() {
     assert_eq!(folder.driver.get("a:b").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_gives_what_is_deep_and_what_is_wide_in_pages() {
     let folder = Folder::new().await;
     let deep = "d:".repeat(40) + "leaf";
@@ -387,7 +387,7 @@ async fn a_listing_gives_what_is_deep_and_what_is_wide_in_pages() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_that_cannot_be_one_is_refused_with_its_path() {
     let folder = Folder::new().await;
     let file = folder.parent.path().join("file");

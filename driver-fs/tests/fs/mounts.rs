@@ -67,7 +67,7 @@ fn block_on(work: impl Future<Output = ()>) {
     runtime.block_on(work);
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn a_full_disk_is_told_and_leaves_the_old_values() {
     let name = "mounts::a_full_disk_is_told_and_leaves_the_old_values";
     if let Some(folder) = mounted(name, "tmpfs", "size=1m,nr_inodes=200") {
@@ -135,7 +135,7 @@ async fn fill_up(folder: &Path) {
     assert_eq!(driver.get("small:0").await.unwrap().unwrap(), "v");
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn the_contract_holds_without_extended_attributes() {
     let name = "mounts::the_contract_holds_without_extended_attributes";
     if let Some(folder) = mounted(name, "ramfs", "rw") {

@@ -20,7 +20,7 @@ const INCREMENTS: usize = 200;
 /// Set for the processes that this test starts, which are this same program.
 const FOLDER: &str = "DRIVER_FS_TEST_FOLDER";
 
-#[test]
+#[test_support::test(limit = 300)]
 fn four_processes_lose_none_of_four_thousand_increments() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -73,7 +73,7 @@ async fn be_one_of_many(folder: std::path::PathBuf) {
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_lock_that_another_holds_is_waited_for_and_then_told() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();
@@ -107,7 +107,7 @@ async fn a_lock_that_another_holds_is_waited_for_and_then_told() {
     assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "new");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_makes_a_new_file_and_a_touch_does_not() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();

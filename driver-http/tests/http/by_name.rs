@@ -12,7 +12,7 @@ fn registry() -> Registry {
     registry
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn all_options_are_taken_in_both_spellings() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let toml = format!(
@@ -40,7 +40,7 @@ async fn all_options_are_taken_in_both_spellings() {
     assert_eq!(all.get("sessions:k").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (options, expected) in [
         ("", "http: open: the option `base` is missing"),

@@ -8,7 +8,7 @@ use test_support::{HttpProxy, RedisServer};
 
 use crate::support::{TOKEN, Unstorage, key};
 
-#[tokio::test]
+#[test_support::test]
 async fn the_remaining_time_goes_along_in_whole_seconds() {
     let redis = RedisServer::start();
     let server = Unstorage::start(Dialect::V1, &["redis", &redis.url()]);
@@ -45,7 +45,7 @@ async fn the_remaining_time_goes_along_in_whole_seconds() {
     assert_eq!(redis.cli(&["EXISTS", "v1:never"]), "0");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn requests_of_a_batch_run_at_the_same_time() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
@@ -68,7 +68,7 @@ async fn requests_of_a_batch_run_at_the_same_time() {
     assert!(started.elapsed() < 16 * delay, "{:?}", started.elapsed());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_or_wrong_token_is_told_and_not_shown() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     for token in [None, Some(SecretString::from("s3cret"))] {
@@ -88,7 +88,7 @@ async fn a_missing_or_wrong_token_is_told_and_not_shown() {
     assert!(!format!("{options:?}").contains(TOKEN));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn headers_of_ones_own_go_along() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let authorization = SecretString::from(format!("Bearer {TOKEN}"));
@@ -109,7 +109,7 @@ async fn headers_of_ones_own_go_along() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_text_that_stands_for_nothing_is_refused_as_a_value() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();

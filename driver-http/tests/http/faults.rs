@@ -43,7 +43,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_fault_is_a_miss_or_a_success() {
     use ErrorKind::*;
     use Outcome::*;
@@ -87,7 +87,7 @@ async fn no_fault_is_a_miss_or_a_success() {
     assert_eq!(elsewhere.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_passes_is_tried_again() {
     let broken = broken(RetryPolicy::default());
     let (driver, proxy) = (&broken.driver, &broken.proxy);
@@ -112,7 +112,7 @@ async fn what_passes_is_tried_again() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_was_killed_is_an_outage_and_no_miss() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();

@@ -8,7 +8,7 @@ use crate::support::{Unstorage, key, sorted};
 
 const DIALECTS: [Dialect; 2] = [Dialect::V1, Dialect::V2];
 
-#[tokio::test]
+#[test_support::test]
 async fn each_side_reads_what_the_other_wrote() {
     for dialect in DIALECTS {
         let server = Unstorage::start(dialect, &["memory"]);
@@ -60,7 +60,7 @@ async fn each_side_reads_what_the_other_wrote() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_of_unstorage_stays_beside_its_item() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
@@ -80,7 +80,7 @@ async fn metadata_of_unstorage_stays_beside_its_item() {
 }
 
 /// The protocol's own clear acknowledges what it does not do.
-#[tokio::test]
+#[test_support::test]
 async fn clearing_a_prefix_that_is_no_mount_clears_it() {
     for dialect in DIALECTS {
         let server = Unstorage::start(dialect, &["memory"]);
@@ -96,7 +96,7 @@ async fn clearing_a_prefix_that_is_no_mount_clears_it() {
 }
 
 /// unstorage's `db0` keeps raw bytes in a column of their own and finds no text there.
-#[tokio::test]
+#[test_support::test]
 async fn text_is_found_where_raw_bytes_have_a_place_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
@@ -111,7 +111,7 @@ async fn text_is_found_where_raw_bytes_have_a_place_of_their_own() {
 }
 
 /// Keys as the two versions have them in their backends, which is where others meet them.
-#[tokio::test]
+#[test_support::test]
 async fn a_key_has_the_name_that_unstorages_driver_gives_it() {
     for dialect in DIALECTS {
         let server = Unstorage::start(dialect, &["memory"]);

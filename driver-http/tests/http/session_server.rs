@@ -130,7 +130,7 @@ mod on_sqlite {
     conformance_tests::suite!(|| async { super::on(super::over_sqlite(), Some("app:sessions")) });
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_condition_whose_answer_was_lost_is_unknown_and_not_repeated() {
     let proxy = HttpProxy::start(over_memory().url.trim_end_matches("/kv"));
     let options = HttpOptions {
@@ -151,7 +151,7 @@ async fn a_condition_whose_answer_was_lost_is_unknown_and_not_repeated() {
     assert_eq!(driver.get("lost").await.unwrap().unwrap(), "2");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_servers_lose_no_increment() {
     let drivers = (0..4).map(|_| Arc::new(HttpDriver::open(over_sqlite().options()).unwrap()));
     let drivers: Vec<_> = drivers.collect();

@@ -26,7 +26,7 @@ async fn open(
     config.open_driver(&registry()).await
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_url_alone_is_enough() {
     let toml = format!("driver = {{ name = 'redis', url = '{}' }}", server().url());
     let driver = open(&toml, Path::new("")).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_url_alone_is_enough() {
     assert_eq!(server().cli(&["GET", "by-name:url"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn every_option_can_be_named() {
     let alone = RedisServer::start();
     let toml = format!(
@@ -72,7 +72,7 @@ async fn every_option_can_be_named() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn tls_is_configured_by_files_beside_the_configuration() {
     let files = tls().files().folder();
     let toml = format!(
@@ -94,7 +94,7 @@ async fn tls_is_configured_by_files_beside_the_configuration() {
     assert_eq!(tls().server().cli(&["GET", "sess:by-name"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn sentinels_and_clusters_are_configured_by_some_of_their_nodes() {
     let sentinel = format!(
         "driver = 'redis'\n[options.sentinel]\nname = 'main'\nnodes = {:?}",
@@ -111,7 +111,7 @@ async fn sentinels_and_clusters_are_configured_by_some_of_their_nodes() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (options, expected) in [
         (
@@ -181,7 +181,7 @@ async fn mistakes_name_the_driver_and_the_option() {
 }
 
 /// The examples name servers that are nowhere, so they are opened without waiting for one.
-#[tokio::test]
+#[test_support::test]
 async fn the_examples_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut read = 0;

@@ -27,7 +27,7 @@ async fn count_up(driver: &RedisDriver, times: u64) {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_read_and_each_conditional_write_is_one_round_trip() {
     let server = RedisServer::start();
     let proxy = TcpProxy::start(([127, 0, 0, 1], server.port()).into()).await;
@@ -75,25 +75,7 @@ async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
     result
 }
 
-#[tokio::test]
-async fn the_end_of_a_session_is_not_asked_for_with_each_read() {
-    let server = RedisServer::start();
-    let store = SessionManager::new(Arc::new(open(&server).await));
-    let session = store.create();
-    session.set("n", &1).unwrap();
-    session.save().await.unwrap();
-    let id = session.id().unwrap();
-    for _ in 0..20 {
-        let session = store.open(id).await.unwrap().unwrap();
-        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
-    }
-    assert_eq!(calls(&server, "get"), 20);
-    // Of which a slow machine may need ten seconds more than once.
-    assert!(calls(&server, "pttl") < 10);
-    store.close().await.unwrap();
-}
-
-#[tokio::test]
+#[test_support::test]
 async fn redis_7_is_found_to_have_no_compare_and_set_and_runs_scripts() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -110,7 +92,7 @@ async fn redis_7_is_found_to_have_no_compare_and_set_and_runs_scripts() {
     assert_eq!(removed, RemoveOutcome::Removed);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     let server = start_valkey();
     let driver = open(&server).await;
@@ -131,7 +113,7 @@ async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     assert_eq!((calls(&server, "set"), calls(&server, "delifeq")), (20, 2));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_conflict_tells_when_what_is_there_ends() {
     for server in [RedisServer::start(), start_valkey()] {
         let driver = open(&server).await;
@@ -155,7 +137,7 @@ async fn a_conflict_tells_when_what_is_there_ends() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_is_sent_with_what_remains_and_not_with_a_time() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -168,7 +150,7 @@ async fn a_write_is_sent_with_what_remains_and_not_with_a_time() {
     assert_eq!(server.cli(&["GET", "k"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_socket_of_the_file_system_serves_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("redis.sock");
@@ -180,7 +162,7 @@ async fn a_socket_of_the_file_system_serves_as_well() {
     assert_eq!(server.cli(&["-n", "1", "GET", "k"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_of_other_types_are_neither_listed_nor_cleared() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -192,7 +174,7 @@ async fn keys_of_other_types_are_neither_listed_nor_cleared() {
     assert_eq!(server.cli(&["KEYS", "*"]), "queue");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_closed_driver_and_a_dropped_one_leave_no_connection() {
     let server = RedisServer::start();
     let options = || RedisOptions {
@@ -245,7 +227,7 @@ async fn fill(driver: &RedisDriver, count: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_misses_no_key_when_the_server_is_started_anew_meanwhile() {
     let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let driver = open(&server).await;
@@ -258,7 +240,7 @@ async fn a_listing_misses_no_key_when_the_server_is_started_anew_meanwhile() {
     assert_eq!(keys.len(), 1_000);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_misses_no_key_when_a_slot_moves_meanwhile() {
     let servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();
@@ -274,7 +256,7 @@ async fn a_listing_misses_no_key_when_a_slot_moves_meanwhile() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn batches_go_to_the_nodes_that_have_their_keys() {
     let servers = cluster();
     let driver = RedisDriver::open(on_cluster(servers)).await.unwrap();
@@ -301,7 +283,7 @@ async fn batches_go_to_the_nodes_that_have_their_keys() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_a_slot_on_its_way_are_found_at_either_end() {
     let servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();
@@ -339,7 +321,7 @@ async fn keys_of_a_slot_on_its_way_are_found_at_either_end() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primary() {
     let sentinels = RedisSentinels::start();
     let options = RedisOptions {
@@ -369,7 +351,7 @@ async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primar
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_driver_that_does_not_wait_for_its_server_finds_it_later() {
     let port = test_support::free_port();
     let options = RedisOptions {

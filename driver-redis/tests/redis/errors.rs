@@ -49,7 +49,7 @@ fn is(error: &Error, kind: ErrorKind, text: &str) {
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_wrong_password_a_missing_one_and_one_too_many_are_told_apart() {
     let server = RedisServer::start_with(&["--requirepass", "right"]);
     for (password, text) in [
@@ -74,7 +74,7 @@ async fn a_wrong_password_a_missing_one_and_one_too_many_are_told_apart() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_password_that_is_taken_away_while_the_driver_runs_is_told_and_one_that_is_given_back_is_taken()
  {
     let server = RedisServer::start();
@@ -95,7 +95,7 @@ async fn a_password_that_is_taken_away_while_the_driver_runs_is_told_and_one_tha
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_the_acl_forbids_is_told() {
     let options = RedisOptions {
         base: Some("other".to_owned()),
@@ -107,7 +107,7 @@ async fn what_the_acl_forbids_is_told() {
     is(&error, ErrorKind::Unauthorized, "its ACL must allow");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_whose_certificate_is_not_trusted_is_not_talked_to() {
     let strangers = test_support::TlsFiles::new();
     for (ca, server_name) in [
@@ -134,7 +134,7 @@ async fn a_server_whose_certificate_is_not_trusted_is_not_talked_to() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_wants_a_certificate_gets_it() {
     let server = RedisTls::start_with_client_certificates();
     let error = fails_to_open(on_tls(&server)).await;
@@ -151,7 +151,7 @@ async fn a_server_that_wants_a_certificate_gets_it() {
     open(options).await.put("k", "v").await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn plain_text_to_a_server_that_wants_tls_is_an_error_and_the_other_way_round() {
     let plain = RedisOptions::new(format!("redis://localhost:{}", tls().server().port()));
     let error = fails_to_open(plain).await;
@@ -161,7 +161,7 @@ async fn plain_text_to_a_server_that_wants_tls_is_an_error_and_the_other_way_rou
     assert!(error.to_string().contains("`tls`"), "{error}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_replica_takes_no_writes() {
     let servers = sentinels();
     let primary = servers.primary().port();
@@ -175,7 +175,7 @@ async fn a_replica_takes_no_writes() {
     assert_eq!(driver.get("k").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn sentinels_that_do_not_know_the_name_are_an_error_that_says_so() {
     let mut options = on_sentinels(sentinels());
     options.sentinel.as_mut().unwrap().name = "other".to_owned();
@@ -187,7 +187,7 @@ async fn sentinels_that_do_not_know_the_name_are_an_error_that_says_so() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn one_node_of_a_cluster_alone_is_a_mistake_in_the_configuration() {
     let driver = open(RedisOptions::new(cluster().nodes()[0].url())).await;
     let mut moved = 0;
@@ -213,7 +213,7 @@ async fn one_node_of_a_cluster_alone_is_a_mistake_in_the_configuration() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cluster_that_is_down_is_unavailable() {
     let servers = RedisCluster::start();
     let driver = open(crate::support::on_cluster(&servers)).await;
@@ -237,7 +237,7 @@ async fn refuses_one_of(driver: &RedisDriver, kinds: &[ErrorKind]) {
     assert_eq!(error.outcome(), Outcome::NotApplied);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_key_of_another_type_is_left_as_it_is() {
     let server = server();
     server.cli(&["LPUSH", "errors:list", "secret"]);
@@ -260,7 +260,7 @@ async fn a_key_of_another_type_is_left_as_it_is() {
     assert_eq!(server.cli(&["LRANGE", "errors:list", "0", "-1"]), "secret");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_full_server_says_so_to_each_kind_of_write() {
     let server = RedisServer::start();
     let driver = open(RedisOptions::new(server.url())).await;
@@ -281,14 +281,14 @@ async fn a_full_server_says_so_to_each_kind_of_write() {
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_may_not_write_and_one_without_replicas_say_so() {
     let server = RedisServer::start_with(&["--min-replicas-to-write", "1"]);
     let driver = open(RedisOptions::new(server.url())).await;
     refuses_a_write(&driver, ErrorKind::Unavailable, "takes no writes").await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_reads_its_data_is_waited_for() {
     let mut server = RedisServer::start_with(&[
         "--appendonly",
@@ -315,7 +315,7 @@ async fn a_server_that_reads_its_data_is_waited_for() {
     assert_eq!(driver.get("k49:100").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_server_that_has_no_such_database_or_no_room_for_clients_says_so() {
     let server = RedisServer::start_with(&["--databases", "2"]);
     let options = RedisOptions {
@@ -331,7 +331,7 @@ async fn a_server_that_has_no_such_database_or_no_room_for_clients_says_so() {
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_no_redis_is_an_error() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

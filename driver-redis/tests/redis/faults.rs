@@ -33,7 +33,7 @@ async fn open_by(proxy: &TcpProxy) -> RedisDriver {
     RedisDriver::open(options).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_started_again_loses_nothing_that_was_acknowledged() {
     let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let driver = RedisDriver::open(RedisOptions::new(server.url()))
@@ -51,7 +51,7 @@ async fn a_server_that_is_killed_and_started_again_loses_nothing_that_was_acknow
     assert!(report.slowest_call < Duration::from_secs(5));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_server_is_away_calls_fail_in_time_and_the_first_one_after_succeeds() {
     let mut server = RedisServer::start();
     let timeout = Duration::from_millis(500);
@@ -86,7 +86,7 @@ async fn while_the_server_is_away_calls_fail_in_time_and_the_first_one_after_suc
     assert!(back.elapsed() < Duration::from_secs(1));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_cut_in_the_middle_of_a_pipeline_count_nothing_twice() {
     let server = RedisServer::start();
     let proxy = proxy_before(&server).await;
@@ -108,7 +108,7 @@ async fn connections_that_are_cut_in_the_middle_of_a_pipeline_count_nothing_twic
     assert!(report.unknown > 0, "nothing was under way");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_are_lost_leave_their_writes_unknown() {
     let server = RedisServer::start();
     let proxy = proxy_before(&server).await;
@@ -124,7 +124,7 @@ async fn answers_that_are_lost_leave_their_writes_unknown() {
     assert!(report.slowest_call < Duration::from_millis(2_500));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_way_to_the_server_is_no_fault() {
     let server = RedisServer::start();
     let proxy = proxy_before(&server).await;
@@ -136,7 +136,7 @@ async fn a_slow_way_to_the_server_is_no_fault() {
     assert_eq!((report.lost, report.errors.len()), (0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_paused_holds_no_caller_longer_than_its_timeout() {
     let server = RedisServer::start();
     let options = with_timeout(RedisOptions::new(server.url()), Duration::from_secs(1));
@@ -155,7 +155,7 @@ async fn a_server_that_is_paused_holds_no_caller_longer_than_its_timeout() {
     assert!(report.slowest_call < Duration::from_millis(2_500));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_are_killed_come_back() {
     let server = RedisServer::start();
     let driver = RedisDriver::open(RedisOptions::new(server.url()))
@@ -171,7 +171,7 @@ async fn clients_that_are_killed_come_back() {
     assert_eq!(report.lost, 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_that_the_server_forgets_are_sent_again() {
     let server = RedisServer::start();
     let driver = RedisDriver::open(RedisOptions::new(server.url()))
@@ -187,7 +187,7 @@ async fn scripts_that_the_server_forgets_are_sent_again() {
     assert_eq!((report.lost, report.errors.len()), (0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_server_refuses_writes_and_serves_reads() {
     let server = RedisServer::start();
     let driver = RedisDriver::open(RedisOptions::new(server.url()))
@@ -211,7 +211,7 @@ async fn a_full_server_refuses_writes_and_serves_reads() {
     assert_eq!((report.lost, report.unknown), (0, 0));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_that_give_up_leave_nothing_behind() {
     let server = RedisServer::start();
     let options = with_timeout(RedisOptions::new(server.url()), Duration::from_secs(1));
@@ -250,7 +250,7 @@ fn peak_memory() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_by_sentinels_is_over_soon() {
     let mut servers = RedisSentinels::start();
     let driver = RedisDriver::open(on_sentinels(&servers)).await.unwrap();
@@ -285,7 +285,7 @@ async fn a_failover_by_sentinels_is_over_soon() {
     assert!(report.slowest_call < Duration::from_secs(6));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_whose_master_is_killed_goes_on_with_its_replica() {
     let mut servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();
@@ -321,7 +321,7 @@ async fn a_cluster_whose_master_is_killed_goes_on_with_its_replica() {
     assert!(report.slowest_call < Duration::from_secs(6));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_move_during_load_disturb_nobody() {
     let servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();

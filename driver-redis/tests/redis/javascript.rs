@@ -33,7 +33,7 @@ async fn on(server: &RedisServer, base: Option<&str>, raw_format: RawFormat) -> 
     RedisDriver::open(options).await.unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_side_reads_what_the_other_wrote_with_a_base_and_without() {
     let versions = [("1", RawFormat::Base64), ("2", RawFormat::Binary)];
     for (version, format) in versions {
@@ -96,7 +96,7 @@ async fn each_side_reads_what_the_other_wrote_with_a_base_and_without() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_write_at_the_same_time_and_none_of_our_changes_is_lost() {
     let server = RedisServer::start();
     let driver = std::sync::Arc::new(on(&server, None, RawFormat::Binary).await);
@@ -140,7 +140,7 @@ fn astro() -> Vec<(String, Bytes, i64)> {
         .collect()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_astro_stored_is_read_byte_for_byte_and_written_as_it_did() {
     let server = RedisServer::start();
     let plain = on(&server, None, RawFormat::Binary).await;

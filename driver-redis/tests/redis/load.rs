@@ -12,6 +12,8 @@ use session_core::{
     WriteOutcome,
 };
 
+use test_support::step;
+
 use crate::support::key;
 
 const CALLERS: usize = 64;
@@ -87,6 +89,7 @@ impl Load {
 
     /// Waits until every number is above where it stands now.
     pub(crate) async fn until_all_count(&self) {
+        step("waiting until every number is above where it stands");
         let deadline = Instant::now() + Duration::from_secs(60);
         let mut before = None;
         loop {
@@ -120,6 +123,7 @@ impl Load {
         };
         let mut first_error: Option<Instant> = None;
         for caller in self.callers {
+            step("waiting for the callers to stop");
             let seen = caller.await.unwrap();
             let number = expected.entry(seen.name).or_default();
             number.0 += seen.done;
@@ -140,6 +144,7 @@ impl Load {
         if let (Some(first), Some(last)) = (first_error, report.last_error) {
             report.errors_for = last - first;
         }
+        step("reading the numbers that are there");
         for (name, (done, unknown)) in expected {
             let there = read(&*self.driver, &key(&name)).await.unwrap().unwrap_or(0);
             assert!(

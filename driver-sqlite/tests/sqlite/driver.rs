@@ -36,7 +36,7 @@ fn ended() -> WriteOptions {
     WriteOptions::default().with_expiry(Expiry::At(Timestamp::from_millis(1)))
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn text_goes_to_value_and_other_bytes_to_blob() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -71,7 +71,7 @@ async fn text_goes_to_value_and_other_bytes_to_blob() {
     assert_eq!(rows.await, ["null"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_removed_key_never_gets_a_version_again() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -87,7 +87,7 @@ async fn a_removed_key_never_gets_a_version_again() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_conflict_carries_what_is_there() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -127,7 +127,7 @@ async fn a_conflict_carries_what_is_there() {
     ));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn conditions_of_many_callers_at_once_hold_each() {
     const CALLERS: usize = 64;
     const ROUNDS: usize = 10;
@@ -149,7 +149,7 @@ async fn conditions_of_many_callers_at_once_hold_each() {
     assert_eq!(count, (CALLERS * ROUNDS).to_string());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_ended_entry_counts_as_absent_everywhere() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -186,7 +186,7 @@ async fn an_ended_entry_counts_as_absent_everywhere() {
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "new");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -220,7 +220,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
     assert_eq!(together.await.unwrap()[0].as_ref().unwrap(), &conflict);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn touch_moves_the_end_and_nothing_else() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -246,7 +246,7 @@ async fn touch_moves_the_end_and_nothing_else() {
     assert_eq!(before, after);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn sweeping_removes_what_has_ended_and_only_that() {
     let database = Database::with(|options| {
         options.sweep_interval = Some(Duration::from_millis(20));
@@ -271,7 +271,7 @@ async fn sweeping_removes_what_has_ended_and_only_that() {
     assert!(driver.get("k1").await.unwrap().is_some());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn sweeping_goes_on_after_an_error() {
     let database = Database::with(|options| {
         options.sweep_interval = Some(Duration::from_millis(10));
@@ -290,7 +290,7 @@ async fn sweeping_goes_on_after_an_error() {
         .await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_by_pages_has_each_key_once_and_clearing_stays_below_its_prefix() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -321,7 +321,7 @@ async fn a_listing_by_pages_has_each_key_once_and_clearing_stays_below_its_prefi
     assert!(database.rows("SELECT key FROM unstorage").await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn clearing_more_than_a_batch_clears_all() {
     let database = Database::new().await;
     let writes = (0..1_500).map(|index| Write::new(key(&format!("a:{index}")), "v"));
@@ -332,7 +332,7 @@ async fn clearing_more_than_a_batch_clears_all() {
     assert!(database.rows("SELECT key FROM unstorage").await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn of_two_writes_to_one_key_in_a_batch_the_later_wins() {
     let database = Database::new().await;
     let writes = ["one", "two", "three"].map(|value| Write::new(key("k"), value));
@@ -348,7 +348,7 @@ async fn of_two_writes_to_one_key_in_a_batch_the_later_wins() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn one_write_that_fails_leaves_the_others_of_its_batch_their_own_results() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -396,7 +396,7 @@ async fn one_write_that_fails_leaves_the_others_of_its_batch_their_own_results()
     assert_eq!(rows, ["agood", "cgood", "therev"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn dropped_callers_leave_the_old_value_or_the_new_one_and_no_transaction() {
     let database = Database::new().await;
     let driver = database.driver.clone();
@@ -424,7 +424,7 @@ async fn dropped_callers_leave_the_old_value_or_the_new_one_and_no_transaction()
     crate::support::run(&mut other, "ROLLBACK").await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn closing_finishes_what_was_queued_and_then_refuses_everything() {
     let database = Database::new().await;
     let driver = database.driver.clone();
@@ -474,7 +474,7 @@ async fn closing_finishes_what_was_queued_and_then_refuses_everything() {
     assert_eq!(kinds, [ErrorKind::Closed; 10]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn dropping_the_driver_ends_its_threads_and_frees_the_file() {
     let database = Database::with(|options| options.pool_size = 2).await;
     database.driver.put("k", "v").await.unwrap();
@@ -491,7 +491,7 @@ async fn dropping_the_driver_ends_its_threads_and_frees_the_file() {
     drop(folder);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_in_memory_serves_many_callers_and_is_its_own() {
     let first = SqliteDriver::open(SqliteOptions::new(":memory:"))
         .await
@@ -508,7 +508,7 @@ async fn a_database_in_memory_serves_many_callers_and_is_its_own() {
     assert_eq!(first.get("n").await.unwrap().unwrap(), "32");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_keeps_to_its_own_keys() {
     let database = Database::with(|options| options.base = Some("app".to_owned())).await;
     let driver = &database.driver;
@@ -529,7 +529,7 @@ async fn a_base_keeps_to_its_own_keys() {
     assert_eq!(rest, ["app2:k", "k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_entry_without_expiry_of_its_own_lives_for_the_ttl() {
     let database = Database::with(|options| options.ttl = Some(Duration::from_secs(60))).await;
     let driver = &database.driver;
@@ -562,7 +562,7 @@ async fn an_entry_without_expiry_of_its_own_lives_for_the_ttl() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_tells_when_an_entry_was_made_and_changed() {
     let database = Database::new().await;
     let driver = &database.driver;

@@ -29,7 +29,7 @@ fn assert_says(error: &Error, kind: ErrorKind, words: &str) {
     assert!(error.to_string().contains(words), "{error}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_folder_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing").join("test.db");
@@ -41,14 +41,14 @@ async fn a_missing_folder_is_named() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_folder_is_no_database() {
     let folder = tempfile::tempdir().unwrap();
     let error = refused(SqliteOptions::new(folder.path())).await;
     assert_says(&error, ErrorKind::InvalidConfig, "is a folder");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn options_that_cannot_be_are_told() {
     for (change, words) in [
         (
@@ -79,7 +79,7 @@ async fn options_that_cannot_be_are_told() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_file_that_is_no_database_is_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
@@ -90,7 +90,7 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_table_of_another_shape_is_left_as_it_is() {
     for (schema, words) in [
         (
@@ -121,7 +121,7 @@ async fn a_table_of_another_shape_is_left_as_it_is() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_in_utf_16_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
@@ -134,7 +134,7 @@ async fn a_database_in_utf_16_is_refused() {
     assert_says(&error, ErrorKind::InvalidConfig, "UTF-16");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_locked_database_is_told_and_works_once_it_is_free() {
     let database = Database::with(|options| {
         options.busy_timeout = Duration::from_millis(10);
@@ -164,7 +164,7 @@ async fn a_locked_database_is_told_and_works_once_it_is_free() {
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "new");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_file_that_may_not_be_written_is_told() {
     for with_a_table in [false, true] {
         let folder = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ async fn a_file_that_may_not_be_written_is_told() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_database_that_another_has_locked_opens_and_waits_for_it_later() {
     let database = Database::new().await;
     database.driver.put("k", "v").await.unwrap();
@@ -201,7 +201,7 @@ async fn a_database_that_another_has_locked_opens_and_waits_for_it_later() {
     writing.await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_damaged_file_is_told_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
@@ -233,7 +233,7 @@ async fn a_damaged_file_is_told_and_left_alone() {
     assert!(corrupt > 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_error_shows_a_key_or_a_value() {
     let database = Database::with(|options| {
         options.busy_timeout = Duration::from_millis(1);

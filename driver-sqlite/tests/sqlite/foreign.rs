@@ -63,7 +63,7 @@ async fn entry(driver: &SqliteDriver, name: &str) -> Entry {
     driver.read(&key(name)).await.unwrap().unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_foreign_write_changes_the_version_and_clears_the_end() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -89,7 +89,7 @@ async fn a_foreign_write_changes_the_version_and_clears_the_end() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_foreign_insertion_has_a_version_of_its_own() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -112,7 +112,7 @@ async fn a_foreign_insertion_has_a_version_of_its_own() {
     assert!(matches!(outcome, WriteOutcome::Written { .. }));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_foreign_write_revives_an_ended_entry() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -124,7 +124,7 @@ async fn a_foreign_write_revives_an_ended_entry() {
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "new");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn raw_items_are_bytes_and_text_wins_where_both_are_set() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -146,7 +146,7 @@ async fn raw_items_are_bytes_and_text_wins_where_both_are_set() {
     assert_eq!(rows.await, ["nullblob"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_table_that_unstorage_made_is_completed_and_keeps_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
@@ -171,7 +171,7 @@ async fn a_table_that_unstorage_made_is_completed_and_keeps_its_rows() {
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_table_is_the_one_that_unstorage_makes() {
     let vectors: serde_json::Value =
         serde_json::from_str(include_str!("../astro-sqlite.json")).unwrap();
@@ -186,7 +186,7 @@ async fn the_table_is_the_one_that_unstorage_makes() {
     run(&mut database.connect().await, CREATE).await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_astro_stored_is_read_byte_for_byte_and_written_as_it_did() {
     let vectors: Vec<serde_json::Value> =
         serde_json::from_str(include_str!("../astro-sqlite.json")).unwrap();
@@ -227,7 +227,7 @@ async fn what_astro_stored_is_read_byte_for_byte_and_written_as_it_did() {
     driver.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn many_who_open_one_new_file_at_once_all_succeed() {
     for made_by_unstorage in [false, true] {
         let folder = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ async fn many_who_open_one_new_file_at_once_all_succeed() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn another_table_has_a_schema_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");

@@ -33,7 +33,7 @@ fn unstorage_on(path: &Path) -> Script {
     Script::start(command)
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_side_reads_what_the_other_wrote() {
     let database = Database::new().await;
     let driver = &database.driver;
@@ -88,7 +88,7 @@ async fn each_side_reads_what_the_other_wrote() {
     assert_eq!(theirs, ours);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_file_that_unstorage_made_is_taken_over_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
@@ -106,7 +106,7 @@ async fn a_file_that_unstorage_made_is_taken_over_while_it_runs() {
     driver.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_write_at_the_same_time_and_nothing_is_lost() {
     const CALLERS: usize = 16;
     const JS_WRITES: usize = 1_000;

@@ -22,7 +22,7 @@ const INCREMENTS: usize = 50;
 /// Set for the processes that this test starts, which are this same program.
 const FILE: &str = "DRIVER_SQLITE_TEST_FILE";
 
-#[test]
+#[test_support::test(limit = 300)]
 fn conditions_hold_between_processes() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -9,6 +9,7 @@ use session_core::{Driver, Key, WriteOptions, WriteOutcome};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row, SqliteConnection};
 use tempfile::TempDir;
+use test_support::step;
 
 pub(crate) struct Database {
     pub(crate) driver: Arc<SqliteDriver>,
@@ -27,6 +28,7 @@ impl Database {
         let mut options = SqliteOptions::new(&path);
         options.sweep_interval = None;
         change(&mut options);
+        step("opening a database");
         let driver = Arc::new(SqliteDriver::open(options).await.unwrap());
         Self {
             driver,
@@ -42,6 +44,7 @@ impl Database {
 
     /// The first column of the rows of `sql`, by a connection beside the driver's.
     pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        step(sql);
         let mut connection = self.connect().await;
         let rows = connection.fetch_all(AssertSqlSafe(sql)).await.unwrap();
         rows.iter().map(|row| row.get(0)).collect()
@@ -68,6 +71,7 @@ pub(crate) async fn connect(path: &PathBuf) -> SqliteConnection {
 }
 
 pub(crate) async fn run(connection: &mut SqliteConnection, sql: &str) {
+    step(sql);
     connection.execute(AssertSqlSafe(sql)).await.unwrap();
 }
 

@@ -12,7 +12,7 @@ fn registry() -> Registry {
     registry
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn url_and_token_come_from_the_environment_where_they_are_not_set() {
     let gateway = Gateway::start();
     let url = gateway.url().to_owned();
@@ -42,7 +42,7 @@ async fn url_and_token_come_from_the_environment_where_they_are_not_set() {
     assert!((50..=60).contains(&left));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mistakes_name_the_driver_and_the_option() {
     for (options, expected) in [
         (

@@ -11,7 +11,7 @@ use test_support::HttpFault;
 
 use crate::support::{Behind, Gateway, TOKEN, key};
 
-#[tokio::test]
+#[test_support::test]
 async fn entries_lie_where_unstorage_has_them() {
     let gateway = Gateway::start();
     let options = UpstashOptions {
@@ -31,7 +31,7 @@ async fn entries_lie_where_unstorage_has_them() {
     assert_eq!(redis.cli(&["PTTL", "app:a:b"]), "-1");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
@@ -47,7 +47,7 @@ async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
     assert!(matches!(refused.unwrap(), WriteOutcome::Conflict(_)));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_time_left_is_reckoned_anew_for_each_try() {
     let behind = Behind::start(|options| options.retry.attempts = 2).await;
     behind.proxy.next(HttpFault::rate_limited(1));
@@ -62,7 +62,7 @@ async fn the_time_left_is_reckoned_anew_for_each_try() {
     assert!(left <= 19_000, "{left}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
@@ -95,7 +95,7 @@ async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() 
     assert_eq!(gateway.redis().cli(&["EXISTS", "k"]), "0");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
@@ -122,7 +122,7 @@ async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
     assert_eq!(gateway.redis().cli(&["DBSIZE"]), "4");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
     for read_your_writes in [true, false] {
         let behind = Behind::start(|options| options.read_your_writes = read_your_writes).await;
@@ -141,7 +141,7 @@ async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_wrong_token_is_told_and_not_shown() {
     let gateway = Gateway::start();
     let options = UpstashOptions::new(gateway.url(), "s3cret");
@@ -154,7 +154,7 @@ async fn a_wrong_token_is_told_and_not_shown() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_was_begun_is_answered_before_the_driver_is_closed() {
     let behind = Behind::start(|_| {}).await;
     behind.far_away(Duration::from_millis(300));
@@ -170,7 +170,7 @@ async fn what_was_begun_is_answered_before_the_driver_is_closed() {
     assert_eq!(behind.gateway.redis().cli(&["GET", "k"]), "v");
 }
 
-#[test]
+#[test_support::test]
 fn a_driver_whose_runtime_has_ended_says_so() {
     let gateway = Gateway::start();
     let runtime = || {

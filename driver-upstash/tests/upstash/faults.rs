@@ -23,7 +23,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_fault_is_a_miss_or_a_success() {
     use ErrorKind::*;
     use Outcome::*;
@@ -80,7 +80,7 @@ async fn no_fault_is_a_miss_or_a_success() {
     assert_eq!(elsewhere.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_endless_answer_ends() {
     let behind = Behind::start(|options| {
         options.retry = RetryPolicy::never();
@@ -94,7 +94,7 @@ async fn an_endless_answer_ends() {
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_passes_is_tried_again_where_that_is_safe() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(3)).await;
     let (driver, proxy) = (&behind.driver, &behind.proxy);
@@ -120,7 +120,7 @@ async fn what_passes_is_tried_again_where_that_is_safe() {
 }
 
 /// An answer that was lost leaves two truths, and the driver claims neither.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_increment_whose_answer_was_lost_is_unknown_and_never_made_twice() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(2)).await;
     behind.driver.put("n", "0").await.unwrap();
@@ -167,7 +167,7 @@ async fn an_increment_whose_answer_was_lost_is_unknown_and_never_made_twice() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_gateway_that_went_away_is_an_outage_and_no_miss() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "value").await.unwrap();
@@ -176,7 +176,7 @@ async fn a_gateway_that_went_away_is_an_outage_and_no_miss() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_redis_that_hangs_behind_the_gateway_times_out() {
     let behind = Behind::start(|options| {
         options.timeout = Duration::from_millis(400);
@@ -191,7 +191,7 @@ async fn a_redis_that_hangs_behind_the_gateway_times_out() {
     assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "value");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_gateway_without_its_database_does_not_make_it_certain_that_nothing_was_done() {
     let behind = Behind::start(|options| options.retry = RetryPolicy::never()).await;
     behind

@@ -2,7 +2,7 @@
 
 use crate::support::Gateway;
 
-#[test]
+#[test_support::test]
 fn the_gateway_is_one_by_the_official_client() {
     let gateway = Gateway::start();
     let output = gateway.official_client().output().unwrap();

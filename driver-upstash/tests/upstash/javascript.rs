@@ -6,7 +6,7 @@ use session_core::{Driver, DriverExt, ListOptions};
 use crate::support::{Gateway, key};
 use driver_upstash::{UpstashDriver, UpstashOptions};
 
-#[tokio::test]
+#[test_support::test]
 async fn each_side_reads_what_the_other_wrote() {
     let gateway = Gateway::start();
     let options = UpstashOptions {

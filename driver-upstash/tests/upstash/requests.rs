@@ -11,7 +11,7 @@ use test_support::{HttpFault, Seen};
 
 use crate::support::{Behind, increment, key};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
     let behind = Behind::start(|_| {}).await;
     let store = Arc::new(SessionManager::new(behind.driver.clone()));
@@ -42,7 +42,7 @@ async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_single_call_goes_out_at_once_and_alone() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
@@ -56,7 +56,7 @@ async fn a_single_call_goes_out_at_once_and_alone() {
     assert!(fastest < Duration::from_millis(50), "{fastest:?}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
     const TASKS: usize = 64;
     const READS: usize = 10;
@@ -92,7 +92,7 @@ async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_call_of_a_request_has_its_own_result_or_error() {
     let behind = Behind::start(|_| {}).await;
     behind.gateway.redis().cli(&["LPUSH", "list", "x"]);
@@ -117,7 +117,7 @@ async fn each_call_of_a_request_has_its_own_result_or_error() {
     assert!(behind.proxy.count() <= 4);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_who_leaves_takes_nothing_from_the_others() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
@@ -137,7 +137,7 @@ async fn a_caller_who_leaves_takes_nothing_from_the_others() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_slow_answer_does_not_hold_others_up() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
@@ -159,7 +159,7 @@ async fn a_slow_answer_does_not_hold_others_up() {
     slow.await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn batches_are_few_requests() {
     let behind = Behind::start(|_| {}).await;
     let keys: Vec<_> = (0..1_000)
@@ -180,7 +180,7 @@ async fn batches_are_few_requests() {
 }
 
 /// What is too much for one answer is asked for piece by piece.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn values_that_are_too_large_together_are_read_apart() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(60)).await;
     let value = "v".repeat(8 * 1024 * 1024);
@@ -195,7 +195,7 @@ async fn values_that_are_too_large_together_are_read_apart() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drivers_that_share_a_database_lose_no_increment() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("n", "0").await.unwrap();

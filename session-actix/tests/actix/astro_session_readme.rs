@@ -134,7 +134,7 @@ async fn login_page(sessions: Sessions, request: HttpRequest) -> Result<HttpResp
     Ok(response)
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn it_counts_flashes_and_redirects() {
     for format in [CookieFormat::Sealed, CookieFormat::AstroSession] {
         let app = App::new()

@@ -70,7 +70,7 @@ fn memory() -> SessionMiddleware {
     SessionMiddleware::new(Arc::new(MemoryDriver::new()))
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_session_lasts_from_one_request_to_the_next() {
     let app = app(memory()).await;
     let mut browser = Browser::default();
@@ -85,7 +85,7 @@ async fn a_session_lasts_from_one_request_to_the_next() {
     assert_eq!(Browser::default().get(&app, "/").await.body, "1");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_session_lives_in_the_cookie_alone() {
     let options = CookieSessionOptions::new(["correct horse battery staple, and 32 bytes"]);
     let store = SessionManager::in_cookies(options.with_max_parts(2)).build();
@@ -98,7 +98,7 @@ async fn a_session_lives_in_the_cookie_alone() {
     sessions.close().await.unwrap();
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_request_costs_only_the_operations_that_it_needs() {
     let probe = Probe::new();
     let app = app(SessionMiddleware::new(probe.clone())).await;
@@ -118,7 +118,7 @@ async fn a_request_costs_only_the_operations_that_it_needs() {
     }
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn only_a_response_that_depends_on_the_session_says_so() {
     let app = app(memory()).await;
     let mut browser = Browser::default();
@@ -129,7 +129,7 @@ async fn only_a_response_that_depends_on_the_session_says_so() {
     assert!(anonymous.headers.get(CACHE_CONTROL).is_none());
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_response_that_sets_the_cookie_is_private_and_keeps_its_other_headers() {
     let app = app(memory()).await;
     let answer = Browser::default().get(&app, "/public").await;
@@ -141,7 +141,7 @@ async fn a_response_that_sets_the_cookie_is_private_and_keeps_its_other_headers(
     assert_eq!(answer.headers.get_all("x-two").count(), 2);
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn changes_are_committed_whatever_the_status() {
     let probe = Probe::new();
     let app = app(SessionMiddleware::new(probe.clone())).await;
@@ -156,7 +156,7 @@ async fn changes_are_committed_whatever_the_status() {
     }
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_failed_commit_gives_an_empty_500_and_keeps_the_old_record() {
     let probe = Probe::new();
     let app = app(SessionMiddleware::new(probe.clone())).await;
@@ -185,7 +185,7 @@ async fn a_failed_commit_gives_an_empty_500_and_keeps_the_old_record() {
     assert_eq!(browser.get(&app, "/").await.body, "2");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     let probe = Probe::new();
     let events = Arc::new(Mutex::new(Vec::new()));
@@ -203,7 +203,7 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
     assert_eq!(events.lock().len(), 1, "{events:?}");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_failed_load_is_an_error_and_never_leads_to_a_write() {
     let probe = Probe::new();
     let app = app(SessionMiddleware::new(probe.clone())).await;
@@ -223,7 +223,7 @@ async fn a_failed_load_is_an_error_and_never_leads_to_a_write() {
     assert_eq!(probe.stored(&browser.key()).await, before);
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn an_error_of_a_middleware_within_goes_on_and_nothing_is_committed() {
     let probe = Probe::new();
     let app = App::new()
@@ -245,7 +245,7 @@ async fn an_error_of_a_middleware_within_goes_on_and_nothing_is_committed() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_panic_of_the_handler_commits_nothing() {
     let probe = Probe::new();
     async fn handler(session: Session) -> &'static str {
@@ -262,7 +262,7 @@ async fn a_panic_of_the_handler_commits_nothing() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn the_same_middleware_twice_is_one() {
     let probe = Probe::new();
     let sessions = SessionMiddleware::new(probe.clone());
@@ -284,7 +284,7 @@ fn named(name: &str, driver: Arc<dyn Driver>) -> SessionMiddleware {
     SessionMiddleware::from_store(store.build().unwrap())
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn middlewares_with_cookies_of_different_names_keep_sessions_apart() {
     async fn handler(session: Session, sessions: Sessions) -> Result<String, Error> {
         let outer = sessions.by_cookie("outer").unwrap();
@@ -315,7 +315,7 @@ async fn middlewares_with_cookies_of_different_names_keep_sessions_apart() {
     assert!(matches!(cookies[..], [cookie] if cookie.starts_with("inner=")));
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn clones_are_one_session_and_are_sealed_with_it() {
     let kept: Arc<Mutex<Option<Session>>> = Arc::default();
     let keep = Arc::clone(&kept);
@@ -336,7 +336,7 @@ async fn clones_are_one_session_and_are_sealed_with_it() {
     assert_eq!(session.get::<u32>("visits").await.unwrap(), Some(1));
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn the_cookie_is_found_in_headers_that_http_2_split() {
     let app = app(memory()).await;
     let mut browser = Browser::default();
@@ -348,7 +348,7 @@ async fn the_cookie_is_found_in_headers_that_http_2_split() {
     assert_eq!(browser.send(&app, request).await.body, "Some(1)");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_head_request_commits_as_its_get_would() {
     let app = app(memory()).await;
     let mut browser = Browser::default();
@@ -357,7 +357,7 @@ async fn a_head_request_commits_as_its_get_would() {
     assert_eq!(browser.get(&app, "/peek").await.body, "Some(1)");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_route_without_the_middleware_says_what_to_add() {
     async fn optional(session: Option<Session>) -> String {
         session.is_none().to_string()
@@ -377,7 +377,7 @@ async fn a_route_without_the_middleware_says_what_to_add() {
     assert_eq!(answer.body, "true");
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_commit_runs_to_its_end_when_the_client_has_gone_and_close_waits_for_it() {
     let probe = Probe::new();
     let sessions = SessionMiddleware::new(probe.clone());
@@ -409,7 +409,7 @@ async fn a_commit_runs_to_its_end_when_the_client_has_gone_and_close_waits_for_i
     assert_eq!(probe.writes_done.load(Ordering::SeqCst), begun + 1);
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_handler_that_is_cut_off_commits_nothing() {
     async fn handler(session: Session) -> &'static str {
         session.set("k", "v").unwrap();
@@ -426,7 +426,7 @@ async fn a_handler_that_is_cut_off_commits_nothing() {
     assert!(probe.take_operations().is_empty());
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_cookie_that_was_certain_goes_out_with_a_failing_response() {
     let probe = Probe::new();
     let saving = probe.clone();
@@ -462,7 +462,7 @@ session_data! {
     }
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_typed_session_is_an_extractor_too() {
     async fn handler(session: TypedSession<Visitor>) -> Result<String, Error> {
         let visits = session.update(Visitor::visits, |visits| visits + 1).await?;

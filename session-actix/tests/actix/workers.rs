@@ -67,7 +67,7 @@ fn cookie_in(answer: &str) -> String {
     rest.split(';').next().unwrap().to_owned()
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn requests_to_all_workers_at_the_same_time_lose_nothing() {
     const VISITS: usize = 40;
     let sessions = SessionMiddleware::new(Arc::new(MemoryDriver::new()));
@@ -86,7 +86,7 @@ async fn requests_to_all_workers_at_the_same_time_lose_nothing() {
     sessions.close().await.unwrap();
 }
 
-#[actix_web::test]
+#[test_support::test(runtime = "actix")]
 async fn a_commit_outlives_its_client_and_the_worker_that_began_it() {
     let probe = Probe::new();
     let sessions = SessionMiddleware::new(probe.clone());

@@ -276,7 +276,7 @@ mod tests {
         error.to_string()
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_driver_opens_by_its_name_with_its_options() {
         let options = Options::new().with("depth", 3);
         let driver = registry()
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(driver.name(), "stuck");
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_name_of_ones_own_opens_by_a_closure() {
         let context = ConfigContext::default();
         let driver = registry().open("mine", Options::new(), &context).await;
@@ -297,7 +297,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn an_unknown_driver_is_told_with_those_that_are_there() {
         assert_eq!(
             refused("stukc", Options::new()).await,
@@ -305,7 +305,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_driver_that_is_not_compiled_in_says_which_feature_to_enable() {
         assert_eq!(
             refused("redis", Options::new()).await,
@@ -313,7 +313,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_wrong_option_names_the_driver() {
         assert_eq!(
             refused("stuck", Options::new().with("dept", 3)).await,

@@ -502,7 +502,7 @@ mod tests {
         assert!(!shown.contains("s3cr3t"), "{shown}");
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_file_gives_the_folder_of_relative_paths_and_its_name_to_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("session.toml");
@@ -526,7 +526,7 @@ mod tests {
         assert!(long.to_string().contains("longer than 1 MiB"), "{long}");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn an_opened_driver_has_the_configured_timeout() {
         let mut registry = Registry::new();
         registry.register_with("stuck", |_: NoOptions, _| async { Ok(Stuck) });
@@ -538,7 +538,7 @@ mod tests {
         assert_eq!(started.elapsed(), Duration::from_secs(7));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_session_in_the_cookie_has_no_driver_to_open() {
         let config = parse("driver = 'cookie'").unwrap();
         assert_eq!(config.backend(), Backend::Cookie);

@@ -143,7 +143,7 @@ mod tests {
     use crate::test_support::Stuck;
     use crate::{ErrorKind, Outcome};
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_stuck_read_times_out_and_changed_nothing() {
         let driver = Timeout::with_default(Stuck);
         let error = driver.read(&Key::new("k").unwrap()).await.unwrap_err();
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(error.driver(), Some("stuck"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_stuck_write_times_out_and_its_outcome_is_unknown() {
         let driver = Timeout::with_default(Stuck);
         let key = Key::new("k").unwrap();
@@ -171,7 +171,7 @@ mod tests {
         )));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_stuck_clear_has_a_time_of_its_own() {
         let driver = Timeout::with_default(Stuck).with_clear_timeout(Duration::from_secs(60));
         let started = tokio::time::Instant::now();

@@ -116,7 +116,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(2);
 
-    #[tokio::test]
+    #[test_support::test]
     async fn nothing_is_kept_of_a_session_that_nobody_commits() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -126,7 +126,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_caller_that_gives_up_waiting_leaves_nothing_behind() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -138,7 +138,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn the_turn_goes_to_who_waited_longest_and_has_not_given_up() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -159,7 +159,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_turn_that_came_too_late_goes_to_the_next() {
         let queue = CommitQueue::default();
         let id = SessionId::random();
@@ -174,7 +174,7 @@ mod tests {
         assert!(queue.sessions.is_empty());
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn sessions_do_not_wait_for_one_another() {
         let queue = CommitQueue::default();
         let _first = queue.enter(SessionId::random(), LIMIT).await.unwrap();
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(queue.sessions.len(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test_support::test(start_paused = true)]
     async fn a_caller_waits_no_longer_than_its_limit_and_leaves_nothing_behind() {
         let queue = CommitQueue::default();
         let id = SessionId::random();

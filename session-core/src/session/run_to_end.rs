@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_dropped_future_goes_on_and_its_owner_waits_for_it() {
         let tracker = TaskTracker::new();
         let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
@@ -104,7 +104,7 @@ mod tests {
         assert!(done.load(Ordering::SeqCst));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_future_that_never_began_does_nothing() {
         let tracker = TaskTracker::new();
         let done = Arc::new(AtomicBool::new(false));
@@ -117,7 +117,7 @@ mod tests {
         assert!(!done.load(Ordering::SeqCst));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn the_owner_waits_for_what_still_runs_with_its_caller() {
         let tracker = TaskTracker::new();
         let go = Arc::new(Notify::new());

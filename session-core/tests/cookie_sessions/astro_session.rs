@@ -127,7 +127,7 @@ async fn read(site: &Site, browser: &mut Browser, flash: &Map<String, Value>) ->
     json!({ "data": data, "flash": taken })
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_reads_200_random_sessions_that_the_other_wrote_and_their_flashes_once() {
     let site = site();
     let mut astro_session = astro_session(SECRET);
@@ -197,7 +197,7 @@ async fn each_reads_200_random_sessions_that_the_other_wrote_and_their_flashes_o
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn neither_reads_what_another_secret_signed() {
     let site = site();
     let mut other = astro_session(OTHER_SECRET);
@@ -212,7 +212,7 @@ async fn neither_reads_what_another_secret_signed() {
     assert_eq!(found, json!({ "data": {}, "flash": {} }));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_text_that_javascript_cut_in_the_middle_of_a_character_logs_nobody_out() {
     let site = site();
     let mut astro_session = astro_session(SECRET);
@@ -225,7 +225,7 @@ async fn a_text_that_javascript_cut_in_the_middle_of_a_character_logs_nobody_out
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_of_the_package_ends_for_want_of_activity_here() {
     let clock = Arc::new(session_core::ManualClock::new(Timestamp::now()));
     let site = Site::with(options(), |store| store.clock(clock.clone()));
@@ -241,7 +241,7 @@ async fn a_session_of_the_package_ends_for_want_of_activity_here() {
     assert_eq!(site.take_rejections(), [CookieRejection::Expired]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_ends_here_has_ended_there() {
     let site = site();
     let mut browser = Browser::default();
@@ -269,7 +269,7 @@ async fn what_ends_here_has_ended_there() {
     assert_eq!(browser.read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn lifetimes_and_ends_of_values_last_from_one_request_of_ours_to_the_next() {
     let site = Site::with(options(), |store| store);
     let mut browser = Browser::default();
@@ -297,7 +297,7 @@ async fn lifetimes_and_ends_of_values_last_from_one_request_of_ours_to_the_next(
     assert_eq!(browser.read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_json_cannot_hold_is_an_error_that_names_it() {
     let site = Site::with(options(), |store| store);
     for (value, kind) in [

@@ -21,7 +21,7 @@ async fn open(options: &str) -> Result<SessionManager, String> {
     })
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn it_opens_with_one_secret_or_several() {
     for options in [
         format!("secret = '{SECRET}'"),
@@ -38,7 +38,7 @@ async fn it_opens_with_one_secret_or_several() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_wrong_is_named() {
     for (options, expected) in [
         ("", "cookie: open: the option `secret` is missing"),

@@ -11,7 +11,7 @@ use crate::visitor::{Browser, OTHER_SECRET, SECRET, Site, set};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_lasts_from_one_request_to_the_next() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -29,7 +29,7 @@ async fn a_session_lasts_from_one_request_to_the_next() {
     assert_eq!(Browser::default().read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_only_read_sets_no_cookie() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -51,7 +51,7 @@ async fn what_is_only_read_sets_no_cookie() {
     assert!(browser.visit(&site, untouched).await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_same_session_never_looks_the_same() {
     let site = Site::new();
     let (mut one, mut other) = (Browser::default(), Browser::default());
@@ -60,7 +60,7 @@ async fn the_same_session_never_looks_the_same() {
     assert_ne!(one.value(), other.value());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn updates_removals_and_flashes_work_as_in_a_driver() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -99,7 +99,7 @@ async fn updates_removals_and_flashes_work_as_in_a_driver() {
         .await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn destroying_takes_the_cookie_away_and_what_comes_after_is_a_new_session() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -126,7 +126,7 @@ async fn destroying_takes_the_cookie_away_and_what_comes_after_is_a_new_session(
     assert_eq!(browser.read(&site, "note").await.as_deref(), Some("new"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn of_two_concurrent_responses_the_later_wins() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -139,7 +139,7 @@ async fn of_two_concurrent_responses_the_later_wins() {
     assert_eq!(tab.read(&site, "b").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_ends_for_want_of_activity_and_activity_keeps_it() {
     let site = Site::with(CookieSessionOptions::new([SECRET]), |store| {
         store.idle_timeout(DAY)
@@ -160,7 +160,7 @@ async fn a_session_ends_for_want_of_activity_and_activity_keeps_it() {
     assert_eq!(browser.read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_absolute_timeout_holds_whatever_the_activity() {
     let site = Site::with(CookieSessionOptions::new([SECRET]), |store| {
         store.absolute_timeout(2 * DAY)
@@ -174,7 +174,7 @@ async fn an_absolute_timeout_holds_whatever_the_activity() {
     assert_eq!(browser.read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_without_timeouts_ends_after_400_days() {
     let site = Site::with(CookieSessionOptions::new([SECRET]), |store| {
         store.idle_timeout(None)
@@ -187,7 +187,7 @@ async fn a_session_without_timeouts_ends_after_400_days() {
     assert_eq!(browser.read(&site, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_persistent_session_gives_its_cookie_a_max_age() {
     let site = Site::new();
     let cookies = Browser::default()
@@ -199,7 +199,7 @@ async fn a_persistent_session_gives_its_cookie_a_max_age() {
     assert!(cookies[0].contains("Max-Age=2592000"), "{cookies:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_old_secret_reads_and_the_first_one_writes() {
     let old = Site::new();
     let both = Site::with(CookieSessionOptions::new([OTHER_SECRET, SECRET]), |store| {
@@ -215,7 +215,7 @@ async fn an_old_secret_reads_and_the_first_one_writes() {
     assert_eq!(browser.read(&old, "name").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn regenerate_seals_it_anew_and_keeps_what_is_in_it() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -232,7 +232,7 @@ async fn regenerate_seals_it_anew_and_keeps_what_is_in_it() {
     assert_eq!(browser.read(&site, "name").await.as_deref(), Some("Ann"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn saving_in_the_handler_is_seen_by_it_and_by_the_browser() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -250,7 +250,7 @@ async fn saving_in_the_handler_is_seen_by_it_and_by_the_browser() {
     assert_eq!(browser.read(&site, "b").await.as_deref(), Some("2"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_needs_a_store_on_the_server_is_refused() {
     let site = Site::new();
     assert!(site.store.driver().is_none());
@@ -272,7 +272,7 @@ async fn what_needs_a_store_on_the_server_is_refused() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_for_a_unit_test_needs_no_request() {
     let site = Site::new();
     let session = site.store.create();

@@ -14,7 +14,7 @@ fn text(length: usize) -> String {
     "0123456789".chars().cycle().take(length).collect()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn more_than_4096_bytes_is_an_error_at_the_commit_and_changes_nothing() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -28,7 +28,7 @@ async fn more_than_4096_bytes_is_an_error_at_the_commit_and_changes_nothing() {
     assert_eq!(browser.cookies, before);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn no_set_cookie_is_longer_than_4096_bytes_and_the_longest_is_nearly_that() {
     let site = splitting(3);
     let mut longest = 0;
@@ -45,7 +45,7 @@ async fn no_set_cookie_is_longer_than_4096_bytes_and_the_longest_is_nearly_that(
     assert!(longest > 4_080, "{longest}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_attributes_count() {
     let path = format!("/{}", text(1_000));
     let site = Site::with(CookieSessionOptions::new([SECRET]), |store| {
@@ -66,7 +66,7 @@ async fn the_attributes_count() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_large_session_is_split_and_put_together_again() {
     let site = splitting(3);
     let mut browser = Browser::default();
@@ -86,7 +86,7 @@ async fn a_large_session_is_split_and_put_together_again() {
     assert_eq!(error.unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_shrinks_takes_its_former_parts_away() {
     let site = splitting(4);
     let mut browser = Browser::default();
@@ -100,7 +100,7 @@ async fn a_session_that_shrinks_takes_its_former_parts_away() {
     assert_eq!(browser.read(&site, "text").await, Some(text(10)));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn destroying_takes_all_parts_away() {
     let site = splitting(4);
     let mut browser = Browser::default();
@@ -112,7 +112,7 @@ async fn destroying_takes_all_parts_away() {
     assert!(browser.cookies.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_part_is_an_empty_session() {
     let site = splitting(4);
     let mut browser = Browser::default();
@@ -125,7 +125,7 @@ async fn a_missing_part_is_an_empty_session() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn parts_of_different_sessions_or_times_do_not_mix() {
     let site = splitting(4);
     let mut browser = Browser::default();
@@ -151,7 +151,7 @@ async fn parts_of_different_sessions_or_times_do_not_mix() {
     assert_eq!(swapped.read(&site, "text").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_stale_part_beyond_the_last_one_does_no_harm_and_goes_with_the_next_write() {
     let site = splitting(4);
     let mut browser = Browser::default();
@@ -168,7 +168,7 @@ async fn a_stale_part_beyond_the_last_one_does_no_harm_and_goes_with_the_next_wr
     assert_eq!(browser.cookies.keys().collect::<Vec<_>>(), ["sid"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn parts_go_on_being_read_where_fewer_are_written() {
     let (many, few) = (splitting(4), splitting(1));
     let mut browser = Browser::default();

@@ -12,7 +12,7 @@ async fn rejected(site: &Site, value: &str) -> Vec<CookieRejection> {
     site.take_rejections()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_kind_of_bad_cookie_is_an_empty_session_and_is_reported_as_what_it_is() {
     let site = Site::new();
     let mut browser = Browser::default();
@@ -57,7 +57,7 @@ async fn each_kind_of_bad_cookie_is_an_empty_session_and_is_reported_as_what_it_
     assert_eq!(rejected(&site, &good).await, [CookieRejection::Expired]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cookie_is_good_under_its_own_name_only() {
     let site = Site::new();
     let renamed = Site::with(CookieSessionOptions::new([SECRET]), |store| {
@@ -70,7 +70,7 @@ async fn a_cookie_is_good_under_its_own_name_only() {
     assert_eq!(renamed.take_rejections(), [CookieRejection::Forged]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_format_that_is_not_accepted_is_not_read() {
     let jwt = CookieSessionOptions::new([SECRET]).with_format(CookieFormat::AstroSession);
     let (signed, sealed) = (Site::with(jwt, |store| store), Site::new());
@@ -90,7 +90,7 @@ async fn a_format_that_is_not_accepted_is_not_read() {
     assert_eq!(browser.read(&sealed, "name").await.as_deref(), Some("Ann"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_bad_cookie_is_replaced_when_something_is_set_and_taken_away_by_destroy() {
     let site = Site::new();
     let mut browser = Browser::with("sid", "nonsense");
@@ -104,7 +104,7 @@ async fn a_bad_cookie_is_replaced_when_something_is_set_and_taken_away_by_destro
     assert!(browser.cookies.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cookie_that_nobody_asks_for_is_not_opened() {
     let site = Site::new();
     let mut browser = Browser::with("sid", "nonsense");

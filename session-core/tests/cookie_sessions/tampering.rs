@@ -126,12 +126,12 @@ async fn none_of_many_mutations_is_accepted(format: CookieFormat) {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn none_of_50_000_mutations_of_sealed_cookies_is_accepted() {
     none_of_many_mutations_is_accepted(CookieFormat::Sealed).await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn none_of_50_000_mutations_of_signed_cookies_is_accepted() {
     none_of_many_mutations_is_accepted(CookieFormat::AstroSession).await;
 }

@@ -32,7 +32,7 @@ fn pairs(steps: usize, scenario: impl Fn(Vec<Vec<Step>>) -> Scenario) -> Vec<Sce
     scenarios
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn two_requests_of_four_steps_and_a_commit_on_two_servers() {
     Explorer::new(pairs(4, |requests| Scenario {
         requests,
@@ -43,7 +43,7 @@ fn two_requests_of_four_steps_and_a_commit_on_two_servers() {
     .assert_holds();
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn two_requests_of_four_steps_and_a_commit_on_one_server() {
     Explorer::new(pairs(4, |requests| Scenario {
         requests,
@@ -54,7 +54,7 @@ fn two_requests_of_four_steps_and_a_commit_on_one_server() {
     .assert_holds();
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn two_requests_of_three_steps_and_a_commit_with_a_fault_at_each_operation() {
     Explorer::new(pairs(3, |requests| Scenario {
         requests,
@@ -65,7 +65,7 @@ fn two_requests_of_three_steps_and_a_commit_with_a_fault_at_each_operation() {
     .assert_holds();
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn three_requests_of_one_step_on_three_servers() {
     let programs = programs(1);
     let mut scenarios = Vec::new();
@@ -84,7 +84,7 @@ fn three_requests_of_one_step_on_three_servers() {
     Explorer::new(scenarios).assert_holds();
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn a_backend_that_ignores_conditions_is_found_out() {
     for (requests, violation) in [
         (vec![vec![Step::Update], vec![Step::Update]], "lost"),
@@ -103,7 +103,7 @@ fn a_backend_that_ignores_conditions_is_found_out() {
     }
 }
 
-#[test]
+#[test_support::test(limit = 300)]
 fn a_backend_that_applies_a_write_twice_is_found_out() {
     Explorer::new(vec![Scenario {
         requests: vec![vec![Step::Update], vec![Step::Get]],

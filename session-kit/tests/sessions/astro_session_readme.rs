@@ -170,7 +170,7 @@ impl Visitor {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn it_counts_flashes_and_redirects() {
     for format in [CookieFormat::Sealed, CookieFormat::AstroSession] {
         let app = Router::new()

@@ -63,7 +63,7 @@ async fn nothing_is_lost(app: &Router) {
 }
 
 /// Without conditions this holds within a process alone, whose commits queue up and read once more.
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn nothing_is_lost_within_a_process_over_cloudflare_kv() {
     let store = SessionManager::builder(crate::support::cloudflare_kv())
         .commit_deadline(Duration::from_secs(60))
@@ -71,12 +71,12 @@ async fn nothing_is_lost_within_a_process_over_cloudflare_kv() {
     nothing_is_lost(&routes(SessionLayer::from_store(store.unwrap()))).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn nothing_is_lost_over_memory() {
     nothing_is_lost(&app(&SessionConfig::new("memory")).await).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn nothing_is_lost_over_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sessions.db");

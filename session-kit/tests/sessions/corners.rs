@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use crate::fixtures::*;
 
-#[tokio::test]
+#[test_support::test]
 async fn a_regenerate_during_a_running_save_is_kept() {
     let d = AlteredMemory::new(Duration::from_millis(20), |_| {});
     let store = SessionManager::new(d);
@@ -37,7 +37,7 @@ async fn a_regenerate_during_a_running_save_is_kept() {
         "old id still works after login"
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn gone_is_gone_after_a_lost_answer() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
@@ -56,7 +56,7 @@ async fn gone_is_gone_after_a_lost_answer() {
         (SaveOutcome::Gone, false)
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_logout_with_the_old_id_throws_nobody_out() {
     let store = mem();
     let id = stored(&store).await;
@@ -69,7 +69,7 @@ async fn a_logout_with_the_old_id_throws_nobody_out() {
     b.flash("notice", "bye").unwrap();
     assert!(end(&b).await.get(SET_COOKIE).is_none());
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_regenerate_by_who_carries_the_old_id_begins_anew_with_what_it_set() {
     let store = mem();
     let id = stored(&store).await;
@@ -84,7 +84,7 @@ async fn a_regenerate_by_who_carries_the_old_id_begins_anew_with_what_it_set() {
     let fresh = store.open(b.id().unwrap()).await.unwrap().unwrap();
     assert_eq!(fresh.keys().await.unwrap(), ["user"]);
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_does_not_stretch_a_tombstone() {
     let (store, clock, d) = clocked(|b| b);
     let id = stored(&store).await;
@@ -105,7 +105,7 @@ async fn a_touch_does_not_stretch_a_tombstone() {
         .saturating_since(clock.now());
     assert!(left <= MIN, "{left:?}");
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_does_not_undo_a_shorter_lifetime() {
     let (store, clock, d) = clocked(|b| b);
     let id = stored(&store).await;
@@ -126,7 +126,7 @@ async fn a_touch_does_not_undo_a_shorter_lifetime() {
         .saturating_since(clock.now());
     assert!(left <= 5 * MIN, "{left:?}");
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_reload_beside_a_set_loses_no_update() {
     let store = mem();
     let id = stored(&store).await;
@@ -163,7 +163,7 @@ async fn a_reload_beside_a_set_loses_no_update() {
         Some(11)
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_set_while_an_update_runs_is_not_lost() {
     let store = mem();
     let id = stored(&store).await;
@@ -190,7 +190,7 @@ async fn a_set_while_an_update_runs_is_not_lost() {
         .unwrap();
     assert_eq!(n, 101);
 }
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn fifty_commits_over_a_slow_backend_all_count() {
     let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
     let store = SessionManager::new(d.clone());
@@ -209,7 +209,7 @@ async fn fifty_commits_over_a_slow_backend_all_count() {
     .sum();
     assert_eq!(errors, 0);
 }
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn waiting_for_ones_turn_does_not_count_as_trying() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
@@ -223,7 +223,7 @@ async fn waiting_for_ones_turn_does_not_count_as_trying() {
     x.unwrap();
     y.unwrap();
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_interval_longer_than_the_idle_timeout_still_keeps_alive() {
     let (store, clock, _) = clocked(|b| b.idle_timeout(HOUR).touch_interval(2 * HOUR));
     let id = stored(&store).await;
@@ -234,7 +234,7 @@ async fn a_touch_interval_longer_than_the_idle_timeout_still_keeps_alive() {
         end(&s).await;
     }
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_touch_interval_longer_than_a_sessions_own_idle_timeout_keeps_it_alive() {
     let (store, clock, _) = clocked(|b| b.touch_interval(HOUR));
     let id = stored(&store).await;
@@ -248,7 +248,7 @@ async fn a_touch_interval_longer_than_a_sessions_own_idle_timeout_keeps_it_alive
         end(&s).await;
     }
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_busy_session_keeps_its_persistent_cookie() {
     let (store, clock, _) = clocked(|b| b);
     let s = store.session_from_headers(&HeaderMap::new());
@@ -273,7 +273,7 @@ async fn a_busy_session_keeps_its_persistent_cookie() {
         }
     }
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_never_ending_session_renews_its_max_age() {
     let (store, clock, _) = clocked(|b| {
         b.idle_timeout(None)
@@ -285,7 +285,7 @@ async fn a_never_ending_session_renews_its_max_age() {
     inc(&s).await;
     assert!(end(&s).await.get(SET_COOKIE).is_some());
 }
-#[tokio::test]
+#[test_support::test]
 async fn asking_for_the_id_makes_a_response_vary() {
     let store = mem();
     let id = stored(&store).await;
@@ -293,7 +293,7 @@ async fn asking_for_the_id_makes_a_response_vary() {
     assert!(s.id().is_some());
     assert!(end(&s).await.get(VARY).is_some());
 }
-#[tokio::test]
+#[test_support::test]
 async fn reading_a_session_again_makes_a_response_vary() {
     let store = mem();
     let id = stored(&store).await;
@@ -301,7 +301,7 @@ async fn reading_a_session_again_makes_a_response_vary() {
     s.reload().await.unwrap();
     assert!(end(&s).await.get(VARY).is_some());
 }
-#[tokio::test]
+#[test_support::test]
 async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
     let named = |n: &str| {
         SessionManager::builder(Arc::new(MemoryDriver::new()))
@@ -338,7 +338,7 @@ async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
         .collect();
     assert_eq!(c.len(), 2, "{c:?}");
 }
-#[tokio::test]
+#[test_support::test]
 async fn an_outer_failure_keeps_the_inner_layers_certain_cookie() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
@@ -377,7 +377,7 @@ async fn an_outer_failure_keeps_the_inner_layers_certain_cookie() {
         "the old id is a tombstone and the new one never reached the browser"
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn taking_a_flash_takes_no_other_of_its_name() {
     let store = mem();
     let s = store.create();
@@ -402,7 +402,7 @@ async fn taking_a_flash_takes_no_other_of_its_name() {
         Some("new")
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn loading_a_session_that_goes_sets_no_cookie() {
     let store = mem();
     let id = stored(&store).await;
@@ -412,7 +412,7 @@ async fn loading_a_session_that_goes_sets_no_cookie() {
     s.set("x", &1).unwrap();
     assert!(end(&s).await.get(SET_COOKIE).is_none());
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_regenerate_after_gone_survives_an_empty_save() {
     let store = mem();
     let id = stored(&store).await;
@@ -426,7 +426,7 @@ async fn a_regenerate_after_gone_survives_an_empty_save() {
     s.set("y", &1).unwrap();
     assert_eq!(s.save().await.unwrap(), SaveOutcome::Written);
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_lifetime_survives_an_empty_save() {
     let store = mem();
     let s = store.session_from_headers(&HeaderMap::new());
@@ -440,7 +440,7 @@ async fn a_lifetime_survives_an_empty_save() {
             .contains("Max-Age")
     );
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_driver_that_reports_no_expiry_is_not_written_by_reads() {
     let d = AlteredMemory::new(Duration::ZERO, |c| {
         c.reports_expiry = false;
@@ -459,7 +459,7 @@ async fn a_driver_that_reports_no_expiry_is_not_written_by_reads() {
     }
     assert_eq!(all[2], ["read"], "{all:?}");
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_logout_with_the_old_id_throws_nobody_out_without_conditions() {
     let d = AlteredMemory::new(Duration::ZERO, |c| {
         c.touch = false;
@@ -474,7 +474,7 @@ async fn a_logout_with_the_old_id_throws_nobody_out_without_conditions() {
     b.destroy().await.unwrap();
     assert!(end(&b).await.get(SET_COOKIE).is_none());
 }
-#[test]
+#[test_support::test]
 fn a_commit_dropped_outside_of_the_runtime_runs_to_its_end() {
     let rt = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -504,7 +504,7 @@ fn a_commit_dropped_outside_of_the_runtime_runs_to_its_end() {
     });
     assert_eq!(n, Some(2));
 }
-#[tokio::test]
+#[test_support::test]
 async fn deep_values_can_be_read_back() {
     for depth in 480..530 {
         let store = mem();
@@ -530,7 +530,7 @@ async fn deep_values_can_be_read_back() {
             .unwrap_or_else(|e| panic!("{depth}: {e}"));
     }
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_lifetime_of_its_own_keeps_the_configured_absolute_timeout() {
     let (store, clock, d) = clocked(|b| b.absolute_timeout(DAY));
     let id = stored(&store).await;
@@ -547,7 +547,7 @@ async fn a_lifetime_of_its_own_keeps_the_configured_absolute_timeout() {
         .saturating_since(clock.now());
     assert!(left <= DAY, "{left:?}");
 }
-#[tokio::test]
+#[test_support::test]
 async fn a_timeout_around_destroy_still_removes_the_cookie() {
     let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
     let store = SessionManager::new(d);
@@ -561,7 +561,7 @@ async fn a_timeout_around_destroy_still_removes_the_cookie() {
     );
     assert!(end(&s).await.get(SET_COOKIE).is_some());
 }
-#[tokio::test]
+#[test_support::test]
 async fn regenerating_twice_gives_one_id() {
     let store = mem();
     let id = stored(&store).await;
@@ -571,7 +571,7 @@ async fn regenerating_twice_gives_one_id() {
     s.regenerate().unwrap();
     assert_eq!(s.id(), one);
 }
-#[tokio::test]
+#[test_support::test]
 async fn what_was_set_before_a_failed_logout_does_not_outlive_it() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
@@ -587,7 +587,7 @@ async fn what_was_set_before_a_failed_logout_does_not_outlive_it() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn everything_that_a_session_did_survives_a_conflict() {
     let (store, clock, d) = clocked(|b| b);
     let first = store.create();
@@ -627,7 +627,7 @@ async fn everything_that_a_session_did_survives_a_conflict() {
     assert_eq!(later.keys().await.unwrap(), ["other"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn what_a_clone_sets_during_a_running_save_is_kept() {
     let store = SessionManager::new(AlteredMemory::new(Duration::from_millis(20), |_| {}));
     let id = stored(&store).await;
@@ -643,7 +643,7 @@ async fn what_a_clone_sets_during_a_running_save_is_kept() {
     assert_eq!(last.keys().await.unwrap(), ["n", "a", "b"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_that_was_saved_and_destroyed_takes_its_cookie_along() {
     let store = mem();
     let session = store.session_from_headers(&HeaderMap::new());
@@ -655,7 +655,7 @@ async fn a_session_that_was_saved_and_destroyed_takes_its_cookie_along() {
     assert!(cookie.contains("Max-Age=0"), "{cookie}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_detached_handle_does_not_bring_a_session_back() {
     let store = mem();
     let id = stored(&store).await;
@@ -666,7 +666,7 @@ async fn a_detached_handle_does_not_bring_a_session_back() {
     assert!(store.open(id).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_logout_that_read_before_a_regenerate_elsewhere_throws_nobody_out() {
     let store = mem();
     let id = stored(&store).await;
@@ -679,7 +679,7 @@ async fn a_logout_that_read_before_a_regenerate_elsewhere_throws_nobody_out() {
     assert!(end(&logout).await.get(SET_COOKIE).is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn giving_up_remember_me_sends_a_cookie_that_ends_with_the_browser() {
     let store = mem();
     let id = stored(&store).await;

@@ -63,7 +63,7 @@ async fn increment(session: &Session) -> Result<u32> {
         .await
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_update_whose_answer_was_lost_is_an_error_and_is_never_applied_twice() {
     let setup = Setup::new();
     let (id, session) = setup.session().await;
@@ -78,7 +78,7 @@ async fn an_update_whose_answer_was_lost_is_an_error_and_is_never_applied_twice(
     assert_eq!(session.get("n").await.unwrap(), Some(2), "it is read anew");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_update_that_was_certainly_not_applied_can_be_saved_again() {
     let setup = Setup::new();
     let (id, session) = setup.session().await;
@@ -95,7 +95,7 @@ async fn an_update_that_was_certainly_not_applied_can_be_saved_again() {
     assert_eq!(setup.n(id).await, Some(2));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_load_is_an_error_of_each_read_until_it_works() {
     let setup = Setup::new();
     let (id, _) = setup.session().await;
@@ -111,7 +111,7 @@ async fn a_failed_load_is_an_error_of_each_read_until_it_works() {
     assert_eq!(session.get("n").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_destroy_is_an_error_and_the_session_is_still_there() {
     let setup = Setup::new();
     let (id, session) = setup.session().await;
@@ -125,7 +125,7 @@ async fn a_failed_destroy_is_an_error_and_the_session_is_still_there() {
     assert!(setup.store.open(id).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
     let setup = Setup::new();
     let session = setup.store.create();
@@ -148,7 +148,7 @@ async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
     assert!(setup.events.lock()[0].contains("CleanupFailed"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_failed_touch_is_reported_and_harms_nothing() {
     let setup = Setup::new();
     let store = SessionManager::builder(setup.store.driver().unwrap().clone())
@@ -170,7 +170,7 @@ async fn a_failed_touch_is_reported_and_harms_nothing() {
     assert_eq!(setup.n(id).await, Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_record_over_the_limit_is_refused_and_the_old_one_stays() {
     let setup = Setup::new();
     let (id, session) = setup.session().await;
@@ -236,7 +236,7 @@ impl Driver for Lacking {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[test_support::test(start_paused = true)]
 async fn a_session_that_others_change_again_and_again_is_given_up_at_the_deadline() {
     let driver = Lacking {
         always_conflicts: true,
@@ -256,7 +256,7 @@ async fn a_session_that_others_change_again_and_again_is_given_up_at_the_deadlin
     assert!(waited < Duration::from_secs(3), "{waited:?}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn without_conditions_the_later_writer_wins_but_reads_again_right_before() {
     let driver = Lacking::new(|capabilities| {
         capabilities.conditions = Conditions::None;
@@ -284,7 +284,7 @@ async fn without_conditions_the_later_writer_wins_but_reads_again_right_before()
     assert!(store.open(id).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_driver_that_cannot_touch_writes_the_same_record_with_its_new_end() {
     let driver = Arc::new(Lacking::new(|capabilities| capabilities.touch = false));
     let clock = Arc::new(ManualClock::new(Timestamp::now()));

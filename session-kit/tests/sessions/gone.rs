@@ -81,7 +81,7 @@ async fn a_logout_is_not_undone(driver: Arc<dyn Driver>) {
     assert_eq!(browser.get(&app, "/show").await.body, "[]");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_request_that_ends_after_the_logout_does_not_revive_the_session() {
     a_logout_is_not_undone(Arc::new(MemoryDriver::new())).await;
 }
@@ -103,20 +103,20 @@ async fn a_regenerate_is_not_undone(driver: Arc<dyn Driver>) {
     assert_eq!(browser.get(&app, "/logout").await.cookie, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_request_that_ends_after_a_regenerate_neither_follows_nor_throws_out() {
     a_regenerate_is_not_undone(Arc::new(MemoryDriver::new())).await;
 }
 
 /// Without conditions this holds within a process alone, whose commits queue up and read once more.
-#[tokio::test]
+#[test_support::test]
 async fn gone_stays_gone_within_a_process_over_cloudflare_kv() {
     let driver = crate::support::cloudflare_kv();
     a_logout_is_not_undone(Arc::clone(&driver)).await;
     a_regenerate_is_not_undone(driver).await;
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_regenerate_keeps_what_the_session_held_under_a_new_id() {
     let (app, _, store) = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -128,7 +128,7 @@ async fn a_regenerate_keeps_what_the_session_held_under_a_new_id() {
     assert!(store.open(old.parse().unwrap()).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_logout_takes_the_cookie_and_the_record() {
     let (app, _, store) = app(Arc::new(MemoryDriver::new()));
     let mut browser = Browser::default();
@@ -140,7 +140,7 @@ async fn a_logout_takes_the_cookie_and_the_record() {
     assert!(store.open(id).await.unwrap().is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_id_that_no_record_has_is_never_adopted() {
     let (app, _, store) = app(Arc::new(MemoryDriver::new()));
     let planted = "11111111-1111-4111-8111-111111111111";

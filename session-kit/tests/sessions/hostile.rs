@@ -47,7 +47,7 @@ fn cookie_header() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat())
 }
 
-#[test]
+#[test_support::test]
 fn hostile_cookies_are_visitors_without_a_session() {
     let runtime = runtime();
     let app = Router::new()
@@ -88,7 +88,7 @@ fn stored_record() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-#[test]
+#[test_support::test]
 fn hostile_records_are_errors_that_lose_nothing() {
     let runtime = runtime();
     let driver = Arc::new(MemoryDriver::new());

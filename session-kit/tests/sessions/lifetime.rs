@@ -81,7 +81,7 @@ impl Setup {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_ends_without_activity() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR));
     let mut browser = Browser::default();
@@ -98,7 +98,7 @@ async fn a_session_ends_without_activity() {
     assert_eq!(browser.get(&setup.app, "/show").await.body, "");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_read_moves_the_end_once_an_interval() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR).touch_interval(10 * MINUTE));
     let mut browser = Browser::default();
@@ -111,7 +111,7 @@ async fn a_read_moves_the_end_once_an_interval() {
     assert_eq!(setup.end_of(&browser).await, Some(HOUR));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_ends_at_its_deadline_whatever_its_activity() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR).absolute_timeout(3 * HOUR));
     let mut browser = Browser::default();
@@ -124,7 +124,7 @@ async fn a_session_ends_at_its_deadline_whatever_its_activity() {
     assert_eq!(browser.get(&setup.app, "/show").await.body, "");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_deadline_holds_where_a_foreign_writer_cleared_the_expiry() {
     let setup = Setup::new(|store| store.absolute_timeout(HOUR));
     let mut browser = Browser::default();
@@ -141,7 +141,7 @@ async fn a_deadline_holds_where_a_foreign_writer_cleared_the_expiry() {
     assert_eq!(browser.get(&setup.app, "/show").await.body, "");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_record_that_never_ends_is_given_an_end() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR));
     let id = "6f1c2d34-5e6f-4a7b-8c9d-0e1f2a3b4c5d";
@@ -156,7 +156,7 @@ async fn a_record_that_never_ends_is_given_an_end() {
     assert_eq!(setup.end_of(&browser).await, Some(HOUR));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_ends_and_its_record_a_minute_later() {
     let setup = Setup::new(|store| store);
     let mut browser = Browser::default();
@@ -174,7 +174,7 @@ async fn a_value_ends_and_its_record_a_minute_later() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn values_have_a_default_time_to_live() {
     let setup = Setup::new(|store| store.value_ttl(MINUTE));
     let mut browser = Browser::default();
@@ -184,7 +184,7 @@ async fn values_have_a_default_time_to_live() {
     assert_eq!(browser.get(&setup.app, "/show").await.body, "");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_remembered_session_keeps_its_own_lifetime_and_sends_max_age_anew() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR));
     let mut browser = Browser::default();
@@ -215,7 +215,7 @@ async fn a_remembered_session_keeps_its_own_lifetime_and_sends_max_age_anew() {
     assert_eq!(browser.get(&setup.app, "/show").await.body, "");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_lifetime_of_its_own_can_be_given_up() {
     let setup = Setup::new(|store| store.idle_timeout(HOUR));
     let mut browser = Browser::default();
@@ -231,7 +231,7 @@ async fn a_lifetime_of_its_own_can_be_given_up() {
     assert_eq!(setup.end_of(&browser).await, Some(HOUR));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_configured_max_age_is_sent_anew_when_the_end_moves() {
     let setup = Setup::new(|store| {
         store
@@ -246,7 +246,7 @@ async fn a_configured_max_age_is_sent_anew_when_the_end_moves() {
     assert!(browser.get(&setup.app, "/show").await.cookie.is_some());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn never_is_to_be_had() {
     let setup = Setup::new(|store| store.idle_timeout(None));
     let mut browser = Browser::default();

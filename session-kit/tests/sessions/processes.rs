@@ -103,7 +103,7 @@ impl Servers {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_a_folder() {
     let servers = Servers::start(
         r#"
@@ -117,7 +117,7 @@ async fn four_processes_share_their_sessions_over_a_folder() {
     servers.keep_the_promises_of_sessions().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_sqlite() {
     let servers = Servers::start(
         r#"
@@ -131,7 +131,7 @@ async fn four_processes_share_their_sessions_over_sqlite() {
     servers.keep_the_promises_of_sessions().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_redis() {
     let server = test_support::RedisServer::start();
     let config = format!(
@@ -150,7 +150,7 @@ async fn four_processes_share_their_sessions_over_redis() {
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_a_redis_cluster() {
     let cluster = test_support::RedisCluster::start();
     let config = format!(
@@ -170,7 +170,7 @@ async fn four_processes_share_their_sessions_over_a_redis_cluster() {
 }
 
 #[cfg(feature = "dynamodb")]
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_dynamodb() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("session-kit-dynalite");
     let server = test_support::Dynalite::start(folder);
@@ -192,7 +192,7 @@ async fn four_processes_share_their_sessions_over_dynamodb() {
 }
 
 #[cfg(feature = "upstash")]
-#[tokio::test(flavor = "multi_thread")]
+#[test_support::test(flavor = "multi_thread")]
 async fn four_processes_share_their_sessions_over_upstash() {
     use test_support::UpstashGateway;
 

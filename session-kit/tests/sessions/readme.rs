@@ -12,7 +12,7 @@ fn block(language: &str) -> &'static str {
     rest.split_once("```").unwrap().0
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_first_session_counts_visits_and_survives_a_restart() {
     assert!(
         EXAMPLE.contains(block("rust")),

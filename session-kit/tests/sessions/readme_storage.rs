@@ -22,7 +22,7 @@ async fn index(
     Ok(response)
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_typed_session_of_the_readme_works() {
     let readme = include_str!("../../../README.md");
     let (_, rest) = readme.split_once("use http::{Request, Response};").unwrap();

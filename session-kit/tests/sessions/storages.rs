@@ -46,7 +46,7 @@ fn with_cookie_of(headers: &HeaderMap) -> HeaderMap {
     request
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_is_got_committed_and_destroyed() {
     for sessions in storages().await {
         let session = sessions.get_session(&HeaderMap::new());
@@ -82,7 +82,7 @@ async fn a_session_is_got_committed_and_destroyed() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_session_can_be_committed_more_than_once() {
     for sessions in storages().await {
         let session = sessions.get_session(&HeaderMap::new());
@@ -106,7 +106,7 @@ async fn a_session_can_be_committed_more_than_once() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_commit_that_cannot_be_says_so() {
     let [_, sessions, ..] = storages().await;
     let session = sessions.get_session(&HeaderMap::new());

@@ -26,7 +26,7 @@ async fn open(store: &SessionManager, id: SessionId) -> Session {
     store.open(id).await.unwrap().unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn sessions_are_listed_opened_and_destroyed_outside_of_requests() {
     let store = store();
     let mut ids = HashSet::new();
@@ -49,7 +49,7 @@ async fn sessions_are_listed_opened_and_destroyed_outside_of_requests() {
     assert_eq!(store.ids().try_collect::<Vec<_>>().await.unwrap().len(), 2);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_new_session_with_nothing_in_it_is_not_stored() {
     let store = store();
     let session = store.create();
@@ -66,7 +66,7 @@ async fn a_new_session_with_nothing_in_it_is_not_stored() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_unchanged_session_is_not_written() {
     let store = store();
     let id = stored(&store, |session| session.set("a", &1).unwrap()).await;
@@ -76,7 +76,7 @@ async fn an_unchanged_session_is_not_written() {
     assert_eq!(session.save().await.unwrap(), SaveOutcome::Unchanged);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn values_of_all_kinds_come_back_as_they_were() {
     let store = store();
     let map = BTreeMap::from([("x".to_owned(), Some(1.5)), ("y".to_owned(), None)]);
@@ -105,7 +105,7 @@ async fn values_of_all_kinds_come_back_as_they_were() {
     assert_eq!(entries[3], ("flag".to_owned(), Value::Bool(true)));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_of_another_type_is_an_error_and_stays() {
     let store = store();
     let id = stored(&store, |session| session.set("a", "text").unwrap()).await;
@@ -124,7 +124,7 @@ async fn a_value_of_another_type_is_an_error_and_stays() {
     assert_eq!(session.get("a").await.unwrap(), Some("text".to_owned()));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_cannot_be_encoded_or_named_is_an_error_and_changes_nothing() {
     let session = store().create();
     let unwritable = BTreeMap::from([("__proto__", 1)]);
@@ -143,7 +143,7 @@ async fn what_cannot_be_encoded_or_named_is_an_error_and_changes_nothing() {
     assert_eq!(session.save().await.unwrap(), SaveOutcome::Unchanged);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_typed_key_has_a_default_that_never_leaks() {
     let store = store();
     let add = |session: Session, item: &'static str| async move {
@@ -171,7 +171,7 @@ async fn a_typed_key_has_a_default_that_never_leaks() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_update_keeps_the_expiry_of_its_value() {
     let store = store();
     let soon = Expiry::after(Duration::from_millis(60));
@@ -198,7 +198,7 @@ async fn an_update_keeps_the_expiry_of_its_value() {
     assert!(session.has("other").await.unwrap());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_flash_is_taken_once_and_is_no_value() {
     let store = store();
     let id = stored(&store, |session| {
@@ -223,7 +223,7 @@ async fn a_flash_is_taken_once_and_is_no_value() {
     assert_eq!(session.take_flash("other").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_reload_keeps_what_was_not_saved_on_top_of_what_others_wrote() {
     let store = store();
     let id = stored(&store, |session| session.set("n", &1).unwrap()).await;
@@ -242,7 +242,7 @@ async fn a_reload_keeps_what_was_not_saved_on_top_of_what_others_wrote() {
     assert_eq!(theirs.get("n").await.unwrap(), Some(10));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_gone_is_written_again_only_after_a_regenerate_and_alone() {
     let store = store();
     let id = stored(&store, |session| session.set("old", &1).unwrap()).await;
@@ -263,7 +263,7 @@ async fn what_is_gone_is_written_again_only_after_a_regenerate_and_alone() {
     assert_eq!(fresh.keys().await.unwrap(), ["c"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn loading_an_id_that_no_record_has_changes_nothing() {
     let session = store().create();
     session.set("a", &1).unwrap();
@@ -271,7 +271,7 @@ async fn loading_an_id_that_no_record_has_changes_nothing() {
     assert_eq!(session.get("a").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_closed_store_is_an_error_and_never_an_empty_session() {
     let store = store();
     let id = stored(&store, |session| session.set("a", &1).unwrap()).await;

@@ -88,7 +88,7 @@ async fn raw(session: Session) -> Result<String, Error> {
     Ok(format!("{:?}", kind.map_err(|error| error.kind())))
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn fields_have_their_types_and_defaults_in_a_driver_and_in_the_cookie() {
     for app in apps() {
         let mut browser = Browser::default();
@@ -111,7 +111,7 @@ async fn fields_have_their_types_and_defaults_in_a_driver_and_in_the_cookie() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn defaults_never_leak_from_one_session_into_another() {
     for app in apps() {
         let (mut ann, mut bob) = (Browser::default(), Browser::default());
@@ -122,7 +122,7 @@ async fn defaults_never_leak_from_one_session_into_another() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_stored_value_of_another_type_is_an_error_of_its_field_alone() {
     for app in apps() {
         let expected = format!("{:?}", Err::<u32, _>(ErrorKind::WrongType));
@@ -130,7 +130,7 @@ async fn a_stored_value_of_another_type_is_an_error_of_its_field_alone() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn all_fields_can_be_set_at_once() {
     let store = SessionManager::new(Arc::new(MemoryDriver::new()));
     let session = store.create().typed::<Visitor>();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::support::{fill, key, memory, storage};
 
 /// unstorage gives `m2:a, m2:b, q, m1:a` for this.
-#[tokio::test]
+#[test_support::test]
 async fn bug_grouped_results_keep_the_order_of_the_input() {
     let storage = storage();
     storage.mount("m1", memory()).unwrap();
@@ -23,7 +23,7 @@ async fn bug_grouped_results_keep_the_order_of_the_input() {
     assert_eq!(values, expected);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_that_fails_leaves_the_others_alone() {
     let storage = storage();
     let faulty = Faulty::new(MemoryDriver::new());
@@ -53,7 +53,7 @@ async fn a_write_that_fails_leaves_the_others_alone() {
     assert_eq!(storage.get("b").await.unwrap(), Some(4));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_write_of_a_batch_has_its_expiry_and_condition() {
     let storage = storage();
     storage.set("there", &0).await.unwrap();
@@ -81,7 +81,7 @@ async fn each_write_of_a_batch_has_its_expiry_and_condition() {
 }
 
 /// unstorage's issue #392.
-#[tokio::test]
+#[test_support::test]
 async fn a_batch_is_one_operation_of_each_driver() {
     let (one, other) = (
         Counting::new(MemoryDriver::new()),
@@ -108,7 +108,7 @@ async fn a_batch_is_one_operation_of_each_driver() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn batches_of_nothing_succeed() {
     let storage = storage();
     assert!(storage.set_many([] as [(&str, u8); 0]).await.is_empty());

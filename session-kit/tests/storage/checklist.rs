@@ -6,7 +6,7 @@ use session_core::ErrorKind;
 
 use crate::support::{keys, keys_to_depth, storage};
 
-#[tokio::test]
+#[test_support::test]
 async fn line_35_what_was_restored_is_read_and_cleared() {
     let storage = storage();
     let snapshot = serde_json::from_value(json!({ "initial": { "text": "works" } })).unwrap();
@@ -19,29 +19,29 @@ async fn line_35_what_was_restored_is_read_and_cleared() {
     assert_eq!(storage.get::<String>("initial").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_42_a_missing_item_is_not_there() {
     assert!(!storage().has("s1:a").await.unwrap());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_43_a_missing_item_is_none() {
     assert_eq!(storage().get::<String>("s2:a").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_44_nothing_is_listed_at_first() {
     assert!(keys(&storage(), "").await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_51_an_item_that_was_set_is_there() {
     let storage = storage();
     storage.set("s1:a", "test_data").await.unwrap();
     assert!(storage.has("s1:a").await.unwrap());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_52_an_item_is_read_as_it_was_set() {
     let storage = storage();
     storage.set("s1:a", "test_data").await.unwrap();
@@ -49,7 +49,7 @@ async fn line_52_an_item_is_read_as_it_was_set() {
     assert_eq!(value.unwrap(), "test_data");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_53_what_follows_a_question_mark_does_not_count() {
     let storage = storage();
     storage.set("s3:a?q=1", "test_data").await.unwrap();
@@ -57,7 +57,7 @@ async fn line_53_what_follows_a_question_mark_does_not_count() {
     assert_eq!(value.unwrap(), "test_data");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_60_all_keys_are_listed() {
     let storage = storage();
     for key in ["s1:a", "s2:a", "s3:a?q=1"] {
@@ -66,7 +66,7 @@ async fn line_60_all_keys_are_listed() {
     assert_eq!(keys(&storage, "").await, ["s1:a", "s2:a", "s3:a"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_63_the_keys_of_a_base_are_listed() {
     let storage = storage();
     for key in ["s1:a", "s2:a", "s3:a"] {
@@ -75,7 +75,7 @@ async fn line_63_the_keys_of_a_base_are_listed() {
     assert_eq!(keys(&storage, "s1").await, ["s1:a"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn lines_72_73_and_78_keys_are_listed_to_a_depth() {
     let storage = storage();
     let all = [
@@ -93,7 +93,7 @@ async fn lines_72_73_and_78_keys_are_listed_to_a_depth() {
     assert_eq!(keys_to_depth(&storage, "", 2).await, all);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_87_objects_come_back() {
     let storage = storage();
     let value = json!({ "json": "works" });
@@ -104,7 +104,7 @@ async fn line_87_objects_come_back() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_94_truth_values_come_back() {
     let storage = storage();
     storage.set("/data/true.json", &true).await.unwrap();
@@ -124,7 +124,7 @@ impl<T: Serialize> Serialize for Custom<T> {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_105_what_serialises_as_a_text_comes_back_as_it() {
     let storage = storage();
     storage
@@ -135,7 +135,7 @@ async fn line_105_what_serialises_as_a_text_comes_back_as_it() {
     assert_eq!(value.unwrap(), "SERIALIZED");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_112_what_serialises_as_an_object_comes_back_as_it() {
     let storage = storage();
     let object = json!({ "serializedObj": "works" });
@@ -147,7 +147,7 @@ async fn line_112_what_serialises_as_an_object_comes_back_as_it() {
     assert_eq!(value.unwrap(), object);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_118_what_has_no_text_is_refused() {
     struct Opaque;
 
@@ -166,7 +166,7 @@ async fn line_118_what_has_no_text_is_refused() {
     assert!(!storage.has("/data/badvalue.json").await.unwrap());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn lines_133_and_134_bytes_come_back() {
     let storage = storage();
     storage
@@ -177,7 +177,7 @@ async fn lines_133_and_134_bytes_come_back() {
     assert_eq!(bytes, vec![1, 2, 3]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_138_several_items_are_set() {
     let storage = storage();
     let items = [
@@ -193,7 +193,7 @@ async fn line_138_several_items_are_set() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_149_several_items_are_read_in_order_and_missing_ones_are_none() {
     let storage = storage();
     for key in ["v1:a", "v2:a", "v3:a?q=1"] {
@@ -205,21 +205,21 @@ async fn line_149_several_items_are_read_in_order_and_missing_ones_are_none() {
     assert_eq!(values, [found.clone(), found.clone(), found, None]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_178_zero_comes_back() {
     let storage = storage();
     storage.set("zero", &0).await.unwrap();
     assert_eq!(storage.get("zero").await.unwrap(), Some(0));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_181_false_comes_back() {
     let storage = storage();
     storage.set("my-false-flag", &false).await.unwrap();
     assert_eq!(storage.get("my-false-flag").await.unwrap(), Some(false));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn lines_190_and_192_a_removed_item_is_gone() {
     let storage = storage();
     storage.set("s1:a", "test_data").await.unwrap();
@@ -228,7 +228,7 @@ async fn lines_190_and_192_a_removed_item_is_gone() {
     assert_eq!(storage.get::<String>("s1:a").await.unwrap(), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_196_clearing_leaves_nothing() {
     let storage = storage();
     storage.set("s1:a", "test_data").await.unwrap();
@@ -236,7 +236,7 @@ async fn line_196_clearing_leaves_nothing() {
     assert!(keys(&storage, "").await.is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn line_199_clearing_nothing_works_twice() {
     let storage = storage();
     storage.clear("").await.unwrap();

@@ -3,7 +3,7 @@
 use crate::support::{fill, keys, memory, storage};
 
 /// unstorage does nothing here, as there is no mount at `foo` (its issues #336, #801, #802).
-#[tokio::test]
+#[test_support::test]
 async fn bug_336_a_base_without_a_mount_is_cleared() {
     let storage = storage();
     fill(&storage, &["foo:a", "foo:b:c", "foo", "food:a", "bar"]).await;
@@ -12,7 +12,7 @@ async fn bug_336_a_base_without_a_mount_is_cleared() {
 }
 
 /// The same through a prefix.
-#[tokio::test]
+#[test_support::test]
 async fn bug_336_a_prefix_is_cleared() {
     let storage = storage();
     fill(&storage, &["foo:a", "foo:b:c", "food:a"]).await;
@@ -23,7 +23,7 @@ async fn bug_336_a_prefix_is_cleared() {
 }
 
 /// Several drivers of unstorage clear all that they hold, whatever the base.
-#[tokio::test]
+#[test_support::test]
 async fn bug_802_the_rest_of_a_mount_stays() {
     let storage = storage();
     storage.mount("m", memory()).unwrap();
@@ -32,7 +32,7 @@ async fn bug_802_the_rest_of_a_mount_stays() {
     assert_eq!(keys(&storage, "").await, ["a:1", "m:b:1"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_above_mounts_is_cleared_in_all_of_them() {
     let storage = storage();
     for base in ["a:m", "a:m:n", "b"] {
@@ -47,7 +47,7 @@ async fn a_base_above_mounts_is_cleared_in_all_of_them() {
     assert_eq!(keys(&storage, "").await, ["b:1", "c"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_a_mount_hides_stays() {
     let storage = storage();
     fill(&storage, &["mnt:old", "mnt:deep:old", "other"]).await;
@@ -61,7 +61,7 @@ async fn what_a_mount_hides_stays() {
     assert_eq!(keys(&storage, "").await, ["mnt:deep:old", "mnt:old"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_is_cleared_with_its_items() {
     let storage = storage();
     fill(&storage, &["a:1", "b:1"]).await;

@@ -5,7 +5,7 @@ use session_core::ErrorKind;
 
 use crate::support::{memory, storage};
 
-#[tokio::test]
+#[test_support::test]
 async fn all_handles_are_closed_and_watchers_end() {
     let storage = storage();
     let mounted = memory();
@@ -30,7 +30,7 @@ async fn all_handles_are_closed_and_watchers_end() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_ends_with_the_last_handle() {
     let storage = storage();
     let mut changes = storage.watch("").await.unwrap();

@@ -13,7 +13,7 @@ async fn copied(from: &Storage, base: &str, to: &Storage, target: &str) -> Vec<C
     from.copy_to(base, to, target).try_collect().await.unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn everything_comes_over_with_metadata_and_ends() {
     let (from, to) = (storage(), storage());
     from.mount("app:m", memory()).unwrap();
@@ -43,7 +43,7 @@ async fn everything_comes_over_with_metadata_and_ends() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn progress_grows_batch_by_batch_and_dropping_stops() {
     let (from, to) = (storage(), storage());
     for number in 0..100 {
@@ -63,7 +63,7 @@ async fn progress_grows_batch_by_batch_and_dropping_stops() {
     assert_eq!(keys(&to, "").await.len(), 100);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_is_not_copied_into_itself() {
     let storage = storage();
     fill(&storage, &["a:1"]).await;

@@ -109,7 +109,7 @@ impl Layers {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_uppermost_entry_counts_and_only_the_top_is_written_to() {
     let layers = Layers::new().await;
     assert_eq!(layers.get("both").await.unwrap(), "middle");
@@ -133,7 +133,7 @@ async fn the_uppermost_entry_counts_and_only_the_top_is_written_to() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_removed_stays_hidden_by_the_mark_of_unstorage() {
     let layers = Layers::new().await;
     layers.overlay.delete("both").await.unwrap();
@@ -151,7 +151,7 @@ async fn what_is_removed_stays_hidden_by_the_mark_of_unstorage() {
 }
 
 /// unstorage marks each key that it removes, and never takes a mark away.
-#[tokio::test]
+#[test_support::test]
 async fn bug_no_mark_is_left_where_there_is_nothing_to_hide() {
     let layers = Layers::new().await;
     layers.overlay.put("new", "1").await.unwrap();
@@ -179,7 +179,7 @@ async fn bug_no_mark_is_left_where_there_is_nothing_to_hide() {
     assert_eq!(mark.expires_at, hidden.expires_at);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn clearing_hides_what_is_below_and_removes_what_is_not() {
     let layers = Layers::new().await;
     let storage = Storage::new(layers.overlay.clone());
@@ -194,7 +194,7 @@ async fn clearing_hides_what_is_below_and_removes_what_is_not() {
 }
 
 /// unstorage takes such a value for a removal.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_value_that_looks_like_the_mark_comes_back() {
     let layers = Layers::new().await;
     for value in ["__OVERLAY_REMOVED__", "__OVERLAY_REMOVED__\\"] {
@@ -212,7 +212,7 @@ async fn bug_a_value_that_looks_like_the_mark_comes_back() {
     assert!(layers.listed().await.contains(&"both".to_owned()));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn conditions_see_what_is_below() {
     let layers = Layers::new().await;
     let overlay = &layers.overlay;
@@ -267,7 +267,7 @@ async fn conditions_see_what_is_below() {
     assert_eq!(layers.get("bottom").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_entry_of_the_top_that_ends_uncovers_what_is_below() {
     let layers = Layers::new().await;
     let end = session_core::Timestamp::now().saturating_add(Duration::from_millis(30));
@@ -283,7 +283,7 @@ async fn an_entry_of_the_top_that_ends_uncovers_what_is_below() {
     assert_eq!(layers.get("both").await.unwrap(), "middle");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn pages_of_all_layers_come_once() {
     let layers = Layers::new().await;
     let mut expected = layers.listed().await;
@@ -327,7 +327,7 @@ async fn pages_of_all_layers_come_once() {
 }
 
 /// unstorage does nothing, and says nothing.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_write_to_a_driver_that_only_reads_is_an_error() {
     let entries = memory();
     entries.put("k", "1").await.unwrap();

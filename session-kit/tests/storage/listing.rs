@@ -5,7 +5,7 @@ use session_core::{Key, ListOptions, Prefix};
 
 use crate::support::{fill, keys, keys_to_depth, memory, storage};
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_of_all_mounts_are_listed_once() {
     let storage = storage();
     fill(&storage, &["a", "m:hidden", "m:n:hidden", "mm:x"]).await;
@@ -22,7 +22,7 @@ async fn keys_of_all_mounts_are_listed_once() {
     assert_eq!(keys(&storage, "m:n:1").await, [""; 0]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_is_normalised() {
     let storage = storage();
     fill(&storage, &["a:b:c", "a:bc:d"]).await;
@@ -35,7 +35,7 @@ async fn a_base_is_normalised() {
 }
 
 /// unstorage lists nothing here, since its depth counts the prefix.
-#[tokio::test]
+#[test_support::test]
 async fn bug_depth_below_a_prefix_counts_from_the_prefix() {
     let storage = storage();
     fill(&storage, &["app:a", "app:b:c"]).await;
@@ -45,7 +45,7 @@ async fn bug_depth_below_a_prefix_counts_from_the_prefix() {
 }
 
 /// unstorage lists `mnt:x` here if the mounted driver limits the depth itself, as its `fs` does.
-#[tokio::test]
+#[test_support::test]
 async fn bug_depth_counts_the_base_of_a_mount() {
     let storage = storage();
     storage.mount("mnt", memory()).unwrap();
@@ -55,7 +55,7 @@ async fn bug_depth_counts_the_base_of_a_mount() {
     assert_eq!(keys_to_depth(&storage, "mnt", 1).await, ["mnt:x"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_of_metadata_are_not_listed_but_by_the_driver() {
     let storage = storage();
     fill(&storage, &["a", "a$", "b$:c"]).await;
@@ -68,7 +68,7 @@ async fn keys_of_metadata_are_not_listed_but_by_the_driver() {
     assert_eq!(page.keys.len(), 3);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_page_goes_on_where_it_stopped_although_mounts_come_and_go() {
     let storage = storage();
     storage.mount("m", memory()).unwrap();
@@ -101,7 +101,7 @@ async fn a_page_goes_on_where_it_stopped_although_mounts_come_and_go() {
     assert_eq!(listed, names);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_cursor_of_another_driver_is_an_error() {
     let driver = storage().as_driver();
     for cursor in ["", "x", "/x", "m/x"] {
@@ -110,7 +110,7 @@ async fn a_cursor_of_another_driver_is_an_error() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_streams_own_what_they_need() {
     let storage = storage();
     fill(&storage, &["a", "b"]).await;

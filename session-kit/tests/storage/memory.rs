@@ -75,7 +75,7 @@ async fn list_and_clear(storage: &Storage) {
     println!("peak: {}", peak());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_file_of_many_keys_over_mounts_is_listed_and_cleared_in_little_memory() {
     if std::env::var_os(MEASURED).is_some() {
         let folder = tempfile::tempdir().unwrap();
@@ -97,7 +97,7 @@ async fn a_file_of_many_keys_over_mounts_is_listed_and_cleared_in_little_memory(
     assert!(peak < MOST_KIB, "{peak} KiB");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_map_of_many_keys_is_listed_and_cleared_in_little_memory_beside_it() {
     if std::env::var_os(MEASURED).is_some() {
         list_and_clear(&storage()).await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::support::{key, keys, memory, storage};
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_is_told_of_by_the_driver_and_by_what_was_set() {
     let driver = SqliteDriver::open(SqliteOptions::new(":memory:"))
         .await
@@ -35,7 +35,7 @@ async fn metadata_is_told_of_by_the_driver_and_by_what_was_set() {
 }
 
 /// unstorage leaves it, and gives it to the next item of that key.
-#[tokio::test]
+#[test_support::test]
 async fn bug_metadata_is_removed_with_its_item() {
     let storage = storage();
     storage.mount("m", memory()).unwrap();
@@ -52,7 +52,7 @@ async fn bug_metadata_is_removed_with_its_item() {
 }
 
 /// unstorage's metadata outlives its item.
-#[tokio::test]
+#[test_support::test]
 async fn bug_metadata_ends_with_its_item() {
     let storage = storage();
     storage
@@ -80,7 +80,7 @@ async fn bug_metadata_ends_with_its_item() {
     assert_eq!(end("never$").await, None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_is_an_item_of_its_own_under_the_key_with_a_dollar() {
     let storage = storage();
     storage
@@ -108,7 +108,7 @@ async fn metadata_is_an_item_of_its_own_under_the_key_with_a_dollar() {
     assert_eq!(keys(&storage, "").await, ["k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_is_an_object() {
     let storage = storage();
     storage.set("k", &1).await.unwrap();

@@ -14,7 +14,7 @@ fn bases(storage: &Storage) -> Vec<String> {
         .collect()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_most_specific_mount_has_a_key() {
     let storage = storage();
     for base in ["mnt", "/cache", "cache/sub"] {
@@ -39,7 +39,7 @@ async fn the_most_specific_mount_has_a_key() {
     assert_eq!(bases(&storage.prefix("cache:sub:deeper")), [""]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_key_that_equals_a_base_is_not_in_the_mount() {
     let (storage, mounted) = (storage(), memory());
     storage.mount("mnt", mounted.clone()).unwrap();
@@ -55,7 +55,7 @@ async fn the_key_that_equals_a_base_is_not_in_the_mount() {
     assert_eq!(keys(&storage, "").await, ["mnt"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_mount_hides_what_was_there_until_it_is_gone() {
     let storage = storage();
     fill(&storage, &["mnt:test.txt", "mnt:foo:test.txt"]).await;
@@ -77,7 +77,7 @@ async fn a_mount_hides_what_was_there_until_it_is_gone() {
 }
 
 /// unstorage puts the new driver in the place of the old one without a word.
-#[tokio::test]
+#[test_support::test]
 async fn bug_the_root_cannot_be_mounted_again_or_unmounted() {
     let storage = storage();
     storage.set("k", &1).await.unwrap();
@@ -94,7 +94,7 @@ async fn bug_the_root_cannot_be_mounted_again_or_unmounted() {
     assert_eq!(storage.get("k").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_base_is_mounted_once() {
     let storage = storage();
     storage.mount("mnt", memory()).unwrap();
@@ -104,7 +104,7 @@ async fn a_base_is_mounted_once() {
     assert!(storage.unmount("other").is_err());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_unmounted_driver_is_given_back_open() {
     let storage = storage();
     storage.mount("mnt", memory()).unwrap();
@@ -116,7 +116,7 @@ async fn an_unmounted_driver_is_given_back_open() {
     assert_eq!(storage.get("again:k").await.unwrap(), Some(1));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_part_of_a_storage_is_a_storage() {
     let storage = storage();
     let part = storage.prefix("/app/").prefix("v1");
@@ -140,14 +140,14 @@ async fn a_part_of_a_storage_is_a_storage() {
 }
 
 /// unstorage drops everything that follows a `?` of the prefix, later keys included.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_question_mark_in_one_part_of_a_key_does_not_swallow_the_next() {
     let storage = storage();
     storage.prefix("a?x=1").set("k", &1).await.unwrap();
     assert_eq!(keys(&storage, "").await, ["a:k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_storage_is_a_driver_of_another() {
     let inner = storage();
     inner.mount("deep", memory()).unwrap();
@@ -160,7 +160,7 @@ async fn a_storage_is_a_driver_of_another() {
     assert_eq!(keys(&outer, "").await, ["c", "inner:a"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_empty_key_is_an_error() {
     let part = storage().prefix("app");
     for key in ["", ":", "?x", "//"] {
@@ -175,7 +175,7 @@ async fn an_empty_key_is_an_error() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mounting_while_others_work_mixes_nothing_up() {
     let storage = storage();
     let worker = {

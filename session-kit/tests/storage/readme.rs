@@ -19,7 +19,7 @@ async fn save(driver: Arc<dyn Driver>) -> Result<Option<Draft>> {
     storage.get("drafts:1").await
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_storage_of_the_readme_works() {
     let readme = include_str!("../../../README.md");
     let (_, rest) = readme.split_once("struct Draft {").unwrap();

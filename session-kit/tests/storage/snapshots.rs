@@ -39,7 +39,7 @@ async fn varied() -> Storage {
 }
 
 /// unstorage reads `"00123"` and the like back as other types, and drops bytes, metadata and ends.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_snapshot_loses_nothing() {
     let from = varied().await;
     let snapshot = from.snapshot("app").await.unwrap();
@@ -73,7 +73,7 @@ async fn bug_a_snapshot_loses_nothing() {
     assert_eq!(known.custom["type"], "image/png");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_has_ended_since_is_not_restored_and_nothing_is_removed() {
     let storage = storage();
     fill(&storage, &["there", "kept"]).await;
@@ -91,7 +91,7 @@ async fn what_has_ended_since_is_not_restored_and_nothing_is_removed() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn many_items_are_restored() {
     let from = storage();
     let items: Vec<_> = (0..1_000)
@@ -136,7 +136,7 @@ fn hostile_snapshots_are_refused() {
     assert!(serde_json::from_str::<Snapshot>(&deep).is_err());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_of_a_snapshot_stay_below_the_base() {
     let storage = storage();
     let snapshot: Snapshot = serde_json::from_value(json!({
@@ -148,7 +148,7 @@ async fn keys_of_a_snapshot_stay_below_the_base() {
     assert_eq!(keys(&storage, "").await, ["base:..:..:up", "base:a"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn an_end_that_the_driver_does_not_report_is_left_to_the_next_one() {
     let snapshot: Snapshot = serde_json::from_value(json!({ "a": { "text": "x" } })).unwrap();
     let ttl = Duration::from_secs(60);

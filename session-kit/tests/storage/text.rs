@@ -32,7 +32,7 @@ async fn read<T: serde::de::DeserializeOwned>(text: &'static str) -> Option<T> {
 }
 
 /// The right side is what `setItem` of unstorage stores for the same value.
-#[tokio::test]
+#[test_support::test]
 async fn values_are_stored_as_unstorage_stores_them() {
     assert_eq!(stored("text").await, "text");
     assert_eq!(stored("").await, "");
@@ -63,7 +63,7 @@ async fn values_are_stored_as_unstorage_stores_them() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn every_value_comes_back_as_its_type() {
     let storage = storage();
     macro_rules! comes_back {
@@ -103,7 +103,7 @@ async fn every_value_comes_back_as_its_type() {
 }
 
 /// unstorage reads `setItem(key, "123")` back as a number (its issue #277).
-#[tokio::test]
+#[test_support::test]
 async fn bug_277_a_text_that_looks_like_something_else_comes_back_as_text() {
     let storage = storage();
     for text in [
@@ -131,7 +131,7 @@ async fn bug_277_a_text_that_looks_like_something_else_comes_back_as_text() {
 }
 
 /// The right side is what `getItem` of unstorage gives for the same text.
-#[tokio::test]
+#[test_support::test]
 async fn a_reader_of_any_type_gets_what_unstorage_gives() {
     for (text, value) in [
         ("", json!("")),
@@ -154,7 +154,7 @@ async fn a_reader_of_any_type_gets_what_unstorage_gives() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn null_and_undefined_are_none_to_who_cannot_read_them() {
     assert_eq!(read::<u32>("null").await, None);
     assert_eq!(read::<Role>("null").await, None);
@@ -165,7 +165,7 @@ async fn null_and_undefined_are_none_to_who_cannot_read_them() {
     assert_eq!(read::<f64>("NaN").await.map(f64::is_nan), Some(true));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_unstorage_writes_is_read_by_type() {
     assert_eq!(read::<u64>("1000").await, Some(1_000));
     assert_eq!(read::<f64>("1e+21").await, Some(1e21));
@@ -181,7 +181,7 @@ async fn what_unstorage_writes_is_read_by_type() {
     assert_eq!(date.unwrap(), "2024-02-03T04:05:06.789Z");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_of_another_type_is_an_error_that_shows_nothing_of_it() {
     let storage = storage();
     storage.set("k", "confidential").await.unwrap();
@@ -200,7 +200,7 @@ async fn a_value_of_another_type_is_an_error_that_shows_nothing_of_it() {
     assert_eq!(storage.get_raw("k").await.unwrap().unwrap(), vec![0xff, 0]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn deep_json_is_an_error_and_no_crash() {
     let storage = storage();
     storage
@@ -219,7 +219,7 @@ async fn deep_json_is_an_error_and_no_crash() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_map_without_text_keys_is_refused() {
     let error = storage()
         .set("k", &BTreeMap::from([((1, 2), 3)]))

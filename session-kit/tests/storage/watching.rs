@@ -47,7 +47,7 @@ fn is_quiet(changes: &mut BoxStream<'static, Result<Change>>) -> bool {
 }
 
 /// unstorage tells of no batch and of no `clear`.
-#[tokio::test]
+#[test_support::test]
 async fn bug_batches_and_clear_are_told_of() {
     let storage = Storage::new(silent().await);
     let mut changes = storage.watch("").await.unwrap();
@@ -66,7 +66,7 @@ async fn bug_batches_and_clear_are_told_of() {
     storage.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_is_told_of_its_base_with_keys_of_its_part() {
     let storage = Storage::new(silent().await);
     let mut below = storage.watch("app").await.unwrap();
@@ -77,7 +77,7 @@ async fn a_watcher_is_told_of_its_base_with_keys_of_its_part() {
     assert!(is_quiet(&mut below) && is_quiet(&mut part));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_changes_under_its_own_key() {
     let storage = Storage::new(silent().await);
     let mut changes = storage.watch("").await.unwrap();
@@ -86,7 +86,7 @@ async fn metadata_changes_under_its_own_key() {
     assert_eq!(told(&mut changes, 2).await, ["+foo$", "-foo$"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_others_do_is_told_of_where_the_driver_can_and_told_once() {
     let (watching, silent) = (Arc::new(MemoryDriver::new()), silent().await);
     let storage = Storage::new(silent.clone());
@@ -104,7 +104,7 @@ async fn what_others_do_is_told_of_where_the_driver_can_and_told_once() {
     assert!(is_quiet(&mut changes));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn mounts_that_come_and_go_are_followed() {
     let root = Arc::new(MemoryDriver::new());
     let storage = Storage::new(root.clone());
@@ -132,7 +132,7 @@ async fn mounts_that_come_and_go_are_followed() {
     assert_eq!(told(&mut changes, 1).await, ["+m:shown"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_change_that_did_not_happen_is_not_told_of() {
     let faulty = Faulty::new(silent().await);
     let faults = faulty.faults();
@@ -150,7 +150,7 @@ async fn a_change_that_did_not_happen_is_not_told_of() {
     assert_eq!(told(&mut changes, 1).await, ["+k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_whose_future_is_dropped_is_told_of() {
     let slow = Faulty::new(silent().await);
     let hour = Duration::from_secs(3_600);
@@ -164,7 +164,7 @@ async fn a_write_whose_future_is_dropped_is_told_of() {
     assert_eq!(told(&mut changes, 1).await, ["+k"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_that_falls_behind_is_told_so() {
     let storage = Storage::new(silent().await);
     let mut changes = storage.watch("").await.unwrap();
@@ -179,7 +179,7 @@ async fn a_watcher_that_falls_behind_is_told_so() {
     assert!(changes.next().await.is_none());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_watcher_who_leaves_is_forgotten() {
     let storage = storage();
     let watchers: Vec<_> = [

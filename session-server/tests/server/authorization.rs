@@ -13,7 +13,7 @@ async fn with_header(service: &StorageService, method: &str, value: &str) -> Ans
     send(service, method, "/k", &[("authorization", value)], "v").await
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn only_who_has_the_token_may_do_anything() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
@@ -61,7 +61,7 @@ fn a_token_that_cannot_be_sent_is_an_error() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_hook_decides_by_kind_and_key_in_the_words_that_it_chooses() {
     let storage = storage();
     let authorization = Authorization::hook(|access| async move {
@@ -108,7 +108,7 @@ async fn a_hook_decides_by_kind_and_key_in_the_words_that_it_chooses() {
     assert_eq!(odd.status, 401);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_body_is_not_read_for_who_may_not_write() {
     let read = Arc::new(AtomicBool::new(false));
     let noticed = read.clone();

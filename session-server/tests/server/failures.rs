@@ -11,7 +11,7 @@ use session_core::storage::Storage;
 
 use crate::client::{delete, get, open, put};
 
-#[tokio::test]
+#[test_support::test]
 async fn errors_of_the_driver_have_a_status_and_tell_nothing_more() {
     let faulty = Faulty::new(MemoryDriver::new());
     let faults = faulty.faults();
@@ -44,7 +44,7 @@ async fn errors_of_the_driver_have_a_status_and_tell_nothing_more() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_driver_that_only_reads_is_told_of() {
     let entries = Storage::new(Arc::new(MemoryDriver::new()));
     entries.set("k", "v").await.unwrap();
@@ -57,7 +57,7 @@ async fn a_driver_that_only_reads_is_told_of() {
 }
 
 /// A client who reads a listing to its end has all of it, or an error.
-#[tokio::test]
+#[test_support::test]
 async fn a_listing_that_fails_midway_breaks_off() {
     let faulty = Faulty::new(MemoryDriver::new());
     let faults = faulty.faults();

@@ -35,7 +35,7 @@ async fn names(storage: &Storage) -> Vec<String> {
     names
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_path_leaves_the_base() {
     let storage = storage();
     storage.set("secret", "s").await.unwrap();
@@ -83,7 +83,7 @@ async fn no_path_leaves_the_base() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_key_is_refused() {
     let storage = storage();
     let server = Server::start(open(&storage)).await;
@@ -105,7 +105,7 @@ async fn what_is_no_key_is_refused() {
 }
 
 /// It ends no key, though it ends texts in C.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nul_is_a_character_of_a_key_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let options = SqliteOptions::new(folder.path().join("test.db"));
@@ -128,7 +128,7 @@ async fn nul_is_a_character_of_a_key_like_any_other() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_that_are_too_long_are_refused_however_long_they_are() {
     let storage = storage();
     let server = Server::start(open(&storage)).await;
@@ -152,7 +152,7 @@ async fn keys_that_are_too_long_are_refused_however_long_they_are() {
     assert_eq!(names(&storage).await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_methods_are_refused() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
@@ -176,7 +176,7 @@ fn with_limits(storage: &Storage) -> StorageService {
         .with_body_timeout(Duration::from_millis(300))
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_are_too_large_are_refused_declared_or_not() {
     let storage = storage();
     let server = Server::start(with_limits(&storage)).await;
@@ -204,7 +204,7 @@ async fn bodies_that_are_too_large_are_refused_declared_or_not() {
     assert_eq!(storage.get_raw("k").await.unwrap().unwrap(), fitting);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_are_too_slow_or_break_off_store_nothing() {
     let storage = storage();
     let server = Server::start(with_limits(&storage)).await;
@@ -242,7 +242,7 @@ async fn bodies_that_are_too_slow_or_break_off_store_nothing() {
     assert_eq!(names(&storage).await, ["other"]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_goes_in_the_middle_of_a_huge_listing_holds_nothing_up() {
     let storage = storage();
     let items = (0..50_000).map(|number| (format!("a-rather-long-name:{number:08}"), 1));

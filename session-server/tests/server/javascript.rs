@@ -154,12 +154,12 @@ async fn each_side_reads_the_other(kind: &str) {
     assert!(keys(&storage).await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_1_and_the_service_read_each_other() {
     each_side_reads_the_other("http-1").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_2_and_the_service_read_each_other() {
     each_side_reads_the_other("http-2").await;
 }
@@ -180,12 +180,12 @@ async fn passes_unstorages_checklist(kind: &str, storage: Storage) {
     assert!(keys(&storage).await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_1_finds_in_the_service_what_it_checks_of_drivers() {
     passes_unstorages_checklist("http-1", storage()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_2_finds_in_the_service_what_it_checks_of_drivers() {
     let folder = tempfile::tempdir().unwrap();
     let storage = sqlite(&folder.path().join("test.db")).await;
@@ -193,7 +193,7 @@ async fn unstorage_2_finds_in_the_service_what_it_checks_of_drivers() {
     storage.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_token_unstorage_is_refused() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
@@ -217,7 +217,7 @@ async fn without_the_token_unstorage_is_refused() {
 }
 
 /// One file: Rust writes it, serves it, and unstorage works on it both by HTTP and directly.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_on_the_file_sees_what_unstorage_by_http_and_rust_wrote() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shared.db");
@@ -290,7 +290,7 @@ async fn increment(driver: &dyn Driver, key: &Key) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_write_at_the_same_time_and_nothing_is_lost() {
     const WRITES: u64 = 300;
     let folder = tempfile::tempdir().unwrap();

@@ -88,7 +88,7 @@ async fn list_and_clear(storage: &Storage) {
     println!("measured: {}", kib("VmHWM:"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_keys_of_a_file_are_listed_and_cleared_in_little_memory() {
     if std::env::var_os(MEASURED).is_some() {
         let folder = tempfile::tempdir().unwrap();
@@ -102,7 +102,7 @@ async fn many_keys_of_a_file_are_listed_and_cleared_in_little_memory() {
     assert!(measured(name) < MOST_KIB);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it() {
     if std::env::var_os(MEASURED).is_some() {
         list_and_clear(&storage()).await;
@@ -113,7 +113,7 @@ async fn many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it() 
 }
 
 /// What the memory grows by under requests of gigabytes, most of which is refused.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_leave_the_memory_flat() {
     const GROWTH_KIB: u64 = 16 * 1_024;
     if std::env::var_os(MEASURED).is_some() {

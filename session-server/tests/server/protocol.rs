@@ -11,7 +11,7 @@ use crate::client::{delete, get, open, put, send, storage};
 
 const BYTES: &str = "application/octet-stream";
 
-#[tokio::test]
+#[test_support::test]
 async fn a_text_is_put_read_and_deleted() {
     let storage = storage();
     let service = open(&storage);
@@ -36,7 +36,7 @@ async fn a_text_is_put_read_and_deleted() {
     assert_eq!(get(&service, "/foo/bar").await.status, 404);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_missing_item_is_told_of_in_the_words_of_both_versions() {
     let answer = get(&open(&storage()), "/non").await;
     assert_eq!(answer.status, 404);
@@ -56,7 +56,7 @@ async fn a_missing_item_is_told_of_in_the_words_of_both_versions() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn bytes_are_put_and_read_as_they_are() {
     let storage = storage();
     let service = open(&storage);
@@ -83,7 +83,7 @@ async fn bytes_are_put_and_read_as_they_are() {
 }
 
 /// unstorage parses what it gives, and writes it anew.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_text_is_given_as_it_is_stored() {
     let service = open(&storage());
     for text in [
@@ -103,7 +103,7 @@ async fn bug_a_text_is_given_as_it_is_stored() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn the_keys_of_a_base_are_listed_whole() {
     let storage = storage();
     let service = open(&storage);
@@ -135,7 +135,7 @@ async fn the_keys_of_a_base_are_listed_whole() {
 }
 
 /// unstorage clears nothing here, and says that it did.
-#[tokio::test]
+#[test_support::test]
 async fn bug_a_base_is_cleared() {
     let storage = storage();
     let service = open(&storage);
@@ -148,7 +148,7 @@ async fn bug_a_base_is_cleared() {
     assert_eq!(get(&service, "/").await.text(), "[]");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_head_tells_what_is_known_of_an_item() {
     let driver = SqliteDriver::open(SqliteOptions::new(":memory:"))
         .await
@@ -191,7 +191,7 @@ async fn a_head_tells_what_is_known_of_an_item() {
     storage.close().await.unwrap();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn metadata_is_an_item_and_goes_with_its_own() {
     let storage = storage();
     let service = open(&storage);
@@ -208,7 +208,7 @@ async fn metadata_is_an_item_and_goes_with_its_own() {
     assert_eq!(get(&service, "/k$").await.status, 404);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_ttl_is_kept_and_a_wrong_one_refused() {
     let storage = storage();
     let service = open(&storage);
@@ -233,7 +233,7 @@ async fn a_ttl_is_kept_and_a_wrong_one_refused() {
     assert!(metadata.unwrap().native.unwrap().expires_at.is_some());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn other_methods_are_refused_with_those_that_are_there() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
@@ -250,7 +250,7 @@ async fn other_methods_are_refused_with_those_that_are_there() {
     assert_eq!(storage.get::<String>("k").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_put_to_a_base_is_one_to_its_key() {
     let storage = storage();
     let service = open(&storage);
@@ -260,7 +260,7 @@ async fn a_put_to_a_base_is_one_to_its_key() {
     assert_eq!(put(&service, "/:", "x").await.status, 400);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_part_of_a_storage_below_a_path_is_all_that_is_seen() {
     let storage = storage();
     storage.set("secret", "s").await.unwrap();

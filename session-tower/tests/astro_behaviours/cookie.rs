@@ -18,7 +18,7 @@ async fn cookie_of(options: CookieOptions) -> Answer {
     site.anonymous(sets_a_value).await.ok()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b01_the_cookie_is_called_astro_session_unless_it_is_given_a_name() {
     let by_default = cookie_of(CookieOptions::default()).await;
     assert!(by_default.attributes()[0].starts_with("astro-session="));
@@ -27,7 +27,7 @@ async fn b01_the_cookie_is_called_astro_session_unless_it_is_given_a_name() {
     assert!(CookieOptions::default().with_name("").validate().is_err());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b02_the_cookie_is_lax_secure_and_always_http_only() {
     for options in [
         CookieOptions::default(),
@@ -43,7 +43,7 @@ async fn b02_the_cookie_is_lax_secure_and_always_http_only() {
     assert!(strict.attributes().contains(&"SameSite=Strict"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b03_the_cookie_has_the_attributes_that_astro_gives_it() {
     let answer = cookie_of(CookieOptions::default()).await;
     let mut attributes = answer.attributes();
@@ -52,7 +52,7 @@ async fn b03_the_cookie_has_the_attributes_that_astro_gives_it() {
     assert_eq!(attributes, ["HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b03_only_a_configured_max_age_is_sent_and_a_value_ttl_is_not() {
     let site = Site::with(|settings| settings.value_ttl(Duration::from_secs(60)));
     let answer = site.anonymous(sets_a_value).await.ok();
@@ -69,7 +69,7 @@ async fn b03_only_a_configured_max_age_is_sent_and_a_value_ttl_is_not() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b04_destroying_takes_the_cookie_away_from_a_browser_that_has_one() {
     let site = Site::new();
     site.stored_by_astro(ID, r#"[["Map",1,2],"user",{"data":3,"expires":-1},"ann"]"#);
@@ -94,7 +94,7 @@ async fn b04_destroying_takes_the_cookie_away_from_a_browser_that_has_one() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b04_a_browser_without_a_cookie_is_told_nothing() {
     let site = Site::new();
     let answer = site
@@ -125,7 +125,7 @@ fn b05_a_cookie_name_that_browsers_refuse_is_an_error_when_it_is_configured() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b06_an_id_is_a_version_4_uuid() {
     let site = Site::new();
     let answer = site.anonymous(sets_a_value).await.ok();
@@ -135,7 +135,7 @@ async fn b06_an_id_is_a_version_4_uuid() {
     assert!(site.record(id.expose()).is_some());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b06_a_cookie_that_is_no_such_id_is_never_a_key_of_the_store() {
     for cookie in [
         "hello-world",
@@ -159,7 +159,7 @@ async fn b06_a_cookie_that_is_no_such_id_is_never_a_key_of_the_store() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b06_destroying_with_such_a_cookie_removes_nothing_but_the_cookie() {
     let site = Site::new();
     let answer = site
@@ -172,7 +172,7 @@ async fn b06_destroying_with_such_a_cookie_removes_nothing_but_the_cookie() {
     assert!(site.asked().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b06_an_id_in_upper_case_is_another_key() {
     let upper = ID.to_ascii_uppercase();
     let site = Site::new();
@@ -191,7 +191,7 @@ async fn reads_the_user(session: Session) -> session_core::Result<String> {
     Ok(session.get("user").await?.unwrap_or_default())
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b07_the_cookie_is_found_as_astro_finds_it() {
     let site = Site::new();
     site.stored_by_astro(ID, r#"[["Map",1,2],"user",{"data":3,"expires":-1},"ann"]"#);
@@ -223,7 +223,7 @@ async fn b07_the_cookie_is_found_as_astro_finds_it() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b08_only_what_makes_a_session_sets_the_cookie() {
     let site = Site::new();
     let first = site.anonymous(sets_a_value).await.ok();
@@ -243,7 +243,7 @@ async fn b08_only_what_makes_a_session_sets_the_cookie() {
     assert!(removed.cookies().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b08_a_browser_that_has_the_cookie_does_not_get_it_again() {
     let site = Site::new();
     let first = site.anonymous(sets_a_value).await.ok();
@@ -257,7 +257,7 @@ async fn b08_a_browser_that_has_the_cookie_does_not_get_it_again() {
     assert_eq!(site.visitor(first.id(), reads_the_user).await.body, "bob");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b08_a_cookie_with_a_max_age_is_sent_again_when_the_session_is_kept_alive() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let cookie = CookieOptions::default().with_max_age(7 * DAY);
@@ -277,7 +277,7 @@ async fn b08_a_cookie_with_a_max_age_is_sent_again_when_the_session_is_kept_aliv
     assert!(written.attributes().contains(&"Max-Age=604800"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b09_an_unknown_id_is_never_adopted() {
     let site = Site::new();
     let answer = site.visitor(ID, sets_a_value).await.ok();
@@ -288,7 +288,7 @@ async fn b09_an_unknown_id_is_never_adopted() {
     assert_eq!(site.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b09_a_read_under_an_unknown_id_writes_nothing_and_sets_nothing() {
     let site = Site::new();
     let answer = site.visitor(ID, reads_the_user).await.ok();
@@ -297,7 +297,7 @@ async fn b09_a_read_under_an_unknown_id_writes_nothing_and_sets_nothing() {
     assert_eq!(site.asked(), ["read"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b10_the_id_is_there_before_anything_is_read_and_provisional_until_then() {
     let site = Site::new();
     site.stored_by_astro(ID, r#"[["Map"]]"#);

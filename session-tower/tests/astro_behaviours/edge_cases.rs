@@ -62,7 +62,7 @@ fn verdict(name: &str) -> Verdict {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_is_stored_is_never_changed_by_reading_it() {
     let mut seen = 0;
     for case in edge_cases() {
@@ -92,7 +92,7 @@ async fn what_is_stored_is_never_changed_by_reading_it() {
     assert_eq!(seen, 18);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn what_cannot_be_read_is_not_changed_by_a_commit_that_fails() {
     for case in edge_cases() {
         let Some(raw) = case.raw else { continue };
@@ -136,7 +136,7 @@ async fn what_cannot_be_read_is_not_changed_by_a_commit_that_fails() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_record_that_was_corrupted_meanwhile_is_not_overwritten() {
     for case in edge_cases() {
         let Some(raw) = case.raw else { continue };
@@ -194,7 +194,7 @@ async fn take(session: &Session, step: &Step) -> Result<()> {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn cookies_and_keys_of_odd_requests_are_those_of_astro() {
     let mut seen = 0;
     for case in edge_cases() {

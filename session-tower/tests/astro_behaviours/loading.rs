@@ -18,7 +18,7 @@ async fn reads_the_user(session: Session) -> session_core::Result<String> {
     Ok(session.get("user").await?.unwrap_or_default())
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b11_nothing_is_read_until_it_is_needed() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -30,7 +30,7 @@ async fn b11_nothing_is_read_until_it_is_needed() {
     assert_eq!(site.asked().first(), Some(&"read"));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b12_without_a_cookie_nothing_is_read() {
     let site = Site::new();
     let answer = site
@@ -47,7 +47,7 @@ async fn b12_without_a_cookie_nothing_is_read() {
     assert!(site.asked().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b12_a_first_value_costs_one_write_and_no_read() {
     let site = Site::new();
     let answer = site
@@ -61,7 +61,7 @@ async fn b12_a_first_value_costs_one_write_and_no_read() {
     assert_eq!(site.asked(), ["write"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b13_changes_made_before_the_record_is_read_lie_on_top_of_it() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -79,7 +79,7 @@ async fn b13_changes_made_before_the_record_is_read_lie_on_top_of_it() {
     assert_eq!(names(&site.record(ID).unwrap()), ["a", "c", LIFETIME]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b13_the_order_of_the_entries_does_not_depend_on_what_was_read_first() {
     let mut records = Vec::new();
     for reads_first in [true, false] {
@@ -100,7 +100,7 @@ async fn b13_the_order_of_the_entries_does_not_depend_on_what_was_read_first() {
     assert_eq!(records[0], records[1]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b14_a_record_is_read_once_a_request_whether_it_is_there_or_not() {
     let site = Site::with(|settings| settings.idle_timeout(None));
     site.stored_by_astro(ID, ANN);
@@ -122,7 +122,7 @@ async fn b14_a_record_is_read_once_a_request_whether_it_is_there_or_not() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b14_two_first_gets_at_the_same_time_read_once() {
     let site = Site::with(|settings| settings.idle_timeout(None));
     site.stored_by_astro(ID, ANN);
@@ -137,7 +137,7 @@ async fn b14_two_first_gets_at_the_same_time_read_once() {
     assert_eq!(site.asked(), ["read"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b15_a_value_ends_after_its_last_millisecond() {
     let site = Site::with(|settings| settings.idle_timeout(None));
     let record = format!(
@@ -151,7 +151,7 @@ async fn b15_a_value_ends_after_its_last_millisecond() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b15_a_value_that_has_ended_stays_stored_until_something_else_is_written() {
     let record = format!(
         r#"[["Map",1,2,5,6],"old",{{"data":3,"expires":4}},1,{},"user",{{"data":7,"expires":-1}},"ann"]"#,
@@ -174,7 +174,7 @@ async fn b15_a_value_that_has_ended_stays_stored_until_something_else_is_written
     assert_eq!(names(&site.record(ID).unwrap()), ["user", "new", LIFETIME]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b15_a_value_that_is_set_with_an_end_in_the_past_can_be_read_in_the_same_request() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -194,7 +194,7 @@ async fn b15_a_value_that_is_set_with_an_end_in_the_past_can_be_read_in_the_same
     .ok();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b15_only_a_number_ends_a_value() {
     let site = Site::new();
     for (expires, there) in [
@@ -218,7 +218,7 @@ async fn b15_only_a_number_ends_a_value() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b16_what_javascript_takes_as_false_is_no_session() {
     for stored in [
         "",
@@ -245,7 +245,7 @@ async fn b16_what_javascript_takes_as_false_is_no_session() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b16_null_is_a_session_that_moved_and_takes_no_changes() {
     let site = Site::new();
     site.stored_by_astro(ID, "null");
@@ -262,7 +262,7 @@ async fn b16_null_is_a_session_that_moved_and_takes_no_changes() {
     assert_eq!(site.events().len(), 1, "{:?}", site.events());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b16_white_space_in_a_record_means_nothing() {
     for stored in [
         format!(" \n{ANN}\n"),
@@ -274,7 +274,7 @@ async fn b16_white_space_in_a_record_means_nothing() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b16_a_byte_order_mark_or_a_prototype_is_refused() {
     let site = Site::new();
     for stored in [
@@ -288,7 +288,7 @@ async fn b16_a_byte_order_mark_or_a_prototype_is_refused() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b17_a_record_that_cannot_be_read_is_an_error_and_stays_as_it_is() {
     for stored in [
         r#"[["Map",1,2],"a""#,
@@ -321,7 +321,7 @@ async fn b17_a_record_that_cannot_be_read_is_an_error_and_stays_as_it_is() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b17_destroying_a_record_that_cannot_be_read_is_how_to_be_rid_of_it() {
     let site = Site::new();
     site.stored_by_astro(ID, "hello");
@@ -338,7 +338,7 @@ async fn b17_destroying_a_record_that_cannot_be_read_is_how_to_be_rid_of_it() {
     assert_eq!(site.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b18_an_error_of_the_store_comes_out_as_it_is() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -353,7 +353,7 @@ async fn b18_an_error_of_the_store_comes_out_as_it_is() {
     assert_eq!(site.visitor(ID, reads_the_user).await.ok().body, "ann");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b18_entries_of_a_foreign_shape_are_kept_as_they_are() {
     // A text, a null, one with a field more, one without an end, one under a number, and one of ours.
     let stored = r#"[["Map",1,2,3,4,5,6,10,11,12,13],"text","just text","null",null,"more",{"data":7,"expires":-1,"by":8},7,["Set",9],9,"bare",{"data":7},42,{"data":7,"expires":-1}]"#;

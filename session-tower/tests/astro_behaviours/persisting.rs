@@ -19,7 +19,7 @@ async fn reads_the_user(session: Session) -> session_core::Result<String> {
     Ok(session.get("user").await?.unwrap_or_default())
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b29_a_session_is_written_once_and_only_if_it_changed() {
     let site = Site::with(|settings| settings.idle_timeout(None));
     site.stored_by_astro(ID, ANN);
@@ -44,7 +44,7 @@ async fn b29_a_session_is_written_once_and_only_if_it_changed() {
     assert_eq!(site.asked(), ["read", "write"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b29_requests_at_the_same_time_all_keep_their_changes() {
     const REQUESTS: usize = 20;
     let site = Site::new();
@@ -74,7 +74,7 @@ async fn b29_requests_at_the_same_time_all_keep_their_changes() {
     assert_eq!(answer.body, REQUESTS.to_string());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b29_a_record_that_astro_writes_meanwhile_keeps_its_changes_and_gets_ours() {
     let site = Arc::new(Site::new());
     site.stored_by_astro(ID, ANN);
@@ -95,7 +95,7 @@ async fn b29_a_record_that_astro_writes_meanwhile_keeps_its_changes_and_gets_our
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b29_a_session_that_was_destroyed_meanwhile_stays_destroyed() {
     let site = Arc::new(Site::new());
     site.stored_by_astro(ID, ANN);
@@ -114,7 +114,7 @@ async fn b29_a_session_that_was_destroyed_meanwhile_stays_destroyed() {
     assert_eq!(site.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b30_a_write_that_fails_fails_the_response_without_a_cookie() {
     let site = Site::new();
     site.fail("write");
@@ -130,7 +130,7 @@ async fn b30_a_write_that_fails_fails_the_response_without_a_cookie() {
     assert_eq!(site.events().len(), 1, "{:?}", site.events());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b30_the_response_can_be_kept_instead() {
     let site = Site::with(|settings| settings.on_commit_error(OnCommitError::Keep));
     site.fail("write");
@@ -146,7 +146,7 @@ async fn b30_the_response_can_be_kept_instead() {
     assert_eq!(site.events().len(), 1, "{:?}", site.events());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b30_a_removal_that_fails_is_an_error_of_destroy() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -162,7 +162,7 @@ async fn b30_a_removal_that_fails_is_an_error_of_destroy() {
     assert_eq!(site.record(ID).unwrap(), ANN);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b31_a_session_that_was_emptied_is_still_there() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -181,7 +181,7 @@ async fn b31_a_session_that_was_emptied_is_still_there() {
     assert_eq!(names(&site.record(ID).unwrap()), ["user", LIFETIME]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b32_destroy_removes_the_record_at_once_and_the_cookie_with_the_response() {
     for reads_first in [true, false] {
         let site = Arc::new(Site::new());
@@ -204,7 +204,7 @@ async fn b32_destroy_removes_the_record_at_once_and_the_cookie_with_the_response
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b32_what_is_set_after_destroy_goes_to_a_new_session() {
     for sets_first in [true, false] {
         let site = Site::new();
@@ -228,7 +228,7 @@ async fn b32_what_is_set_after_destroy_goes_to_a_new_session() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b32_set_destroy_set_without_a_cookie_gives_the_cookie_of_what_is_stored() {
     let site = Site::new();
     let answer = site
@@ -246,7 +246,7 @@ async fn b32_set_destroy_set_without_a_cookie_gives_the_cookie_of_what_is_stored
     assert_eq!(site.count(), 1);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b33_regenerate_moves_the_session_to_a_new_id() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -266,7 +266,7 @@ async fn b33_regenerate_moves_the_session_to_a_new_id() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b33_the_old_id_is_no_session_for_astro_and_for_us_until_its_grace_is_over() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -288,7 +288,7 @@ async fn b33_the_old_id_is_no_session_for_astro_and_for_us_until_its_grace_is_ov
     assert_eq!(site.record(ID), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b33_the_new_record_is_written_before_the_old_one_goes() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -301,7 +301,7 @@ async fn b33_the_new_record_is_written_before_the_old_one_goes() {
     assert_eq!(site.record(ID).unwrap(), ANN);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b33_a_clean_up_that_fails_does_not_undo_the_move() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -318,7 +318,7 @@ async fn b33_a_clean_up_that_fails_does_not_undo_the_move() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b33_without_a_session_there_is_nothing_to_move() {
     let site = Site::new();
     let answer = site
@@ -330,7 +330,7 @@ async fn b33_without_a_session_there_is_nothing_to_move() {
     assert_eq!(site.count(), 0);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b34_regenerate_of_a_session_that_cannot_be_read_loses_nothing() {
     for (stored, failing) in [(ANN, Some("read")), ("hello", None)] {
         let site = Site::new();
@@ -351,7 +351,7 @@ async fn b34_regenerate_of_a_session_that_cannot_be_read_loses_nothing() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b35_load_takes_the_session_of_an_id_and_drops_what_was_not_saved() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);
@@ -368,7 +368,7 @@ async fn b35_load_takes_the_session_of_an_id_and_drops_what_was_not_saved() {
     assert_eq!(site.record(ID).unwrap(), ANN);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b35_loading_what_is_not_there_changes_nothing() {
     let site = Site::new();
     site.stored_by_astro(ID, ANN);

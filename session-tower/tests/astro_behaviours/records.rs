@@ -245,7 +245,7 @@ async fn has_what_was_stored(session: &Session, scenario: &str) -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn every_value_that_astro_stored_comes_out_as_what_it_was() {
     let records = records();
     assert!(records.len() > 30, "{}", records.len());
@@ -262,7 +262,7 @@ async fn every_value_that_astro_stored_comes_out_as_what_it_was() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_change_of_ours_leaves_every_other_entry_what_it_was() {
     for (stored, record) in records() {
         let site = Site::new();
@@ -298,7 +298,7 @@ async fn a_change_of_ours_leaves_every_other_entry_what_it_was() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_that_astro_gave_an_end_ends() {
     let ends = |(stored, _): &(Stored, String)| stored.name.starts_with("ttl per entry");
     let records: Vec<_> = records().into_iter().filter(ends).collect();
@@ -316,7 +316,7 @@ async fn a_value_that_astro_gave_an_end_ends() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn half_of_a_surrogate_pair_is_kept_and_is_no_rust_string() {
     let raw = r#"[["Map",1,2],"a",{"data":3,"expires":-1},"x\ud800y"]"#;
     let site = Site::new();
@@ -335,7 +335,7 @@ async fn half_of_a_surrogate_pair_is_kept_and_is_no_rust_string() {
     assert_eq!(entries(&site.record(ID).unwrap())[..1], entries(raw));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_temporal_value_that_is_stored_is_kept() {
     let raw = r#"[["Map",1,2],"a",{"data":3,"expires":-1},["Temporal.PlainDate","2026-03-04"]]"#;
     let site = Site::new();
@@ -353,7 +353,7 @@ async fn a_temporal_value_that_is_stored_is_kept() {
     assert_eq!(entries(&site.record(ID).unwrap())[..1], entries(raw));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_value_of_null_or_undefined_is_read_as_an_option() {
     let raw = r#"[["Map",1,2,3,4],"undefined",{"data":-1,"expires":-1},"null",{"data":5,"expires":-1},null]"#;
     let site = Site::new();
@@ -374,7 +374,7 @@ async fn a_value_of_null_or_undefined_is_read_as_an_option() {
     .ok();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_whole_record_that_astro_writes_takes_our_change_away_and_brings_a_session_back() {
     let before = r#"[["Map",1,2],"user",{"data":3,"expires":-1},"ann"]"#;
     let site = Site::new();

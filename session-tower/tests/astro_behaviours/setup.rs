@@ -17,7 +17,7 @@ fn request() -> Request<Body> {
         .unwrap()
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b36_a_handler_that_needs_a_session_where_no_layer_is_says_what_to_do() {
     let app = Router::new().route("/", get(|_: Session| async { "never" }));
     let answer = answer(app, request()).await;
@@ -25,7 +25,7 @@ async fn b36_a_handler_that_needs_a_session_where_no_layer_is_says_what_to_do() 
     assert!(answer.body.contains(".layer("), "{}", answer.body);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b36_all_routes_of_a_layer_share_one_store() {
     let site = Site::new();
     let set = |session: Session| async move { session.set("user", "ann") };
@@ -38,7 +38,7 @@ async fn b36_all_routes_of_a_layer_share_one_store() {
     assert!(site.layer.store().ptr_eq(site.layer.clone().store()));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b37_a_url_survives_and_is_written_as_astro_writes_it() {
     const HREF: &str = "https://example.com/a%20b?q=1#h";
     let site = Site::new();
@@ -67,7 +67,7 @@ async fn b37_a_url_survives_and_is_written_as_astro_writes_it() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b38_a_route_without_a_layer_has_no_session_and_can_say_so() {
     let site = Site::new();
     let handler = |session: Option<Session>| async move { session.is_some().to_string() };

@@ -13,7 +13,7 @@ use crate::support::{ID, LIFETIME, START, Site, entry, names};
 const TWO: &str =
     r#"[["Map",1,2,4,5],"a",{"data":3,"expires":-1},1,"b",{"data":6,"expires":-1},2]"#;
 
-#[tokio::test]
+#[test_support::test]
 async fn b19_values_are_read_and_listed_by_name() {
     let site = Site::new();
     site.stored_by_astro(
@@ -42,7 +42,7 @@ async fn b19_values_are_read_and_listed_by_name() {
     .ok();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b19_a_value_of_another_type_is_an_error_that_destroys_nothing() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -58,7 +58,7 @@ async fn b19_a_value_of_another_type_is_an_error_that_destroys_nothing() {
     assert_eq!(site.record(ID).unwrap(), TWO);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b20_what_get_gives_is_a_copy() {
     let site = Site::new();
     site.stored_by_astro(
@@ -96,7 +96,7 @@ async fn b20_what_get_gives_is_a_copy() {
     .ok();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b21_set_keeps_the_value_that_it_was_given() {
     let site = Site::new();
     let answer = site
@@ -113,7 +113,7 @@ async fn b21_set_keeps_the_value_that_it_was_given() {
     assert_eq!(cart, Value::Array(vec!["shoe".into()]));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b22_a_value_needs_a_name() {
     let site = Site::new();
     let answer = site
@@ -134,7 +134,7 @@ async fn b22_a_value_needs_a_name() {
     assert!(site.asked().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b22_the_names_of_our_own_entries_are_refused() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -163,7 +163,7 @@ async fn b22_the_names_of_our_own_entries_are_refused() {
     assert_eq!(names(&site.record(ID).unwrap()), ["a", "b", LIFETIME]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b23_a_value_that_cannot_be_written_is_an_error_of_set_and_changes_nothing() {
     let site = Site::new();
     let answer = site
@@ -182,7 +182,7 @@ async fn b23_a_value_that_cannot_be_written_is_an_error_of_set_and_changes_nothi
     assert!(site.asked().is_empty());
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b24_the_ttl_of_a_call_goes_before_the_configured_one() {
     let minute = Duration::from_secs(60);
     let site = Site::with(|settings| settings.value_ttl(minute));
@@ -214,7 +214,7 @@ async fn b24_the_ttl_of_a_call_goes_before_the_configured_one() {
     .ok();
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b24_a_value_that_ends_now_lasts_for_this_millisecond() {
     let site = Site::new();
     let now = Expiry::At(site.clock.now());
@@ -233,7 +233,7 @@ async fn b24_a_value_that_ends_now_lasts_for_this_millisecond() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b24_reading_does_not_move_the_end_of_a_value_and_update_keeps_it() {
     let site = Site::with(|settings| settings.value_ttl(Duration::from_secs(60)));
     let answer = site
@@ -255,7 +255,7 @@ async fn b24_reading_does_not_move_the_end_of_a_value_and_update_keeps_it() {
     assert_eq!(member(&visits, "expires"), millis(START + 60_000));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b24_a_session_as_a_whole_ends_for_want_of_activity() {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let site = Site::new();
@@ -279,7 +279,7 @@ async fn b24_a_session_as_a_whole_ends_for_want_of_activity() {
     assert_eq!(site.record(ID), None);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b25_an_entry_is_always_data_and_expires_in_this_order() {
     let site = Site::new();
     let later = Expiry::At(Timestamp::from_millis(START + 1));
@@ -298,7 +298,7 @@ async fn b25_an_entry_is_always_data_and_expires_in_this_order() {
     assert!(record.starts_with(&start), "{record}");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b25_what_we_add_has_the_shape_that_astro_carries_along() {
     let site = Site::new();
     let answer = site
@@ -312,7 +312,7 @@ async fn b25_what_we_add_has_the_shape_that_astro_carries_along() {
     assert_eq!(record, wire);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b26_a_value_is_removed_whether_it_was_read_before_or_not() {
     for reads_first in [true, false] {
         let site = Site::new();
@@ -334,7 +334,7 @@ async fn b26_a_value_is_removed_whether_it_was_read_before_or_not() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b26_what_is_set_and_removed_again_is_not_stored() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -350,7 +350,7 @@ async fn b26_what_is_set_and_removed_again_is_not_stored() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b26_removing_what_is_not_there_writes_nothing() {
     let site = Site::with(|settings| settings.idle_timeout(None));
     site.stored_by_astro(ID, TWO);
@@ -364,7 +364,7 @@ async fn b26_removing_what_is_not_there_writes_nothing() {
     assert_eq!(site.asked(), ["read"]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b27_a_value_that_is_removed_and_set_again_is_stored() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -384,7 +384,7 @@ async fn b27_a_value_that_is_removed_and_set_again_is_stored() {
     );
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b27_what_was_removed_before_destroy_or_load_is_not_removed_after_it() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);
@@ -400,7 +400,7 @@ async fn b27_what_was_removed_before_destroy_or_load_is_not_removed_after_it() {
     assert_eq!(names(&site.record(ID).unwrap()), ["a", "b", "c", LIFETIME]);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b28_removing_without_a_session_writes_nothing() {
     let site = Site::new();
     for cookies in [
@@ -419,7 +419,7 @@ async fn b28_removing_without_a_session_writes_nothing() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn b28_reading_after_destroy_writes_nothing() {
     let site = Site::new();
     site.stored_by_astro(ID, TWO);

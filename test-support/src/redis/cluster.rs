@@ -123,6 +123,7 @@ impl RedisCluster {
 
     /// Moves the slot of `key` with all its keys to the master at `to`, as an operator does.
     pub fn move_slot_of(&self, key: &str, to: usize) {
+        crate::step(format!("moving the slot of {key} to master {to}"));
         let from = self.master_of(key);
         if from == to {
             return;

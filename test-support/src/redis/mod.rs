@@ -15,7 +15,7 @@ pub use tls::{RedisTls, TlsFiles};
 mod tests {
     use super::*;
 
-    #[test]
+    #[test_support::test]
     fn a_restarted_server_has_its_data() {
         let mut server =
             RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
@@ -26,7 +26,7 @@ mod tests {
         assert_eq!(server.cli(&["GET", "k"]), "v");
     }
 
-    #[test]
+    #[test_support::test]
     fn tls_lets_the_administrator_in() {
         for tls in [
             RedisTls::start(),
@@ -36,7 +36,7 @@ mod tests {
         }
     }
 
-    #[test]
+    #[test_support::test]
     fn a_replica_takes_over() {
         let sentinels = RedisSentinels::start();
         let before = sentinels.primary().port();
@@ -47,7 +47,7 @@ mod tests {
             .wait_until("name the replica", || sentinels.primary().port() != before);
     }
 
-    #[test]
+    #[test_support::test]
     fn a_slot_moves_with_its_keys() {
         let cluster = RedisCluster::start();
         let from = cluster.master_of("k");

@@ -99,6 +99,7 @@ impl RedisSentinels {
 
     /// Lets the replica take over, without anything having failed.
     pub fn fail_over(&self) {
+        crate::step("asking the sentinels for a failover");
         let answer = self.sentinels[0].cli(&["SENTINEL", "FAILOVER", Self::NAME]);
         assert_eq!(answer, "OK");
     }
