@@ -118,11 +118,6 @@ impl Driver for Noting {
             .await
     }
 
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        self.note(Operation::Read, Some(key), self.inner.read_value(key))
-            .await
-    }
-
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let running = self.inner.write(key, value, options);
         self.note(Operation::Write, Some(key), running).await

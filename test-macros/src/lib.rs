@@ -11,7 +11,7 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// }
 /// ```
 ///
-/// An async function runs on a tokio runtime, as with `#[test_support::test]`, whose arguments `flavor`, `worker_threads` and
+/// An async function runs on a tokio runtime, as with `#[tokio::test]`, whose arguments `flavor`, `worker_threads` and
 /// `start_paused` it takes; `runtime = "actix"` is for tests of actix-web. `limit` is in seconds of real time, and 120
 /// without it.
 ///
