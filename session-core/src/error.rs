@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Unserializable,
     /// The response has begun, so the session can no longer be changed by this handle.
     ResponseStarted,
+    /// The application refused an update of a session value. Nothing was changed.
+    Rejected,
     /// Other requests kept changing the session until the commit's deadline passed.
     Contended,
     /// The backend failed in another way.

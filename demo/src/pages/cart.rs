@@ -5,7 +5,7 @@ use axum::response::{self, Redirect};
 use axum::routing::{get, post};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
-use session_kit::session::{DefaultKey, TypedKey};
+use session_kit::session::TypedKey;
 use session_kit::{Error, Session};
 
 use crate::catalogue::{PRODUCTS, Product, price, product};
@@ -21,7 +21,7 @@ struct Line {
     quantity: u32,
 }
 
-const CART: DefaultKey<Vec<Line>> = TypedKey::new("cart").or(Vec::new);
+const CART: TypedKey<Vec<Line>> = TypedKey::new("cart");
 
 #[derive(Deserialize)]
 struct Choice {

@@ -2,12 +2,12 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use maud::{Markup, html};
-use session_kit::session::{DefaultKey, TypedKey};
+use session_kit::session::TypedKey;
 use session_kit::{Error, Session};
 
 use crate::layout::{Section, page};
 
-const VISITS: DefaultKey<u32> = TypedKey::new("visits").or(|| 0);
+const VISITS: TypedKey<u32> = TypedKey::new("visits");
 
 pub(crate) fn routes() -> Router {
     Router::new()

@@ -1,29 +1,35 @@
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+use indexmap::IndexMap;
 use serde_devalue::{Document, Node};
 
 use super::Lifetime;
-use super::named::Named;
 use super::record::{Item, Record};
 use crate::{Result, Timestamp};
 
 /// Makes the new value of an update from the old one.
 pub(crate) type Replay = Arc<dyn Fn(Option<Node<'_>>) -> Result<Document> + Send + Sync>;
 
+/// Values by name, in the order in which the names were first used. Visitors may choose names, so the hash is seeded.
+type ByName<T> = IndexMap<Box<str>, T, RandomState>;
+
 /// What was done to a session since its last commit, so that it can be done again to a record that somebody
 /// else changed meanwhile.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
-    entries: Named<Change>,
-    flashes: Named<FlashChange>,
+    entries: ByName<EntryChange>,
+    flashes: ByName<FlashChange>,
+    /// When everything was cleared; what was done before that is forgotten.
+    cleared: Option<u64>,
     lifetime: Option<LifetimeChange>,
     /// Grows with each change, so that a commit can tell those that came after it began.
     sequence: u64,
 }
 
 #[derive(Clone, Debug)]
-struct Change {
+struct EntryChange {
     sequence: u64,
     operation: Operation,
     /// What the value is after the operation, as far as this request knows.
@@ -97,12 +103,12 @@ impl Changes {
     fn replace(&mut self, name: &str, result: Option<Item>) {
         let sequence = self.next();
         let operation = Operation::Replace;
-        let change = Change {
+        let change = EntryChange {
             sequence,
             operation,
             result,
         };
-        self.entries.insert(name, change);
+        self.entries.insert(name.into(), change);
     }
 
     /// Keeps an update, whose first result is `result`.
@@ -117,18 +123,18 @@ impl Changes {
             }
             return;
         }
-        let change = Change {
+        let change = EntryChange {
             sequence,
             operation: Operation::Update(vec![replay]),
             result: Some(result),
         };
-        self.entries.insert(name, change);
+        self.entries.insert(name.into(), change);
     }
 
     pub(crate) fn flash(&mut self, name: &str, flash: Flash) {
         let sequence = self.next();
         let change = FlashChange { sequence, flash };
-        self.flashes.insert(name, change);
+        self.flashes.insert(name.into(), change);
     }
 
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
@@ -139,14 +145,34 @@ impl Changes {
     pub(crate) fn value(&self, name: &str) -> Known<'_> {
         match self.entries.get(name) {
             Some(change) => Known::Yes(change.result.as_ref()),
+            None => self.unless_cleared(),
+        }
+    }
+
+    fn unless_cleared(&self) -> Known<'_> {
+        match self.cleared {
+            Some(_) => Known::Yes(None),
             None => Known::No,
         }
     }
 
-    /// What [`names`](Self::names) gives for this name, and as the how manieth.
-    pub(crate) fn place_of(&self, name: &str) -> Option<(usize, Option<&Item>)> {
-        let place = self.entries.place_of(name)?;
-        Some((place, self.entries.at(place)?.result.as_ref()))
+    /// Whether nothing of the record is left but what is changed here.
+    pub(crate) fn is_cleared(&self) -> bool {
+        self.cleared.is_some()
+    }
+
+    /// Removes everything: what the record has at the commit, and what was set before.
+    pub(crate) fn clear(&mut self) {
+        let sequence = self.next();
+        self.entries.clear();
+        self.flashes.clear();
+        self.cleared = Some(sequence);
+    }
+
+    /// The index of a name in [`names`](Self::names), and its value.
+    pub(crate) fn position(&self, name: &str) -> Option<(usize, Option<&Item>)> {
+        let (index, _, change) = self.entries.get_full(name)?;
+        Some((index, change.result.as_ref()))
     }
 
     /// How many names were set.
@@ -160,7 +186,7 @@ impl Changes {
                 Flash::Put(item) => Some(item),
                 Flash::Taken(_) => None,
             }),
-            None => Known::No,
+            None => self.unless_cleared(),
         }
     }
 
@@ -177,13 +203,13 @@ impl Changes {
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
         self.entries
             .iter()
-            .map(|(name, change)| (name, change.result.as_ref()))
+            .map(|(name, change)| (&**name, change.result.as_ref()))
     }
 
     pub(crate) fn flashes(&self) -> impl Iterator<Item = (&str, &Flash)> {
         self.flashes
             .iter()
-            .map(|(name, change)| (name, &change.flash))
+            .map(|(name, change)| (&**name, &change.flash))
     }
 
     /// These changes as they come out on another record than the one that they were made on.
@@ -198,7 +224,9 @@ impl Changes {
             let Operation::Update(replays) = &change.operation else {
                 continue;
             };
-            let mut current = base.and_then(|record| record.item(name, || now));
+            let mut current = base
+                .filter(|_| self.cleared.is_none())
+                .and_then(|record| record.item(name, || now));
             for replay in replays {
                 let document = replay(current.as_ref().map(Item::node))?;
                 let expires = match &current {
@@ -214,10 +242,14 @@ impl Changes {
 
     /// Forgets what a commit of the changes up to `sequence` has written; `None` if nothing is left.
     pub(crate) fn after(mut self, sequence: u64) -> Option<Self> {
-        self.entries.retain(|change| change.sequence > sequence);
-        self.flashes.retain(|change| change.sequence > sequence);
+        self.entries.retain(|_, change| change.sequence > sequence);
+        self.flashes.retain(|_, change| change.sequence > sequence);
+        self.cleared = self.cleared.filter(|cleared| *cleared > sequence);
         self.lifetime = self.lifetime.filter(|change| change.sequence > sequence);
-        let empty = self.entries.is_empty() && self.flashes.is_empty() && self.lifetime.is_none();
+        let empty = self.entries.is_empty()
+            && self.flashes.is_empty()
+            && self.cleared.is_none()
+            && self.lifetime.is_none();
         (!empty).then_some(self)
     }
 }

@@ -13,8 +13,8 @@ use super::destroy::{self, Destroyed};
 use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
 use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
-use super::{DefaultKey, Lifetime, SessionEvent, SessionId, SessionKey, SessionManager};
-use crate::{Error, ErrorKind, Expiry, Outcome, Result};
+use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionManager, TypedKey, ValueName};
+use crate::{Error, ErrorKind, Expiry, Outcome, Result, Timestamp};
 
 /// What the handle of a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,14 +82,18 @@ impl Session {
         }
     }
 
-    /// The value of `key`, or the key's default if there is none.
-    pub async fn get_or_default<T: DeserializeOwned>(&self, key: DefaultKey<T>) -> Result<T> {
+    /// The value of `key`. If there is none: the key's default, or that of the type.
+    pub async fn get_or_default<T, D>(&self, key: TypedKey<T, D>) -> Result<T>
+    where
+        T: DeserializeOwned + Default,
+    {
         let value = self.get(key).await?;
-        Ok(value.unwrap_or_else(|| key.default_value()))
+        Ok(value.or_else(|| key.default_value()).unwrap_or_default())
     }
 
-    /// Whether there is a value called `name`, of whatever type.
-    pub async fn has(&self, name: &str) -> Result<bool> {
+    /// Whether there is a value called `key`, of any type.
+    pub async fn has(&self, key: impl ValueName) -> Result<bool> {
+        let name = key.name();
         check_name(name)?;
         if let Some(known) = self.0.known_presence(name) {
             return Ok(known);
@@ -151,14 +155,34 @@ impl Session {
         Ok(())
     }
 
-    /// Removes the value called `name`, if there is one.
-    pub fn remove(&self, name: &str) -> Result<()> {
+    /// Removes the value called `key`, if there is one. [`take`](Self::take) also returns it.
+    pub fn remove(&self, key: impl ValueName) -> Result<()> {
+        let name = key.name();
         check_name(name)?;
         self.0.change()?.changes_mut().remove(name);
         Ok(())
     }
 
-    /// Makes the new value of `key` from the old one, keeps its expiry, and gives the new value.
+    /// Removes the value of `key` and returns it; `None` if there was none.
+    ///
+    /// A value of another type is an error of kind [`WrongType`](ErrorKind::WrongType), and is not removed.
+    pub async fn take<T: DeserializeOwned>(&self, key: impl SessionKey<T>) -> Result<Option<T>> {
+        let name = key.name().to_owned();
+        let value = self.get(key).await?;
+        self.remove(name)?;
+        Ok(value)
+    }
+
+    /// Removes all values, the flashed ones too. The session keeps its id and its lifetime.
+    ///
+    /// What is removed is what the session has at the commit, so a value that another request sets meanwhile goes too.
+    /// Values that are set after this call stay.
+    pub fn clear(&self) -> Result<()> {
+        self.0.change()?.changes_mut().clear();
+        Ok(())
+    }
+
+    /// Makes the new value of `key` from the old one, keeps its expiry, and returns the new value.
     ///
     /// When the commit finds that somebody else changed the session, `update` runs again on what they wrote:
     /// so it is atomic among all requests and servers, it may run several times, also after the handler has
@@ -168,6 +192,33 @@ impl Session {
     where
         T: Serialize + DeserializeOwned,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        self.try_update(key, move |old| Ok::<T, Error>(update(old)))
+            .await
+    }
+
+    /// The same as [`update`](Self::update), with an `update` that may refuse.
+    ///
+    /// ```
+    /// use session_core::session::Session;
+    ///
+    /// async fn spend(session: Session, amount: u32) -> session_core::Result<u32> {
+    ///     session
+    ///         .try_update("credit", move |credit: Option<u32>| {
+    ///             credit.unwrap_or(0).checked_sub(amount).ok_or("not enough credit")
+    ///         })
+    ///         .await
+    /// }
+    /// ```
+    ///
+    /// An error of `update` is returned as the source of one of kind [`Rejected`](ErrorKind::Rejected), and nothing is
+    /// changed. If it refuses when it runs again at the commit, the commit fails with that error and nothing of it is
+    /// written.
+    pub async fn try_update<T, F, E>(&self, key: impl SessionKey<T>, update: F) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Fn(Option<T>) -> Result<T, E> + Send + Sync + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let name = key.name().to_owned();
         drop(key);
@@ -186,7 +237,8 @@ impl Session {
                     ),
                     None => None,
                 };
-                encode(&update(old), &name)
+                let new = update(old).map_err(|error| rejected(&name, error))?;
+                encode(&new, &name)
             })
         };
         const ATTEMPTS: usize = 16;
@@ -200,7 +252,7 @@ impl Session {
                 None => store.default_expires(),
             };
             let old = old.map(|item| decode(&item, &name)).transpose()?;
-            let new = update(old);
+            let new = update(old).map_err(|error| rejected(&name, error))?;
             let item = Item::whole(encode(&new, &name)?, expires);
             let mut state = self.0.change()?;
             // A clone of this handle may have set the value while `update` ran; then it runs on that.
@@ -359,6 +411,25 @@ impl Session {
         }
     }
 
+    /// When the session was created: when this project first wrote it. `None` if it has no record, or only Astro has
+    /// written it.
+    pub async fn created_at(&self) -> Result<Option<Timestamp>> {
+        self.ensure_loaded().await?;
+        let state = self.0.state.lock();
+        let lifetime = state.record().and_then(|record| record.lifetime());
+        Ok(lifetime.map(|lifetime| lifetime.created))
+    }
+
+    /// When the session expires if no later request uses it. `None` if it has no record, or never expires.
+    pub async fn expires_at(&self) -> Result<Option<Timestamp>> {
+        self.ensure_loaded().await?;
+        let state = self.0.state.lock();
+        match &state.base {
+            Base::Present(snapshot) => Ok(self.0.store.inner().end_of(snapshot)),
+            _ => Ok(None),
+        }
+    }
+
     /// Gives this session a lifetime of its own, such as for "remember me". It is stored with the session, and
     /// the cookie's Max-Age follows it if it is persistent.
     pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
@@ -431,7 +502,10 @@ impl Session {
         let now = self.0.store.inner().now();
         let state = self.0.state.lock();
         let mut items: Vec<(String, Option<Item>)> = Vec::new();
-        if let Some(record) = state.record() {
+        let is_cleared = |changes: &Arc<super::changes::Changes>| changes.is_cleared();
+        if let Some(record) = state.record()
+            && !state.changes.as_ref().is_some_and(is_cleared)
+        {
             for entry in record.entries() {
                 let Some(name) = entry.text_name() else {
                     continue;
@@ -687,6 +761,14 @@ fn check_name(name: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(ErrorKind::InvalidKey, reason))
+}
+
+fn rejected(name: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(
+        ErrorKind::Rejected,
+        format!("the update of the session value `{name}` was refused by the application; nothing was changed"),
+    )
+    .with_source(error)
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T, name: &str) -> Result<Document> {

@@ -20,14 +20,17 @@
 //! | method of [`Session`] | async | provisional until the commit | after the response has begun |
 //! |---|---|---|---|
 //! | `get(key) -> Result<Option<T>>` | yes | – | works |
-//! | `get_or_default(default_key) -> Result<T>` | yes | – | works |
-//! | `has(name) -> Result<bool>` | yes | – | works |
+//! | `get_or_default(typed_key) -> Result<T>` | yes | – | works |
+//! | `has(key) -> Result<bool>` | yes | – | works |
 //! | `keys() -> Result<Vec<String>>` | yes | – | works |
 //! | `entries() -> Result<Vec<(String, Value)>>` | yes | – | works |
 //! | `set(key, &value) -> Result<()>` | no | the write | error |
 //! | `set_with(key, &value, expiry) -> Result<()>` | no | the write | error |
-//! | `remove(name) -> Result<()>` | no | the write | error |
+//! | `remove(key) -> Result<()>` | no | the write | error |
+//! | `take(key) -> Result<Option<T>>` | yes | the returned value | error |
+//! | `clear() -> Result<()>` | no | the write | error |
 //! | `update(key, \|old\| new) -> Result<T>` | yes | the returned value | error |
+//! | `try_update(key, \|old\| Ok(new)) -> Result<T>` | yes | the returned value | error |
 //! | `flash(key, &value) -> Result<()>` | no | the write | error |
 //! | `take_flash(key) -> Result<Option<T>>` | yes | the returned value | error |
 //! | `regenerate() -> Result<()>` | no | the new id | error |
@@ -36,6 +39,8 @@
 //! | `load(id) -> Result<bool>` | yes | the cookie | error |
 //! | `reload() -> Result<()>` | yes | – | works |
 //! | `save() -> Result<SaveOutcome>` | yes | – (it is the commit) | error |
+//! | `created_at() -> Result<Option<Timestamp>>` | yes | – | works |
+//! | `expires_at() -> Result<Option<Timestamp>>` | yes | – | works |
 //! | `id() -> Option<SessionId>` | no | an id that was not loaded yet | works |
 //! | `detach() -> Result<Session>` | no | – | works; so does its `save` |
 //!
@@ -104,7 +109,6 @@ mod id;
 mod keep_alive;
 mod lifetime;
 mod manager;
-mod named;
 #[cfg(feature = "cookie-session")]
 mod no_driver;
 mod queue;
@@ -134,5 +138,5 @@ pub use serde_devalue::Value;
 #[cfg(feature = "cookie-session")]
 pub use storage::create_cookie_session_storage;
 pub use storage::{SessionStorage, create_session_storage};
-pub use typed_key::{DefaultKey, SessionKey, TypedKey};
-pub use typed_session::{Field, SessionData, TypedSession};
+pub use typed_key::{SessionKey, TypedKey, ValueName};
+pub use typed_session::{SessionData, TypedSession};

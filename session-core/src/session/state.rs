@@ -137,7 +137,7 @@ impl State {
     pub(crate) fn flash(&self, name: &str) -> Option<Item> {
         match self.changes.as_ref().map(|changes| changes.flashed(name)) {
             Some(Known::Yes(item)) => item.cloned(),
-            _ => self.record()?.flash(name),
+            Some(Known::No) | None => self.record()?.flash(name),
         }
     }
 

@@ -92,13 +92,13 @@ impl<D: SessionData> SessionStorage<D> {
     /// something was stored.
     pub async fn commit_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.save().await?;
-        Ok(session.response_headers())
+        Ok(session.session().response_headers())
     }
 
     /// Removes the session, and gives what the response must carry: the `Set-Cookie` header that takes the cookie away.
     pub async fn destroy_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.destroy().await?;
-        Ok(session.response_headers())
+        Ok(session.session().response_headers())
     }
 
     /// The sessions, for what happens outside of requests.

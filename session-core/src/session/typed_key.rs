@@ -1,39 +1,42 @@
+//! The names of session values, with and without a type.
+
 use std::fmt;
 use std::marker::PhantomData;
 
-/// The name of a session value, and the type that it is read and written as.
-///
-/// Any string names a value of any type; a [`TypedKey`] or [`DefaultKey`] names one of its own type only.
-pub trait SessionKey<T: ?Sized> {
+/// The name of a session value: a string, or a [`TypedKey`].
+pub trait ValueName {
     /// The name under which the value is stored.
     fn name(&self) -> &str;
 }
 
-impl<T: ?Sized> SessionKey<T> for &str {
-    fn name(&self) -> &str {
-        self
-    }
+/// The name of a session value that is read and written as `T`.
+///
+/// A string names a value of any type. A [`TypedKey`] names one of its own type only.
+pub trait SessionKey<T: ?Sized>: ValueName {}
+
+macro_rules! string_key {
+    ($($string:ty),*) => {
+        $(
+            impl ValueName for $string {
+                fn name(&self) -> &str {
+                    self
+                }
+            }
+
+            impl<T: ?Sized> SessionKey<T> for $string {}
+        )*
+    };
 }
 
-impl<T: ?Sized> SessionKey<T> for &String {
-    fn name(&self) -> &str {
-        self
-    }
-}
+string_key!(&str, &String, String);
 
-impl<T: ?Sized> SessionKey<T> for String {
-    fn name(&self) -> &str {
-        self
-    }
-}
-
-/// A name with its type, so that the compiler sees who reads what another handler wrote.
+/// A name with a type, so that the compiler checks who reads what another handler wrote.
 ///
 /// ```
-/// use session_core::session::{DefaultKey, Session, TypedKey};
+/// use session_core::session::{Session, TypedKey};
 ///
 /// const USER: TypedKey<String> = TypedKey::new("user");
-/// const CART: DefaultKey<Vec<String>> = TypedKey::new("cart").or(Vec::new);
+/// const CART: TypedKey<Vec<String>> = TypedKey::new("cart");
 ///
 /// async fn add(session: Session, item: String) -> session_core::Result<usize> {
 ///     let cart = session
@@ -52,20 +55,16 @@ impl<T: ?Sized> SessionKey<T> for String {
 /// }
 ///
 /// fn empty(session: &Session) -> session_core::Result<()> {
-///     session.remove(CART.name())
+///     session.remove(CART)
 /// }
 /// ```
-pub struct TypedKey<T> {
-    name: &'static str,
-    value: PhantomData<fn() -> T>,
-}
-
-/// A [`TypedKey`] with the value of a session that has none; made by [`TypedKey::or`].
 ///
-/// The default is made anew each time, so one session's never leaks into another's.
-pub struct DefaultKey<T> {
+/// A key may have a default, the value of a session that has none. `D` is the [`SessionData`](super::SessionData) that
+/// the key is a field of. It is `()` for a key of its own.
+pub struct TypedKey<T, D = ()> {
     name: &'static str,
-    default: fn() -> T,
+    default: Option<fn() -> T>,
+    data: PhantomData<fn() -> D>,
 }
 
 impl<T> TypedKey<T> {
@@ -73,59 +72,59 @@ impl<T> TypedKey<T> {
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
-            value: PhantomData,
+            default: None,
+            data: PhantomData,
+        }
+    }
+}
+
+impl<T, D> TypedKey<T, D> {
+    /// A field of `D`, for [`session_data!`](crate::session_data).
+    #[doc(hidden)]
+    pub const fn field(name: &'static str, default: fn() -> T) -> Self {
+        Self {
+            name,
+            default: Some(default),
+            data: PhantomData,
         }
     }
 
-    /// The same value, which is `default()` where a session has none.
-    pub const fn or(self, default: fn() -> T) -> DefaultKey<T> {
-        DefaultKey {
-            name: self.name,
-            default,
-        }
+    /// Sets the value of a session that has none. It is made anew each time, so that no session sees another's.
+    #[must_use]
+    pub const fn with_default(mut self, default: fn() -> T) -> Self {
+        self.default = Some(default);
+        self
     }
 
     /// The name under which the value is stored.
     pub const fn name(&self) -> &'static str {
         self.name
     }
+
+    /// The value of a session that has none, if the key has a default.
+    pub fn default_value(&self) -> Option<T> {
+        self.default.map(|default| default())
+    }
 }
 
-impl<T> DefaultKey<T> {
-    /// The name under which the value is stored.
-    pub const fn name(&self) -> &'static str {
+impl<T, D> ValueName for TypedKey<T, D> {
+    fn name(&self) -> &str {
         self.name
     }
+}
 
-    /// The value of a session that has none.
-    pub fn default_value(&self) -> T {
-        (self.default)()
+impl<T, D> SessionKey<T> for TypedKey<T, D> {}
+
+impl<T, D> Clone for TypedKey<T, D> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-macro_rules! session_key {
-    ($key:ident) => {
-        impl<T> SessionKey<T> for $key<T> {
-            fn name(&self) -> &str {
-                self.name
-            }
-        }
+impl<T, D> Copy for TypedKey<T, D> {}
 
-        impl<T> Clone for $key<T> {
-            fn clone(&self) -> Self {
-                *self
-            }
-        }
-
-        impl<T> Copy for $key<T> {}
-
-        impl<T> fmt::Debug for $key<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($key), self.name)
-            }
-        }
-    };
+impl<T, D> fmt::Debug for TypedKey<T, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TypedKey({})", self.name)
+    }
 }
-
-session_key!(TypedKey);
-session_key!(DefaultKey);

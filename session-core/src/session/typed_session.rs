@@ -1,31 +1,32 @@
+//! Sessions whose values are the fields of a struct of the application's own.
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Session, SessionKey};
+use super::{Lifetime, SaveOutcome, Session, SessionId, SessionKey, TypedKey};
 use crate::Result;
 
-/// What an application keeps in its sessions, as one type; made by [`session_data!`](crate::session_data).
+/// What an application stores in its sessions, as one type; made by [`session_data!`](crate::session_data).
 pub trait SessionData: Sized + Send + 'static {
-    /// Reads it all; what the session has not is the default.
+    /// Reads all fields. A field that the session does not have gets its default.
     fn read(session: &Session) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Sets it all.
+    /// Sets all fields.
     fn write(&self, session: &Session) -> Result<()>;
 }
 
-/// Declares what an application keeps in its sessions: the values with their types and defaults.
+/// Declares what an application stores in its sessions: the values with their types and defaults.
 ///
 /// ```
 /// use session_core::session::TypedSession;
 /// use session_core::session_data;
 ///
 /// session_data! {
-///     /// What the shop remembers of a visitor.
+///     /// What the shop remembers about a visitor.
 ///     #[derive(Clone, Debug, PartialEq)]
 ///     pub struct Visitor {
 ///         pub count: u32 = 0,
@@ -39,11 +40,11 @@ pub trait SessionData: Sized + Send + 'static {
 /// }
 /// ```
 ///
-/// It makes the struct, its `Default`, its [`SessionData`](crate::session::SessionData), and for each value a constant of
-/// the same name: the [`Field`](crate::session::Field) that a [`TypedSession`](crate::session::TypedSession) takes. A value's
-/// type is read and written by serde. Its default is an expression that is evaluated anew each time, so that no session ever
-/// sees what another made of it. A value is stored under its name, on its own, so two requests that change
-/// different ones both keep their change.
+/// It makes the struct, its `Default`, its [`SessionData`](crate::session::SessionData), and for each field a constant of
+/// the same name: the [`TypedKey`](crate::session::TypedKey) that a [`TypedSession`](crate::session::TypedSession) takes.
+/// A value's type is read and written by serde. Its default is an expression that is evaluated anew each time, so that no
+/// session sees another's value. Each value is stored under its own name, so two requests that change different values
+/// both keep their change.
 #[macro_export]
 macro_rules! session_data {
     (
@@ -64,21 +65,24 @@ macro_rules! session_data {
         impl $data {
             $(
                 $(#[$field_attribute])*
-                $field_visibility const $field: $crate::session::Field<$data, $type> =
-                    $crate::session::Field::new(stringify!($field), || $default);
+                $field_visibility const $field: $crate::session::TypedKey<$type, $data> =
+                    $crate::session::TypedKey::field(stringify!($field), || $default);
             )*
         }
 
         impl ::core::default::Default for $data {
             fn default() -> Self {
-                Self { $($field: Self::$field.default_value(),)* }
+                Self { $($field: $default,)* }
             }
         }
 
         impl $crate::session::SessionData for $data {
             async fn read(session: &$crate::session::Session) -> $crate::Result<Self> {
                 ::core::result::Result::Ok(Self {
-                    $($field: Self::$field.read(session).await?,)*
+                    $($field: match session.get(Self::$field).await? {
+                        ::core::option::Option::Some(value) => value,
+                        ::core::option::Option::None => $default,
+                    },)*
                 })
             }
 
@@ -90,64 +94,7 @@ macro_rules! session_data {
     };
 }
 
-/// One value of a [`SessionData`]: its name, its type and its default.
-pub struct Field<D, T> {
-    name: &'static str,
-    default: fn() -> T,
-    data: PhantomData<fn() -> D>,
-}
-
-impl<D, T> Field<D, T> {
-    /// The value called `name`, which is `default()` where a session has none.
-    pub const fn new(name: &'static str, default: fn() -> T) -> Self {
-        Self {
-            name,
-            default,
-            data: PhantomData,
-        }
-    }
-
-    /// The name under which the value is stored.
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// The value of a session that has none.
-    pub fn default_value(&self) -> T {
-        (self.default)()
-    }
-
-    /// The value in a session of any kind.
-    pub async fn read(self, session: &Session) -> Result<T>
-    where
-        T: DeserializeOwned,
-    {
-        let value = session.get(self).await?;
-        Ok(value.unwrap_or_else(self.default))
-    }
-}
-
-impl<D, T> SessionKey<T> for Field<D, T> {
-    fn name(&self) -> &str {
-        self.name
-    }
-}
-
-impl<D, T> Clone for Field<D, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<D, T> Copy for Field<D, T> {}
-
-impl<D, T> fmt::Debug for Field<D, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Field({})", self.name)
-    }
-}
-
-/// A session whose values are those of `D`, with their types and defaults.
+/// A session whose values are the fields of `D`, with their types and defaults.
 ///
 /// ```
 /// use session_core::session::TypedSession;
@@ -167,8 +114,8 @@ impl<D, T> fmt::Debug for Field<D, T> {
 /// }
 /// ```
 ///
-/// It is an extractor where [`Session`] is one. Everything else that a session does is there too, for it derefs to
-/// [`Session`]; only the values go by their fields.
+/// It is an extractor wherever [`Session`] is one. [`session`](Self::session) gives the session itself, for everything
+/// that is not here.
 pub struct TypedSession<D> {
     session: Session,
     data: PhantomData<fn() -> D>,
@@ -185,41 +132,48 @@ impl Session {
 }
 
 impl<D: SessionData> TypedSession<D> {
-    /// The value of a field, or its default if there is none.
-    pub async fn get<T: DeserializeOwned>(&self, field: Field<D, T>) -> Result<T> {
-        field.read(&self.session).await
+    /// The session without the types.
+    pub fn session(&self) -> &Session {
+        &self.session
     }
 
-    /// Sets a field, whatever it was.
-    pub fn set<T: Serialize>(&self, field: Field<D, T>, value: impl Borrow<T>) -> Result<()> {
+    /// The value of a field, or its default if there is none.
+    pub async fn get<T: DeserializeOwned>(&self, field: TypedKey<T, D>) -> Result<T> {
+        let value = self.session.get(field).await?;
+        value
+            .or_else(|| field.default_value())
+            .ok_or_else(|| no_default(field.name()))
+    }
+
+    /// Sets a field.
+    pub fn set<T: Serialize>(&self, field: TypedKey<T, D>, value: impl Borrow<T>) -> Result<()> {
         self.session.set(field, value.borrow())
     }
 
-    /// Makes the new value of a field from the old one or its default, and gives the new one.
+    /// Makes the new value of a field from the old one or its default, and returns the new one.
     ///
     /// It is atomic among all requests and servers, as [`Session::update`] is, and so may run several times.
-    pub async fn update<T, F>(&self, field: Field<D, T>, update: F) -> Result<T>
+    pub async fn update<T, F>(&self, field: TypedKey<T, D>, update: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + 'static,
         F: Fn(T) -> T + Send + Sync + 'static,
-        D: 'static,
     {
-        let default = field.default;
         self.session
-            .update(field, move |old: Option<T>| {
-                update(old.unwrap_or_else(default))
+            .try_update(field, move |old: Option<T>| {
+                let old = old.or_else(|| field.default_value());
+                old.map(&update).ok_or_else(|| no_default(field.name()))
             })
             .await
     }
 
-    /// Whether a field has a value of its own, and not its default.
-    pub async fn has<T>(&self, field: Field<D, T>) -> Result<bool> {
-        self.session.has(field.name).await
+    /// Whether a field has a stored value, and not its default.
+    pub async fn has<T>(&self, field: TypedKey<T, D>) -> Result<bool> {
+        self.session.has(field).await
     }
 
-    /// Takes a field's value away, so that it is its default.
-    pub fn unset<T>(&self, field: Field<D, T>) -> Result<()> {
-        self.session.remove(field.name)
+    /// Removes the value of a field, which then has its default.
+    pub fn remove<T>(&self, field: TypedKey<T, D>) -> Result<()> {
+        self.session.remove(field)
     }
 
     /// All fields.
@@ -227,19 +181,57 @@ impl<D: SessionData> TypedSession<D> {
         D::read(&self.session).await
     }
 
-    /// Sets all fields. Two requests that do so at the same time take each other's changes away: for one of them,
-    /// [`set`](Self::set) or [`update`](Self::update) it.
+    /// Sets all fields. Of two requests that do so at the same time, the later one wins; use [`set`](Self::set) or
+    /// [`update`](Self::update) for a single field.
     pub fn set_data(&self, data: &D) -> Result<()> {
         data.write(&self.session)
     }
+
+    /// See [`Session::flash`].
+    pub fn flash<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
+        self.session.flash(key, value)
+    }
+
+    /// See [`Session::take_flash`].
+    pub async fn take_flash<T: DeserializeOwned>(
+        &self,
+        key: impl SessionKey<T>,
+    ) -> Result<Option<T>> {
+        self.session.take_flash(key).await
+    }
+
+    /// See [`Session::regenerate`].
+    pub fn regenerate(&self) -> Result<()> {
+        self.session.regenerate()
+    }
+
+    /// See [`Session::destroy`].
+    pub async fn destroy(&self) -> Result<()> {
+        self.session.destroy().await
+    }
+
+    /// See [`Session::save`].
+    pub async fn save(&self) -> Result<SaveOutcome> {
+        self.session.save().await
+    }
+
+    /// See [`Session::set_lifetime`].
+    pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
+        self.session.set_lifetime(lifetime)
+    }
+
+    /// See [`Session::id`].
+    pub fn id(&self) -> Option<SessionId> {
+        self.session.id()
+    }
 }
 
-impl<D> Deref for TypedSession<D> {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.session
-    }
+/// A field always has a default; a key that was made otherwise may not.
+fn no_default(name: &str) -> crate::Error {
+    crate::Error::new(
+        crate::ErrorKind::WrongType,
+        format!("the session value `{name}` is missing and its key has no default; give it one"),
+    )
 }
 
 impl<D> Clone for TypedSession<D> {

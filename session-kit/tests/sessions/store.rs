@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use session_kit::drivers::MemoryDriver;
-use session_kit::session::{DefaultKey, SaveOutcome, SessionId, SessionManager, TypedKey, Value};
+use session_kit::session::{SaveOutcome, SessionId, SessionManager, TypedKey, Value};
 use session_kit::{DriverExt, ErrorKind, Expiry, Session};
 
-const CART: DefaultKey<Vec<String>> = TypedKey::new("cart").or(Vec::new);
+const CART: TypedKey<Vec<String>> = TypedKey::new("cart");
 
 fn store() -> SessionManager {
     SessionManager::new(Arc::new(MemoryDriver::new()))

@@ -77,8 +77,8 @@ async fn data(session: TypedSession<Visitor>) -> Result<String, Error> {
 }
 
 async fn unset(session: TypedSession<Visitor>) -> Result<String, Error> {
-    session.unset(Visitor::count)?;
-    session.unset(Visitor::user)?;
+    session.remove(Visitor::count)?;
+    session.remove(Visitor::user)?;
     Ok(session.has(Visitor::user).await?.to_string())
 }
 

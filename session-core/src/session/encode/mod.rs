@@ -157,18 +157,18 @@ fn merge_entries<'a>(
     let mut is_merged: SmallVec<[bool; 32]> = SmallVec::from_elem(false, changes.len());
     for entry in base.into_iter().flat_map(Record::own_entries) {
         let name = entry.text_name();
-        if let Some((place, result)) = name.and_then(|name| changes.place_of(&name)) {
+        if let Some((index, result)) = name.and_then(|name| changes.position(&name)) {
             if let Some(item) = result
                 && !has_ended(item.expires, now)
             {
                 merged.push((Name::Node(entry.name), Value::Item(item)));
             }
-            if let Some(is_merged) = is_merged.get_mut(place) {
+            if let Some(is_merged) = is_merged.get_mut(index) {
                 *is_merged = true;
             }
             continue;
         }
-        if !has_ended(entry.expires, now) {
+        if !changes.is_cleared() && !has_ended(entry.expires, now) {
             merged.push((Name::Node(entry.name), Value::Entry(entry)));
         }
     }
@@ -186,6 +186,7 @@ fn merge_flashes<'a>(
     base: Option<&'a Record>,
     changes: &'a Changes,
 ) -> Vec<(Cow<'a, str>, Node<'a>)> {
+    let base = base.filter(|_| !changes.is_cleared());
     let mut flashes = base.map(Record::flashes).unwrap_or_default();
     for (name, flash) in changes.flashes() {
         match flash {
