@@ -5,30 +5,20 @@ use session_core::config::{DriverOptions, OpenContext, Seconds};
 use session_core::decorators::Prefixed;
 use session_core::{Driver, Prefix, Result, async_trait};
 
-use crate::MemoryDriver;
+use crate::{DEFAULT_MAX_ENTRIES, MemoryDriver};
 
 /// The options of the driver in a configuration.
 ///
 /// ```
 /// use driver_memory::MemoryOptions;
 /// use session_core::config::{Registry, SessionConfig};
-/// use session_core::{DriverExt, Result};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> session_core::Result<()> {
 /// let mut registry = Registry::new();
 /// registry.register::<MemoryOptions>("memory");
-///
-/// let config = SessionConfig::from_toml_str(r#"
-///     driver = "memory"
-///
-///     [options]
-///     prefix = "app"
-///     ttl = 3600
-///     max_entries = 10_000
-/// "#)?;
-/// let driver = config.open_driver(&registry).await?;
-/// driver.put("greeting", "hello").await?;
+/// let toml = "driver = 'memory'\noptions = { prefix = 'app', ttl = 3600, max_entries = 10_000 }";
+/// let driver = SessionConfig::from_toml_str(toml)?.open_driver(&registry).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -48,31 +38,23 @@ pub struct MemoryOptions {
     pub max_bytes: Option<NonZeroUsize>,
 }
 
-impl MemoryOptions {
-    /// Creates an empty driver with these options.
-    pub fn into_driver(self) -> Arc<dyn Driver> {
-        let mut driver = MemoryDriver::new();
-        if let Some(ttl) = self.ttl {
-            driver = driver.with_ttl(ttl.as_duration());
-        }
-        if let Some(max_entries) = self.max_entries {
-            driver = driver.with_max_entries(max_entries.get());
-        }
-        if let Some(max_bytes) = self.max_bytes {
-            driver = driver.with_max_bytes(max_bytes.get());
-        }
-        let prefix = self.prefix.as_deref().map(Prefix::new).unwrap_or_default();
-        if prefix.is_root() {
-            return Arc::new(driver);
-        }
-        Arc::new(Prefixed::new(driver, prefix))
-    }
-}
-
 #[async_trait]
 impl DriverOptions for MemoryOptions {
     async fn open(self, _context: &OpenContext) -> Result<Arc<dyn Driver>> {
-        Ok(self.into_driver())
+        let mut driver = MemoryDriver::new()
+            .with_max_entries(
+                self.max_entries
+                    .map_or(DEFAULT_MAX_ENTRIES, NonZeroUsize::get),
+            )
+            .with_max_bytes(self.max_bytes.map_or(usize::MAX, NonZeroUsize::get));
+        if let Some(ttl) = self.ttl {
+            driver = driver.with_ttl(ttl.as_duration());
+        }
+        let prefix = self.prefix.as_deref().map(Prefix::new).unwrap_or_default();
+        if prefix.is_root() {
+            return Ok(Arc::new(driver));
+        }
+        Ok(Arc::new(Prefixed::new(driver, prefix)))
     }
 }
 

@@ -28,9 +28,6 @@ pub(crate) const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 /// How many entries one step of a listing or a sweep looks at.
 pub(crate) const STEP: usize = 64;
 
-/// So many that no caller waits long while one of them grows.
-const MAP_SHARDS: usize = 256;
-
 pub(crate) struct Entries {
     map: DashMap<Arc<Key>, Slot>,
     index: Mutex<Index>,
@@ -55,7 +52,7 @@ struct Index {
 }
 
 /// What is held, expired entries that are not swept yet included, and what may be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) entries: usize,
     /// The bytes of keys and values.
@@ -104,15 +101,16 @@ impl Usage {
 
 impl Entries {
     pub(crate) fn new(max_entries: usize) -> Self {
+        let usage = Usage {
+            max_entries,
+            max_bytes: usize::MAX,
+            ..Usage::default()
+        };
         Self {
-            map: DashMap::with_shard_amount(MAP_SHARDS),
+            // So many shards that no caller waits long while one of them grows.
+            map: DashMap::with_shard_amount(256),
             index: Mutex::default(),
-            usage: Mutex::new(Usage {
-                entries: 0,
-                bytes: 0,
-                max_entries,
-                max_bytes: usize::MAX,
-            }),
+            usage: Mutex::new(usage),
             watchers: Watchers::default(),
             last_version: AtomicU64::new(0),
         }
@@ -132,6 +130,7 @@ impl Entries {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<WriteOutcome> {
+        let next_version = || self.last_version.fetch_add(1, Ordering::Relaxed) + 1;
         let overwrite = |key: &Arc<Key>, slot: &mut Slot, value: &mut Bytes| {
             if let Some(current) = conflict(condition, Some(slot), now) {
                 return Ok(WriteOutcome::Conflict(current));
@@ -141,7 +140,7 @@ impl Entries {
                 self.usage.lock().replace(Some(old), Some(new))?;
             }
             std::mem::swap(&mut slot.value, value);
-            slot.version = self.next_version();
+            slot.version = next_version();
             self.set_expiry(key, slot, expires_at);
             self.watchers.tell(key, ChangeKind::Written);
             Ok(written(slot.version))
@@ -161,7 +160,7 @@ impl Entries {
         self.usage.lock().replace(None, Some(size(&key, value)))?;
         let mut slot = Slot {
             value: std::mem::take(value),
-            version: self.next_version(),
+            version: next_version(),
             expires_at: NEVER,
             due: NEVER,
         };
@@ -173,10 +172,6 @@ impl Entries {
         // More than it adds, so that writes alone keep up.
         self.sweep(now, 2);
         Ok(outcome)
-    }
-
-    fn next_version(&self) -> u64 {
-        self.last_version.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn set_expiry(&self, key: &Arc<Key>, slot: &mut Slot, expires_at: Timestamp) {

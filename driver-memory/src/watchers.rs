@@ -1,7 +1,8 @@
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use session_core::{Change, ChangeKind, Error, ErrorKind, Key, Prefix, Result};
 use tokio::sync::broadcast::{self, Sender, error::RecvError};
 
@@ -10,31 +11,37 @@ use crate::NAME;
 /// How many changes a watcher may lag behind.
 const BACKLOG: usize = 1_024;
 
-/// Tells watchers of changes; `None` in place of a change ends their streams. Until somebody watches, it costs a writer
-/// one load.
+/// Tells watchers of changes. While nobody watches, it costs a writer one load.
 #[derive(Default)]
-pub(crate) struct Watchers(OnceLock<Sender<Option<Change>>>);
+pub(crate) struct Watchers {
+    watched: AtomicBool,
+    sender: Mutex<Option<Sender<Change>>>,
+}
 
 impl Watchers {
     pub(crate) fn tell(&self, key: &Key, kind: ChangeKind) {
-        if let Some(sender) = self.0.get() {
+        if self.watched.load(Ordering::Acquire)
+            && let Some(sender) = &*self.sender.lock()
+        {
             let key = key.clone();
-            let _nobody_listens = sender.send(Some(Change { key, kind }));
+            let _nobody_listens = sender.send(Change { key, kind });
         }
     }
 
     pub(crate) fn add(&self, prefix: Prefix) -> BoxStream<'static, Result<Change>> {
-        let sender = self.0.get_or_init(|| broadcast::channel(BACKLOG).0);
+        let mut sender = self.sender.lock();
+        let sender = sender.get_or_insert_with(|| broadcast::channel(BACKLOG).0);
+        self.watched.store(true, Ordering::Release);
         let state = Some((sender.subscribe(), prefix));
         stream::unfold(state, |state| async move {
             let (mut receiver, prefix) = state?;
             loop {
                 match receiver.recv().await {
-                    Ok(Some(change)) if prefix.contains(&change.key) => {
+                    Ok(change) if prefix.contains(&change.key) => {
                         return Some((Ok(change), Some((receiver, prefix))));
                     }
-                    Ok(Some(_)) => {}
-                    Ok(None) | Err(RecvError::Closed) => return None,
+                    Ok(_) => {}
+                    Err(RecvError::Closed) => return None,
                     Err(RecvError::Lagged(missed)) => return Some((Err(lagged(missed)), None)),
                 }
             }
@@ -42,10 +49,10 @@ impl Watchers {
         .boxed()
     }
 
+    /// Ends the streams of all watchers.
     pub(crate) fn close(&self) {
-        if let Some(sender) = self.0.get() {
-            let _nobody_listens = sender.send(None);
-        }
+        self.watched.store(false, Ordering::Release);
+        *self.sender.lock() = None;
     }
 }
 
