@@ -1,98 +1,94 @@
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use futures_util::future::lazy;
+use parking_lot::Mutex;
 use session_core::{
-    Capabilities, Change, Clock, Conditions, Driver, Entry, Expiry, Key, ListOptions, ListPage,
-    Listing, Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, WriteOptions,
-    WriteOutcome,
+    Capabilities, Change, Clock, Conditions, Cursor, Driver, Entry, Error, ErrorKind, Expiry, Key,
+    ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result, SystemClock,
+    Timestamp, TouchOptions, WriteCondition, WriteOptions, WriteOutcome,
 };
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
-use crate::now::{Now, Time};
-use crate::slot::End;
-use crate::store::{SHARDS, Store};
-use crate::sweeper::Sweeper;
+use crate::entries::{Entries, NEVER, STEP, conflict};
 use crate::{DEFAULT_MAX_ENTRIES, NAME};
 
-type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// How long an expired entry takes up memory at most, in a runtime that is not overloaded.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A driver that keeps its entries in the memory of this process.
 ///
-/// ```
-/// use driver_memory::MemoryDriver;
-/// use session_core::{DriverExt, Result};
-/// use std::time::Duration;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
-/// let driver = MemoryDriver::new().with_ttl(Duration::from_secs(3_600)).with_max_entries(10_000);
-/// driver.put("greeting", "hello").await?;
-/// assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
-/// # Ok(())
-/// # }
-/// ```
-///
-/// No operation waits for anything, so the most frequent are also there as plain functions, for callers
-/// who are not async and for those who count nanoseconds: [`read_now`](Self::read_now),
-/// [`write_now`](Self::write_now), [`remove_now`](Self::remove_now), [`touch_now`](Self::touch_now).
-///
-/// To share it, put it into an [`Arc`]. Dropping it drops the entries and ends its sweeper.
+/// No operation waits, so the most frequent ones also exist as plain functions, for code that is not async:
+/// [`read_now`](Self::read_now), [`write_now`](Self::write_now), [`remove_now`](Self::remove_now),
+/// [`touch_now`](Self::touch_now). To share a driver, put it into an [`Arc`]. Dropping it ends its sweeper.
 pub struct MemoryDriver {
-    store: Arc<Store>,
-    time: Time,
-    sweeper: Sweeper,
+    entries: Arc<Entries>,
+    /// The task that frees expired entries, if it runs.
+    sweeper: Mutex<JoinSet<()>>,
+    clock: Arc<dyn Clock>,
     ttl: Option<Duration>,
-    max_entries: usize,
+    closed: AtomicBool,
 }
 
 impl MemoryDriver {
-    /// An empty driver without a default expiry, for up to [`DEFAULT_MAX_ENTRIES`] entries.
+    /// Creates an empty driver without a default expiry, for up to [`DEFAULT_MAX_ENTRIES`] entries of any size.
     pub fn new() -> Self {
         Self {
-            store: Arc::new(Store::new()),
-            time: Time::System,
-            sweeper: Sweeper::default(),
+            entries: Arc::new(Entries::new(DEFAULT_MAX_ENTRIES)),
+            sweeper: Mutex::default(),
+            clock: Arc::new(SystemClock),
             ttl: None,
-            max_entries: DEFAULT_MAX_ENTRIES,
+            closed: AtomicBool::new(false),
         }
     }
 
-    /// Sets when an entry written with [`Expiry::Default`] ends.
+    /// Sets after how long an entry expires that is written with [`Expiry::Default`].
     #[must_use]
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// Sets how many entries there may be; a write that would add one more is refused. See the
-    /// [crate documentation](crate#the-bound).
+    /// Sets how many entries the driver may hold. See [Limits](crate#limits).
     #[must_use]
-    pub fn with_max_entries(mut self, max_entries: usize) -> Self {
-        self.max_entries = max_entries;
+    pub fn with_max_entries(self, max_entries: usize) -> Self {
+        self.entries.usage.lock().max_entries = max_entries;
         self
     }
 
-    /// Takes the time from `clock`, for tests of lifetimes that do not wait. Set it before the first write.
+    /// Sets how many bytes of keys and values the driver may hold. See [Limits](crate#limits).
+    #[must_use]
+    pub fn with_max_bytes(self, max_bytes: usize) -> Self {
+        self.entries.usage.lock().max_bytes = max_bytes;
+        self
+    }
+
+    /// Takes the time from `clock`, for tests of expiry that do not wait. Set it before the first write.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.time = Time::Given(Arc::new(clock));
+        self.clock = Arc::new(clock);
         self
     }
 
-    /// How many entries are held, those included that have ended and are not swept yet.
+    /// Returns how many entries are held, expired ones that are not swept yet included.
     pub fn entry_count(&self) -> usize {
-        self.store.count()
+        self.entries.usage.lock().entries
+    }
+
+    /// Returns how many bytes the keys and values of these entries have.
+    pub fn byte_count(&self) -> usize {
+        self.entries.usage.lock().bytes
     }
 
     /// [`Driver::read`] without a future.
     pub fn read_now(&self, key: &Key) -> Result<Option<Entry>> {
-        self.store.read(key, &self.now())
+        let now = self.begin("read")?;
+        Ok(self.entries.read(key, now))
     }
 
     /// [`Driver::write`] without a future.
@@ -102,52 +98,85 @@ impl MemoryDriver {
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
-        self.apply(key, value, &options)
-    }
-
-    fn apply(&self, key: &Key, value: Bytes, options: &WriteOptions) -> Result<WriteOutcome> {
-        let now = self.now();
-        let end = self.end_of(options.expiry, &now);
-        let condition = &options.condition;
-        let outcome = self
-            .store
-            .write(key, value, end, condition, self.max_entries, &now)?;
-        self.sweep_if_it_ends(end);
-        Ok(outcome)
+        let now = self.begin("write")?;
+        let expires_at = self.expires_at(options.expiry, now);
+        let mut value = value;
+        loop {
+            let entries = &self.entries;
+            let written = entries.write(key, &mut value, &options.condition, expires_at, now);
+            let mut swept = std::iter::from_fn(|| entries.sweep(now, STEP));
+            if written.is_ok() || !swept.any(|expired| expired > 0) {
+                return written.map_err(|full| full.with_context(NAME, "write"));
+            }
+        }
     }
 
     /// [`Driver::remove`] without a future.
     pub fn remove_now(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        self.store.remove(key, options, &self.now())
+        let now = self.begin("remove")?;
+        let version = options.if_version.map(WriteCondition::IfVersion);
+        let condition = version.unwrap_or_default();
+        let mut current = conflict(&condition, None, now);
+        self.entries.remove_if(key, |_, slot| {
+            current = conflict(&condition, Some(slot), now);
+            current.is_none()
+        });
+        Ok(current.map_or(RemoveOutcome::Removed, RemoveOutcome::Conflict))
     }
 
     /// [`Driver::touch`] without a future.
     pub fn touch_now(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        let now = self.now();
-        let end = self.end_of(options.expiry, &now);
-        let touched = self
-            .store
-            .touch(key, end, options.if_version.as_ref(), &now)?;
-        self.sweep_if_it_ends(end);
-        Ok(touched)
+        let now = self.begin("touch")?;
+        let expires_at = self.expires_at(options.expiry, now);
+        let version = options.if_version;
+        Ok(self.entries.touch(key, expires_at, |slot| {
+            !slot.is_expired(now) && version.is_none_or(|version| slot.version() == version)
+        }))
     }
 
-    fn sweep_if_it_ends(&self, end: End) {
-        if end != End::NEVER {
-            self.sweeper.ensure_running(&self.store, &self.time);
+    /// Checks that the driver is open, and returns the time of the operation.
+    fn begin(&self, operation: &'static str) -> Result<Timestamp> {
+        if self.closed.load(Ordering::Acquire) {
+            let error = Error::new(ErrorKind::Closed, "this driver was closed; open another");
+            return Err(error.with_context(NAME, operation));
         }
+        Ok(self.clock.now())
     }
 
-    fn now(&self) -> Now<'_> {
-        Now::of(&self.time)
-    }
-
-    fn end_of(&self, expiry: Expiry, now: &Now<'_>) -> End {
-        match (expiry, self.ttl) {
-            (Expiry::At(end), _) => Some(end).into(),
-            (Expiry::Never, _) | (Expiry::Default, None) => End::NEVER,
-            (Expiry::Default, Some(_)) => expiry.resolve(self.ttl, now.get()).into(),
+    /// When something expires that is written now. If it ever does, the sweeper must run.
+    fn expires_at(&self, expiry: Expiry, now: Timestamp) -> Timestamp {
+        let expires_at = expiry.resolve(self.ttl, now).unwrap_or(NEVER);
+        if expires_at != NEVER && !self.is_swept() {
+            self.start_sweeper();
         }
+        expires_at
+    }
+
+    /// Whether the sweeper runs, which shares the entries for as long as it does.
+    fn is_swept(&self) -> bool {
+        Arc::strong_count(&self.entries) > 1
+    }
+
+    #[cold]
+    fn start_sweeper(&self) {
+        let mut sweeper = self.sweeper.lock();
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        if self.is_swept() || self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let (entries, clock) = (Arc::clone(&self.entries), Arc::clone(&self.clock));
+        let sweep = async move {
+            loop {
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+                let now = clock.now();
+                while entries.sweep(now, STEP).is_some() {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        sweeper.spawn_on(sweep, &runtime);
     }
 }
 
@@ -159,13 +188,9 @@ impl Default for MemoryDriver {
 
 impl fmt::Debug for MemoryDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryDriver")
-            .field("entry_count", &self.entry_count())
-            .field("max_entries", &self.max_entries)
-            .field("ttl", &self.ttl)
-            .field("time", &self.time)
-            .field("sweeper", &self.sweeper)
-            .finish()
+        let usage = *self.entries.usage.lock();
+        let mut debug = f.debug_struct("MemoryDriver");
+        debug.field("usage", &usage).finish_non_exhaustive()
     }
 }
 
@@ -184,110 +209,60 @@ impl Driver for MemoryDriver {
             .with_watch(true)
     }
 
-    // The two below are what `async_trait` makes of an async function, by hand: the future that it makes
-    // keeps each argument twice and the result too, and moving those costs more than the operation.
-
-    fn read<'a, 'b, 'r>(&'a self, key: &'b Key) -> Pending<'r, Result<Option<Entry>>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        Box::pin(lazy(move |_| self.read_now(key)))
+    async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        self.read_now(key)
     }
 
-    fn write<'a, 'b, 'r>(
-        &'a self,
-        key: &'b Key,
-        value: Bytes,
-        options: WriteOptions,
-    ) -> Pending<'r, Result<WriteOutcome>>
-    where
-        Self: 'r,
-        'a: 'r,
-        'b: 'r,
-    {
-        Box::pin(Writing {
-            driver: self,
-            key,
-            value: Some(value),
-            options,
-        })
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.write_now(key, value, options)
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         self.remove_now(key, options)
     }
 
-    async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        let page = self.store.list(&options, &self.now())?;
-        if page.next.is_some() {
-            // A caller who follows the pages of a large map would not let anybody else run.
-            tokio::task::yield_now().await;
-        }
-        Ok(page)
-    }
-
-    async fn exists(&self, key: &Key) -> Result<bool> {
-        self.store.exists(key, &self.now())
-    }
-
-    async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
-        self.store.metadata(key, &self.now())
-    }
-
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         self.touch_now(key, options)
     }
 
-    async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        keys.iter().map(|key| self.read_now(key)).collect()
-    }
-
-    async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        for number in 0..SHARDS {
-            let mut start = Some(0);
-            while let Some(from) = start {
-                start = self.store.clear_step(prefix, number, from)?;
-                tokio::task::consume_budget().await;
+    async fn list(&self, options: ListOptions) -> Result<ListPage> {
+        let limit = options.limit.max(1);
+        let (mut keys, mut next) = (Vec::new(), options.cursor);
+        loop {
+            let now = self.begin("list")?;
+            let last = next.map(|cursor| Key::new(cursor.as_str())).transpose()?;
+            let mut found = self.entries.keys(&options.prefix, last)?;
+            found.truncate(limit - keys.len());
+            next = found.last().map(|last| Cursor::new(last.as_str()));
+            found.retain(|key| self.entries.read(key, now).is_some());
+            keys.extend(found.iter().map(|key| Key::clone(key)));
+            if next.is_none() || keys.len() == limit {
+                return Ok(ListPage::new(keys, next));
             }
+            tokio::task::yield_now().await;
         }
-        Ok(())
     }
 
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
-        self.store.watch(prefix)
+        // Before it looks whether the driver is open, so that closing it meanwhile ends the stream.
+        let changes = self.entries.watchers.add(prefix.clone());
+        self.begin("watch").map(|_now| changes)
     }
 
     async fn close(&self) -> Result<()> {
-        self.store.close();
-        self.sweeper.stop().await;
-        for number in 0..SHARDS {
-            self.store.give_up_shard(number);
-            tokio::task::consume_budget().await;
-        }
-        Ok(())
-    }
-}
-
-/// A write that happens when it is polled, out of where its arguments stand.
-struct Writing<'a, 'b> {
-    driver: &'a MemoryDriver,
-    key: &'b Key,
-    /// `None` once it has happened.
-    value: Option<Bytes>,
-    options: WriteOptions,
-}
-
-impl Future for Writing<'_, '_> {
-    type Output = Result<WriteOutcome>;
-
-    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        match this.value.take() {
-            Some(value) => Poll::Ready(this.driver.apply(this.key, value, &this.options)),
-            // Who polls again what is done gets no second write.
-            None => Poll::Pending,
+        self.closed.store(true, Ordering::Release);
+        self.entries.watchers.close();
+        let mut sweeper = std::mem::take(&mut *self.sweeper.lock());
+        sweeper.shutdown().await;
+        loop {
+            let keys = self.entries.keys(&Prefix::root(), None)?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            for key in keys {
+                self.entries.remove_if(&key, |_, _| true);
+            }
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -14,59 +14,39 @@
 //! # }
 //! ```
 //!
-//! It is the fastest of the drivers and the most forgetful: what it holds ends with the process, and no
-//! other process sees it. It suits tests, development, and servers that run alone.
+//! The entries end with the process, and no other process sees them: for tests, development, and servers that run alone.
 //!
-//! # Concurrency
+//! **Concurrency.** Entries are in a [`DashMap`](https://docs.rs/dashmap): callers with different keys seldom wait for
+//! each other, and of two writers with the same version one wins. No lock is held across an `.await` or for a walk over
+//! all entries.
 //!
-//! Entries are spread over 256 shards, each behind a lock of its own. A lock is held for the step of one
-//! operation, never across an `.await`, and never for a walk over everything: listing, clearing and
-//! sweeping go in steps of a few hundred entries. A condition is checked and acted on under one lock, so
-//! of two writers with the same version one wins.
+//! **Expiry.** An entry expires at its millisecond: from then on no read, listing or condition sees it. Its memory is
+//! freed later, when watchers are told: by a change of its key; by writes of new keys, each of which frees up to two
+//! entries; by a write that would exceed a limit; or by the sweeper, a task that looks twice a second. The sweeper starts
+//! with the first write that has an expiry, if it is made within a tokio runtime (with its timer enabled), and ends when
+//! the driver is closed or dropped.
 //!
-//! # Expiry
+//! # Limits
 //!
-//! An entry ends at its millisecond: from then on no read, listing or condition sees it. Its memory is
-//! freed later, by whichever comes first:
+//! However many tasks write at once, there are never more than `max_entries` entries ([`DEFAULT_MAX_ENTRIES`] by
+//! default) nor more than `max_bytes` bytes of keys and values (any number by default). A write that would exceed a limit
+//! while no entry has expired fails with an error of kind [`Unavailable`](session_core::ErrorKind::Unavailable) and is
+//! not applied. No live entry is evicted: a flood of new sessions logs nobody out. An overwrite fails only if it would
+//! exceed `max_bytes` by a larger value. An entry takes about 210 bytes beside its key and its value, which `max_bytes`
+//! does not count.
 //!
-//! - a write, a removal or a clear of its key;
-//! - a write of a new key to the same shard, which frees up to two ended entries;
-//! - a write of a new key to a full driver, which looks for ended entries everywhere;
-//! - the sweeper, a task that starts with the first write that has an expiry, if it is made within a tokio
-//!   runtime (with its timer enabled), and looks twice a second.
-//!
-//! A watcher is told of the end of an entry when its memory is freed. An entry that ends after the year
-//! 2526 is not freed by sweeping. The sweeper ends when the driver is closed or dropped.
-//!
-//! # The bound
-//!
-//! There are never more than `max_entries` entries, [`DEFAULT_MAX_ENTRIES`] if nobody says, however many
-//! tasks write at once. When they are all alive, a write that would add one is refused with an error of kind
-//! [`Unavailable`](session_core::ErrorKind::Unavailable), certainly not applied; writes to keys that are
-//! there go on. No live entry is evicted: a flood of new sessions logs nobody out.
-//!
-//! An entry costs about 150 bytes above its key and its value. The bound is one of entries: choose it so that
-//! so many records of the size you allow fit into memory.
-//!
-//! # Values
-//!
-//! A value is kept as it is given and shared with its readers, not copied. Hence a
-//! [`Bytes`](session_core::Bytes) that is a slice of a larger buffer keeps the whole buffer alive; where that
-//! matters, give a copy: `Bytes::copy_from_slice`.
+//! A value is shared with its readers, not copied: a [`Bytes`](session_core::Bytes) that is a slice of a larger buffer
+//! keeps the whole buffer alive. To avoid that, pass a copy.
 
 mod config;
 mod driver;
-mod now;
-mod shard;
-mod slot;
-mod store;
-mod sweeper;
+mod entries;
 mod watchers;
 
 pub use config::MemoryOptions;
 pub use driver::MemoryDriver;
 
-/// How many entries a driver holds at most when nobody says: a million.
+/// The default of `max_entries`: a million.
 pub const DEFAULT_MAX_ENTRIES: usize = 1_000_000;
 
 const NAME: &str = "memory";

@@ -1,4 +1,4 @@
-//! When entries end, and when their memory is freed.
+//! When entries expire, and when their memory is freed.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -27,7 +27,7 @@ fn with_clock() -> (MemoryDriver, Arc<ManualClock>) {
     (driver, clock)
 }
 
-fn ending(clock: &ManualClock, after: Duration) -> Expiry {
+fn expiring(clock: &ManualClock, after: Duration) -> Expiry {
     Expiry::At(clock.now().saturating_add(after))
 }
 
@@ -56,10 +56,10 @@ async fn until(what: impl Fn() -> bool) {
 }
 
 #[test]
-fn lives_of_a_second_of_ten_years_and_of_millennia_end_on_time() {
+fn lives_of_a_second_of_ten_years_and_of_millennia_expire_on_time() {
     for life in [Duration::from_secs(1), 10 * YEAR, 5_000 * YEAR] {
         let (driver, clock) = with_clock();
-        write(&driver, "k", ending(&clock, life));
+        write(&driver, "k", expiring(&clock, life));
         clock.advance(life - Duration::from_millis(1));
         assert!(is_there(&driver, "k"), "{life:?}");
         clock.advance(Duration::from_millis(1));
@@ -90,12 +90,12 @@ fn the_default_life_is_counted_from_the_write() {
 }
 
 #[test_support::test]
-async fn ended_entries_are_freed_although_nobody_reads_them() {
+async fn expired_entries_are_freed_although_nobody_reads_them() {
     let driver = MemoryDriver::new();
     for number in 0..2_000 {
         write(
             &driver,
-            &format!("ends{number}"),
+            &format!("expires{number}"),
             Expiry::after(Duration::from_millis(50)),
         );
         write(&driver, &format!("stays{number}"), Expiry::after(YEAR));
@@ -105,22 +105,22 @@ async fn ended_entries_are_freed_although_nobody_reads_them() {
 }
 
 #[test_support::test]
-async fn an_end_that_moved_is_swept_at_its_new_time() {
+async fn an_expiry_that_moved_is_swept_at_its_new_time() {
     let (driver, clock) = with_clock();
     let key = |name| Key::new(name).unwrap();
     for name in ["later", "earlier", "never"] {
-        write(&driver, name, ending(&clock, Duration::from_secs(100)));
+        write(&driver, name, expiring(&clock, Duration::from_secs(100)));
     }
     driver
         .touch_now(
             &key("later"),
-            TouchOptions::to(ending(&clock, Duration::from_secs(200))),
+            TouchOptions::to(expiring(&clock, Duration::from_secs(200))),
         )
         .unwrap();
     driver
         .touch_now(
             &key("earlier"),
-            TouchOptions::to(ending(&clock, Duration::from_secs(50))),
+            TouchOptions::to(expiring(&clock, Duration::from_secs(50))),
         )
         .unwrap();
     driver
@@ -135,7 +135,7 @@ async fn an_end_that_moved_is_swept_at_its_new_time() {
 }
 
 #[test_support::test]
-async fn a_watcher_hears_of_an_end_when_it_is_swept() {
+async fn a_watcher_hears_of_an_expiry_when_it_is_swept() {
     let driver = MemoryDriver::new();
     let mut changes = driver.watch(&Prefix::root()).await.unwrap();
     write(&driver, "k", Expiry::after(Duration::from_millis(20)));
@@ -202,7 +202,7 @@ async fn the_sweeper_ends_when_the_driver_is_closed_or_dropped() {
     }
 }
 
-#[test_support::test]
+#[test]
 fn the_sweeper_starts_again_when_its_runtime_has_ended() {
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
@@ -229,8 +229,8 @@ fn without_a_runtime_writes_sweep() {
     for number in 0..5_000 {
         write(
             &driver,
-            &format!("ends{number}"),
-            ending(&clock, Duration::from_millis(10)),
+            &format!("expires{number}"),
+            expiring(&clock, Duration::from_millis(10)),
         );
     }
     clock.advance(Duration::from_millis(10));
