@@ -68,7 +68,10 @@ impl Arguments {
     /// What blocks on a future.
     fn runtime(&self) -> Result<String, Problem> {
         match self.flavor.as_str() {
-            "current_thread" => Ok("::test_support::limit::current_thread()".to_owned()),
+            "current_thread" => Ok(format!(
+                "::test_support::limit::current_thread({})",
+                self.start_paused
+            )),
             "multi_thread" => Ok(format!(
                 "::test_support::limit::multi_thread({})",
                 self.worker_threads
@@ -94,13 +97,8 @@ fn expand(arguments: &Arguments, item: TokenStream) -> Result<TokenStream, Probl
     let is_async = item.len() < signature;
 
     let run = if is_async {
-        let pause = if arguments.start_paused {
-            "::tokio::time::pause();"
-        } else {
-            ""
-        };
         format!(
-            "{}.block_on(::test_support::limit::within(async move {{ {pause} {BODY} }}))",
+            "{}.block_on(::test_support::limit::within(async move {BODY}))",
             arguments.runtime()?
         )
     } else {

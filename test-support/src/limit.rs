@@ -89,9 +89,9 @@ pub async fn within<T>(test: impl Future<Output = T>) -> T {
     }
 }
 
-/// A runtime on the thread of the test.
-pub fn current_thread() -> Runtime {
-    runtime(&mut Builder::new_current_thread())
+/// A runtime on the thread of the test, whose clock may stand still.
+pub fn current_thread(start_paused: bool) -> Runtime {
+    runtime(Builder::new_current_thread().start_paused(start_paused))
 }
 
 /// A runtime of several threads: so many, or as many as there are processors.
