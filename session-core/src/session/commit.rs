@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::backoff::Backoff;
 use super::changes::Changes;
 use super::cookie::CookieChange;
 use super::encode::{self, Encoded};
@@ -10,7 +11,6 @@ use super::lifetime::{RecordLifetime, record_expiry};
 use super::manager::ManagerInner;
 use super::record::{self, Stored, TOMBSTONE};
 use super::state::{Base, Snapshot};
-use super::tries::Tries;
 use super::{SessionEvent, SessionId};
 use crate::{
     ConflictState, Driver, Error, ErrorKind, Expiry, Outcome, RemoveOptions, Result, Version,
@@ -30,7 +30,7 @@ pub enum SaveOutcome {
 }
 
 /// What a commit starts from.
-pub(crate) struct Work {
+pub(crate) struct CommitInput {
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
     /// Whether there was a record that this request saw.
@@ -41,11 +41,11 @@ pub(crate) struct Work {
     /// Whether a session without a record may be given one under a new id.
     pub(crate) may_create: bool,
     /// Whether the handle goes on being used, and so needs what was written.
-    pub(crate) goes_on: bool,
+    pub(crate) keep_snapshot: bool,
 }
 
 /// What a commit came to.
-pub(crate) struct Done {
+pub(crate) struct CommitOutput {
     pub(crate) outcome: SaveOutcome,
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
@@ -54,8 +54,8 @@ pub(crate) struct Done {
 
 /// Runs the commit protocol. The futures of what is rare are boxed, so that the others' commits do not pay for
 /// their size.
-pub(crate) async fn commit(store: &ManagerInner, work: &Work) -> Result<Done> {
-    let goes_on = work.goes_on;
+pub(crate) async fn commit(store: &ManagerInner, work: &CommitInput) -> Result<CommitOutput> {
+    let keep_snapshot = work.keep_snapshot;
     let read;
     let base = match (&work.base, work.id) {
         (Base::Unread, Some(id)) if work.changes.is_some() || work.regenerate => {
@@ -70,23 +70,32 @@ pub(crate) async fn commit(store: &ManagerInner, work: &Work) -> Result<Done> {
     match (base, work.id, &work.changes) {
         (Base::Present(snapshot), Some(id), changes) if work.regenerate => {
             let next_id = work.next_id.unwrap_or_else(SessionId::random);
-            let commit = Commit { store, goes_on };
+            let commit = Commit {
+                store,
+                keep_snapshot,
+            };
             let snapshot = snapshot.clone();
             Box::pin(commit.regenerate(id, snapshot, next_id, changes.as_deref())).await
         }
         (Base::Present(snapshot), Some(id), Some(changes)) => {
-            let commit = Commit { store, goes_on };
+            let commit = Commit {
+                store,
+                keep_snapshot,
+            };
             commit.update(id, snapshot, changes).await
         }
         (Base::Present(snapshot), Some(id), None) => {
-            Box::pin(store.keep_alive(id, snapshot.clone())).await
+            Box::pin(store.renew(id, snapshot.clone())).await
         }
         (base, id, Some(changes)) => {
             let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
             if lost && !work.regenerate {
                 return Ok(gone(id, base));
             }
-            let commit = Commit { store, goes_on };
+            let commit = Commit {
+                store,
+                keep_snapshot,
+            };
             Box::pin(commit.create(id, base, work.next_id, changes)).await
         }
         (base, id, None) => Ok(unchanged(id, base.clone())),
@@ -105,11 +114,11 @@ enum SendCookie {
 #[derive(Clone, Copy)]
 struct Commit<'a> {
     store: &'a ManagerInner,
-    goes_on: bool,
+    keep_snapshot: bool,
 }
 
-pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> Done {
-    Done {
+pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> CommitOutput {
+    CommitOutput {
         outcome: SaveOutcome::Unchanged,
         id,
         base,
@@ -117,12 +126,12 @@ pub(crate) fn unchanged(id: Option<SessionId>, base: Base) -> Done {
     }
 }
 
-fn gone(id: Option<SessionId>, base: &Base) -> Done {
+fn gone(id: Option<SessionId>, base: &Base) -> CommitOutput {
     let base = match base {
         Base::Tombstone => Base::Tombstone,
         _ => Base::Gone,
     };
-    Done {
+    CommitOutput {
         outcome: SaveOutcome::Gone,
         id,
         base,
@@ -138,7 +147,7 @@ impl Commit<'_> {
         base: &Base,
         next_id: Option<SessionId>,
         changes: &Changes,
-    ) -> Result<Done> {
+    ) -> Result<CommitOutput> {
         let store = self.store;
         let changes = match base {
             Base::Absent => Cow::Borrowed(changes),
@@ -148,7 +157,7 @@ impl Commit<'_> {
         let Some(encoded) = self.encode(None, &changes)? else {
             return Ok(unchanged(id, base.clone()));
         };
-        let mut tries = Tries::new(store.commit_deadline);
+        let mut backoff = Backoff::new(store.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
@@ -156,7 +165,7 @@ impl Commit<'_> {
                     return self.written(new_id, &encoded, version, SendCookie::Always);
                 }
                 WriteOutcome::Conflict(_) => {
-                    tries.pause().await?;
+                    backoff.wait().await?;
                     new_id = SessionId::random();
                 }
             }
@@ -165,10 +174,15 @@ impl Commit<'_> {
 
     /// Writes changes to a record on condition that nobody else has changed it, and makes them again on top
     /// of what somebody else wrote.
-    async fn update(self, id: SessionId, snapshot: &Snapshot, changes: &Changes) -> Result<Done> {
+    async fn update(
+        self,
+        id: SessionId,
+        snapshot: &Snapshot,
+        changes: &Changes,
+    ) -> Result<CommitOutput> {
         let store = self.store;
         let _turn = store.queue.enter(id, store.commit_deadline).await?;
-        let mut tries = Tries::new(store.commit_deadline);
+        let mut backoff = Backoff::new(store.commit_deadline);
         // What somebody else wrote meanwhile, and the changes on top of it.
         let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
         if !store.has_conditions() {
@@ -183,14 +197,14 @@ impl Commit<'_> {
                 None => (snapshot, changes),
             };
             let Some(encoded) = self.encode(Some(current), replayed)? else {
-                return Box::pin(store.keep_alive_in_turn(id, current.clone())).await;
+                return Box::pin(store.renew_in_turn(id, current.clone())).await;
             };
             let send_cookie = match changes.lifetime() {
                 Some(_) => SendCookie::Always,
                 None => SendCookie::IfLimited,
             };
             let options = WriteOptions::default()
-                .with_expiry(record_expiry(encoded.end))
+                .with_expiry(record_expiry(encoded.expires_at))
                 .with_condition(store.unchanged_since(current)?);
             match store
                 .driver
@@ -208,7 +222,7 @@ impl Commit<'_> {
                     base => return Ok(gone(Some(id), &base)),
                 },
             }
-            Box::pin(tries.pause()).await?;
+            Box::pin(backoff.wait()).await?;
         }
     }
 
@@ -219,12 +233,12 @@ impl Commit<'_> {
         snapshot: Snapshot,
         new_id: SessionId,
         changes: Option<&Changes>,
-    ) -> Result<Done> {
+    ) -> Result<CommitOutput> {
         let store = self.store;
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
         let _turn = store.queue.enter(old_id, store.commit_deadline).await?;
-        let mut tries = Tries::new(store.commit_deadline);
+        let mut backoff = Backoff::new(store.commit_deadline);
         let mut current = snapshot;
         let mut encoded = if store.has_conditions() {
             self.encode_whole(&current, changes)?
@@ -274,7 +288,7 @@ impl Commit<'_> {
                     break;
                 }
             }
-            if let Err(error) = tries.pause().await {
+            if let Err(error) = backoff.wait().await {
                 self.cleanup_failed(old_id, &error);
                 break;
             }
@@ -310,7 +324,7 @@ impl Commit<'_> {
     ) -> Result<(Encoded, Option<Version>)> {
         let encoded = self.encode_whole(fresh, &self.replay(changes, fresh)?)?;
         let options = WriteOptions::default()
-            .with_expiry(record_expiry(encoded.end))
+            .with_expiry(record_expiry(encoded.expires_at))
             .with_condition(
                 version
                     .cloned()
@@ -373,7 +387,7 @@ impl Commit<'_> {
         Ok(Encoded {
             bytes: base.record.bytes().clone(),
             record: Some(base.record.clone()),
-            end: store.end_of(base),
+            expires_at: store.expiry_of(base),
             lifetime: lifetime.unwrap_or_else(|| store.rules.begin(store.now())),
         })
     }
@@ -385,7 +399,7 @@ impl Commit<'_> {
             WriteCondition::Always
         };
         let options = WriteOptions::default()
-            .with_expiry(record_expiry(encoded.end))
+            .with_expiry(record_expiry(encoded.expires_at))
             .with_condition(condition);
         self.store
             .driver
@@ -399,10 +413,10 @@ impl Commit<'_> {
         encoded: &Encoded,
         version: Option<Version>,
         send_cookie: SendCookie,
-    ) -> Result<Done> {
+    ) -> Result<CommitOutput> {
         let record = match &encoded.record {
             Some(record) => Some(record.clone()),
-            None if self.goes_on => match record::parse(encoded.bytes.clone())? {
+            None if self.keep_snapshot => match record::parse(encoded.bytes.clone())? {
                 Stored::Record(record) => Some(record),
                 Stored::Nothing | Stored::Tombstone => None,
             },
@@ -414,18 +428,18 @@ impl Commit<'_> {
                 Base::Present(Snapshot {
                     record,
                     version,
-                    expires_at: encoded.end,
+                    expires_at: encoded.expires_at,
                 })
             }
             None => Base::Unread,
         };
         let RecordLifetime { persistent, .. } = encoded.lifetime;
-        let max_age = self.store.max_age(persistent, encoded.end);
+        let max_age = self.store.max_age(persistent, encoded.expires_at);
         let send = match send_cookie {
             SendCookie::Always => true,
             SendCookie::IfLimited => max_age.is_some(),
         };
-        Ok(Done {
+        Ok(CommitOutput {
             outcome: SaveOutcome::Written,
             id: Some(id),
             base,

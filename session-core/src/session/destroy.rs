@@ -1,9 +1,9 @@
 use super::SessionId;
+use super::backoff::Backoff;
 use super::commit::{not_applied, version_of};
 use super::manager::ManagerInner;
 use super::record::{self, Stored};
 use super::state::Snapshot;
-use super::tries::Tries;
 use crate::{ConflictState, Driver, Entry, RemoveOptions, RemoveOutcome, Result};
 
 /// Whether what was destroyed had moved to another id before.
@@ -32,7 +32,7 @@ pub(crate) async fn destroy(
         let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
         return Ok(Destroyed::Removed);
     }
-    let mut tries = Tries::new(store.commit_deadline);
+    let mut backoff = Backoff::new(store.commit_deadline);
     let mut version = known.and_then(|snapshot| snapshot.version.clone());
     loop {
         let expected = match version.take() {
@@ -57,7 +57,7 @@ pub(crate) async fn destroy(
             RemoveOutcome::Conflict(ConflictState::Present(entry)) => version = entry.version,
             RemoveOutcome::Conflict(ConflictState::Unknown) => {}
         }
-        tries.pause().await?;
+        backoff.wait().await?;
     }
 }
 

@@ -7,11 +7,11 @@ use serde::de::DeserializeOwned;
 use serde_devalue::{Document, Value};
 
 use super::changes::{Flash, Known, Replay};
-use super::commit::{self, SaveOutcome, Work};
+use super::commit::{self, CommitInput, SaveOutcome};
 use super::cookie::{CookieChange, RequestCookie};
 use super::destroy::{self, Destroyed};
-use super::record::{self, Item, RESERVED, has_ended, stored_value_error, to_expires};
-use super::run_to_end::RunToEnd;
+use super::detach_on_drop::DetachOnDrop;
+use super::record::{self, Item, RESERVED, is_expired, stored_value_error, to_expires};
 use super::state::{Base, State};
 use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionManager, TypedKey, ValueName};
 use crate::{Error, ErrorKind, Expiry, Outcome, Result, Timestamp};
@@ -327,7 +327,7 @@ impl Session {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
         let tasks = &self.0.store.inner().tasks;
-        RunToEnd::new(tasks, async move { inner.destroy().await }).await
+        DetachOnDrop::new(tasks, async move { inner.destroy().await }).await
     }
 
     /// Changes to the session under `id`, drops what was not saved, and says whether there is one. If not,
@@ -394,7 +394,7 @@ impl Session {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
         let tasks = &self.0.store.inner().tasks;
-        RunToEnd::new(tasks, async move { inner.commit(true).await }).await
+        DetachOnDrop::new(tasks, async move { inner.commit(true).await }).await
     }
 
     /// The session's id, if it has one: the one that the next commit writes under, or the client's, which is
@@ -425,7 +425,7 @@ impl Session {
         self.ensure_loaded().await?;
         let state = self.0.state.lock();
         match &state.base {
-            Base::Present(snapshot) => Ok(self.0.store.inner().end_of(snapshot)),
+            Base::Present(snapshot) => Ok(self.0.store.inner().expiry_of(snapshot)),
             _ => Ok(None),
         }
     }
@@ -510,7 +510,7 @@ impl Session {
                 let Some(name) = entry.text_name() else {
                     continue;
                 };
-                if name.starts_with(RESERVED) || has_ended(entry.expires, now) {
+                if name.starts_with(RESERVED) || is_expired(entry.expires, now) {
                     continue;
                 }
                 match state.known(&name) {
@@ -635,7 +635,7 @@ impl Inner {
     }
 
     /// Runs the commit protocol on what was changed so far.
-    pub(crate) async fn commit(&self, goes_on: bool) -> Result<SaveOutcome> {
+    pub(crate) async fn commit(&self, keep_snapshot: bool) -> Result<SaveOutcome> {
         let _io = self.lock_io().await?;
         let store = self.store.inner();
         let (work, request_cookies) = {
@@ -643,7 +643,7 @@ impl Inner {
             if state.changes.is_some() || state.regenerate {
                 self.open_cookie(&mut state);
             }
-            let work = Work {
+            let work = CommitInput {
                 id: state.id,
                 base: state.base.clone(),
                 had_record: state.had_record,
@@ -651,7 +651,7 @@ impl Inner {
                 regenerate: state.regenerate,
                 next_id: state.next_id,
                 may_create: self.mode != Mode::Detached,
-                goes_on,
+                keep_snapshot,
             };
             (work, state.request_cookies.clone())
         };

@@ -123,15 +123,15 @@ impl LifetimeRules {
 
     /// When a record that is used `now` ends: the nearest of its idle timeout, its deadline, and the last
     /// end of its values if all of them have one.
-    pub(crate) fn end(
+    pub(crate) fn expires_at(
         &self,
         lifetime: Option<&RecordLifetime>,
-        last_value_ends: Option<Timestamp>,
+        last_value_expiry: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let idle = self.idle_of(lifetime).map(|idle| now.saturating_add(idle));
         let deadline = lifetime.and_then(|lifetime| lifetime.deadline);
-        let values = last_value_ends.map(|end| end.saturating_add(SLACK));
+        let values = last_value_expiry.map(|end| end.saturating_add(SLACK));
         earlier(earlier(idle, deadline), values)
     }
 
@@ -216,13 +216,16 @@ mod tests {
         let lifetime = rules().begin(start);
         let after = |hours: u32| start.saturating_add(HOUR * hours);
 
-        assert_eq!(rules().end(Some(&lifetime), None, start), Some(after(20)));
         assert_eq!(
-            rules().end(Some(&lifetime), None, after(15)),
+            rules().expires_at(Some(&lifetime), None, start),
+            Some(after(20))
+        );
+        assert_eq!(
+            rules().expires_at(Some(&lifetime), None, after(15)),
             Some(after(30))
         );
         assert_eq!(
-            rules().end(Some(&lifetime), Some(after(1)), start),
+            rules().expires_at(Some(&lifetime), Some(after(1)), start),
             Some(after(1).saturating_add(SLACK))
         );
     }

@@ -90,6 +90,7 @@
 //! Astro writes whole records without a condition: what it overwrites or revives is its doing. A commit
 //! of ours notices a record that Astro changed meanwhile, and replays its changes on it.
 
+mod backoff;
 mod changes;
 mod commit;
 mod cookie;
@@ -99,6 +100,7 @@ pub(crate) mod cookie_session;
 #[path = "no_cookie_session.rs"]
 mod cookie_session;
 mod destroy;
+mod detach_on_drop;
 mod encode;
 mod event;
 #[cfg(feature = "config")]
@@ -106,7 +108,6 @@ mod from_config;
 mod handle;
 mod headers;
 mod id;
-mod keep_alive;
 mod lifetime;
 mod manager;
 #[cfg(feature = "cookie-session")]
@@ -114,11 +115,10 @@ mod no_driver;
 mod queue;
 mod record;
 mod rejection;
+mod renew;
 mod response;
-mod run_to_end;
 mod state;
 mod storage;
-mod tries;
 mod typed_key;
 mod typed_session;
 

@@ -2,7 +2,7 @@
 
 use http::HeaderValue;
 
-use super::commit::{Done, Work};
+use super::commit::{CommitInput, CommitOutput};
 use super::cookie::CookieCodec;
 use super::manager::ManagerInner;
 use super::state::Base;
@@ -28,9 +28,9 @@ impl CookieBacking {
     pub(crate) fn commit(
         &self,
         _store: &ManagerInner,
-        _work: &Work,
+        _work: &CommitInput,
         _request: &[HeaderValue],
-    ) -> Result<Done> {
+    ) -> Result<CommitOutput> {
         match *self {}
     }
 

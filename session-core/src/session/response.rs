@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue};
 
 use super::Session;
 use super::cookie::CookieChange;
+use super::detach_on_drop::DetachOnDrop;
 use super::handle::Inner;
 use super::headers;
-use super::run_to_end::RunToEnd;
 use super::state::{Base, State};
 use crate::{Error, OnCommitError};
 
@@ -63,7 +63,7 @@ pub struct CommitFuture(Step);
 
 enum Step {
     Done(Option<CommitResult>),
-    Running(RunToEnd<CommitResult>),
+    Running(DetachOnDrop<CommitResult>),
 }
 
 impl Future for CommitFuture {
@@ -104,7 +104,7 @@ impl Session {
         }
         let inner = Arc::clone(self.inner());
         let tasks = &self.store().inner().tasks;
-        CommitFuture(Step::Running(RunToEnd::new(tasks, async move {
+        CommitFuture(Step::Running(DetachOnDrop::new(tasks, async move {
             let committed = inner.commit(false).await;
             let policy = inner.store().inner().on_commit_error;
             CommitResult {
@@ -121,7 +121,7 @@ impl Session {
 
     fn touch_is_due(&self, base: &Base) -> bool {
         match base {
-            Base::Present(snapshot) => self.store().inner().keep_alive_is_due(snapshot),
+            Base::Present(snapshot) => self.store().inner().renewal_is_due(snapshot),
             _ => false,
         }
     }

@@ -39,7 +39,7 @@ pub(super) async fn write<'i>(
     let now = Timestamp::now();
     let mut written = CopyProgress::default();
     let mut writes = Vec::new();
-    for item in items.filter(|item| !item.has_ended(now)) {
+    for item in items.filter(|item| !item.is_expired(now)) {
         written.items += 1;
         written.bytes += item.value.len() as u64;
         writes.push(item.to_write(prefix.join(&item.key)));

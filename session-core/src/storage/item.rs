@@ -29,7 +29,7 @@ pub struct Item {
 }
 
 impl Item {
-    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+    pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         matches!(self.expiry, Expiry::At(end) if end <= now)
     }
 

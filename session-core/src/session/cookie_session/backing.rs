@@ -7,7 +7,7 @@ use super::request::{find, part_name, parts};
 use super::sealed::Sealed;
 use super::{CookieFormat, CookieSessionOptions};
 use crate::session::changes::Changes;
-use crate::session::commit::{Done, SaveOutcome, Work, unchanged};
+use crate::session::commit::{CommitInput, CommitOutput, SaveOutcome, unchanged};
 use crate::session::cookie::{CookieChange, CookieCodec};
 use crate::session::encode::{self, Encoded};
 use crate::session::manager::ManagerInner;
@@ -34,14 +34,14 @@ pub(crate) struct CookieBacking {
 pub(super) struct Sealing<'a> {
     pub(super) record: &'a [u8],
     pub(super) issued: Timestamp,
-    pub(super) ends: Timestamp,
+    pub(super) expires_at: Timestamp,
 }
 
 /// A session that a cookie holds.
 pub(super) struct Opened {
     pub(super) record: Bytes,
     pub(super) issued: Timestamp,
-    pub(super) ends: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl CookieBacking {
@@ -91,14 +91,14 @@ impl CookieBacking {
         } else {
             return Err(CookieRejection::Malformed);
         };
-        let ends = opened
-            .ends
-            .or_else(|| store.rules.end(None, None, opened.issued))
+        let expires_at = opened
+            .expires_at
+            .or_else(|| store.rules.expires_at(None, None, opened.issued))
             .unwrap_or_else(|| opened.issued.saturating_add(LONGEST_LIFE));
-        if ends <= store.now() {
+        if expires_at <= store.now() {
             return Err(CookieRejection::Expired);
         }
-        let entry = Entry::new(opened.record).with_expires_at(Some(ends));
+        let entry = Entry::new(opened.record).with_expires_at(Some(expires_at));
         match store.interpret(None, entry) {
             Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
             Ok(_) => Err(CookieRejection::Expired),
@@ -110,9 +110,9 @@ impl CookieBacking {
     pub(crate) fn commit(
         &self,
         store: &ManagerInner,
-        work: &Work,
+        work: &CommitInput,
         request: &[HeaderValue],
-    ) -> Result<Done> {
+    ) -> Result<CommitOutput> {
         let now = store.now();
         let snapshot = match &work.base {
             Base::Present(snapshot) => Some(snapshot),
@@ -126,13 +126,13 @@ impl CookieBacking {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
             // What is only kept alive, or asked to be written anew, is the same with a later end.
             (encode::Outcome::Unchanged, Some(snapshot))
-                if work.regenerate || store.keep_alive_is_due(snapshot) =>
+                if work.regenerate || store.renewal_is_due(snapshot) =>
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
                     record: Some(snapshot.record.clone()),
                     bytes: snapshot.record.bytes().clone(),
-                    end: store.end_of(snapshot),
+                    expires_at: store.expiry_of(snapshot),
                     lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
                 };
                 (encoded, SaveOutcome::Unchanged)
@@ -140,26 +140,26 @@ impl CookieBacking {
             (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, work.base.clone())),
         };
         let longest = now.saturating_add(LONGEST_LIFE);
-        let ends = encoded.end.map_or(longest, |end| end.min(longest));
+        let expires_at = encoded.expires_at.map_or(longest, |end| end.min(longest));
         let sealing = Sealing {
             record: &encoded.bytes,
             issued: now,
-            ends,
+            expires_at,
         };
-        let max_age = store.max_age(encoded.lifetime.persistent, Some(ends));
+        let max_age = store.max_age(encoded.lifetime.persistent, Some(expires_at));
         let cookies = self.seal(store, &sealing, max_age, request)?;
         let base = match encoded.record {
             Some(record) => Base::Present(Snapshot {
                 record,
                 version: None,
-                expires_at: Some(ends),
+                expires_at: Some(expires_at),
             }),
             None => {
-                let entry = Entry::new(encoded.bytes).with_expires_at(Some(ends));
+                let entry = Entry::new(encoded.bytes).with_expires_at(Some(expires_at));
                 store.interpret(None, entry)?
             }
         };
-        Ok(Done {
+        Ok(CommitOutput {
             outcome,
             id: None,
             base,

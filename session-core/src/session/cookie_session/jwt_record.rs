@@ -95,7 +95,7 @@ pub(super) fn payload_of(sealing: &Sealing<'_>) -> Result<Payload> {
         data,
         flash,
         iat: seconds(sealing.issued).floor(),
-        exp: Some(seconds(sealing.ends).ceil()),
+        exp: Some(seconds(sealing.expires_at).ceil()),
         nbf: None,
         session: ours(&record, expires),
     })
@@ -154,7 +154,7 @@ pub(super) fn open(payload: Payload, now: Timestamp) -> Result<Opened, CookieRej
     Ok(Opened {
         record,
         issued: timestamp(payload.iat)?,
-        ends: payload.exp.map(timestamp).transpose()?,
+        expires_at: payload.exp.map(timestamp).transpose()?,
     })
 }
 

@@ -60,7 +60,7 @@ impl Sealed {
         let nonce = XNonce::try_generate().map_err(no_randomness)?;
         let mut plain = Zeroizing::new(Vec::with_capacity(TIMES + sealing.record.len() + TAG));
         plain.extend_from_slice(&sealing.issued.as_millis().to_be_bytes());
-        plain.extend_from_slice(&sealing.ends.as_millis().to_be_bytes());
+        plain.extend_from_slice(&sealing.expires_at.as_millis().to_be_bytes());
         plain.extend_from_slice(sealing.record);
         let key = self.keys.first().ok_or_else(cannot_seal)?;
         key.encrypt_in_place(&nonce, &self.additional_data(parts), &mut *plain)
@@ -115,10 +115,10 @@ impl Sealed {
             return Err(CookieRejection::Forged);
         }
         let (issued, rest) = millis(&plain)?;
-        let (ends, record) = millis(rest)?;
+        let (expires_at, record) = millis(rest)?;
         Ok(Opened {
             issued,
-            ends: Some(ends),
+            expires_at: Some(expires_at),
             record: Bytes::copy_from_slice(record),
         })
     }

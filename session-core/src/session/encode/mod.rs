@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::changes::{Changes, Flash};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
 use super::record::{
-    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, has_ended, stored_value_error,
+    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, is_expired, stored_value_error,
     to_expires, to_timestamp,
 };
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
@@ -23,7 +23,7 @@ pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
     /// What the bytes say, where that is known without parsing them.
     pub(crate) record: Option<Record>,
-    pub(crate) end: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     pub(crate) lifetime: RecordLifetime,
 }
 
@@ -109,8 +109,8 @@ pub(crate) fn encode(
             ),
         ));
     }
-    let last_value_ends = if flashes.is_empty() {
-        last_value_ends(&entries)
+    let last_value_expiry = if flashes.is_empty() {
+        last_value_expiry(&entries)
     } else {
         None
     };
@@ -124,7 +124,7 @@ pub(crate) fn encode(
     Ok(Outcome::Changed(Encoded {
         bytes,
         record,
-        end: rules.end(Some(&lifetime), last_value_ends, now),
+        expires_at: rules.expires_at(Some(&lifetime), last_value_expiry, now),
         lifetime,
     }))
 }
@@ -159,7 +159,7 @@ fn merge_entries<'a>(
         let name = entry.text_name();
         if let Some((index, result)) = name.and_then(|name| changes.position(&name)) {
             if let Some(item) = result
-                && !has_ended(item.expires, now)
+                && !is_expired(item.expires, now)
             {
                 merged.push((Name::Node(entry.name), Value::Item(item)));
             }
@@ -168,13 +168,13 @@ fn merge_entries<'a>(
             }
             continue;
         }
-        if !changes.is_cleared() && !has_ended(entry.expires, now) {
+        if !changes.is_cleared() && !is_expired(entry.expires, now) {
             merged.push((Name::Node(entry.name), Value::Entry(entry)));
         }
     }
     for ((name, result), is_merged) in changes.names().zip(is_merged) {
         if let Some(item) = result
-            && !has_ended(item.expires, now)
+            && !is_expired(item.expires, now)
             && !is_merged
         {
             merged.push((Name::Text(name), Value::Item(item)));
@@ -210,7 +210,7 @@ fn encoded(node: Node<'_>) -> Option<String> {
     writer.finish().ok()
 }
 
-fn last_value_ends(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
+fn last_value_expiry(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
     let mut last = None;
     for (_, value) in entries {
         let expires = match value {

@@ -52,7 +52,7 @@ impl Item {
 }
 
 /// Whether a value with this `expires` has ended, by Astro's rule: only a number that lies before now.
-pub(crate) fn has_ended(expires: Option<f64>, now: Timestamp) -> bool {
+pub(crate) fn is_expired(expires: Option<f64>, now: Timestamp) -> bool {
     #[expect(
         clippy::cast_precision_loss,
         reason = "2^53 ms lie 285,000 years ahead"
@@ -384,7 +384,7 @@ impl Record {
     /// Whether the record has an entry of this name that has not ended, whatever its shape.
     pub(crate) fn has(&self, name: &str, now: Timestamp) -> bool {
         self.find(name)
-            .is_some_and(|entry| !has_ended(entry.expires, now))
+            .is_some_and(|entry| !is_expired(entry.expires, now))
     }
 
     /// The value of this name, unless it has ended. Only one that ends needs the time.
@@ -397,7 +397,7 @@ impl Record {
         entry: &EntryNodes<'_>,
         now: impl FnOnce() -> Timestamp,
     ) -> Option<Item> {
-        if entry.expires.is_some() && has_ended(entry.expires, now()) {
+        if entry.expires.is_some() && is_expired(entry.expires, now()) {
             return None;
         }
         Some(Item {
@@ -439,7 +439,7 @@ impl Record {
     }
 
     /// The last end of the record's values, if each of them has one.
-    pub(crate) fn last_value_ends(&self) -> Option<Timestamp> {
+    pub(crate) fn last_value_expiry(&self) -> Option<Timestamp> {
         let mut last = None;
         for (place, entry) in self.0.entries.iter().enumerate() {
             if Some(place) != self.0.reserved.lifetime {

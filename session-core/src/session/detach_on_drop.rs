@@ -12,7 +12,7 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// It runs in the task of its caller, at no cost over the bare future, as long as that task awaits it. Dropped
 /// half-way (the client has gone, a timeout cut the handler off) it moves into a task of `tracker`, whose
 /// owner waits for it.
-pub(crate) struct RunToEnd<T: Send + 'static> {
+pub(crate) struct DetachOnDrop<T: Send + 'static> {
     future: Option<BoxFuture<T>>,
     tracker: TaskTracker,
     /// Held from the first poll on, so that the owner waits.
@@ -21,7 +21,7 @@ pub(crate) struct RunToEnd<T: Send + 'static> {
     runtime: Option<Handle>,
 }
 
-impl<T: Send + 'static> RunToEnd<T> {
+impl<T: Send + 'static> DetachOnDrop<T> {
     pub(crate) fn new(
         tracker: &TaskTracker,
         future: impl Future<Output = T> + Send + 'static,
@@ -35,7 +35,7 @@ impl<T: Send + 'static> RunToEnd<T> {
     }
 }
 
-impl<T: Send + 'static> Future for RunToEnd<T> {
+impl<T: Send + 'static> Future for DetachOnDrop<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
@@ -59,7 +59,7 @@ impl<T: Send + 'static> Future for RunToEnd<T> {
     }
 }
 
-impl<T: Send + 'static> Drop for RunToEnd<T> {
+impl<T: Send + 'static> Drop for DetachOnDrop<T> {
     fn drop(&mut self) {
         let (Some(token), Some(future)) = (self.token.take(), self.future.take()) else {
             return;
@@ -91,7 +91,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let (go, done) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
         let (gate, flag) = (Arc::clone(&go), Arc::clone(&done));
-        let mut future = RunToEnd::new(&tracker, async move {
+        let mut future = DetachOnDrop::new(&tracker, async move {
             gate.notified().await;
             flag.store(true, Ordering::SeqCst);
         });
@@ -109,7 +109,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let done = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&done);
-        drop(RunToEnd::new(&tracker, async move {
+        drop(DetachOnDrop::new(&tracker, async move {
             flag.store(true, Ordering::SeqCst);
         }));
         tracker.close();
@@ -122,7 +122,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let go = Arc::new(Notify::new());
         let gate = Arc::clone(&go);
-        let mut future = RunToEnd::new(&tracker, async move { gate.notified().await });
+        let mut future = DetachOnDrop::new(&tracker, async move { gate.notified().await });
         assert!(futures_util::poll!(&mut future).is_pending());
         tracker.close();
         let mut waiting = std::pin::pin!(tracker.wait());

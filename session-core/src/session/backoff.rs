@@ -5,14 +5,14 @@ use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Tries again until a deadline, at first at once and then after growing, random pauses.
-pub(crate) struct Tries {
+/// Backoff again until a deadline, at first at once and then after growing, random pauses.
+pub(crate) struct Backoff {
     deadline: Duration,
     /// From when the first one failed.
     pauses: Option<Box<(Instant, ExponentialBackoff)>>,
 }
 
-impl Tries {
+impl Backoff {
     pub(crate) fn new(deadline: Duration) -> Self {
         Self {
             deadline,
@@ -21,7 +21,7 @@ impl Tries {
     }
 
     /// Returns when it is time to try again; an error once the deadline has passed.
-    pub(crate) async fn pause(&mut self) -> Result<()> {
+    pub(crate) async fn wait(&mut self) -> Result<()> {
         let is_first = self.pauses.is_none();
         let (started, pauses) = &mut **self.pauses.get_or_insert_with(|| {
             let pauses = ExponentialBuilder::default()

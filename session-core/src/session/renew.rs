@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::commit::{Done, unchanged};
+use super::commit::{CommitOutput, unchanged};
 use super::cookie::CookieChange;
 use super::lifetime::record_expiry;
 use super::manager::ManagerInner;
@@ -10,46 +10,50 @@ use crate::{Driver, Expiry, Result, Timestamp, TouchOptions, Version, WriteOptio
 
 impl ManagerInner {
     /// When a record that is used now ends.
-    pub(crate) fn end_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
+    pub(crate) fn expiry_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
         let lifetime = snapshot.record.lifetime();
-        let last_value_ends = snapshot.record.last_value_ends();
+        let last_value_expiry = snapshot.record.last_value_expiry();
         self.rules
-            .end(lifetime.as_ref(), last_value_ends, self.now())
+            .expires_at(lifetime.as_ref(), last_value_expiry, self.now())
     }
 
     /// Whether the end of a record that is only read is worth moving.
     ///
     /// Where the driver does not tell when a record ends, only one that can touch is asked to move it, each time:
     /// to write a record anew with every read would cost more than it is worth, and could undo others' changes.
-    pub(crate) fn keep_alive_is_due(&self, snapshot: &Snapshot) -> bool {
+    pub(crate) fn renewal_is_due(&self, snapshot: &Snapshot) -> bool {
         if !self.capabilities.reports_expiry && !self.capabilities.touch {
             return false;
         }
         let lifetime = snapshot.record.lifetime();
-        let end = self.end_of(snapshot);
+        let expires_at = self.expiry_of(snapshot);
         self.rules
-            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, end)
+            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, expires_at)
     }
 
     /// The Max-Age of the cookie of a session that is used now.
     pub(crate) fn max_age_of(&self, snapshot: &Snapshot) -> Option<Duration> {
         let lifetime = snapshot.record.lifetime();
         let persistent = lifetime.is_some_and(|lifetime| lifetime.persistent);
-        self.max_age(persistent, self.end_of(snapshot))
+        self.max_age(persistent, self.expiry_of(snapshot))
     }
 
-    pub(crate) fn max_age(&self, persistent: bool, end: Option<Timestamp>) -> Option<Duration> {
-        let left = || Some(end?.saturating_since(self.now()));
+    pub(crate) fn max_age(
+        &self,
+        persistent: bool,
+        expires_at: Option<Timestamp>,
+    ) -> Option<Duration> {
+        let left = || Some(expires_at?.saturating_since(self.now()));
         self.cookie.max_age(persistent, left)
     }
 
     /// Moves the end of a record that was only read, if it is due.
-    pub(crate) async fn keep_alive(&self, id: SessionId, snapshot: Snapshot) -> Result<Done> {
-        if !self.keep_alive_is_due(&snapshot) {
+    pub(crate) async fn renew(&self, id: SessionId, snapshot: Snapshot) -> Result<CommitOutput> {
+        if !self.renewal_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
         match self.queue.enter(id, self.commit_deadline).await {
-            Ok(_turn) => self.keep_alive_in_turn(id, snapshot).await,
+            Ok(_turn) => self.renew_in_turn(id, snapshot).await,
             // A request that only reads does not fail for it: the next one tries again.
             Err(error) => {
                 self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error));
@@ -59,27 +63,27 @@ impl ManagerInner {
     }
 
     /// The same for who stands at the head of the session's queue.
-    pub(crate) async fn keep_alive_in_turn(
+    pub(crate) async fn renew_in_turn(
         &self,
         id: SessionId,
         mut snapshot: Snapshot,
-    ) -> Result<Done> {
-        if !self.keep_alive_is_due(&snapshot) {
+    ) -> Result<CommitOutput> {
+        if !self.renewal_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
-        let end = self.end_of(&snapshot);
+        let expires_at = self.expiry_of(&snapshot);
         let mut cookie = None;
-        match self.extend(id, &snapshot, record_expiry(end)).await {
+        match self.extend(id, &snapshot, record_expiry(expires_at)).await {
             Ok(None) => {}
             Ok(Some(version)) => {
                 snapshot.version = version;
-                snapshot.expires_at = end;
+                snapshot.expires_at = expires_at;
                 let max_age = self.max_age_of(&snapshot);
                 cookie = max_age.map(|_| CookieChange::Set { id, max_age });
             }
             Err(error) => self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
         }
-        Ok(Done {
+        Ok(CommitOutput {
             cookie,
             ..unchanged(Some(id), Base::Present(snapshot))
         })
