@@ -208,7 +208,7 @@ impl Commit<'_> {
                 .with_condition(store.unchanged_since(current)?);
             match store
                 .driver
-                .write(&id.key()?, encoded.bytes.clone(), options)
+                .write(&id.key(), encoded.bytes.clone(), options)
                 .await?
             {
                 WriteOutcome::Written { version, .. } => {
@@ -276,7 +276,7 @@ impl Commit<'_> {
                 Ok(Some(base)) => {
                     let removed = store
                         .driver
-                        .remove(&new_id.key()?, RemoveOptions::default())
+                        .remove(&new_id.key(), RemoveOptions::default())
                         .await;
                     if let Err(error) = removed {
                         self.cleanup_failed(new_id, &error);
@@ -306,7 +306,7 @@ impl Commit<'_> {
         let outcome = self
             .store
             .driver
-            .write(&old_id.key()?, TOMBSTONE, options)
+            .write(&old_id.key(), TOMBSTONE, options)
             .await?;
         match outcome {
             WriteOutcome::Written { .. } => Ok(None),
@@ -333,7 +333,7 @@ impl Commit<'_> {
         let outcome = self
             .store
             .driver
-            .write(&new_id.key()?, encoded.bytes.clone(), options)
+            .write(&new_id.key(), encoded.bytes.clone(), options)
             .await?;
         match outcome {
             WriteOutcome::Written { version, .. } => Ok((encoded, version)),
@@ -403,7 +403,7 @@ impl Commit<'_> {
             .with_condition(condition);
         self.store
             .driver
-            .write(&id.key()?, encoded.bytes.clone(), options)
+            .write(&id.key(), encoded.bytes.clone(), options)
             .await
     }
 

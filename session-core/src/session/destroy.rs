@@ -20,7 +20,7 @@ pub(crate) async fn destroy(
     id: SessionId,
     known: Option<&Snapshot>,
 ) -> Result<Destroyed> {
-    let key = id.key()?;
+    let key = id.key();
     let _turn = store.queue.enter(id, store.commit_deadline).await?;
     store.recent.forget(id);
     if !store.has_conditions() {

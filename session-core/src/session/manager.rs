@@ -373,7 +373,7 @@ impl ManagerInner {
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
         match self
             .driver
-            .read(&id.key()?)
+            .read(&id.key())
             .await
             .map_err(commit::not_applied)?
         {

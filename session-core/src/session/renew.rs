@@ -97,7 +97,7 @@ impl ManagerInner {
         snapshot: &Snapshot,
         expiry: Expiry,
     ) -> Result<Option<Option<Version>>> {
-        let key = id.key()?;
+        let key = id.key();
         if self.capabilities.touch {
             let options = TouchOptions::to(expiry).with_version(match self.has_conditions() {
                 true => snapshot.version.clone(),

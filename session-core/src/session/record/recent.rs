@@ -30,7 +30,7 @@ impl Default for RecentRecords {
 impl RecentRecords {
     #[inline]
     fn place(&self, id: SessionId) -> Option<&Mutex<Option<Record>>> {
-        self.places.get(id.spread() as usize % PLACES)
+        self.places.get(id.hash() as usize % PLACES)
     }
 
     /// The record of these bytes, if it was the last that was kept in the session's place.
