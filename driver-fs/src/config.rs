@@ -2,7 +2,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::Mode;
-use session_core::{Error, ErrorKind};
+#[cfg(feature = "config")]
+use session_core::config::durations;
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind};
 
 /// Where Astro keeps the sessions of its `fs` driver, as seen from the folder of the project.
 pub const DEFAULT_BASE: &str = ".astro/session";
@@ -30,8 +32,14 @@ pub struct FsOptions {
     /// configuration's file. Default: `.astro/session`, as in Astro.
     pub base: PathBuf,
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::ttl"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "durations::optional_seconds")
+    )]
     pub ttl: Option<Duration>,
+    /// How long an operation may take; a clear has 10 minutes. Default: 5 s.
+    #[cfg_attr(feature = "config", serde(deserialize_with = "durations::seconds"))]
+    pub timeout: Duration,
     /// When a write is on the disk. Default: [`Durability::None`], which is safe against a killed process.
     pub durability: Durability,
     /// The mode of new files; folders get the right to enter wherever files may be read. Default: `0o600`, and so
@@ -45,7 +53,7 @@ pub struct FsOptions {
     pub read_only: bool,
     /// How often what has ended is removed, and what killed writers left behind; `None` leaves it to others.
     /// Default: every ten minutes, the first time at once.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::sweep"))]
+    #[cfg_attr(feature = "config", serde(deserialize_with = "durations::lifetime"))]
     pub sweep: Option<Duration>,
 }
 
@@ -86,6 +94,10 @@ impl FsOptions {
                 "`mode` must let the owner read and write, and have no more than three octal digits: `0o600`",
             ));
         }
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        if self.timeout.is_zero() || self.timeout > DAY {
+            return Err(invalid("`timeout` must be above zero, and a day at most"));
+        }
         if self.sweep.is_some_and(|interval| interval.is_zero()) {
             return Err(invalid("`sweep` must be above zero"));
         }
@@ -107,6 +119,7 @@ impl Default for FsOptions {
         Self {
             base: DEFAULT_BASE.into(),
             ttl: None,
+            timeout: DEFAULT_TIMEOUT,
             durability: Durability::default(),
             mode: 0o600,
             ignore: vec!["**/node_modules/**".to_owned(), "**/.git/**".to_owned()],
@@ -123,19 +136,9 @@ fn invalid(message: &'static str) -> Error {
 #[cfg(feature = "config")]
 mod parse {
     use std::fmt;
-    use std::time::Duration;
 
+    use serde::Deserializer;
     use serde::de::{self, Unexpected, Visitor};
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(from).map(|ttl| Some(ttl.as_duration()))
-    }
-
-    pub(super) fn sweep<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 
     pub(super) fn mode<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         from.deserialize_any(ModeVisitor)

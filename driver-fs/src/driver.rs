@@ -1,7 +1,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -9,25 +9,27 @@ use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::BoxStream;
 use rustix::io::Errno;
 use session_core::{
-    Capabilities, Change, Conditions, Consistency, Driver, Entry, Error, ErrorKind, Expiry, Key,
-    ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions, RemoveOutcome,
-    Result, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome, async_trait,
+    Capabilities, Change, Conditions, Consistency, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
+    ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations, Outcome, Prefix,
+    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteOptions,
+    WriteOutcome, async_trait,
 };
 use tokio::sync::{Mutex, MutexGuard};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cache::Cache;
 use crate::config::{Durability, FsOptions};
 use crate::content::MAX_VALUE_SIZE;
 use crate::ends::{Ends, Place};
 use crate::error::{from_errno, locked, read_only, too_large};
+use crate::files::{Deadline, Files};
 use crate::folder::Base;
 use crate::ignored::Ignored;
 use crate::path::is_segment;
 use crate::settling::Settling;
 use crate::store::{Attempt, Found, Store};
-use crate::sweeper::Sweeper;
-use crate::threads::FileThreads;
+use crate::sweeper::sweep_every;
 use crate::walk::Walk;
 use crate::watch::{Watching, changes};
 
@@ -39,10 +41,7 @@ const TURNS: usize = 256;
 /// How many parts a batch is done in at once.
 const PARTS: usize = 8;
 
-/// How long a change waits for a lock that another process holds.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// The longest pause between two tries for it.
+/// The longest pause between two attempts to get a lock that another process holds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 
 /// The largest page of a listing.
@@ -80,9 +79,11 @@ pub struct FsDriver {
     /// its lock.
     turns: Box<[Mutex<()>]>,
     hasher: RandomState,
+    operations: Operations,
+    clear: Operations,
     stop: CancellationToken,
-    sweeper: Option<Sweeper>,
-    threads: FileThreads,
+    _stop_on_drop: DropGuard,
+    pub(crate) files: Files,
 }
 
 impl FsDriver {
@@ -91,26 +92,28 @@ impl FsDriver {
     /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) if an option is wrong, or if what `base` names
     /// is no folder and cannot become one.
     pub async fn open(options: FsOptions) -> Result<Self> {
-        Self::open_folder(options)
-            .await
-            .map_err(|error| error.with_context(NAME, "open"))
+        let operations = Operations::new(NAME, options.timeout);
+        let opened = Self::open_folder(options, operations.clone()).await;
+        operations.name("open", opened)
     }
 
-    async fn open_folder(options: FsOptions) -> Result<Self> {
+    async fn open_folder(options: FsOptions, operations: Operations) -> Result<Self> {
         options.check()?;
         let ignored = Arc::new(Ignored::new(&options.ignore)?);
-        let threads = FileThreads::start(threads_for(options.durability))?;
+        let files = Files::new(calls_at_once(options.durability));
         let sweep = options.sweep.filter(|_| !options.read_only);
-        let (ttl, read_only) = (options.ttl, options.read_only);
-        let store = threads.queue().run(move || store(&options)).await??;
-        let store = Arc::new(store);
-        let sweeper = match sweep {
-            Some(interval) => {
-                let (store, ignored) = (Arc::clone(&store), Arc::clone(&ignored));
-                Some(Sweeper::start(&threads, store, ignored, interval)?)
-            }
-            None => None,
-        };
+        let (ttl, read_only, timeout) = (options.ttl, options.read_only, options.timeout);
+        let store = files.run(Deadline::after(timeout), move || store(&options));
+        let store = Arc::new(store.await?);
+        let stop = CancellationToken::new();
+        if let Some(interval) = sweep {
+            let (store, ignored) = (Arc::clone(&store), Arc::clone(&ignored));
+            let sweep = sweep_every(interval, files.clone(), timeout, store, ignored);
+            let stop = stop.clone();
+            files.spawn(async move {
+                stop.run_until_cancelled(sweep).await;
+            });
+        }
         Ok(Self {
             store,
             ignored,
@@ -118,39 +121,47 @@ impl FsDriver {
             read_only,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             hasher: RandomState::new(),
-            stop: CancellationToken::new(),
-            sweeper,
-            threads,
+            clear: operations.with_timeout(DEFAULT_CLEAR_TIMEOUT),
+            operations,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+            files,
         })
     }
 
-    /// Does `work` on a thread for files.
+    /// When an operation that begins now has to end.
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.operations.timeout())
+    }
+
+    /// Does `work` on a thread for blocking work.
     async fn on_files<T: Send + 'static>(
         &self,
+        deadline: Deadline,
         work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let store = Arc::clone(&self.store);
-        self.threads.queue().run(move || work(&store)).await?
+        self.files.run(deadline, move || work(&store)).await
     }
 
-    /// Does `work`, which needs the lock of an entry, again and again until it gets it.
+    /// Does `work`, which needs the lock of an entry, again and again until it gets the lock.
     async fn with_lock<T: Send + 'static>(
         &self,
         key: &Key,
+        deadline: Deadline,
         work: impl Fn(&Store) -> Result<Attempt<T>> + Send + Sync + 'static,
     ) -> Result<T> {
         if self.read_only {
             return Err(read_only());
         }
-        let _turn = self.turn(key).await;
-        let started = Instant::now();
+        let _turn = deadline.wait_for(self.turn(key)).await?;
         let mut pause = Duration::from_millis(1);
         let work = Arc::new(work);
         loop {
             let again = Arc::clone(&work);
-            match self.on_files(move |store| again(store)).await? {
+            match self.on_files(deadline, move |store| again(store)).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
-                Attempt::Busy if started.elapsed() >= LOCK_TIMEOUT => return Err(locked()),
+                Attempt::Busy if Instant::now() + pause >= deadline.at => return Err(locked()),
                 Attempt::Busy => {}
             }
             tokio::time::sleep(pause).await;
@@ -174,11 +185,14 @@ impl FsDriver {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    async fn read_settled(&self, key: &Key) -> Result<Option<Entry>> {
+    async fn read_settled(&self, key: &Key, deadline: Deadline) -> Result<Option<Entry>> {
         let mut settling = Settling::default();
         loop {
             let key = key.clone();
-            match self.on_files(move |store| store.read(&key)).await? {
+            match self
+                .on_files(deadline, move |store| store.read(&key))
+                .await?
+            {
                 Found::Nothing => return Ok(None),
                 Found::Entry(entry) => return Ok(Some(entry)),
                 Found::Unsettled(value) => {
@@ -197,28 +211,56 @@ impl FsDriver {
         key: &Key,
         value: Bytes,
         options: WriteOptions,
+        deadline: Deadline,
     ) -> Result<WriteOutcome> {
         if value.len() > MAX_VALUE_SIZE {
             return Err(too_large());
         }
         let (end, written) = (self.end(options.expiry), key.clone());
-        self.with_lock(key, move |store| {
+        self.with_lock(key, deadline, move |store| {
             store.write(&written, &value, end, &options.condition)
         })
         .await
     }
 
-    async fn remove_one(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+    async fn remove_one(
+        &self,
+        key: &Key,
+        options: RemoveOptions,
+        deadline: Deadline,
+    ) -> Result<RemoveOutcome> {
         let removed = key.clone();
-        self.with_lock(key, move |store| {
+        self.with_lock(key, deadline, move |store| {
             store.remove(&removed, options.if_version.as_ref())
         })
         .await
     }
+
+    async fn page(&self, options: ListOptions, deadline: Deadline) -> Result<ListPage> {
+        let ignored = Arc::clone(&self.ignored);
+        self.on_files(deadline, move |store| page(store, &ignored, &options))
+            .await
+    }
+
+    /// Removes several entries, each until the deadline that `deadline` gives.
+    async fn remove_each(&self, keys: &[Key], deadline: impl Fn() -> Deadline) -> Result<()> {
+        let part = keys.len().div_ceil(PARTS).max(1);
+        let deadline = &deadline;
+        let parts = keys.chunks(part).map(|keys| async move {
+            for key in keys {
+                let options = RemoveOptions::default();
+                let _unconditional = self.remove_one(key, options, deadline()).await?;
+            }
+            Ok(())
+        });
+        let removed = try_join_all(parts).await.map(drop);
+        // Others of the batch may have been removed.
+        removed.map_err(|error: Error| error.with_outcome(Outcome::Unknown))
+    }
 }
 
-/// Few threads are quickest for work that does not wait; work that waits for the disk is done side by side.
-fn threads_for(durability: Durability) -> usize {
+/// Few calls at once are fastest for work that does not wait. Work that waits for the disk is done side by side.
+fn calls_at_once(durability: Durability) -> usize {
     match durability {
         Durability::None => 4,
         Durability::Data | Durability::Full => 16,
@@ -332,73 +374,81 @@ impl Driver for FsDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        in_operation("read", self.read_settled(key).await)
+        let read = self.read_settled(key, self.deadline());
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.write_one(key, value, options).await)
+        let write = self.write_one(key, value, options, self.deadline());
+        self.operations.name("write", write.await)
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        in_operation("remove", self.remove_one(key, options).await)
+        let remove = self.remove_one(key, options, self.deadline());
+        self.operations.name("remove", remove.await)
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        let ignored = Arc::clone(&self.ignored);
-        let page = self.on_files(move |store| page(store, &ignored, &options));
-        in_operation("list", page.await)
+        let page = self.page(options, self.deadline());
+        self.operations.read("list", page).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
         let key = key.clone();
-        let exists = self.on_files(move |store| store.exists(&key));
-        in_operation("exists", exists.await)
+        let exists = self.on_files(self.deadline(), move |store| store.exists(&key));
+        self.operations.read("exists", exists).await
     }
 
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
         let metadata = async {
-            let Some(entry) = self.read_settled(key).await? else {
+            let deadline = self.deadline();
+            let Some(entry) = self.read_settled(key, deadline).await? else {
                 return Ok(None);
             };
             let (mut metadata, key) = (Metadata::from(&entry), key.clone());
-            let metadata = self.on_files(move |store| {
+            let metadata = self.on_files(deadline, move |store| {
                 store.add_times(&key, &mut metadata)?;
                 Ok(metadata)
             });
             metadata.await.map(Some)
         };
-        in_operation("metadata", metadata.await)
+        self.operations.read("metadata", metadata).await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let (end, touched) = (self.end(options.expiry), key.clone());
-        let touch = self.with_lock(key, move |store| {
+        let touch = self.with_lock(key, self.deadline(), move |store| {
             store.touch(&touched, end, options.if_version.as_ref())
         });
-        in_operation("touch", touch.await)
+        self.operations.name("touch", touch.await)
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.deadline();
         let part = keys.len().div_ceil(PARTS).max(1);
-        let parts = keys.chunks(part).map(|keys| async {
+        let parts = keys.chunks(part).map(|keys| async move {
             let together = keys.to_vec();
             let read = move |store: &Store| together.iter().map(|key| store.read(key)).collect();
-            let found: Vec<Found> = self.on_files(read).await?;
+            let found: Vec<Found> = self.on_files(deadline, read).await?;
             let mut entries = Vec::with_capacity(keys.len());
             for (key, found) in keys.iter().zip(found) {
                 entries.push(match found {
                     Found::Nothing => None,
                     Found::Entry(entry) => Some(entry),
-                    Found::Unsettled(_) => self.read_settled(key).await?,
+                    Found::Unsettled(_) => self.read_settled(key, deadline).await?,
                 });
             }
             Ok(entries)
         });
-        let parts = in_operation("read_many", try_join_all(parts).await)?;
+        let parts = self
+            .operations
+            .read("read_many", try_join_all(parts))
+            .await?;
         Ok(parts.into_iter().flatten().collect())
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.deadline();
         let count = writes.len();
         let mut parts: Vec<Vec<(usize, Write)>> = Vec::new();
         parts.resize_with(PARTS, Vec::new);
@@ -408,11 +458,12 @@ impl Driver for FsDriver {
                 part.push((place, write));
             }
         }
-        let parts = parts.into_iter().map(|part| async {
+        let parts = parts.into_iter().map(|part| async move {
             let mut outcomes = Vec::with_capacity(part.len());
             for (place, write) in part {
-                let outcome = self.write_one(&write.key, write.value, write.options).await;
-                outcomes.push((place, in_operation("write_many", outcome)));
+                let outcome = self.write_one(&write.key, write.value, write.options, deadline);
+                let outcome = self.operations.name("write_many", outcome.await);
+                outcomes.push((place, outcome));
             }
             outcomes
         });
@@ -423,66 +474,53 @@ impl Driver for FsDriver {
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
-        if self.read_only {
-            return in_operation("remove_many", Err(read_only()));
-        }
-        let part = keys.len().div_ceil(PARTS).max(1);
-        let parts = keys.chunks(part).map(|keys| async move {
-            for key in keys {
-                let _unconditional = self.remove_one(key, RemoveOptions::default()).await?;
-            }
-            Ok(())
-        });
-        let removed = try_join_all(parts).await.map(drop);
-        // Others of the batch may have been removed.
-        in_operation(
-            "remove_many",
-            removed.map_err(|error: Error| error.with_outcome(Outcome::Unknown)),
-        )
+        let deadline = self.deadline();
+        let removed = match self.read_only {
+            true => Err(read_only()),
+            false => self.remove_each(keys, || deadline).await,
+        };
+        self.operations.name("remove_many", removed)
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        if self.read_only {
-            return in_operation("clear", Err(read_only()));
-        }
-        let mut options = ListOptions::below(prefix.clone());
-        loop {
-            let page = self.list(options.clone()).await?;
-            self.remove_many(&page.keys).await?;
-            match page.next {
-                Some(cursor) => options.cursor = Some(cursor),
-                None => return Ok(()),
+        let clear = async {
+            if self.read_only {
+                return Err(read_only());
             }
-        }
+            let mut options = ListOptions::below(prefix.clone());
+            loop {
+                let page = self.page(options.clone(), self.deadline()).await?;
+                self.remove_each(&page.keys, || self.deadline()).await?;
+                match page.next {
+                    Some(cursor) => options.cursor = Some(cursor),
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.clear.change("clear", clear).await
     }
 
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         let watching = async {
             let (prefix, ignored) = (prefix.clone(), Arc::clone(&self.ignored));
-            let watching =
-                self.on_files(move |store| Watching::start(store.base.path(), prefix, ignored));
-            let queue = self.threads.queue().clone();
-            let changes = changes(watching.await?, queue);
+            let start = move |store: &Store| Watching::start(store.base.path(), prefix, ignored);
+            let watching = self.on_files(self.deadline(), start).await?;
+            let changes = changes(watching, self.files.clone(), self.operations.timeout());
             Ok(changes
                 .take_until(self.stop.clone().cancelled_owned())
                 .boxed())
         };
-        in_operation("watch", watching.await)
+        self.operations.read("watch", watching).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.threads.stop();
-        self.stop.cancel();
-        if let Some(sweeper) = &self.sweeper {
-            sweeper.stop();
-        }
-        self.threads.ended().await;
-        Ok(())
+        let close = async {
+            self.stop.cancel();
+            self.files.close().await;
+            Ok(())
+        };
+        self.operations.change("close", close).await
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for FsDriver {

@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use session_core::{Error, ErrorKind, Outcome};
@@ -100,7 +101,7 @@ pub(crate) fn read_only() -> Error {
 pub(crate) fn locked() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "another process held the lock of this entry for 4 s; try again, and see whether one is stopped or hangs",
+        "another process holds the lock of this entry; try again, and check whether a process is stopped or hangs",
     )
     .with_outcome(Outcome::NotApplied)
 }
@@ -118,10 +119,11 @@ pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the driver was closed")
 }
 
-/// A thread ended before it answered.
-pub(crate) fn lost() -> Error {
+pub(crate) fn timed_out(timeout: Duration) -> Error {
     Error::new(
-        ErrorKind::Backend,
-        "the thread that had the operation ended before it answered",
+        ErrorKind::TimedOut,
+        format!(
+            "not done within {timeout:?}; check that the disk is not overloaded, or raise `timeout`"
+        ),
     )
 }

@@ -116,6 +116,9 @@ mod directory;
 mod driver;
 mod ends;
 mod error;
+#[cfg(test)]
+mod fault_tests;
+mod files;
 mod folder;
 mod ignored;
 mod lock;
@@ -127,7 +130,6 @@ mod staged;
 mod stamp;
 mod store;
 mod sweeper;
-mod threads;
 mod walk;
 mod watch;
 

@@ -1,108 +1,86 @@
-use std::fmt;
+//! Removes expired entries, and what killed writers left behind.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
-use session_core::{Prefix, Result, Timestamp};
+use session_core::{Cursor, Prefix, Result, Timestamp};
 
+use crate::directory::Order;
 use crate::error::from_errno;
+use crate::files::{Deadline, Files};
 use crate::ignored::Ignored;
 use crate::path::is_segment;
 use crate::sidecar;
 use crate::staged;
 use crate::store::{Store, modified_at};
-use crate::threads::FileThreads;
 use crate::walk::{File, Walk};
 
-/// How many files are looked at before others have their turn.
+/// How many files one step looks at.
 const STEP: usize = 256;
 
-/// How long others have after a step, at least; it is as long as the step took.
-const LEAST_PAUSE: Duration = Duration::from_millis(2);
+/// The same where each step reads the names of the whole folder.
+const STEP_BY_NAMES: usize = 10_000;
 
-/// How long a temporary file, or what stood beside an entry that is gone, is left alone: no writer takes so long.
+/// The shortest pause after a step. It is otherwise as long as the step took.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// How long a temporary file, or the sidecar of an entry that is gone, is left alone: no writer takes so long.
 const LEFT_BEHIND_AFTER: Duration = Duration::from_secs(600);
 
-/// Removes what has ended, and what writers left behind that were killed. It ends when this is stopped or dropped.
-pub(crate) struct Sweeper(Arc<Stop>);
-
-#[derive(Default)]
-struct Stop {
-    stopped: Mutex<bool>,
-    told: Condvar,
-}
-
-impl Sweeper {
-    /// Sweeps at once, and then every `interval`.
-    pub(crate) fn start(
-        threads: &FileThreads,
-        store: Arc<Store>,
-        ignored: Arc<Ignored>,
-        interval: Duration,
-    ) -> Result<Self> {
-        let stop = Arc::new(Stop::default());
-        let told = Arc::clone(&stop);
-        threads.spawn("session-sweeper", move || {
-            loop {
-                if let Err(error) = sweep(&store, &ignored, &told) {
-                    tracing::warn!(%error, "sweeping failed; the next turn tries again");
-                }
-                if told.within(interval) {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self(stop))
-    }
-
-    pub(crate) fn stop(&self) {
-        *self.0.stopped.lock() = true;
-        self.0.told.notify_all();
-    }
-}
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl fmt::Debug for Sweeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sweeper").finish_non_exhaustive()
-    }
-}
-
-impl Stop {
-    /// Waits for so long, and says whether it was stopped meanwhile.
-    fn within(&self, time: Duration) -> bool {
-        let mut stopped = self.stopped.lock();
-        if !*stopped {
-            self.told.wait_for(&mut stopped, time);
+/// Sweeps at once, and then every `interval`. A step may take `timeout`.
+pub(crate) async fn sweep_every(
+    interval: Duration,
+    files: Files,
+    timeout: Duration,
+    store: Arc<Store>,
+    ignored: Arc<Ignored>,
+) {
+    loop {
+        if let Err(error) = sweep(&files, timeout, &store, &ignored).await {
+            tracing::warn!(%error, "sweeping failed; it is tried again after the interval");
         }
-        *stopped
+        tokio::time::sleep(interval).await;
     }
 }
 
 /// Goes through all files once, step by step.
-fn sweep(store: &Store, ignored: &Ignored, stop: &Stop) -> Result<()> {
-    let root = Prefix::root();
-    let mut walk = Walk::new(store, ignored, &root, None)?;
-    let mut started = Instant::now();
-    let mut looked_at = 0;
-    while let Some(file) = walk.next()? {
-        consider(store, &file)?;
-        looked_at += 1;
-        if looked_at % STEP == 0 {
-            if stop.within(started.elapsed().max(LEAST_PAUSE)) {
-                return Ok(());
-            }
-            started = Instant::now();
+async fn sweep(
+    files: &Files,
+    timeout: Duration,
+    store: &Arc<Store>,
+    ignored: &Arc<Ignored>,
+) -> Result<()> {
+    let mut cursor = None;
+    loop {
+        let started = Instant::now();
+        let (store, ignored) = (Arc::clone(store), Arc::clone(ignored));
+        let deadline = Deadline::after(timeout);
+        let step = files.run(deadline, move || step(&store, &ignored, cursor.as_ref()));
+        cursor = step.await?;
+        if cursor.is_none() {
+            return Ok(());
         }
+        tokio::time::sleep(started.elapsed().max(SHORTEST_PAUSE)).await;
     }
-    Ok(())
+}
+
+/// Looks at some files from `cursor` on, and says where the next step begins, unless it was the last one.
+fn step(store: &Store, ignored: &Ignored, cursor: Option<&Cursor>) -> Result<Option<Cursor>> {
+    let root = Prefix::root();
+    let mut walk = Walk::new(store, ignored, &root, cursor)?;
+    let count = match store.order() {
+        Order::Any => STEP,
+        Order::Names => STEP_BY_NAMES,
+    };
+    for _ in 0..count {
+        let Some(file) = walk.next()? else {
+            return Ok(None);
+        };
+        consider(store, &file)?;
+    }
+    Ok(Some(walk.cursor()))
 }
 
 /// Removes the file if nobody needs it any more.

@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
@@ -12,9 +13,9 @@ use session_core::{Change, ChangeKind, Error, ErrorKind, Key, Prefix, Result};
 use tokio::sync::mpsc;
 
 use crate::driver::NAME;
+use crate::files::{Deadline, Files};
 use crate::ignored::Ignored;
 use crate::path::is_segment;
-use crate::threads::FileQueue;
 
 /// How many events of the file system a watcher may lag behind.
 const BACKLOG: usize = 4_096;
@@ -84,14 +85,15 @@ impl Watching {
     }
 }
 
-/// The changes that `watching` sees, whose work on files is put into `queue`.
+/// The changes that `watching` sees. Looking at the files of some changes may take `timeout`.
 pub(crate) fn changes(
     watching: Watching,
-    queue: FileQueue,
+    files: Files,
+    timeout: Duration,
 ) -> impl Stream<Item = Result<Change>> + Send {
     let start = Some((watching, Vec::new().into_iter()));
     stream::unfold(start, move |state| {
-        let queue = queue.clone();
+        let files = files.clone();
         async move {
             let (mut watching, mut ready) = state?;
             loop {
@@ -110,14 +112,14 @@ pub(crate) fn changes(
                     events: receiver,
                     overrun,
                 } = watching;
-                let understood = queue.run(move || {
+                let understood = files.run(Deadline::after(timeout), move || {
                     let changes = folders.understand(events);
-                    (folders, changes)
+                    Ok((folders, changes))
                 });
                 let (folders, changes) = match understood.await {
                     Ok(understood) => understood,
-                    // The driver was closed, which ends the stream.
-                    Err(_) => return None,
+                    Err(error) if error.kind() == ErrorKind::Closed => return None,
+                    Err(error) => return Some((Err(error.with_context(NAME, "watch")), None)),
                 };
                 watching = Watching {
                     folders,

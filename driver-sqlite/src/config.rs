@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use session_core::{Error, ErrorKind};
+#[cfg(feature = "config")]
+use session_core::config::durations;
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind};
 
 /// The name of unstorage's table, and of ours.
 pub const DEFAULT_TABLE: &str = "unstorage";
@@ -37,7 +39,7 @@ pub struct SqliteOptions {
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(default, deserialize_with = "durations::optional_seconds")
     )]
     pub ttl: Option<Duration>,
     /// How many connections read; one more writes. Default: one per processor, at most 4.
@@ -50,15 +52,24 @@ pub struct SqliteOptions {
     /// has when it is opened by configuration.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_busy_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_busy_timeout",
+            deserialize_with = "durations::seconds"
+        )
     )]
     pub busy_timeout: Duration,
+    /// How long an operation may take; a clear has 10 minutes. Default: 5 s.
+    #[cfg_attr(
+        feature = "config",
+        serde(default = "default_timeout", deserialize_with = "durations::seconds")
+    )]
+    pub timeout: Duration,
     /// How often what has ended is removed; `None` leaves it to others. Default: a minute.
     #[cfg_attr(
         feature = "config",
         serde(
             default = "default_sweep_interval",
-            deserialize_with = "time::lifetime"
+            deserialize_with = "durations::lifetime"
         )
     )]
     pub sweep_interval: Option<Duration>,
@@ -92,6 +103,7 @@ impl SqliteOptions {
             pool_size: default_pool_size(),
             synchronous: Synchronous::default(),
             busy_timeout: default_busy_timeout(),
+            timeout: default_timeout(),
             sweep_interval: default_sweep_interval(),
         }
     }
@@ -102,7 +114,7 @@ impl SqliteOptions {
 
     /// Checks what a type cannot.
     pub(crate) fn check(&self) -> Result<TableName, Error> {
-        const LONGEST_BUSY_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         if self.path.as_os_str().is_empty() {
             return Err(invalid("`path` is empty; name a file, or `:memory:`"));
         }
@@ -112,8 +124,11 @@ impl SqliteOptions {
         if !(1..=64).contains(&self.pool_size) {
             return Err(invalid("`pool_size` must be from 1 to 64"));
         }
-        if self.busy_timeout > LONGEST_BUSY_TIMEOUT {
+        if self.busy_timeout > DAY {
             return Err(invalid("`busy_timeout` may be a day at most"));
+        }
+        if self.timeout.is_zero() || self.timeout > DAY {
+            return Err(invalid("`timeout` must be above zero, and a day at most"));
         }
         if self
             .sweep_interval
@@ -170,6 +185,10 @@ fn default_pool_size() -> usize {
     std::thread::available_parallelism().map_or(MOST, |processors| processors.get().min(MOST))
 }
 
+fn default_timeout() -> Duration {
+    DEFAULT_TIMEOUT
+}
+
 fn default_busy_timeout() -> Duration {
     Duration::from_secs(4)
 }
@@ -178,30 +197,6 @@ fn default_busy_timeout() -> Duration {
 #[allow(clippy::unnecessary_wraps)]
 fn default_sweep_interval() -> Option<Duration> {
     Some(Duration::from_secs(60))
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
-    }
-
-    pub(super) fn lifetime<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 }
 
 #[cfg(feature = "config")]

@@ -1,20 +1,20 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
-    WriteOutcome, async_trait,
+    Capabilities, Conditions, Consistency, Current, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry,
+    Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations, Outcome,
+    Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::change::{Change, Changed, Revisions, Stored};
 use crate::config::SqliteOptions;
@@ -60,8 +60,10 @@ pub struct SqliteDriver {
     revisions: Revisions,
     base: Prefix,
     ttl: Option<Duration>,
+    operations: Operations,
+    clear: Operations,
     closed: AtomicBool,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
@@ -72,19 +74,26 @@ impl SqliteDriver {
     /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the
     /// driver is used: the tasks that write for many callers, and sweep, run on it.
     pub async fn open(options: SqliteOptions) -> Result<Self> {
-        let table = options.check().map_err(in_open)?;
-        check_place(&options).map_err(in_open)?;
+        let operations = Operations::new(NAME, options.timeout);
+        let opened = operations
+            .read("open", Self::open_database(options, operations.clone()))
+            .await;
+        // Opening again is always safe, whatever of it was done.
+        opened.map_err(|error| error.with_outcome(Outcome::NotApplied))
+    }
+
+    async fn open_database(options: SqliteOptions, operations: Operations) -> Result<Self> {
+        let table = options.check()?;
+        check_place(&options)?;
         let in_memory = options.is_memory();
         let connector = Connector::new(&options);
-        let mut connection = connector
-            .connect()
-            .await
-            .map_err(|error| in_open(from_sqlx(error, During::Writing)))?;
-        let patience = options.busy_timeout;
-        if let Err(error) = schema::prepare(&mut connection, &table, in_memory, patience).await {
-            // Waited for, so that its thread holds no lock when the caller gets to know.
+        let connected = connector.connect().await;
+        let mut connection = connected.map_err(|error| from_sqlx(error, During::Writing))?;
+        let until = Instant::now() + options.busy_timeout;
+        if let Err(error) = schema::prepare(&mut connection, &table, in_memory, until).await {
+            // When the caller gets the error, the connection holds no lock any more.
             let _the_first_error_counts = connection.close().await;
-            return Err(in_open(error));
+            return Err(error);
         }
 
         let statements = Arc::new(Statements::new(&table));
@@ -100,24 +109,29 @@ impl SqliteDriver {
         slots.push(Arc::clone(&writing));
 
         let stop = CancellationToken::new();
-        let (writer, write) =
-            Writer::new(Arc::clone(&writing), Arc::clone(&statements), stop.clone());
+        let (writer, write) = Writer::new(
+            Arc::clone(&writing),
+            Arc::clone(&statements),
+            options.timeout,
+            options.busy_timeout,
+            stop.clone(),
+        );
         let (readers, read) = Readers::new(
             Arc::clone(&writing),
             reading,
             Arc::clone(&statements),
+            options.timeout,
             &stop,
         );
-        let mut tasks: Vec<_> = read.into_iter().map(tokio::spawn).collect();
-        tasks.push(tokio::spawn(write));
+        let tasks = TaskTracker::new();
+        tasks.close();
+        for read in read {
+            tasks.spawn(read);
+        }
+        tasks.spawn(write);
         if let Some(interval) = options.sweep_interval {
             let slot = Arc::clone(&writing);
-            tasks.push(tokio::spawn(sweep_every(
-                interval,
-                slot,
-                statements,
-                stop.clone(),
-            )));
+            tasks.spawn(sweep_every(interval, slot, statements, stop.clone()));
         }
         Ok(Self {
             writer,
@@ -127,8 +141,10 @@ impl SqliteDriver {
             revisions: Revisions::new(),
             base: Prefix::new(options.base.as_deref().unwrap_or_default()),
             ttl: options.ttl,
+            clear: operations.with_timeout(DEFAULT_CLEAR_TIMEOUT),
+            operations,
             closed: AtomicBool::new(false),
-            tasks: Mutex::new(tasks),
+            tasks,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         })
@@ -231,36 +247,55 @@ impl SqliteDriver {
         Ok(page)
     }
 
-    /// Removes everything below `prefix`, a stretch of keys by each statement, from the first to the last: who
-    /// writes behind it does not keep it going.
+    /// Removes everything below `prefix`, a range of keys by each statement, from the first key to the last. Keys that
+    /// are written behind it do not keep it going.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
-        let statements = self.readers.statements();
         let range = Range::below(&self.base.join_prefix(prefix));
+        let mut after = range.start.clone();
+        while let Some(last) =
+            self.clear_batch(&range, &after)
+                .await
+                .map_err(|error| match after == range.start {
+                    true => error,
+                    // Earlier batches were removed.
+                    false => error.with_outcome(Outcome::Unknown),
+                })?
+        {
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// Removes the first keys of `range` behind `after`, and gives the last of them.
+    async fn clear_batch(&self, range: &Range, after: &str) -> Result<Option<String>> {
+        let started = Instant::now();
+        let statements = self.readers.statements();
         let page_end = match range.end {
             Some(_) => &statements.page_end,
             None => &statements.page_end_all,
         };
-        let mut after = range.start.clone();
-        loop {
-            let started = Instant::now();
-            let mut arguments = SqliteArguments::default();
-            range.bind(&mut arguments, &after)?;
-            bind(&mut arguments, SWEEP_BATCH)?;
-            let mut lease = self.writing.lock().await;
-            let Some(row) = lease.first(page_end, &arguments).await? else {
-                return Ok(());
-            };
-            let Some(end) = column::<Option<String>>(&row, 0)? else {
-                return Ok(());
-            };
-            let mut arguments = SqliteArguments::default();
-            bind(&mut arguments, after.as_str())?;
-            bind(&mut arguments, end.as_str())?;
-            lease.execute(&statements.delete_range, &arguments).await?;
-            drop(lease);
-            after = end;
-            gap(started).await;
-        }
+        let mut arguments = SqliteArguments::default();
+        range.bind(&mut arguments, after)?;
+        bind(&mut arguments, SWEEP_BATCH)?;
+        let mut lease = self.writing.lock().await;
+        let row = lease.first(page_end, &arguments).await?;
+        let last = row
+            .map(|row| column::<Option<String>>(&row, 0))
+            .transpose()?;
+        let Some(last) = last.flatten() else {
+            return Ok(None);
+        };
+        let mut arguments = SqliteArguments::default();
+        bind(&mut arguments, after)?;
+        bind(&mut arguments, last.as_str())?;
+        let until = lease.locked_until();
+        let waits = || Instant::now() < until;
+        lease
+            .execute(&statements.delete_range, &arguments, waits)
+            .await?;
+        drop(lease);
+        gap(started).await;
+        Ok(Some(last))
     }
 }
 
@@ -326,13 +361,6 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
     Ok(())
 }
 
-/// Opening again is always safe, whatever of it was done.
-fn in_open(error: Error) -> Error {
-    error
-        .with_outcome(Outcome::NotApplied)
-        .with_context(NAME, "open")
-}
-
 /// A conflict, where what was found can have been its reason; what has changed since then says nothing.
 fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
     match changed {
@@ -379,7 +407,7 @@ impl Driver for SqliteDriver {
             self.check_open()?;
             self.readers.read(&self.base.join(key)).await
         };
-        in_operation("read", read.await)
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
@@ -390,7 +418,7 @@ impl Driver for SqliteDriver {
             let changed = self.writer.apply(change).await?;
             Ok(written(changed, revision, if_absent))
         };
-        in_operation("write", write.await)
+        self.operations.name("write", write.await)
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -413,7 +441,7 @@ impl Driver for SqliteDriver {
                 },
             )
         };
-        in_operation("remove", remove.await)
+        self.operations.name("remove", remove.await)
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
@@ -421,7 +449,7 @@ impl Driver for SqliteDriver {
             self.check_open()?;
             self.page(options).await
         };
-        in_operation("list", list.await)
+        self.operations.read("list", list).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -430,7 +458,7 @@ impl Driver for SqliteDriver {
             let sql = self.readers.statements().exists.clone();
             Ok(self.row(sql, key).await?.is_some())
         };
-        in_operation("exists", exists.await)
+        self.operations.read("exists", exists).await
     }
 
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
@@ -440,7 +468,7 @@ impl Driver for SqliteDriver {
             let row = self.row(sql, key).await?;
             row.as_ref().map(metadata_of).transpose()
         };
-        in_operation("metadata", metadata.await)
+        self.operations.read("metadata", metadata).await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
@@ -453,7 +481,7 @@ impl Driver for SqliteDriver {
             };
             Ok(matches!(self.writer.apply(change).await?, Changed::Yes))
         };
-        in_operation("touch", touch.await)
+        self.operations.name("touch", touch.await)
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
@@ -468,7 +496,7 @@ impl Driver for SqliteDriver {
                 .map(|key| found.get(key.as_str()).cloned())
                 .collect())
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
@@ -492,7 +520,7 @@ impl Driver for SqliteDriver {
                     let changed = changed.next().ok_or_else(closed)??;
                     Ok(written(changed, revision, if_absent))
                 });
-                in_operation("write_many", outcome)
+                self.operations.name("write_many", outcome)
             })
             .collect()
     }
@@ -504,9 +532,19 @@ impl Driver for SqliteDriver {
                 key: self.base.join(key),
             });
             let results = self.writer.apply_many(changes.collect()).await;
-            results.into_iter().try_for_each(|result| result.map(drop))
+            let is_untouched = |result: &Result<Changed>| {
+                result
+                    .as_ref()
+                    .is_err_and(|error| error.outcome() == Outcome::NotApplied)
+            };
+            let outcome = match results.iter().all(is_untouched) {
+                true => Outcome::NotApplied,
+                false => Outcome::Unknown,
+            };
+            let removed = results.into_iter().try_for_each(|result| result.map(drop));
+            removed.map_err(|error| error.with_outcome(outcome))
         };
-        in_operation("remove_many", remove.await)
+        self.operations.name("remove_many", remove.await)
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
@@ -514,22 +552,20 @@ impl Driver for SqliteDriver {
             self.check_open()?;
             self.clear_below(prefix).await
         };
-        in_operation("clear", clear.await)
+        self.clear.change("clear", clear).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.closed.store(true, Ordering::Release);
-        self.stop.cancel();
-        let mut tasks = self.tasks.lock().await;
-        // A task is forgotten only once it has ended, so a close that is dropped can be made again.
-        while let Some(task) = tasks.last_mut() {
-            let _panicked = task.await;
-            tasks.pop();
-        }
-        for slot in &self.slots {
-            in_operation("close", slot.close().await)?;
-        }
-        Ok(())
+        let close = async {
+            self.closed.store(true, Ordering::Release);
+            self.stop.cancel();
+            self.tasks.wait().await;
+            for slot in &self.slots {
+                slot.close().await?;
+            }
+            Ok(())
+        };
+        self.operations.change("close", close).await
     }
 }
 
@@ -543,10 +579,6 @@ fn metadata_of(row: &SqliteRow) -> Result<Metadata> {
     metadata.created_at = seconds(column(row, 3)?);
     metadata.modified_at = seconds(column(row, 4)?);
     Ok(metadata)
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for SqliteDriver {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use session_core::{Error, ErrorKind, Outcome};
 
 /// What was under way when SQLite failed, which decides whether it may have happened.
@@ -54,8 +56,8 @@ fn describe(code: Option<i32>, error: &sqlx::Error) -> (ErrorKind, &'static str)
     match code {
         Some(BUSY | LOCKED) => (
             ErrorKind::Unavailable,
-            "another process held the database locked for longer than `busy_timeout`; try again, and \
-             see whether it keeps a write transaction open",
+            "another process kept the database locked for longer than `busy_timeout` or `timeout`; try \
+             again, and check whether that process keeps a write transaction open",
         ),
         Some(READ_ONLY) => (
             ErrorKind::Unauthorized,
@@ -125,13 +127,15 @@ pub(crate) fn closed() -> Error {
     )
 }
 
-/// The task that had the write ended before it answered.
-pub(crate) fn lost(during: During) -> Error {
-    let outcome = match during {
-        During::Reading => Outcome::NotApplied,
-        During::Writing | During::Committing => Outcome::Unknown,
-    };
-    closed().with_outcome(outcome)
+/// A statement that was given to the thread of a connection was not answered in time, and may yet be executed.
+pub(crate) fn timed_out(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        format!(
+            "no answer within {timeout:?}; check that the disk is not overloaded, or raise `timeout`"
+        ),
+    )
+    .with_outcome(Outcome::Unknown)
 }
 
 /// The same error for another caller of a transaction that failed as a whole.

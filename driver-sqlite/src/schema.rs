@@ -1,13 +1,13 @@
 //! The table: unstorage's, with two columns, an index and two triggers of ours.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use session_core::{Error, ErrorKind};
 use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
+use tokio::time::Instant;
 
 use crate::config::TableName;
-use crate::connection::{Patience, SHORT_BUSY_TIMEOUT};
+use crate::connection::{SHORT_BUSY_TIMEOUT, waited_for_lock};
 use crate::error::{During, from_sqlx, is_locked};
 
 /// Columns without which a table is not unstorage's.
@@ -21,11 +21,11 @@ pub(crate) async fn prepare(
     connection: &mut SqliteConnection,
     table: &TableName,
     in_memory: bool,
-    patience: Duration,
+    locked_until: Instant,
 ) -> Result<(), Error> {
     let encoding = text(connection, "PRAGMA encoding").await?;
     if !in_memory {
-        use_write_ahead_log(connection, patience).await?;
+        use_write_ahead_log(connection, locked_until).await?;
     }
     if encoding != "UTF-8" {
         return Err(Error::new(
@@ -58,9 +58,8 @@ async fn wait_shortly(connection: &mut SqliteConnection) -> Result<(), Error> {
 /// Switching to the write-ahead log needs the file for itself for a moment, for which SQLite does not wait.
 async fn use_write_ahead_log(
     connection: &mut SqliteConnection,
-    patience: Duration,
+    locked_until: Instant,
 ) -> Result<(), Error> {
-    let mut patience = Patience::new(patience);
     loop {
         match connection.fetch_optional("PRAGMA journal_mode=WAL").await {
             Ok(row) => {
@@ -73,7 +72,7 @@ async fn use_write_ahead_log(
                 }
                 return Ok(());
             }
-            Err(error) if patience.waits_for(&error).await => {}
+            Err(error) if waited_for_lock(&error, || Instant::now() < locked_until).await => {}
             Err(error) => return Err(from_sqlx(error, During::Writing)),
         }
     }

@@ -1,8 +1,9 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use session_core::Error;
 use sqlx::sqlite::SqliteArguments;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Slot;
@@ -43,7 +44,9 @@ async fn sweep(slot: &Slot, statements: &Statements) -> Result<(), Error> {
             let mut arguments = SqliteArguments::default();
             bind(&mut arguments, SWEEP_BATCH)?;
             let mut lease = slot.lock().await;
-            lease.execute(&statements.sweep, &arguments).await?
+            let until = lease.locked_until();
+            let waits = || Instant::now() < until;
+            lease.execute(&statements.sweep, &arguments, waits).await?
         };
         if removed < SWEEP_BATCH.unsigned_abs() {
             return Ok(());

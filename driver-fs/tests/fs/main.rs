@@ -5,6 +5,8 @@ mod cached;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod foreign;
 #[cfg(test)]
 mod javascript;
