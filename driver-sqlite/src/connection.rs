@@ -1,3 +1,5 @@
+//! Connections, each with a place that one operation at a time uses.
+
 use std::time::Duration;
 
 use futures_util::TryStreamExt;

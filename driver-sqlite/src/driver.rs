@@ -1,3 +1,5 @@
+//! The driver: what each operation of the contract does with the table.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,19 +26,19 @@ use crate::reader::{Readers, read_on};
 use crate::rows::{bind, column, millis, revision, time, version};
 use crate::schema;
 use crate::statements::Statements;
-use crate::sweep::{SWEEP_BATCH, gap, sweep_every};
+use crate::sweep::{SWEEP_BATCH, pause_after_batch, sweep_every};
 use crate::writer::Writer;
 
 const NAME: &str = "sqlite";
 
-/// SQLite could hold up to 10⁹ bytes, but keeps everyone else from writing while it does.
+/// SQLite could store up to 10⁹ bytes, but nobody else can write meanwhile.
 const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
 const MAX_KEY_SIZE: usize = 64 * 1024;
 
-/// A page lists no more keys than this, whatever is asked for.
+/// The largest page of a listing.
 const MAX_PAGE: usize = 10_000;
 
-/// Sessions, or anything else, in a table of a SQLite database; see the [crate](crate).
+/// A driver that stores entries in a table of a SQLite database.
 ///
 /// ```
 /// use driver_sqlite::{SqliteDriver, SqliteOptions};
@@ -51,14 +53,15 @@ const MAX_PAGE: usize = 10_000;
 /// # }
 /// ```
 ///
-/// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
+/// What it promises is in the [documentation of the crate](crate). Dropping it ends its tasks and connections;
+/// [`close`](Driver::close) also waits until they have ended.
 pub struct SqliteDriver {
     writer: Writer,
     readers: Readers,
     pub(crate) writing: Arc<Slot>,
     slots: Vec<Arc<Slot>>,
     revisions: Revisions,
-    base: Prefix,
+    prefix: Prefix,
     ttl: Option<Duration>,
     operations: Operations,
     clear: Operations,
@@ -69,10 +72,10 @@ pub struct SqliteDriver {
 }
 
 impl SqliteDriver {
-    /// Opens the database and makes its table where it is missing.
+    /// Opens the database, and creates its table if it is missing.
     ///
-    /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the
-    /// driver is used: the tasks that write for many callers, and sweep, run on it.
+    /// It must be called within a tokio runtime whose timer is enabled, and that runtime must live as long as the
+    /// driver is used: the tasks that write for concurrent callers, and sweep, run on it.
     pub async fn open(options: SqliteOptions) -> Result<Self> {
         let operations = Operations::new(NAME, options.timeout);
         let opened = operations
@@ -84,14 +87,15 @@ impl SqliteDriver {
 
     async fn open_database(options: SqliteOptions, operations: Operations) -> Result<Self> {
         let table = options.check()?;
-        check_place(&options)?;
+        check_path(&options)?;
+        let prefix = options.parsed_prefix()?;
         let in_memory = options.is_memory();
         let connector = Connector::new(&options);
         let connected = connector.connect().await;
         let mut connection = connected.map_err(|error| from_sqlx(error, During::Writing))?;
         let until = Instant::now() + options.busy_timeout;
         if let Err(error) = schema::prepare(&mut connection, &table, in_memory, until).await {
-            // When the caller gets the error, the connection holds no lock any more.
+            // So that the connection holds no lock any more when the caller gets the error.
             let _the_first_error_counts = connection.close().await;
             return Err(error);
         }
@@ -139,7 +143,7 @@ impl SqliteDriver {
             writing,
             slots,
             revisions: Revisions::new(),
-            base: Prefix::new(options.base.as_deref().unwrap_or_default()),
+            prefix,
             ttl: options.ttl,
             clear: operations.with_timeout(DEFAULT_CLEAR_TIMEOUT),
             operations,
@@ -157,31 +161,31 @@ impl SqliteDriver {
         }
     }
 
-    /// What a write stores, and as what change.
+    /// The change that a write makes, and its revision.
     fn change(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<(Change, i64)> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "the key may have 64 KiB and the value 64 MiB at most",
+                "a key may have at most 64 KiB, and a value at most 64 MiB; store less",
             ));
         }
-        let revision_now = self.revisions.next();
+        let new_revision = self.revisions.next();
         let stored = Stored {
             value,
-            expires_at: self.end(options.expiry),
-            revision: revision_now,
+            expires_at: self.expires_at(options.expiry),
+            revision: new_revision,
         };
         let change = match options.condition {
             WriteCondition::Always => Change::Put {
                 key,
                 stored,
-                over_living: true,
+                replaces: true,
             },
             WriteCondition::IfAbsent => Change::Put {
                 key,
                 stored,
-                over_living: false,
+                replaces: false,
             },
             WriteCondition::IfVersion(version) => Change::Replace {
                 key,
@@ -189,16 +193,16 @@ impl SqliteDriver {
                 expected: revision(&version),
             },
         };
-        Ok((change, revision_now))
+        Ok((change, new_revision))
     }
 
-    fn end(&self, expiry: Expiry) -> Option<i64> {
+    fn expires_at(&self, expiry: Expiry) -> Option<i64> {
         expiry.resolve(self.ttl, Timestamp::now()).map(millis)
     }
 
-    /// Reads one row by a statement of a key and the time.
+    /// Reads one row by a statement whose parameters are a key and the time.
     async fn row(&self, sql: sqlx::SqlStr, key: &Key) -> Result<Option<SqliteRow>> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         let mut lease = self.readers.lease().await?;
         let mut arguments = SqliteArguments::default();
         bind(&mut arguments, key.as_str())?;
@@ -208,7 +212,7 @@ impl SqliteDriver {
 
     async fn page(&self, options: ListOptions) -> Result<ListPage> {
         let statements = self.readers.statements();
-        let range = Range::below(&self.base.join_prefix(&options.prefix));
+        let range = Range::below(&self.prefix.join_prefix(&options.prefix));
         let after = match &options.cursor {
             Some(cursor) => cursor.as_str(),
             None => &range.start,
@@ -228,13 +232,13 @@ impl SqliteDriver {
         let now = Timestamp::now();
         let mut page = ListPage::default();
         for row in &rows {
-            let ended = time(column(row, 1)?).is_some_and(|end| end <= now);
+            let is_expired = time(column(row, 1)?).is_some_and(|expires_at| expires_at <= now);
             let text: &str = column(row, 0)?;
-            // A key that is not normalised was not written through unstorage, and no Key can name it.
+            // A key that is not normalised was not written by unstorage, and no `Key` is equal to it.
             if let Ok(key) = Key::new(text)
-                && !ended
+                && !is_expired
                 && key.as_str() == text
-                && let Some(key) = self.base.strip(&key)
+                && let Some(key) = self.prefix.strip(&key)
             {
                 page.keys.push(key);
             }
@@ -250,7 +254,7 @@ impl SqliteDriver {
     /// Removes everything below `prefix`, a range of keys by each statement, from the first key to the last. Keys that
     /// are written behind it do not keep it going.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
-        let range = Range::below(&self.base.join_prefix(prefix));
+        let range = Range::below(&self.prefix.join_prefix(prefix));
         let mut after = range.start.clone();
         while let Some(last) =
             self.clear_batch(&range, &after)
@@ -294,20 +298,20 @@ impl SqliteDriver {
             .execute(&statements.delete_range, &arguments, waits)
             .await?;
         drop(lease);
-        gap(started).await;
+        pause_after_batch(started).await;
         Ok(Some(last))
     }
 }
 
-/// The keys below a prefix, as a stretch of the index.
+/// The keys below a prefix, as a range of the index.
 struct Range {
     start: String,
     end: Option<String>,
 }
 
 impl Range {
-    /// All that begins with the prefix and `:`, which `;` follows in the order of bytes. No key is empty, so
-    /// the root begins after the empty text.
+    /// All keys that begin with the prefix and `:`, which `;` follows in the order of bytes. No key is empty, so the
+    /// root begins after the empty text.
     fn below(prefix: &Prefix) -> Self {
         if prefix.is_root() {
             return Self {
@@ -330,7 +334,7 @@ impl Range {
     }
 }
 
-fn check_place(options: &SqliteOptions) -> Result<()> {
+fn check_path(options: &SqliteOptions) -> Result<()> {
     if options.is_memory() {
         return Ok(());
     }
@@ -344,7 +348,7 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!(
-                "the folder `{}` of the database does not exist; make it, or mend `path`",
+                "the folder `{}` of the database does not exist; create it, or fix `path`",
                 folder.display()
             ),
         ));
@@ -353,7 +357,7 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!(
-                "`{}` is a folder; `path` must name a file",
+                "`{}` is a folder; set `path` to a file",
                 options.path.display()
             ),
         ));
@@ -361,7 +365,8 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
     Ok(())
 }
 
-/// A conflict, where what was found can have been its reason; what has changed since then says nothing.
+/// The outcome of a write. A conflict carries the entry that was found, unless it cannot have been the reason: then
+/// the entry has changed since.
 fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
     match changed {
         Changed::Yes => WriteOutcome::Written {
@@ -379,9 +384,9 @@ impl Driver for SqliteDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let overhead = match self.base.is_root() {
+        let overhead = match self.prefix.is_root() {
             true => 0,
-            false => self.base.as_str().len() + 1,
+            false => self.prefix.as_str().len() + 1,
         };
         Capabilities {
             read_only: false,
@@ -405,7 +410,7 @@ impl Driver for SqliteDriver {
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         let read = async {
             self.check_open()?;
-            self.readers.read(&self.base.join(key)).await
+            self.readers.read(&self.prefix.join(key)).await
         };
         self.operations.read("read", read).await
     }
@@ -424,7 +429,7 @@ impl Driver for SqliteDriver {
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         let remove = async {
             self.check_open()?;
-            let key = self.base.join(key);
+            let key = self.prefix.join(key);
             let Some(version) = options.if_version else {
                 self.writer.apply(Change::Delete { key }).await?;
                 return Ok(RemoveOutcome::Removed);
@@ -475,8 +480,8 @@ impl Driver for SqliteDriver {
         let touch = async {
             self.check_open()?;
             let change = Change::Touch {
-                key: self.base.join(key),
-                expires_at: self.end(options.expiry),
+                key: self.prefix.join(key),
+                expires_at: self.expires_at(options.expiry),
                 expected: options.if_version.as_ref().map(revision),
             };
             Ok(matches!(self.writer.apply(change).await?, Changed::Yes))
@@ -487,7 +492,7 @@ impl Driver for SqliteDriver {
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let read = async {
             self.check_open()?;
-            let keys: Vec<Key> = keys.iter().map(|key| self.base.join(key)).collect();
+            let keys: Vec<Key> = keys.iter().map(|key| self.prefix.join(key)).collect();
             let by_reference: Vec<&Key> = keys.iter().collect();
             let mut lease = self.readers.lease().await?;
             let found = read_on(&mut lease, self.readers.statements(), &by_reference).await?;
@@ -529,7 +534,7 @@ impl Driver for SqliteDriver {
         let remove = async {
             self.check_open()?;
             let changes = keys.iter().map(|key| Change::Delete {
-                key: self.base.join(key),
+                key: self.prefix.join(key),
             });
             let results = self.writer.apply_many(changes.collect()).await;
             let is_untouched = |result: &Result<Changed>| {
@@ -584,7 +589,7 @@ fn metadata_of(row: &SqliteRow) -> Result<Metadata> {
 impl fmt::Debug for SqliteDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteDriver")
-            .field("base", &self.base)
+            .field("prefix", &self.prefix)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

@@ -11,10 +11,7 @@ use crate::{SqliteDriver, SqliteOptions};
 
 async fn opened() -> (TempDir, SqliteDriver) {
     let folder = tempfile::tempdir().unwrap();
-    let options = SqliteOptions {
-        sweep_interval: None,
-        ..SqliteOptions::new(folder.path().join("test.db"))
-    };
+    let options = SqliteOptions::new(folder.path().join("test.db")).with_sweep_interval(None);
     (folder, SqliteDriver::open(options).await.unwrap())
 }
 
@@ -109,9 +106,9 @@ async fn calls_on_a_connection_that_hangs_end_in_time_and_what_did_not_begin_is_
     const TIMEOUT: Duration = Duration::from_millis(500);
     const CALLERS: usize = 2_000;
     let folder = tempfile::tempdir().unwrap();
-    let mut options = SqliteOptions::new(folder.path().join("test.db"));
-    options.timeout = TIMEOUT;
-    options.sweep_interval = None;
+    let options = SqliteOptions::new(folder.path().join("test.db"))
+        .with_timeout(TIMEOUT)
+        .with_sweep_interval(None);
     let driver = SqliteDriver::open(options).await.unwrap();
     let gate = Gate::shut(&driver.writing).await;
 

@@ -1,3 +1,5 @@
+//! Reads entries: alone on a free connection, or many callers' keys by one statement.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
