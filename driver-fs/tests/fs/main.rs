@@ -1,5 +1,7 @@
 //! The driver of a folder: its contract, its files, what it keeps in memory, foreign writers, other processes.
 
+#![cfg(unix)]
+
 #[cfg(test)]
 mod cached;
 #[cfg(test)]

@@ -68,8 +68,8 @@ fn block_on(work: impl Future<Output = ()>) {
 }
 
 #[test]
-fn a_full_disk_is_told_and_leaves_the_old_values() {
-    let name = "mounts::a_full_disk_is_told_and_leaves_the_old_values";
+fn a_full_disk_is_reported_and_leaves_the_old_values() {
+    let name = "mounts::a_full_disk_is_reported_and_leaves_the_old_values";
     if let Some(folder) = mounted(name, "tmpfs", "size=1m,nr_inodes=200") {
         block_on(fill_up(&folder));
     }

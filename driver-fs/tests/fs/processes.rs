@@ -74,7 +74,7 @@ async fn be_one_of_many(folder: std::path::PathBuf) {
 }
 
 #[tokio::test]
-async fn a_lock_that_another_holds_is_waited_for_and_then_told() {
+async fn a_held_lock_is_waited_for_and_then_reported() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();
     folder.driver.put("other", "v").await.unwrap();

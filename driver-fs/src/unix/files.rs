@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use crate::error::{closed, timed_out};
+use super::error::{closed, timed_out};
 
 /// When an operation has to end.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ impl Deadline {
 /// Runs a limited number of blocking calls at once, and keeps track of them. Clones share the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     running: TaskTracker,
 }
 
@@ -47,7 +47,7 @@ impl Files {
         let running = TaskTracker::new();
         running.close();
         Self {
-            places: Arc::new(Semaphore::new(count)),
+            permits: Arc::new(Semaphore::new(count)),
             running,
         }
     }
@@ -58,14 +58,14 @@ impl Files {
         deadline: Deadline,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = Arc::clone(&self.places).acquire_owned();
-        let place = deadline.wait_for(place).await?.map_err(|_| closed())?;
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = deadline.wait_for(permit).await?.map_err(|_| closed())?;
         let (pending, ticket) = ticket();
         self.running.spawn_blocking(move || {
             if let Some(reply) = ticket.begin() {
                 let done = work();
-                // So that the caller finds a place when it comes back.
-                drop(place);
+                // So that the caller finds a permit when it comes back.
+                drop(permit);
                 reply.send(done);
             }
         });
@@ -79,7 +79,7 @@ impl Files {
 
     /// Refuses further work, and waits for the work and the tasks that run.
     pub(crate) async fn close(&self) {
-        self.places.close();
+        self.permits.close();
         self.running.wait().await;
     }
 }

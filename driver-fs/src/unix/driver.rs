@@ -1,3 +1,5 @@
+//! The driver: what each operation of the contract does with the files.
+
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
 use futures_util::stream::BoxStream;
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use session_core::{
     Capabilities, Change, Conditions, Consistency, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
@@ -18,27 +21,27 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::cache::Cache;
+use super::cache::Cache;
+use super::content::MAX_VALUE_SIZE;
+use super::error::{from_errno, locked, read_only, too_large};
+use super::expiry::{Expiries, ExpiryPlace};
+use super::files::{Deadline, Files};
+use super::folder::Root;
+use super::ignored::Ignored;
+use super::path::is_segment;
+use super::stability::StabilityCheck;
+use super::store::{Attempt, Found, Store};
+use super::sweeper::sweep_every;
+use super::walk::Walk;
+use super::watch::{Watching, changes};
 use crate::config::{Durability, FsOptions};
-use crate::content::MAX_VALUE_SIZE;
-use crate::ends::{Ends, Place};
-use crate::error::{from_errno, locked, read_only, too_large};
-use crate::files::{Deadline, Files};
-use crate::folder::Base;
-use crate::ignored::Ignored;
-use crate::path::is_segment;
-use crate::settling::Settling;
-use crate::store::{Attempt, Found, Store};
-use crate::sweeper::sweep_every;
-use crate::walk::Walk;
-use crate::watch::{Watching, changes};
 
 pub(crate) const NAME: &str = "fs";
 
-/// How many changes wait for their turn apart from each other.
+/// How many locks of this process the changes share. Each key has one of them.
 const TURNS: usize = 256;
 
-/// How many parts a batch is done in at once.
+/// How many parts of a batch are done at once.
 const PARTS: usize = 8;
 
 /// The longest pause between two attempts to get a lock that another process holds.
@@ -47,10 +50,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(8);
 /// The largest page of a listing.
 const MAX_PAGE: usize = 10_000;
 
-/// How many files a page may pass over that it does not list.
-const MOST_PASSED_OVER: usize = 10_000;
+/// How many files that it does not list a page may skip.
+const MOST_SKIPPED: usize = 10_000;
 
-/// A driver that keeps its entries as files in a folder.
+/// A driver that stores entries as files in a folder.
 ///
 /// ```
 /// use driver_fs::{FsDriver, FsOptions};
@@ -59,24 +62,24 @@ const MOST_PASSED_OVER: usize = 10_000;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
 /// # let folder = tempfile::tempdir().unwrap();
-/// # let base = folder.path().join("sessions");
-/// let driver = FsDriver::open(FsOptions::new(&base)).await?;
+/// # let path = folder.path().join("sessions");
+/// let driver = FsDriver::open(FsOptions::new(&path)).await?;
 /// driver.put("users:42", "Ann").await?;
-/// assert_eq!(std::fs::read(base.join("users/42")).unwrap(), b"Ann");
+/// assert_eq!(std::fs::read(path.join("users/42")).unwrap(), b"Ann");
 /// driver.close().await?;
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// What it promises is in the [documentation of the crate](crate). It works on any runtime of tokio that has
-/// timers. Its threads end when it is closed or dropped.
+/// What it promises is in the [documentation of the crate](crate). It needs a tokio runtime whose timer is enabled.
+/// Its tasks end when it is closed or dropped.
 pub struct FsDriver {
     store: Arc<Store>,
     ignored: Arc<Ignored>,
     ttl: Option<Duration>,
     read_only: bool,
-    /// The changes of one entry by this driver come one after another, so that only other processes are met at
-    /// its lock.
+    /// The changes of one entry by this driver are made one after another, so only other processes compete for its
+    /// lock.
     turns: Box<[Mutex<()>]>,
     hasher: RandomState,
     operations: Operations,
@@ -87,10 +90,10 @@ pub struct FsDriver {
 }
 
 impl FsDriver {
-    /// Opens the folder, and makes it where it is missing.
+    /// Opens the folder, and creates it if it is missing.
     ///
-    /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) if an option is wrong, or if what `base` names
-    /// is no folder and cannot become one.
+    /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) if an option is wrong, or if `path` is not a
+    /// folder and cannot become one.
     pub async fn open(options: FsOptions) -> Result<Self> {
         let operations = Operations::new(NAME, options.timeout);
         let opened = Self::open_folder(options, operations.clone()).await;
@@ -101,7 +104,7 @@ impl FsDriver {
         options.check()?;
         let ignored = Arc::new(Ignored::new(&options.ignore)?);
         let files = Files::new(calls_at_once(options.durability));
-        let sweep = options.sweep.filter(|_| !options.read_only);
+        let sweep = options.sweep_interval.filter(|_| !options.read_only);
         let (ttl, read_only, timeout) = (options.ttl, options.read_only, options.timeout);
         let store = files.run(Deadline::after(timeout), move || store(&options));
         let store = Arc::new(store.await?);
@@ -169,24 +172,24 @@ impl FsDriver {
         }
     }
 
-    /// Waits for what this driver does with the same entry.
+    /// Waits for earlier changes of the same entry by this driver.
     async fn turn(&self, key: &Key) -> Option<MutexGuard<'_, ()>> {
-        let turn = self.turns.get(self.spread(key, TURNS))?;
+        let turn = self.turns.get(self.bucket(key, TURNS))?;
         Some(turn.lock().await)
     }
 
     /// A number below `count`, the same for the same key.
-    fn spread(&self, key: &Key, count: usize) -> usize {
+    fn bucket(&self, key: &Key, count: usize) -> usize {
         let hash = self.hasher.hash_one(key.as_str());
         usize::try_from(hash % count as u64).unwrap_or_default()
     }
 
-    fn end(&self, expiry: Expiry) -> Option<Timestamp> {
+    fn expires_at(&self, expiry: Expiry) -> Option<Timestamp> {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    async fn read_settled(&self, key: &Key, deadline: Deadline) -> Result<Option<Entry>> {
-        let mut settling = Settling::default();
+    async fn read_stable(&self, key: &Key, deadline: Deadline) -> Result<Option<Entry>> {
+        let mut stability = StabilityCheck::default();
         loop {
             let key = key.clone();
             match self
@@ -195,8 +198,8 @@ impl FsDriver {
             {
                 Found::Nothing => return Ok(None),
                 Found::Entry(entry) => return Ok(Some(entry)),
-                Found::Unsettled(value) => {
-                    let Some(pause) = settling.pause_before_believing(&value) else {
+                Found::Unstable(value) => {
+                    let Some(pause) = stability.pause_before_next_read(&value) else {
                         let version = Version::from_value(value.clone());
                         return Ok(Some(Entry::new(value).with_version(version)));
                     };
@@ -216,9 +219,9 @@ impl FsDriver {
         if value.len() > MAX_VALUE_SIZE {
             return Err(too_large());
         }
-        let (end, written) = (self.end(options.expiry), key.clone());
+        let (expires_at, written) = (self.expires_at(options.expiry), key.clone());
         self.with_lock(key, deadline, move |store| {
-            store.write(&written, &value, end, &options.condition)
+            store.write(&written, &value, expires_at, &options.condition)
         })
         .await
     }
@@ -259,7 +262,7 @@ impl FsDriver {
     }
 }
 
-/// Few calls at once are fastest for work that does not wait. Work that waits for the disk is done side by side.
+/// Few calls at once are fastest for work that does not wait. Work that waits for the disk is done in parallel.
 fn calls_at_once(durability: Durability) -> usize {
     match durability {
         Durability::None => 4,
@@ -267,46 +270,52 @@ fn calls_at_once(durability: Durability) -> usize {
     }
 }
 
-/// Opens the folder that `options` name.
+/// Opens the folder of `options`.
 fn store(options: &FsOptions) -> Result<Store> {
     // The working directory of a process may change.
-    let path = std::path::absolute(&options.base).map_err(|error| {
-        let message = "`base` cannot be made an absolute path; name the folder by one";
+    let path = std::path::absolute(&options.path).map_err(|error| {
+        let message = "`path` cannot be made absolute; set it to an absolute path";
         Error::new(ErrorKind::InvalidConfig, message).with_source(error)
     })?;
     let synced = options.durability >= Durability::Data;
-    let base = Base::new(
+    let root = Root::new(
         path,
-        options.folder_mode(),
+        folder_mode(options),
         options.durability == Durability::Full,
     );
     if !options.read_only {
-        base.make_base().map_err(|errno| not_made(&base, errno))?;
+        root.make_root()
+            .map_err(|errno| not_created(&root, errno))?;
     }
-    let opened = base.folder().open_self();
-    let opened = opened.map_err(|errno| not_made(&base, errno))?;
+    let opened = root.folder().open_self();
+    let opened = opened.map_err(|errno| not_created(&root, errno))?;
     Ok(Store {
-        ends: Ends {
-            place: Place::in_folder(&opened),
-            mode: options.file_mode(),
+        expiries: Expiries {
+            place: ExpiryPlace::in_folder(&opened),
+            mode: Mode::from_raw_mode(options.mode),
             synced,
         },
         durability: options.durability,
         cache: Cache::in_folder(&opened),
-        base,
+        root,
     })
 }
 
-fn not_made(base: &Base, errno: Errno) -> Error {
-    let path = base.path().display();
+fn folder_mode(options: &FsOptions) -> Mode {
+    let may_enter = (options.mode & 0o444) >> 2;
+    Mode::from_raw_mode(options.mode | may_enter)
+}
+
+fn not_created(root: &Root, errno: Errno) -> Error {
+    let path = root.path().display();
     let message = match errno {
-        Errno::NOENT => format!("the folder `{path}` does not exist; make it, or mend `base`"),
+        Errno::NOENT => format!("the folder `{path}` does not exist; create it, or fix `path`"),
         Errno::EXIST | Errno::NOTDIR => {
-            format!("`{path}` is no folder, or lies below a file; mend `base`")
+            format!("`{path}` is not a folder, or a file is in its path; fix `path`")
         }
         Errno::ACCESS | Errno::PERM | Errno::ROFS => {
             format!(
-                "this process may not use the folder `{path}`; mend its owner or mode, or `base`"
+                "this process may not use the folder `{path}`; fix its owner or mode, or `path`"
             )
         }
         other => return from_errno(other),
@@ -319,24 +328,24 @@ fn page(store: &Store, ignored: &Ignored, options: &ListOptions) -> Result<ListP
     let mut page = ListPage::default();
     let names = options.prefix.as_str().split(':');
     if !options.prefix.is_root() && !names.into_iter().all(is_segment) {
-        // No key has such a segment.
+        // No key has such a prefix.
         return Ok(page);
     }
     let limit = options.limit.clamp(1, MAX_PAGE);
     let cursor = options.cursor.as_ref();
     let mut walk = Walk::new(store, ignored, &options.prefix, cursor)?;
-    let mut passed_over = 0;
+    let mut skipped = 0;
     while let Some(file) = walk.next()? {
-        // A link or the like that stands among the entries is none.
+        // A symbolic link, for example, is not an entry.
         if is_segment(&file.name)
-            && matches!(store.is_living(&file.folder, &file.name), Ok(true))
+            && matches!(store.has_entry(&file.folder, &file.name), Ok(true))
             && let Ok(key) = Key::new(&file.key)
         {
             page.keys.push(key);
         } else {
-            passed_over += 1;
+            skipped += 1;
         }
-        if page.keys.len() >= limit || passed_over >= MOST_PASSED_OVER {
+        if page.keys.len() >= limit || skipped >= MOST_SKIPPED {
             page.next = Some(walk.cursor());
             break;
         }
@@ -374,7 +383,7 @@ impl Driver for FsDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = self.read_settled(key, self.deadline());
+        let read = self.read_stable(key, self.deadline());
         self.operations.read("read", read).await
     }
 
@@ -402,7 +411,7 @@ impl Driver for FsDriver {
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
         let metadata = async {
             let deadline = self.deadline();
-            let Some(entry) = self.read_settled(key, deadline).await? else {
+            let Some(entry) = self.read_stable(key, deadline).await? else {
                 return Ok(None);
             };
             let (mut metadata, key) = (Metadata::from(&entry), key.clone());
@@ -416,9 +425,9 @@ impl Driver for FsDriver {
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        let (end, touched) = (self.end(options.expiry), key.clone());
+        let (expires_at, touched) = (self.expires_at(options.expiry), key.clone());
         let touch = self.with_lock(key, self.deadline(), move |store| {
-            store.touch(&touched, end, options.if_version.as_ref())
+            store.touch(&touched, expires_at, options.if_version.as_ref())
         });
         self.operations.name("touch", touch.await)
     }
@@ -435,7 +444,7 @@ impl Driver for FsDriver {
                 entries.push(match found {
                     Found::Nothing => None,
                     Found::Entry(entry) => Some(entry),
-                    Found::Unsettled(_) => self.read_settled(key, deadline).await?,
+                    Found::Unstable(_) => self.read_stable(key, deadline).await?,
                 });
             }
             Ok(entries)
@@ -452,24 +461,24 @@ impl Driver for FsDriver {
         let count = writes.len();
         let mut parts: Vec<Vec<(usize, Write)>> = Vec::new();
         parts.resize_with(PARTS, Vec::new);
-        // Those of one key are in one part, in their order.
-        for (place, write) in writes.into_iter().enumerate() {
-            if let Some(part) = parts.get_mut(self.spread(&write.key, PARTS)) {
-                part.push((place, write));
+        // The writes of one key are in one part, in their order.
+        for (index, write) in writes.into_iter().enumerate() {
+            if let Some(part) = parts.get_mut(self.bucket(&write.key, PARTS)) {
+                part.push((index, write));
             }
         }
         let parts = parts.into_iter().map(|part| async move {
             let mut outcomes = Vec::with_capacity(part.len());
-            for (place, write) in part {
+            for (index, write) in part {
                 let outcome = self.write_one(&write.key, write.value, write.options, deadline);
                 let outcome = self.operations.name("write_many", outcome.await);
-                outcomes.push((place, outcome));
+                outcomes.push((index, outcome));
             }
             outcomes
         });
         let mut outcomes = Vec::with_capacity(count);
         outcomes.extend(join_all(parts).await.into_iter().flatten());
-        outcomes.sort_unstable_by_key(|(place, _)| *place);
+        outcomes.sort_unstable_by_key(|(index, _)| *index);
         outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
@@ -503,7 +512,7 @@ impl Driver for FsDriver {
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         let watching = async {
             let (prefix, ignored) = (prefix.clone(), Arc::clone(&self.ignored));
-            let start = move |store: &Store| Watching::start(store.base.path(), prefix, ignored);
+            let start = move |store: &Store| Watching::start(store.root.path(), prefix, ignored);
             let watching = self.on_files(self.deadline(), start).await?;
             let changes = changes(watching, self.files.clone(), self.operations.timeout());
             Ok(changes
@@ -526,7 +535,7 @@ impl Driver for FsDriver {
 impl fmt::Debug for FsDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FsDriver")
-            .field("base", &self.store.base.path())
+            .field("path", &self.store.root.path())
             .field("ttl", &self.ttl)
             .field("durability", &self.store.durability)
             .field("read_only", &self.read_only)

@@ -7,15 +7,15 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use session_core::{Cursor, Prefix, Result, Timestamp};
 
-use crate::directory::Order;
-use crate::error::from_errno;
-use crate::files::{Deadline, Files};
-use crate::ignored::Ignored;
-use crate::path::is_segment;
-use crate::sidecar;
-use crate::staged;
-use crate::store::{Store, modified_at};
-use crate::walk::{File, Walk};
+use super::directory::Order;
+use super::error::from_errno;
+use super::files::{Deadline, Files};
+use super::ignored::Ignored;
+use super::path::is_segment;
+use super::sidecar;
+use super::staged;
+use super::store::{Store, modified_at};
+use super::walk::{File, Walk};
 
 /// How many files one step looks at.
 const STEP: usize = 256;
@@ -78,13 +78,13 @@ fn step(store: &Store, ignored: &Ignored, cursor: Option<&Cursor>) -> Result<Opt
         let Some(file) = walk.next()? else {
             return Ok(None);
         };
-        consider(store, &file)?;
+        sweep_file(store, &file)?;
     }
     Ok(Some(walk.cursor()))
 }
 
 /// Removes the file if nobody needs it any more.
-fn consider(store: &Store, file: &File<'_>) -> Result<()> {
+fn sweep_file(store: &Store, file: &File<'_>) -> Result<()> {
     let File { folder, name, .. } = file;
     let is_orphan = match sidecar::entry_of(name) {
         Some(entry) => folder.kind(entry).map_err(from_errno)?.is_none(),
@@ -104,9 +104,9 @@ fn consider(store: &Store, file: &File<'_>) -> Result<()> {
             Err(error) => Err(from_errno(error)),
         };
     }
-    // What is no file of an entry, or cannot be read, is not in the way of the others.
-    if is_segment(name) && matches!(store.is_living(folder, name), Ok(false)) {
-        store.remove_ended(folder, name)?;
+    // A file that is not an entry, or that cannot be read, does not stop the sweep.
+    if is_segment(name) && matches!(store.has_entry(folder, name), Ok(false)) {
+        store.remove_expired(folder, name)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use session_core::{Driver, DriverExt, ErrorKind, Outcome};
 
-use crate::files::Deadline;
+use super::files::Deadline;
 use crate::{FsDriver, FsOptions};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -14,9 +14,9 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_behind_work_that_hangs_end_in_time_and_are_not_made_later() {
     let folder = tempfile::tempdir().unwrap();
-    let mut options = FsOptions::new(folder.path());
-    options.timeout = TIMEOUT;
-    options.sweep = None;
+    let options = FsOptions::new(folder.path())
+        .with_timeout(TIMEOUT)
+        .with_sweep_interval(None);
     let driver = FsDriver::open(options).await.unwrap();
     let (open, wait) = std::sync::mpsc::channel::<()>();
     let wait = Arc::new(Mutex::new(wait));

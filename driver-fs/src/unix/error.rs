@@ -1,32 +1,35 @@
+//! Turns errors of the operating system into those of `session_core`.
+
 use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use session_core::{Error, ErrorKind, Outcome};
 
-/// Turns what the operating system says into this project's error. No path is in it, since a file's name is a
-/// key. Unless the caller knows better, nothing was changed.
+/// Turns an error of the operating system into one of `session_core`. It contains no path, since the name of a file
+/// is a
+/// key. Unless the caller sets another outcome, nothing was changed.
 pub(crate) fn from_errno(errno: Errno) -> Error {
     let (kind, message) = match errno {
         Errno::NOSPC | Errno::DQUOT => (
             ErrorKind::Unavailable,
-            "the disk, or the quota of this user on it, is full; make room",
+            "the disk or the quota of this user is full; make room",
         ),
         Errno::FBIG => (
             ErrorKind::TooLarge,
-            "the value is longer than a file may be for this process; see its limits (`ulimit -f`)",
+            "the value is longer than a file of this process may be; raise the limit (`ulimit -f`)",
         ),
         Errno::ACCESS | Errno::PERM => (
             ErrorKind::Unauthorized,
-            "this process may not use a file or folder below `base`; mend its owner or mode",
+            "this process may not use a file or folder in `path`; fix its owner or mode",
         ),
         Errno::ROFS => (
             ErrorKind::Unauthorized,
-            "the file system is mounted read-only; mount it for writing, or set `read_only`",
+            "the file system is mounted read-only; mount it writable, or set `read_only`",
         ),
         Errno::NOTDIR => (
             ErrorKind::Unavailable,
-            "`base` is no folder any more; put the folder back",
+            "`path` is not a folder any more; put the folder back",
         ),
         Errno::NAMETOOLONG => (
             ErrorKind::TooLarge,
@@ -38,11 +41,11 @@ pub(crate) fn from_errno(errno: Errno) -> Error {
         ),
         Errno::IO => (
             ErrorKind::Unavailable,
-            "the disk could not be read or written; see the operating system's messages about it",
+            "the disk could not be read or written; check the operating system's messages about it",
         ),
         Errno::OPNOTSUPP => (
             ErrorKind::Unsupported,
-            "the file system cannot do this; keep the folder on a local disk",
+            "the file system does not support this; put the folder on a local disk",
         ),
         _ => (ErrorKind::Backend, "the file system refused the operation"),
     };
@@ -51,32 +54,32 @@ pub(crate) fn from_errno(errno: Errno) -> Error {
         .with_source(io::Error::from(errno))
 }
 
-/// A symbolic link stands where an entry, or a folder of entries, would.
+/// A symbolic link is in the path of an entry.
 pub(crate) fn symbolic_link() -> Error {
     invalid_key(
-        "a symbolic link stands in the way, and none below `base` is followed, since it may lead out of it; \
-         remove the link, or use another key",
+        "a symbolic link is in the path of this key, and no link is followed, since it may lead out of the \
+         folder; remove the link, or use another key",
     )
 }
 
-/// Something that is neither a file nor a folder stands in the way.
-pub(crate) fn no_file() -> Error {
+/// Neither a file nor a folder has the name of the entry.
+pub(crate) fn not_a_file() -> Error {
     invalid_key(
-        "what has the name of this key is neither a file nor a folder; remove it, or use another key",
+        "something that is neither a file nor a folder has the name of this key; remove it, or use another key",
     )
 }
 
-/// The entry would need a folder where the file of another entry stands.
+/// The entry needs a folder that has the name of another entry.
 pub(crate) fn below_an_entry() -> Error {
     invalid_key(
-        "another entry's key is the start of this one, and a file cannot be a folder too; use another key",
+        "another entry's key is a prefix of this key, and a file cannot also be a folder; use another key",
     )
 }
 
-/// The entry would need a file where the folder of other entries stands.
+/// The entry needs a file that has the name of a folder with other entries.
 pub(crate) fn above_entries() -> Error {
     invalid_key(
-        "this key is the start of other entries' keys, and a folder cannot be a file too; use another key",
+        "this key is a prefix of other entries' keys, and a folder cannot also be a file; use another key",
     )
 }
 
@@ -87,14 +90,14 @@ pub(crate) fn invalid_key(message: &'static str) -> Error {
 pub(crate) fn too_large() -> Error {
     Error::new(
         ErrorKind::TooLarge,
-        "a value may have 64 MiB at most; store less",
+        "a value may have at most 64 MiB; store less",
     )
 }
 
 pub(crate) fn read_only() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the driver was opened with `read_only`, and changes nothing",
+        "the driver was opened with `read_only`; open it without to make changes",
     )
 }
 
@@ -106,8 +109,8 @@ pub(crate) fn locked() -> Error {
     .with_outcome(Outcome::NotApplied)
 }
 
-/// The folder was taken away or moved again and again while the operation went on.
-pub(crate) fn restless() -> Error {
+/// The folder was removed or moved again and again during the operation.
+pub(crate) fn unstable_folder() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "the folder of the entry changed again and again; try again",
