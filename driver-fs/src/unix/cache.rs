@@ -47,8 +47,7 @@ struct Cached {
 }
 
 /// Identifies a file: its number, its size, and when it was last written and changed. Every change of its content or
-/// its
-/// attributes updates the latter, which no program can set.
+/// its attributes updates the latter, which no program can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity([i128; 7]);
 
@@ -68,8 +67,7 @@ impl Identity {
 }
 
 /// The file systems whose information about a file is always current: those that only this machine writes to. A
-/// network
-/// file system may give outdated information for a while.
+/// network file system may give outdated information for a while.
 #[cfg(target_os = "linux")]
 const LOCAL: [i128; 8] = [
     0xef53,      // ext2 to ext4

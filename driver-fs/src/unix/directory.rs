@@ -10,8 +10,7 @@ use super::sorted::Sorted;
 /// The names in an open folder, from a position on.
 ///
 /// Names that are not UTF-8 are left out, since no key has them. A name that is there throughout is given at least
-/// once,
-/// whatever is added or removed meanwhile, and the number of names in memory is limited.
+/// once, whatever is added or removed meanwhile, and the number of names in memory is limited.
 pub(crate) enum Directory {
     /// By the positions of the file system, which stay valid when names are added or removed.
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]

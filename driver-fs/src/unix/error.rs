@@ -6,9 +6,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use session_core::{Error, ErrorKind, Outcome};
 
-/// Turns an error of the operating system into one of `session_core`. It contains no path, since the name of a file
-/// is a
-/// key. Unless the caller sets another outcome, nothing was changed.
+/// Turns an error of the operating system into one of `session_core`. It contains no path, since the name of a file is
+/// a key. Unless the caller sets another outcome, nothing was changed.
 pub(crate) fn from_errno(errno: Errno) -> Error {
     let (kind, message) = match errno {
         Errno::NOSPC | Errno::DQUOT => (

@@ -42,8 +42,7 @@ impl ExpiryTag {
 }
 
 /// The tags of an entry: one, or two if one of them is for a value that is about to be written. A tag counts only if
-/// it
-/// matches the value.
+/// it matches the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ExpiryTags([Option<ExpiryTag>; MOST]);
 

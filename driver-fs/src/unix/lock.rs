@@ -12,8 +12,7 @@ use super::expiry::ExpiryPlace;
 use super::folder::Folder;
 
 /// How often the thread tries to get a lock that another process holds, and how long it waits in between. A change
-/// takes
-/// about as long.
+/// takes about as long.
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_micros(30);
 
@@ -33,8 +32,7 @@ pub(crate) enum Lock {
 ///
 /// If the expiry is in an attribute, it is the lock of the file of the entry, so there are no lock files. If that file
 /// does not exist, nothing is locked, and only atomic steps may follow. If the expiry is in a sidecar, it is the lock
-/// of
-/// the folder.
+/// of the folder.
 pub(crate) struct Held {
     /// The file of the entry, if there is one.
     pub(crate) file: Option<OwnedFd>,

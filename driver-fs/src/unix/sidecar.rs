@@ -1,8 +1,7 @@
 //! Names of the files beside entries.
 
 /// The name of a file beside an entry is `.NAME.expires$`. unstorage takes names that end in `$` for metadata, and
-/// does
-/// not list them.
+/// does not list them.
 const BEFORE: &str = ".";
 const AFTER: &str = ".expires$";
 

@@ -16,12 +16,10 @@ use super::directory::Name;
 const STRETCH: usize = 10_000;
 
 /// The names of a folder in their order, for file systems that have no lasting positions in a folder. The position is
-/// the
-/// last name. Each batch consists of the first names behind it, and reads the whole folder.
+/// the last name. Each batch consists of the first names behind it, and reads the whole folder.
 ///
 /// On such file systems a file that is renamed while the folder is read may be missed. Changes take the lock of the
-/// folder
-/// there, so that none happens meanwhile.
+/// folder there, so that none happens meanwhile.
 pub(crate) struct Sorted {
     folder: Dir,
     after: String,

@@ -11,8 +11,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 const READS_ALIKE: u32 = 3;
 
 /// How often a file is read at most, which takes a little more than a second; and how often if it keeps changing and
-/// is
-/// empty in the end.
+/// is empty in the end.
 const READS: u32 = 26;
 const MOST_READS: u32 = 2 * READS;
 

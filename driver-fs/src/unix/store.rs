@@ -28,9 +28,8 @@ use crate::config::Durability;
 /// How often an operation begins again because others created or removed its files and folders meanwhile.
 const TRIES: u32 = 1_000;
 
-/// A value without a matching tag is accepted once its file has been unchanged for so long. For an empty file the
-/// time is
-/// longer, since a writer that is not atomic empties the file first.
+/// A value without a matching tag is accepted once its file has been unchanged for so long. For an empty file the time
+/// is longer, since a writer that is not atomic empties the file first.
 const STABLE_AFTER: Duration = Duration::from_millis(20);
 const EMPTY_STABLE_AFTER: Duration = Duration::from_secs(1);
 

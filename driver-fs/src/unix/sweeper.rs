@@ -83,7 +83,7 @@ fn step(store: &Store, ignored: &Ignored, cursor: Option<&Cursor>) -> Result<Opt
     Ok(Some(walk.cursor()))
 }
 
-/// Removes the file if nobody needs it any more.
+/// Removes the file if it is expired, or was left behind.
 fn sweep_file(store: &Store, file: &File<'_>) -> Result<()> {
     let File { folder, name, .. } = file;
     let is_orphan = match sidecar::entry_of(name) {

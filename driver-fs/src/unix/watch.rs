@@ -37,8 +37,7 @@ pub(crate) struct Watching {
 }
 
 /// The watched folders, each with a watch of its own. A new folder is watched first and read then, so that nothing in
-/// it
-/// is missed.
+/// it is missed.
 struct Folders {
     root: PathBuf,
     prefix: Prefix,
