@@ -103,8 +103,8 @@ async fn mistakes_name_the_driver_and_the_option() {
             "sqlite: open: `timeout` must be above zero, and a day at most",
         ),
         (
-            "driver = { name = 'sqlite', path = ':memory:', prefix = '..' }",
-            "sqlite: open: the prefix \"..\" would mean no prefix at all; use names separated by `:`",
+            "driver = { name = 'sqlite', path = ':memory:', prefix = '?' }",
+            "sqlite: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();
