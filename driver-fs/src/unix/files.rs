@@ -1,11 +1,12 @@
 //! Runs work on files on the runtime's threads for blocking work.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use session_core::worker::ticket;
+use session_core::worker::{Jobs, Queue, queue};
 use session_core::{Outcome, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -34,20 +35,32 @@ impl Deadline {
     }
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
+/// How many calls the queue holds. Further callers wait for a place.
+const QUEUE: usize = 1_024;
+
 /// Runs a limited number of blocking calls at once, and keeps track of them. Clones share the limit.
+///
+/// A thread that has begun takes all calls that are queued, so under load no thread is woken for a single call.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
-    permits: Arc<Semaphore>,
+    queue: Queue<Work, ()>,
+    jobs: Jobs<Work, ()>,
+    threads: Arc<Semaphore>,
     running: TaskTracker,
 }
 
 impl Files {
     /// Runs at most `count` calls at once.
     pub(crate) fn new(count: usize) -> Self {
+        let (queue, jobs) = queue(QUEUE);
         let running = TaskTracker::new();
         running.close();
         Self {
-            permits: Arc::new(Semaphore::new(count)),
+            queue,
+            jobs,
+            threads: Arc::new(Semaphore::new(count)),
             running,
         }
     }
@@ -58,18 +71,19 @@ impl Files {
         deadline: Deadline,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        let permit = deadline.wait_for(permit).await?.map_err(|_| closed())?;
-        let (pending, ticket) = ticket();
-        self.running.spawn_blocking(move || {
-            if let Some(reply) = ticket.begin() {
-                let done = work();
-                // So that the caller finds a permit when it comes back.
-                drop(permit);
-                reply.send(done);
-            }
+        let (sender, mut receiver) = oneshot::channel();
+        let work = Box::new(move || {
+            let _the_caller_may_have_gone = sender.send(work());
         });
-        pending.answer(deadline.at, deadline.timeout).await?
+        let pending = self.queue.submit(work, deadline.at, deadline.timeout);
+        let pending = pending.await?;
+        if let Ok(thread) = Arc::clone(&self.threads).try_acquire_owned() {
+            let (jobs, threads) = (self.jobs.clone(), Arc::clone(&self.threads));
+            self.running
+                .spawn_blocking(move || work_off(&jobs, &threads, thread));
+        }
+        pending.answer(deadline.at, deadline.timeout).await?;
+        receiver.try_recv().map_err(|_| closed())?
     }
 
     /// Runs a task that [`close`](Self::close) waits for.
@@ -79,7 +93,29 @@ impl Files {
 
     /// Refuses further work, and waits for the work and the tasks that run.
     pub(crate) async fn close(&self) {
-        self.permits.close();
+        self.jobs.close();
         self.running.wait().await;
+    }
+}
+
+/// Runs the queued calls until there are none.
+fn work_off(jobs: &Jobs<Work, ()>, threads: &Arc<Semaphore>, thread: OwnedSemaphorePermit) {
+    let mut thread = Some(thread);
+    loop {
+        let Some(job) = jobs.try_recv() else {
+            // A caller that submits from now on gets the place. One that has just submitted found none.
+            if thread.take().is_none() {
+                return;
+            }
+            continue;
+        };
+        if thread.is_none() {
+            thread = Arc::clone(threads).try_acquire_owned().ok();
+        }
+        if let Some((work, reply)) = job.begin()
+            && catch_unwind(AssertUnwindSafe(work)).is_ok()
+        {
+            reply.send(());
+        }
     }
 }
