@@ -157,14 +157,15 @@ impl FsDriver {
         if self.read_only {
             return Err(read_only());
         }
-        let _turn = deadline.wait_for(self.turn(key)).await?;
+        let for_lock = deadline.for_locks();
+        let _turn = for_lock.wait_for(self.turn(key)).await?;
         let mut pause = Duration::from_millis(1);
         let work = Arc::new(work);
         loop {
             let again = Arc::clone(&work);
             match self.on_files(deadline, move |store| again(store)).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
-                Attempt::Busy if Instant::now() + pause >= deadline.at => return Err(locked()),
+                Attempt::Busy if Instant::now() + pause >= for_lock.at => return Err(locked()),
                 Attempt::Busy => {}
             }
             tokio::time::sleep(pause).await;

@@ -28,6 +28,15 @@ impl Deadline {
         }
     }
 
+    /// When to stop waiting for a lock: early enough that the caller learns that nothing was changed.
+    pub(crate) fn for_locks(self) -> Self {
+        const LONGEST_MARGIN: Duration = Duration::from_millis(100);
+        Self {
+            at: self.at - LONGEST_MARGIN.min(self.timeout / 10),
+            ..self
+        }
+    }
+
     /// Waits for `ready`, which changes nothing.
     pub(crate) async fn wait_for<T>(self, ready: impl Future<Output = T>) -> Result<T> {
         let waited = timeout_at(self.at, ready).await;
