@@ -38,6 +38,8 @@ pub(crate) async fn on(parent: Arc<TempDir>, durability: Durability) -> Subject 
     // Some cases need expired entries that were not swept yet, and some need entries that were.
     let options = FsOptions::new(&base)
         .with_ttl(TTL)
+        // The large batches are one call each, and take long beside other builds.
+        .with_timeout(Duration::from_secs(60))
         .with_durability(durability)
         .with_sweep_interval(Duration::from_millis(250));
     let driver = FsDriver::open(options).await.unwrap();
