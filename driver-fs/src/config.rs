@@ -1,117 +1,178 @@
+//! The options of the driver, from code or from configuration.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::Mode;
-use session_core::{Error, ErrorKind};
+#[cfg(feature = "config")]
+use session_core::config::durations;
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind};
 
-/// Where Astro keeps the sessions of its `fs` driver, as seen from the folder of the project.
-pub const DEFAULT_BASE: &str = ".astro/session";
+/// Where Astro keeps the sessions of its `fs` driver, relative to the folder of the project.
+pub const DEFAULT_PATH: &str = ".astro/session";
 
-/// Options of the driver, every one with a default.
+/// Options of the driver. All have defaults.
 ///
 /// ```
 /// use driver_fs::{Durability, FsOptions};
 ///
-/// let options = FsOptions {
-///     durability: Durability::Full,
-///     ..FsOptions::new("sessions")
-/// };
+/// let options = FsOptions::new("sessions").with_durability(Durability::Full);
 /// assert_eq!(options.mode, 0o600);
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase;
-/// times are in seconds there, `sweep` may be `"never"`, and `mode` is an octal number (`0o640`) or its text
+/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase. Times
+/// are in seconds there, `sweep_interval` may be `"never"`, and `mode` is an octal number (`0o640`) or its text
 /// (`"640"`).
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(default))]
 pub struct FsOptions {
-    /// The folder, which is made where it is missing. In configuration a relative path is relative to the
-    /// configuration's file. Default: `.astro/session`, as in Astro.
-    pub base: PathBuf,
-    /// How long an entry lives that is written without an expiry of its own. Default: for ever.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::ttl"))]
+    /// The folder, which is created if it is missing. In configuration a relative path is relative to the
+    /// configuration's file, and the name may also be `base`, as in unstorage. Default: `.astro/session`, as in
+    /// Astro.
+    #[cfg_attr(feature = "config", serde(alias = "base"))]
+    pub path: PathBuf,
+    /// How long an entry lives that is written without an expiry of its own. Default: forever.
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "durations::optional_seconds")
+    )]
     pub ttl: Option<Duration>,
+    /// How long an operation may take. A clear may take 10 minutes. Default: 5 s.
+    #[cfg_attr(feature = "config", serde(deserialize_with = "durations::seconds"))]
+    pub timeout: Duration,
     /// When a write is on the disk. Default: [`Durability::None`], which is safe against a killed process.
     pub durability: Durability,
-    /// The mode of new files; folders get the right to enter wherever files may be read. Default: `0o600`, and so
-    /// `0o700` for folders.
+    /// The mode of new files. New folders have the same mode, and may be entered by everyone who may read them.
+    /// Default: `0o600`, and so `0o700` for folders.
     #[cfg_attr(feature = "config", serde(deserialize_with = "parse::mode"))]
     pub mode: u32,
-    /// Which paths below the base are not listed, watched, cleared or swept, as globs with `/` between names.
+    /// Which paths in the folder are not listed, watched, cleared or swept, as globs with `/` between names.
     /// Default: `**/node_modules/**` and `**/.git/**`, as in unstorage.
     pub ignore: Vec<String>,
-    /// Refuse every change, sweep nothing, and make no folder. Default: false.
+    /// Refuses every change, sweeps nothing, and creates no folder. Default: false.
     pub read_only: bool,
-    /// How often what has ended is removed, and what killed writers left behind; `None` leaves it to others.
-    /// Default: every ten minutes, the first time at once.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::sweep"))]
-    pub sweep: Option<Duration>,
+    /// How often expired entries and the files of killed writers are removed. `None` removes none.
+    /// Configuration also accepts `sweep`. Default: every ten minutes, the first time at once.
+    #[cfg_attr(
+        feature = "config",
+        serde(alias = "sweep", deserialize_with = "durations::lifetime")
+    )]
+    pub sweep_interval: Option<Duration>,
 }
 
 /// When an acknowledged write is on the disk.
 ///
-/// In every setting a process that is killed loses nothing that it acknowledged, and no value is ever a mix; they
-/// differ in what a power cut or a crash of the operating system can take.
+/// With each setting a process that is killed loses nothing that it acknowledged, and no value is ever a mix of two.
+/// The settings differ in what can be lost in a power failure or a crash of the operating system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "lowercase"))]
 pub enum Durability {
-    /// The operating system writes when it likes: a power cut can take the last moments, and on some file systems
-    /// leave an entry empty that was new.
+    /// The operating system decides when to write. A power failure can lose the last moments, and on some file
+    /// systems leave a new entry empty.
     #[default]
     None,
-    /// A file is on the disk before it gets its name: a power cut leaves the old value or the new one.
+    /// A file is on the disk before it gets its name. A power failure leaves the old value or the new one.
     Data,
-    /// The name is on the disk too before a write is acknowledged: a power cut takes nothing.
+    /// The name is on the disk too before a write is acknowledged. A power failure loses nothing.
     Full,
 }
 
 impl FsOptions {
-    /// The options of the folder `base`, with defaults.
-    pub fn new(base: impl Into<PathBuf>) -> Self {
+    /// The options of the folder at `path`, with defaults.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
-            base: base.into(),
+            path: path.into(),
             ..Self::default()
         }
     }
 
-    /// Checks what a type cannot.
+    /// Sets the [`ttl`](Self::ttl).
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// Sets the [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the [`durability`](Self::durability).
+    #[must_use]
+    pub fn with_durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets the [`mode`](Self::mode).
+    #[must_use]
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Sets the paths to [`ignore`](Self::ignore).
+    #[must_use]
+    pub fn with_ignore(mut self, ignore: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.ignore = ignore.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`read_only`](Self::read_only).
+    #[must_use]
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Sets the [`sweep_interval`](Self::sweep_interval).
+    #[must_use]
+    pub fn with_sweep_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.sweep_interval = interval.into();
+        self
+    }
+
+    /// Checks what the types do not.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.base.as_os_str().is_empty() {
-            return Err(invalid("`base` is empty; name a folder"));
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        if self.path.as_os_str().is_empty() {
+            return Err(invalid("`path` is empty; name a folder"));
         }
         if self.mode > 0o777 || self.mode & 0o600 != 0o600 {
             return Err(invalid(
-                "`mode` must let the owner read and write, and have no more than three octal digits: `0o600`",
+                "`mode` must let the owner read and write, and have at most three octal digits: `0o600`",
             ));
         }
-        if self.sweep.is_some_and(|interval| interval.is_zero()) {
-            return Err(invalid("`sweep` must be above zero"));
+        if self.timeout.is_zero() || self.timeout > DAY {
+            return Err(invalid("`timeout` must be above zero, and a day at most"));
+        }
+        if self
+            .sweep_interval
+            .is_some_and(|interval| interval.is_zero())
+        {
+            return Err(invalid("`sweep_interval` must be above zero"));
         }
         Ok(())
-    }
-
-    pub(crate) fn file_mode(&self) -> Mode {
-        Mode::from_raw_mode(self.mode)
-    }
-
-    pub(crate) fn folder_mode(&self) -> Mode {
-        let may_enter = (self.mode & 0o444) >> 2;
-        Mode::from_raw_mode(self.mode | may_enter)
     }
 }
 
 impl Default for FsOptions {
     fn default() -> Self {
         Self {
-            base: DEFAULT_BASE.into(),
+            path: DEFAULT_PATH.into(),
             ttl: None,
+            timeout: DEFAULT_TIMEOUT,
             durability: Durability::default(),
             mode: 0o600,
             ignore: vec!["**/node_modules/**".to_owned(), "**/.git/**".to_owned()],
             read_only: false,
-            sweep: Some(Duration::from_secs(600)),
+            sweep_interval: Some(Duration::from_secs(600)),
         }
     }
 }
@@ -123,19 +184,9 @@ fn invalid(message: &'static str) -> Error {
 #[cfg(feature = "config")]
 mod parse {
     use std::fmt;
-    use std::time::Duration;
 
+    use serde::Deserializer;
     use serde::de::{self, Unexpected, Visitor};
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(from).map(|ttl| Some(ttl.as_duration()))
-    }
-
-    pub(super) fn sweep<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 
     pub(super) fn mode<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         from.deserialize_any(ModeVisitor)
@@ -151,7 +202,7 @@ mod parse {
         }
 
         fn visit_u64<E: de::Error>(self, value: u64) -> Result<u32, E> {
-            // Whoever forgets the `0o` gets here, too.
+            // A number that was written without its `0o` is refused here, too.
             let mode = u32::try_from(value).ok().filter(|mode| *mode <= 0o777);
             mode.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(value), &self))
         }
@@ -186,8 +237,8 @@ mod by_name {
     #[async_trait]
     impl DriverOptions for FsOptions {
         async fn open(mut self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error> {
-            if !self.base.as_os_str().is_empty() {
-                self.base = context.resolve(&self.base);
+            if !self.path.as_os_str().is_empty() {
+                self.path = context.resolve(&self.path);
             }
             Ok(Arc::new(FsDriver::open(self).await?))
         }

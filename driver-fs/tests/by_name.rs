@@ -1,5 +1,5 @@
 //! The driver by its name in configuration.
-#![cfg(feature = "config")]
+#![cfg(all(unix, feature = "config"))]
 // Helpers of tests fail a test as tests do.
 #![allow(
     clippy::unwrap_used,
@@ -27,18 +27,19 @@ async fn open(file: &std::path::Path, toml: &str) -> std::sync::Arc<dyn Driver> 
 }
 
 #[test_support::test]
-async fn all_options_are_read_and_the_base_is_relative_to_the_file_that_names_it() {
+async fn all_options_are_read_and_the_path_is_relative_to_the_file_of_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let toml = r#"
         driver = "fs"
         [options]
-        base = "data/sessions"
+        path = "data/sessions"
         ttl = 3600
+        timeout = 2.5
         durability = "full"
         mode = 0o640
         ignore = ["*.lock"]
         readOnly = false
-        sweep = "never"
+        sweepInterval = "never"
     "#;
     let driver = open(&folder.path().join("session.toml"), toml).await;
     for name in ["k", "x.lock"] {
@@ -52,10 +53,16 @@ async fn all_options_are_read_and_the_base_is_relative_to_the_file_that_names_it
     let mode = path.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     driver.close().await.unwrap();
+
+    // As unstorage calls the folder, and as earlier versions called the interval.
+    let aliases = "driver = { name = 'fs', base = 'data/sessions', sweep = 'never' }";
+    let driver = open(&folder.path().join("session.toml"), aliases).await;
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    driver.close().await.unwrap();
 }
 
 #[test_support::test]
-async fn without_options_it_is_the_folder_of_astro() {
+async fn the_default_is_the_folder_of_astro() {
     let folder = tempfile::tempdir().unwrap();
     let driver = open(&folder.path().join("session.toml"), "driver = 'fs'").await;
     driver.put("k", "v").await.unwrap();
@@ -67,12 +74,12 @@ async fn without_options_it_is_the_folder_of_astro() {
 async fn mistakes_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (
-            "driver = { name = 'fs', bse = 'x' }",
-            "fs: open: there is no option `bse` (did you mean `base`?)",
+            "driver = { name = 'fs', pth = 'x' }",
+            "fs: open: there is no option `pth` (did you mean `path`?)",
         ),
         (
-            "driver = { name = 'fs', base = '' }",
-            "fs: open: `base` is empty; name a folder",
+            "driver = { name = 'fs', path = '' }",
+            "fs: open: `path` is empty; name a folder",
         ),
         (
             "driver = { name = 'fs', durability = 'some' }",
@@ -84,11 +91,15 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'fs', mode = '444' }",
-            "fs: open: `mode` must let the owner read and write, and have no more than three octal digits: `0o600`",
+            "fs: open: `mode` must let the owner read and write, and have at most three octal digits: `0o600`",
+        ),
+        (
+            "driver = { name = 'fs', timeout = 100000 }",
+            "fs: open: `timeout` must be above zero, and a day at most",
         ),
         (
             "driver = { name = 'fs', ignore = ['['] }",
-            "fs: open: `ignore` has a pattern that is none; mend it, as in `**/cache/**`",
+            "fs: open: `ignore` contains an invalid pattern; fix it, as in `**/cache/**`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

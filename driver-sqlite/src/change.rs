@@ -1,3 +1,5 @@
+//! The changes that the writer makes, and the parameters of their statements.
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,23 +13,23 @@ use crate::statements::Kind;
 /// One change of one key.
 #[derive(Clone)]
 pub(crate) enum Change {
-    /// Writes; over an entry that is alive only if `over_living`.
+    /// Writes. It replaces an entry that has not expired only if `replaces`.
     Put {
         key: Key,
         stored: Stored,
-        over_living: bool,
+        replaces: bool,
     },
-    /// Writes where the entry is alive and has this revision; none matches where there is no revision.
+    /// Writes if the entry has not expired and has this revision. `None` matches no entry.
     Replace {
         key: Key,
         stored: Stored,
         expected: Option<i64>,
     },
-    /// Removes whatever is there.
+    /// Removes the entry if there is one.
     Delete { key: Key },
-    /// Removes where the entry is alive and has this revision.
+    /// Removes the entry if it has not expired and has this revision.
     DeleteIf { key: Key, expected: Option<i64> },
-    /// Moves the end of an entry that is alive, and has the revision that is expected, if one is.
+    /// Changes the expiry of an entry that has not expired, and has the expected revision, if there is one.
     Touch {
         key: Key,
         expires_at: Option<i64>,
@@ -43,12 +45,12 @@ pub(crate) struct Stored {
     pub(crate) revision: i64,
 }
 
-/// What became of a change.
+/// The result of a change.
 #[derive(Debug)]
 pub(crate) enum Changed {
-    /// It took place.
+    /// It was made.
     Yes,
-    /// There was nothing to change, or its condition did not hold; then this is what there is now.
+    /// There was nothing to change, or its condition did not hold. Then this is the current entry.
     No(ConflictState),
 }
 
@@ -72,7 +74,7 @@ impl Change {
         }
     }
 
-    /// Bytes to be written, for the bound on a transaction.
+    /// How many bytes it writes, for the limit on a transaction.
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Put { stored, .. } | Self::Replace { stored, .. } => stored.value.len(),
@@ -80,10 +82,10 @@ impl Change {
         }
     }
 
-    /// Whether, when nothing was changed, the caller gets what is there.
+    /// Whether the caller gets the current entry if nothing was changed.
     pub(crate) fn is_conditional(&self) -> bool {
         match self {
-            Self::Put { over_living, .. } => !over_living,
+            Self::Put { replaces, .. } => !replaces,
             Self::Replace { .. } | Self::DeleteIf { .. } => true,
             Self::Delete { .. } | Self::Touch { .. } => false,
         }
@@ -95,12 +97,12 @@ impl Change {
             Self::Put {
                 key,
                 stored,
-                over_living,
+                replaces,
             } => {
                 bind(arguments, key.as_str())?;
                 stored.bind(arguments)?;
                 bind(arguments, true)?;
-                bind(arguments, *over_living)
+                bind(arguments, *replaces)
             }
             Self::Replace {
                 key,
@@ -152,8 +154,8 @@ impl Stored {
     }
 }
 
-/// Binds the parameters of a statement of `kind` that changes nothing: its key is NULL, which no row's equals,
-/// or it is told not to insert.
+/// Binds the parameters of a statement of `kind` that changes nothing: its key is NULL, which equals no row's, or its
+/// parameters tell it not to insert.
 pub(crate) fn bind_nothing(kind: Kind, arguments: &mut SqliteArguments) -> Result<(), Error> {
     let parameters = match kind {
         Kind::Put => 7,
@@ -169,8 +171,8 @@ pub(crate) fn bind_nothing(kind: Kind, arguments: &mut SqliteArguments) -> Resul
 
 /// Gives every write a revision that no other write has had.
 ///
-/// It counts from a random 64-bit number, so that two processes, or one before and after a restart, do not
-/// meet; and a row that is removed and written anew does not get a number that a reader may still hold.
+/// It counts from a random 64-bit number, so that two processes, or one before and after a restart, use different
+/// numbers. A row that is removed and written again does not get a number that a reader may still have.
 #[derive(Debug)]
 pub(crate) struct Revisions(AtomicU64);
 
@@ -185,7 +187,7 @@ impl Revisions {
     pub(crate) fn next(&self) -> i64 {
         loop {
             let next = self.0.fetch_add(1, Ordering::Relaxed);
-            // Zero stands for a row without a revision.
+            // Zero means a row without a revision.
             if next != 0 {
                 return i64::from_be_bytes(next.to_be_bytes());
             }

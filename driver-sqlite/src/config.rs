@@ -1,64 +1,75 @@
+//! The options of the driver, from code or from configuration.
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use session_core::{Error, ErrorKind};
+#[cfg(feature = "config")]
+use session_core::config::durations;
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Prefix};
 
-/// The name of unstorage's table, and of ours.
+/// The default table, which is the one of unstorage.
 pub const DEFAULT_TABLE: &str = "unstorage";
 
-/// Options of the driver; every one but the path has a default.
+/// Options of the driver. Only the path has no default.
 ///
 /// ```
 /// use driver_sqlite::{SqliteOptions, Synchronous};
 ///
-/// let options = SqliteOptions {
-///     base: Some("sessions".to_owned()),
-///     synchronous: Synchronous::Full,
-///     ..SqliteOptions::new("sessions.db")
-/// };
+/// let options = SqliteOptions::new("sessions.db")
+///     .with_prefix("sessions")
+///     .with_synchronous(Synchronous::Full);
 /// assert_eq!(options.table, "unstorage");
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase;
-/// times are in seconds there, and `sweep_interval` may be `"never"`.
+/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase.
+/// Times are in seconds there, and `sweep_interval` may be `"never"`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 pub struct SqliteOptions {
-    /// The database file, which is made where it is missing, in a folder that exists. `:memory:` is a
-    /// database that lives as long as the driver, with one connection for everything. In configuration a
+    /// The database file, in a folder that exists. The file is created if it is missing. `:memory:` is a
+    /// database that lives as long as the driver and has one connection for everything. In configuration a
     /// relative path is relative to the configuration's file.
     pub path: PathBuf,
     /// The table: letters, digits and `_`, not beginning with a digit. Default: `unstorage`.
     #[cfg_attr(feature = "config", serde(default = "default_table"))]
     pub table: String,
-    /// Keep all keys below this prefix. Default: none.
-    #[cfg_attr(feature = "config", serde(default))]
-    pub base: Option<String>,
-    /// How long an entry lives that is written without an expiry of its own. Default: for ever.
+    /// Keeps all keys below this prefix. Configuration also accepts `base`, as unstorage calls it. Default: none.
+    #[cfg_attr(feature = "config", serde(default, alias = "base"))]
+    pub prefix: Option<String>,
+    /// How long an entry lives that is written without an expiry of its own. Default: forever.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(default, deserialize_with = "durations::optional_seconds")
     )]
     pub ttl: Option<Duration>,
-    /// How many connections read; one more writes. Default: one per processor, at most 4.
+    /// How many connections read. One more writes. Default: one per processor, at most 4.
     #[cfg_attr(feature = "config", serde(default = "default_pool_size"))]
     pub pool_size: usize,
     /// When a commit is on the disk. Default: [`Synchronous::Normal`].
     #[cfg_attr(feature = "config", serde(default))]
     pub synchronous: Synchronous,
-    /// How long to wait for a lock that another process holds. Default: 4 s, within the 5 s that an operation
-    /// has when it is opened by configuration.
+    /// How long to wait for a lock that another process holds, within `timeout`. Default: 4 s.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_busy_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_busy_timeout",
+            deserialize_with = "durations::seconds"
+        )
     )]
     pub busy_timeout: Duration,
-    /// How often what has ended is removed; `None` leaves it to others. Default: a minute.
+    /// How long an operation may take. A clear may take 10 minutes. Default: 5 s.
+    #[cfg_attr(
+        feature = "config",
+        serde(default = "default_timeout", deserialize_with = "durations::seconds")
+    )]
+    pub timeout: Duration,
+    /// How often expired entries are removed. `None` removes none. Default: every minute.
     #[cfg_attr(
         feature = "config",
         serde(
             default = "default_sweep_interval",
-            deserialize_with = "time::lifetime"
+            deserialize_with = "durations::lifetime"
         )
     )]
     pub sweep_interval: Option<Duration>,
@@ -66,18 +77,19 @@ pub struct SqliteOptions {
 
 /// When an acknowledged write is on the disk.
 ///
-/// In every setting a process that is killed loses nothing that it acknowledged; they differ in what a power
-/// cut or a crash of the operating system can take.
+/// With each setting a process that is killed loses nothing that it acknowledged. The settings differ in what can be
+/// lost in a power failure or a crash of the operating system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "lowercase"))]
 pub enum Synchronous {
-    /// The operating system writes when it likes: a power cut can damage the file.
+    /// The operating system decides when to write. A power failure can damage the file.
     Off,
-    /// Writes since the last checkpoint can be lost to a power cut; the file stays whole.
+    /// A power failure can lose the writes since the last checkpoint. The file stays intact.
     #[default]
     Normal,
-    /// Every commit waits for the disk, once for all writes that share it.
+    /// Every commit waits for the disk, once for all writes that share the commit.
     Full,
 }
 
@@ -87,33 +99,99 @@ impl SqliteOptions {
         Self {
             path: path.into(),
             table: default_table(),
-            base: None,
+            prefix: None,
             ttl: None,
             pool_size: default_pool_size(),
             synchronous: Synchronous::default(),
             busy_timeout: default_busy_timeout(),
+            timeout: default_timeout(),
             sweep_interval: default_sweep_interval(),
         }
+    }
+
+    /// Sets the [`table`](Self::table).
+    #[must_use]
+    pub fn with_table(mut self, table: impl Into<String>) -> Self {
+        self.table = table.into();
+        self
+    }
+
+    /// Sets the [`prefix`](Self::prefix).
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets the [`ttl`](Self::ttl).
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// Sets the [`pool_size`](Self::pool_size).
+    #[must_use]
+    pub fn with_pool_size(mut self, pool_size: usize) -> Self {
+        self.pool_size = pool_size;
+        self
+    }
+
+    /// Sets [`synchronous`](Self::synchronous).
+    #[must_use]
+    pub fn with_synchronous(mut self, synchronous: Synchronous) -> Self {
+        self.synchronous = synchronous;
+        self
+    }
+
+    /// Sets the [`busy_timeout`](Self::busy_timeout).
+    #[must_use]
+    pub fn with_busy_timeout(mut self, busy_timeout: Duration) -> Self {
+        self.busy_timeout = busy_timeout;
+        self
+    }
+
+    /// Sets the [`timeout`](Self::timeout).
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets the [`sweep_interval`](Self::sweep_interval).
+    #[must_use]
+    pub fn with_sweep_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.sweep_interval = interval.into();
+        self
     }
 
     pub(crate) fn is_memory(&self) -> bool {
         self.path.as_os_str() == ":memory:"
     }
 
-    /// Checks what a type cannot.
+    pub(crate) fn parsed_prefix(&self) -> Result<Prefix, Error> {
+        Prefix::from_option(self.prefix.as_deref().unwrap_or_default())
+    }
+
+    /// Checks what the types do not.
     pub(crate) fn check(&self) -> Result<TableName, Error> {
-        const LONGEST_BUSY_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         if self.path.as_os_str().is_empty() {
             return Err(invalid("`path` is empty; name a file, or `:memory:`"));
         }
         if self.path.as_os_str().to_string_lossy().starts_with("file:") {
-            return Err(invalid("`path` is a path and no URI; leave `file:` out"));
+            return Err(invalid(
+                "`path` must be a path, not a URI; remove the `file:`",
+            ));
         }
         if !(1..=64).contains(&self.pool_size) {
             return Err(invalid("`pool_size` must be from 1 to 64"));
         }
-        if self.busy_timeout > LONGEST_BUSY_TIMEOUT {
+        if self.busy_timeout > DAY {
             return Err(invalid("`busy_timeout` may be a day at most"));
+        }
+        if self.timeout.is_zero() || self.timeout > DAY {
+            return Err(invalid("`timeout` must be above zero, and a day at most"));
         }
         if self
             .sweep_interval
@@ -125,23 +203,23 @@ impl SqliteOptions {
     }
 }
 
-/// A table's name that is safe within SQL.
+/// The name of a table, checked to be safe within SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableName(String);
 
 impl TableName {
     fn new(name: &str) -> Result<Self, Error> {
         const LONGEST: usize = 64;
-        let starts_well =
-            name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-        let goes_on = name
+        let begins_with_digit = name.starts_with(|first: char| first.is_ascii_digit());
+        let is_word = name
             .chars()
             .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        let reserved = name.to_ascii_lowercase().starts_with("sqlite_");
-        if !starts_well || !goes_on || reserved || name.len() > LONGEST {
+        let is_reserved = name.to_ascii_lowercase().starts_with("sqlite_");
+        let has_length = (1..=LONGEST).contains(&name.len());
+        if begins_with_digit || !is_word || is_reserved || !has_length {
             return Err(invalid(
-                "`table` must be made of letters, digits and `_`, not begin with a digit or `sqlite_`, and \
-                 have 64 characters at most",
+                "`table` must consist of letters, digits and `_`, not begin with a digit or `sqlite_`, and have \
+                 at most 64 characters",
             ));
         }
         Ok(Self(name.to_owned()))
@@ -151,7 +229,7 @@ impl TableName {
         &self.0
     }
 
-    /// As it stands in SQL; quoted, since it may be a word of SQL's own.
+    /// The name as it is written in SQL: quoted, since it may be a keyword.
     pub(crate) fn quoted(&self) -> String {
         format!("\"{}\"", self.0)
     }
@@ -170,6 +248,10 @@ fn default_pool_size() -> usize {
     std::thread::available_parallelism().map_or(MOST, |processors| processors.get().min(MOST))
 }
 
+fn default_timeout() -> Duration {
+    DEFAULT_TIMEOUT
+}
+
 fn default_busy_timeout() -> Duration {
     Duration::from_secs(4)
 }
@@ -178,30 +260,6 @@ fn default_busy_timeout() -> Duration {
 #[allow(clippy::unnecessary_wraps)]
 fn default_sweep_interval() -> Option<Duration> {
     Some(Duration::from_secs(60))
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
-    }
-
-    pub(super) fn lifetime<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 }
 
 #[cfg(feature = "config")]

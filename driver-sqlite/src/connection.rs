@@ -1,10 +1,13 @@
-use std::time::{Duration, Instant};
+//! Connections, each with a place that one operation at a time uses.
+
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use session_core::Error;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor, SqlStr, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use crate::config::{SqliteOptions, Synchronous};
 use crate::error::{During, closed, from_sqlx, is_locked};
@@ -15,7 +18,7 @@ use crate::statements::{KINDS, MAX_BATCH};
 pub(crate) struct Connector {
     options: SqliteConnectOptions,
     in_memory: bool,
-    patience: Duration,
+    busy_timeout: Duration,
 }
 
 impl Connector {
@@ -24,8 +27,8 @@ impl Connector {
         const ROWS_BUFFERED: usize = (KINDS.len() + 1) * MAX_BATCH;
         /// A transaction of each mix of sizes is a statement of its own.
         const STATEMENTS_KEPT: usize = 32;
-        /// In pages: 16 MiB at most in the log. Many sessions share a page, and the more commits lie between
-        /// two checkpoints, the more seldom each page is written and the disk waited for.
+        /// In pages: the log has 16 MiB at most. Many sessions share a page, and the more commits lie between
+        /// two checkpoints, the less often each page is written to the disk.
         const CHECKPOINT_AFTER: &str = "4000";
         /// In KiB, negative by SQLite's convention. The writer's cache outlives its transactions.
         const CACHE: &str = "-8192";
@@ -38,7 +41,7 @@ impl Connector {
         let connect = SqliteConnectOptions::new()
             .in_memory(in_memory)
             .create_if_missing(true)
-            .busy_timeout(options.busy_timeout)
+            .busy_timeout(options.busy_timeout.min(options.timeout))
             .synchronous(synchronous)
             .foreign_keys(false)
             .pragma("cache_size", CACHE)
@@ -54,11 +57,11 @@ impl Connector {
         Self {
             options: connect,
             in_memory,
-            patience: options.busy_timeout,
+            busy_timeout: options.busy_timeout,
         }
     }
 
-    /// For further connections: where the file has gone meanwhile, that is an error, and no new one is made.
+    /// For further connections: if the file is gone, that is an error, and no new one is made.
     #[must_use]
     pub(crate) fn to_existing(&self) -> Self {
         Self {
@@ -68,7 +71,7 @@ impl Connector {
                 .create_if_missing(false)
                 .busy_timeout(SHORT_BUSY_TIMEOUT),
             in_memory: self.in_memory,
-            patience: self.patience,
+            busy_timeout: self.busy_timeout,
         }
     }
 
@@ -86,8 +89,8 @@ pub(crate) struct Slot {
 pub(crate) struct Held {
     connection: Option<SqliteConnection>,
     closed: bool,
-    /// A transaction was begun on the connection, and its end was not seen: the task that ran it was dropped
-    /// with its runtime.
+    /// A statement was given to the thread of the connection, and its end was not seen, since the caller was dropped
+    /// or timed out. The thread may still execute it.
     unfinished: bool,
 }
 
@@ -104,9 +107,10 @@ impl Slot {
         }
     }
 
+    /// The slot, if nobody uses it and its connection has nothing to do.
     pub(crate) fn try_lock(&self) -> Option<Lease<'_>> {
         let held = self.held.try_lock().ok()?;
-        Some(Lease {
+        (!held.unfinished).then_some(Lease {
             connector: &self.connector,
             held,
         })
@@ -119,7 +123,7 @@ impl Slot {
         }
     }
 
-    /// Closes the connection after what runs on it; nothing opens another.
+    /// Closes the connection after what runs on it. No other is opened afterwards.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         let mut held = self.held.lock().await;
         held.closed = true;
@@ -140,7 +144,7 @@ pub(crate) struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// The connection, made anew where there is none.
+    /// The connection with nothing left to do, which is opened if there is none.
     pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
         if self.held.closed {
             return Err(closed());
@@ -149,11 +153,11 @@ impl Lease<'_> {
             self.roll_back().await;
         }
         if self.held.connection.is_none() {
-            let mut patience = Patience::new(self.connector.patience);
+            let until = self.locked_until();
             let connection = loop {
                 match self.connector.connect().await {
                     Ok(connection) => break connection,
-                    Err(error) if patience.waits_for(&error).await => {}
+                    Err(error) if waited_for_lock(&error, || Instant::now() < until).await => {}
                     Err(error) => return Err(from_sqlx(error, During::Reading)),
                 }
             };
@@ -162,22 +166,22 @@ impl Lease<'_> {
         self.held.connection.as_mut().ok_or_else(closed)
     }
 
-    /// Runs a statement that changes something, and says how many rows it changed.
+    /// Runs a statement that changes something, and says how many rows it changed. It waits for a lock of another
+    /// process for as long as `waits` says so.
     pub(crate) async fn execute(
         &mut self,
         sql: &SqlStr,
         arguments: &SqliteArguments,
+        waits: impl Fn() -> bool,
     ) -> Result<u64, Error> {
-        let mut patience = self.patience();
         loop {
             let query = sqlx::query_with(sql.clone(), arguments.clone());
-            match self.connection().await?.execute(query).await {
+            let done = self.started().await?.execute(query).await;
+            self.finished();
+            match done {
                 Ok(done) => return Ok(done.rows_affected()),
-                Err(error) if patience.waits_for(&error).await => {}
-                Err(error) => {
-                    self.note(&error);
-                    return Err(from_sqlx(error, During::Writing));
-                }
+                Err(error) if waited_for_lock(&error, &waits).await => {}
+                Err(error) => return Err(self.failed(error, During::Writing)),
             }
         }
     }
@@ -188,16 +192,15 @@ impl Lease<'_> {
         sql: &SqlStr,
         arguments: &SqliteArguments,
     ) -> Result<Option<SqliteRow>, Error> {
-        let mut patience = self.patience();
+        let until = self.locked_until();
         loop {
             let query = sqlx::query_with(sql.clone(), arguments.clone());
-            match self.connection().await?.fetch_optional(query).await {
+            let row = self.started().await?.fetch_optional(query).await;
+            self.finished();
+            match row {
                 Ok(row) => return Ok(row),
-                Err(error) if patience.waits_for(&error).await => {}
-                Err(error) => {
-                    self.note(&error);
-                    return Err(from_sqlx(error, During::Reading));
-                }
+                Err(error) if waited_for_lock(&error, || Instant::now() < until).await => {}
+                Err(error) => return Err(self.failed(error, During::Reading)),
             }
         }
     }
@@ -208,28 +211,27 @@ impl Lease<'_> {
         sql: &SqlStr,
         arguments: &SqliteArguments,
     ) -> Result<Vec<SqliteRow>, Error> {
-        let mut patience = self.patience();
+        let until = self.locked_until();
         loop {
             let query = sqlx::query_with(sql.clone(), arguments.clone());
-            let rows = self.connection().await?.fetch(query).try_collect();
-            match rows.await {
+            let rows = self.started().await?.fetch(query).try_collect().await;
+            self.finished();
+            match rows {
                 Ok(rows) => return Ok(rows),
-                Err(error) if patience.waits_for(&error).await => {}
-                Err(error) => {
-                    self.note(&error);
-                    return Err(from_sqlx(error, During::Reading));
-                }
+                Err(error) if waited_for_lock(&error, || Instant::now() < until).await => {}
+                Err(error) => return Err(self.failed(error, During::Reading)),
             }
         }
     }
 
-    pub(crate) fn patience(&self) -> Patience {
-        Patience::new(self.connector.patience)
+    /// Until when a statement that begins now waits for a lock of another process.
+    pub(crate) fn locked_until(&self) -> Instant {
+        Instant::now() + self.connector.busy_timeout
     }
 
-    /// The connection for a transaction, which [`finished`](Self::finished) or
+    /// The connection for a statement or a transaction, which [`finished`](Self::finished) or
     /// [`roll_back`](Self::roll_back) ends.
-    pub(crate) async fn transaction(&mut self) -> Result<&mut SqliteConnection, Error> {
+    pub(crate) async fn started(&mut self) -> Result<&mut SqliteConnection, Error> {
         self.connection().await?;
         self.held.unfinished = true;
         self.held.connection.as_mut().ok_or_else(closed)
@@ -239,16 +241,22 @@ impl Lease<'_> {
         self.held.unfinished = false;
     }
 
-    /// Ends a transaction that failed. SQLite may have ended it already, so its answer says nothing.
+    /// Waits until the thread of the connection has nothing to do, and undoes a transaction that is still open.
     pub(crate) async fn roll_back(&mut self) {
         if let Some(connection) = self.held.connection.as_mut() {
+            // It fails if no transaction is open.
             let _maybe_none_was_open = connection.execute("ROLLBACK").await;
         }
         self.held.unfinished = false;
     }
 
-    /// Gives a connection up whose thread has ended; the next use makes another. A database in memory would
-    /// be lost with it, so there it stays, and says what is wrong.
+    fn failed(&mut self, error: sqlx::Error, during: During) -> Error {
+        self.note(&error);
+        from_sqlx(error, during)
+    }
+
+    /// Drops a connection whose thread has ended, so that the next use opens another. A database in memory would
+    /// be lost with its connection, so there it stays, and each use reports the error.
     pub(crate) fn note(&mut self, error: &sqlx::Error) {
         if matches!(error, sqlx::Error::WorkerCrashed) && !self.connector.in_memory {
             self.held.connection = None;
@@ -256,34 +264,24 @@ impl Lease<'_> {
     }
 }
 
-/// How long SQLite itself waits for a lock before [`Patience`] goes on.
+/// How long SQLite itself waits for a lock before [`waited_for_lock`] takes over.
 pub(crate) const SHORT_BUSY_TIMEOUT: Duration = Duration::from_millis(3);
 
-/// Tries again what met another's lock, for as long as `busy_timeout`.
+/// Waits for a moment if `error` says that another process holds the lock and `waits` allows it, and says whether to
+/// try again.
 ///
-/// SQLite waits by looking again at ever longer intervals, up to a tenth of a second. Beside a writer that hardly
-/// ever lets go, as a loop of unstorage's, that loses again and again, so here it is looked every other
-/// millisecond. A statement that was refused for a lock did nothing, so that trying again is safe.
-pub(crate) struct Patience {
-    started: Instant,
-    limit: Duration,
+/// SQLite waits by trying again at ever longer intervals, up to a tenth of a second. Beside a writer that hardly
+/// ever releases the lock, such as a loop over unstorage, that loses again and again. So this driver tries every other
+/// millisecond. A statement that was refused for a lock did nothing, so it is safe to try again.
+pub(crate) async fn waited_for_lock(error: &sqlx::Error, waits: impl Fn() -> bool) -> bool {
+    let may_wait = is_locked(error) && waits();
+    if may_wait {
+        pause().await;
+    }
+    may_wait
 }
 
-impl Patience {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            limit,
-        }
-    }
-
-    /// Whether to try again, after a moment.
-    pub(crate) async fn waits_for(&mut self, error: &sqlx::Error) -> bool {
-        const EVERY: Duration = Duration::from_millis(1);
-        if !is_locked(error) || self.started.elapsed() >= self.limit {
-            return false;
-        }
-        tokio::time::sleep(EVERY).await;
-        true
-    }
+/// The time between two attempts to get a lock that another process holds.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -1,20 +1,22 @@
+//! The driver: what each operation of the contract does with the table.
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, ConflictState, Consistency, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Listing, Metadata, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
-    WriteOutcome, async_trait,
+    Capabilities, Conditions, ConflictState, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver,
+    Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations,
+    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Write,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use crate::change::{Change, Changed, Revisions, Stored};
 use crate::config::SqliteOptions;
@@ -24,19 +26,19 @@ use crate::reader::{Readers, read_on};
 use crate::rows::{bind, column, millis, revision, time, version};
 use crate::schema;
 use crate::statements::Statements;
-use crate::sweep::{SWEEP_BATCH, gap, sweep_every};
+use crate::sweep::{SWEEP_BATCH, pause_after_batch, sweep_every};
 use crate::writer::Writer;
 
 const NAME: &str = "sqlite";
 
-/// SQLite could hold up to 10⁹ bytes, but keeps everyone else from writing while it does.
+/// SQLite could store up to 10⁹ bytes, but nobody else can write meanwhile.
 const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
 const MAX_KEY_SIZE: usize = 64 * 1024;
 
-/// A page lists no more keys than this, whatever is asked for.
+/// The largest page of a listing.
 const MAX_PAGE: usize = 10_000;
 
-/// Sessions, or anything else, in a table of a SQLite database; see the [crate](crate).
+/// A driver that stores entries in a table of a SQLite database.
 ///
 /// ```
 /// use driver_sqlite::{SqliteDriver, SqliteOptions};
@@ -51,40 +53,51 @@ const MAX_PAGE: usize = 10_000;
 /// # }
 /// ```
 ///
-/// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
+/// What it promises is in the [documentation of the crate](crate). Dropping it ends its tasks and connections;
+/// [`close`](Driver::close) also waits until they have ended.
 pub struct SqliteDriver {
     writer: Writer,
     readers: Readers,
     pub(crate) writing: Arc<Slot>,
     slots: Vec<Arc<Slot>>,
     revisions: Revisions,
-    base: Prefix,
+    prefix: Prefix,
     ttl: Option<Duration>,
+    operations: Operations,
+    clear: Operations,
     closed: AtomicBool,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
 }
 
 impl SqliteDriver {
-    /// Opens the database and makes its table where it is missing.
+    /// Opens the database, and creates its table if it is missing.
     ///
-    /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the
-    /// driver is used: the tasks that write for many callers, and sweep, run on it.
+    /// It must be called within a tokio runtime whose timer is enabled, and that runtime must live as long as the
+    /// driver is used: the tasks that write for concurrent callers, and sweep, run on it.
     pub async fn open(options: SqliteOptions) -> Result<Self> {
-        let table = options.check().map_err(in_open)?;
-        check_place(&options).map_err(in_open)?;
+        let operations = Operations::new(NAME, options.timeout);
+        let opened = operations
+            .read("open", Self::open_database(options, operations.clone()))
+            .await;
+        // Opening again is always safe, whatever of it was done.
+        opened.map_err(|error| error.with_outcome(Outcome::NotApplied))
+    }
+
+    async fn open_database(options: SqliteOptions, operations: Operations) -> Result<Self> {
+        let table = options.check()?;
+        check_path(&options)?;
+        let prefix = options.parsed_prefix()?;
         let in_memory = options.is_memory();
         let connector = Connector::new(&options);
-        let mut connection = connector
-            .connect()
-            .await
-            .map_err(|error| in_open(from_sqlx(error, During::Writing)))?;
-        let patience = options.busy_timeout;
-        if let Err(error) = schema::prepare(&mut connection, &table, in_memory, patience).await {
-            // Waited for, so that its thread holds no lock when the caller gets to know.
+        let connected = connector.connect().await;
+        let mut connection = connected.map_err(|error| from_sqlx(error, During::Writing))?;
+        let until = Instant::now() + options.busy_timeout;
+        if let Err(error) = schema::prepare(&mut connection, &table, in_memory, until).await {
+            // So that the connection holds no lock any more when the caller gets the error.
             let _the_first_error_counts = connection.close().await;
-            return Err(in_open(error));
+            return Err(error);
         }
 
         let statements = Arc::new(Statements::new(&table));
@@ -100,24 +113,29 @@ impl SqliteDriver {
         slots.push(Arc::clone(&writing));
 
         let stop = CancellationToken::new();
-        let (writer, write) =
-            Writer::new(Arc::clone(&writing), Arc::clone(&statements), stop.clone());
+        let (writer, write) = Writer::new(
+            Arc::clone(&writing),
+            Arc::clone(&statements),
+            options.timeout,
+            options.busy_timeout,
+            stop.clone(),
+        );
         let (readers, read) = Readers::new(
             Arc::clone(&writing),
             reading,
             Arc::clone(&statements),
+            options.timeout,
             &stop,
         );
-        let mut tasks: Vec<_> = read.into_iter().map(tokio::spawn).collect();
-        tasks.push(tokio::spawn(write));
+        let tasks = TaskTracker::new();
+        tasks.close();
+        for read in read {
+            tasks.spawn(read);
+        }
+        tasks.spawn(write);
         if let Some(interval) = options.sweep_interval {
             let slot = Arc::clone(&writing);
-            tasks.push(tokio::spawn(sweep_every(
-                interval,
-                slot,
-                statements,
-                stop.clone(),
-            )));
+            tasks.spawn(sweep_every(interval, slot, statements, stop.clone()));
         }
         Ok(Self {
             writer,
@@ -125,10 +143,12 @@ impl SqliteDriver {
             writing,
             slots,
             revisions: Revisions::new(),
-            base: Prefix::new(options.base.as_deref().unwrap_or_default()),
+            prefix,
             ttl: options.ttl,
+            clear: operations.with_timeout(DEFAULT_CLEAR_TIMEOUT),
+            operations,
             closed: AtomicBool::new(false),
-            tasks: Mutex::new(tasks),
+            tasks,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         })
@@ -141,31 +161,31 @@ impl SqliteDriver {
         }
     }
 
-    /// What a write stores, and as what change.
+    /// The change that a write makes, and its revision.
     fn change(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<(Change, i64)> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "the key may have 64 KiB and the value 64 MiB at most",
+                "a key may have at most 64 KiB, and a value at most 64 MiB; store less",
             ));
         }
-        let revision_now = self.revisions.next();
+        let new_revision = self.revisions.next();
         let stored = Stored {
             value,
-            expires_at: self.end(options.expiry),
-            revision: revision_now,
+            expires_at: self.expires_at(options.expiry),
+            revision: new_revision,
         };
         let change = match options.condition {
             WriteCondition::Always => Change::Put {
                 key,
                 stored,
-                over_living: true,
+                replaces: true,
             },
             WriteCondition::IfAbsent => Change::Put {
                 key,
                 stored,
-                over_living: false,
+                replaces: false,
             },
             WriteCondition::IfVersion(version) => Change::Replace {
                 key,
@@ -173,16 +193,16 @@ impl SqliteDriver {
                 expected: revision(&version),
             },
         };
-        Ok((change, revision_now))
+        Ok((change, new_revision))
     }
 
-    fn end(&self, expiry: Expiry) -> Option<i64> {
+    fn expires_at(&self, expiry: Expiry) -> Option<i64> {
         expiry.resolve(self.ttl, Timestamp::now()).map(millis)
     }
 
-    /// Reads one row by a statement of a key and the time.
+    /// Reads one row by a statement whose parameters are a key and the time.
     async fn row(&self, sql: sqlx::SqlStr, key: &Key) -> Result<Option<SqliteRow>> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         let mut lease = self.readers.lease().await?;
         let mut arguments = SqliteArguments::default();
         bind(&mut arguments, key.as_str())?;
@@ -192,7 +212,7 @@ impl SqliteDriver {
 
     async fn page(&self, options: ListOptions) -> Result<ListPage> {
         let statements = self.readers.statements();
-        let range = Range::below(&self.base.join_prefix(&options.prefix));
+        let range = Range::below(&self.prefix.join_prefix(&options.prefix));
         let after = match &options.cursor {
             Some(cursor) => cursor.as_str(),
             None => &range.start,
@@ -212,13 +232,13 @@ impl SqliteDriver {
         let now = Timestamp::now();
         let mut page = ListPage::default();
         for row in &rows {
-            let ended = time(column(row, 1)?).is_some_and(|end| end <= now);
+            let is_expired = time(column(row, 1)?).is_some_and(|expires_at| expires_at <= now);
             let text: &str = column(row, 0)?;
-            // A key that is not normalised was not written through unstorage, and no Key can name it.
+            // A key that is not normalised was not written by unstorage, and no `Key` is equal to it.
             if let Ok(key) = Key::new(text)
-                && !ended
+                && !is_expired
                 && key.as_str() == text
-                && let Some(key) = self.base.strip(&key)
+                && let Some(key) = self.prefix.strip(&key)
             {
                 page.keys.push(key);
             }
@@ -231,48 +251,67 @@ impl SqliteDriver {
         Ok(page)
     }
 
-    /// Removes everything below `prefix`, a stretch of keys by each statement, from the first to the last: who
-    /// writes behind it does not keep it going.
+    /// Removes everything below `prefix`, a range of keys by each statement, from the first key to the last. Keys that
+    /// are written behind it do not keep it going.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
+        let range = Range::below(&self.prefix.join_prefix(prefix));
+        let mut after = range.start.clone();
+        while let Some(last) =
+            self.clear_batch(&range, &after)
+                .await
+                .map_err(|error| match after == range.start {
+                    true => error,
+                    // Earlier batches were removed.
+                    false => error.with_outcome(Outcome::Unknown),
+                })?
+        {
+            after = last;
+        }
+        Ok(())
+    }
+
+    /// Removes the first keys of `range` behind `after`, and gives the last of them.
+    async fn clear_batch(&self, range: &Range, after: &str) -> Result<Option<String>> {
+        let started = Instant::now();
         let statements = self.readers.statements();
-        let range = Range::below(&self.base.join_prefix(prefix));
         let page_end = match range.end {
             Some(_) => &statements.page_end,
             None => &statements.page_end_all,
         };
-        let mut after = range.start.clone();
-        loop {
-            let started = Instant::now();
-            let mut arguments = SqliteArguments::default();
-            range.bind(&mut arguments, &after)?;
-            bind(&mut arguments, SWEEP_BATCH)?;
-            let mut lease = self.writing.lock().await;
-            let Some(row) = lease.first(page_end, &arguments).await? else {
-                return Ok(());
-            };
-            let Some(end) = column::<Option<String>>(&row, 0)? else {
-                return Ok(());
-            };
-            let mut arguments = SqliteArguments::default();
-            bind(&mut arguments, after.as_str())?;
-            bind(&mut arguments, end.as_str())?;
-            lease.execute(&statements.delete_range, &arguments).await?;
-            drop(lease);
-            after = end;
-            gap(started).await;
-        }
+        let mut arguments = SqliteArguments::default();
+        range.bind(&mut arguments, after)?;
+        bind(&mut arguments, SWEEP_BATCH)?;
+        let mut lease = self.writing.lock().await;
+        let row = lease.first(page_end, &arguments).await?;
+        let last = row
+            .map(|row| column::<Option<String>>(&row, 0))
+            .transpose()?;
+        let Some(last) = last.flatten() else {
+            return Ok(None);
+        };
+        let mut arguments = SqliteArguments::default();
+        bind(&mut arguments, after)?;
+        bind(&mut arguments, last.as_str())?;
+        let until = lease.locked_until();
+        let waits = || Instant::now() < until;
+        lease
+            .execute(&statements.delete_range, &arguments, waits)
+            .await?;
+        drop(lease);
+        pause_after_batch(started).await;
+        Ok(Some(last))
     }
 }
 
-/// The keys below a prefix, as a stretch of the index.
+/// The keys below a prefix, as a range of the index.
 struct Range {
     start: String,
     end: Option<String>,
 }
 
 impl Range {
-    /// All that begins with the prefix and `:`, which `;` follows in the order of bytes. No key is empty, so
-    /// the root begins after the empty text.
+    /// All keys that begin with the prefix and `:`, which `;` follows in the order of bytes. No key is empty, so the
+    /// root begins after the empty text.
     fn below(prefix: &Prefix) -> Self {
         if prefix.is_root() {
             return Self {
@@ -295,7 +334,7 @@ impl Range {
     }
 }
 
-fn check_place(options: &SqliteOptions) -> Result<()> {
+fn check_path(options: &SqliteOptions) -> Result<()> {
     if options.is_memory() {
         return Ok(());
     }
@@ -309,7 +348,7 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!(
-                "the folder `{}` of the database does not exist; make it, or mend `path`",
+                "the folder `{}` of the database does not exist; create it, or fix `path`",
                 folder.display()
             ),
         ));
@@ -318,7 +357,7 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
             format!(
-                "`{}` is a folder; `path` must name a file",
+                "`{}` is a folder; set `path` to a file",
                 options.path.display()
             ),
         ));
@@ -326,14 +365,8 @@ fn check_place(options: &SqliteOptions) -> Result<()> {
     Ok(())
 }
 
-/// Opening again is always safe, whatever of it was done.
-fn in_open(error: Error) -> Error {
-    error
-        .with_outcome(Outcome::NotApplied)
-        .with_context(NAME, "open")
-}
-
-/// A conflict, where what was found can have been its reason; what has changed since then says nothing.
+/// The outcome of a write. A conflict carries the entry that was found, unless it cannot have been the reason: then
+/// the entry has changed since.
 fn written(changed: Changed, revision: i64, if_absent: bool) -> WriteOutcome {
     match changed {
         Changed::Yes => WriteOutcome::written(Some(version(Some(revision)))),
@@ -351,9 +384,9 @@ impl Driver for SqliteDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let overhead = match self.base.is_root() {
+        let overhead = match self.prefix.is_root() {
             true => 0,
-            false => self.base.as_str().len() + 1,
+            false => self.prefix.as_str().len() + 1,
         };
         Capabilities::default()
             .with_conditions(Conditions::All)
@@ -368,9 +401,9 @@ impl Driver for SqliteDriver {
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         let read = async {
             self.check_open()?;
-            self.readers.read(&self.base.join(key)).await
+            self.readers.read(&self.prefix.join(key)).await
         };
-        in_operation("read", read.await)
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
@@ -381,13 +414,13 @@ impl Driver for SqliteDriver {
             let changed = self.writer.apply(change).await?;
             Ok(written(changed, revision, if_absent))
         };
-        in_operation("write", write.await)
+        self.operations.name("write", write.await)
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         let remove = async {
             self.check_open()?;
-            let key = self.base.join(key);
+            let key = self.prefix.join(key);
             let Some(version) = options.if_version else {
                 self.writer.apply(Change::Delete { key }).await?;
                 return Ok(RemoveOutcome::Removed);
@@ -404,7 +437,7 @@ impl Driver for SqliteDriver {
                 },
             )
         };
-        in_operation("remove", remove.await)
+        self.operations.name("remove", remove.await)
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
@@ -412,7 +445,7 @@ impl Driver for SqliteDriver {
             self.check_open()?;
             self.page(options).await
         };
-        in_operation("list", list.await)
+        self.operations.read("list", list).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -421,7 +454,7 @@ impl Driver for SqliteDriver {
             let sql = self.readers.statements().exists.clone();
             Ok(self.row(sql, key).await?.is_some())
         };
-        in_operation("exists", exists.await)
+        self.operations.read("exists", exists).await
     }
 
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
@@ -431,26 +464,26 @@ impl Driver for SqliteDriver {
             let row = self.row(sql, key).await?;
             row.as_ref().map(metadata_of).transpose()
         };
-        in_operation("metadata", metadata.await)
+        self.operations.read("metadata", metadata).await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let touch = async {
             self.check_open()?;
             let change = Change::Touch {
-                key: self.base.join(key),
-                expires_at: self.end(options.expiry),
+                key: self.prefix.join(key),
+                expires_at: self.expires_at(options.expiry),
                 expected: options.if_version.as_ref().map(revision),
             };
             Ok(matches!(self.writer.apply(change).await?, Changed::Yes))
         };
-        in_operation("touch", touch.await)
+        self.operations.name("touch", touch.await)
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let read = async {
             self.check_open()?;
-            let keys: Vec<Key> = keys.iter().map(|key| self.base.join(key)).collect();
+            let keys: Vec<Key> = keys.iter().map(|key| self.prefix.join(key)).collect();
             let by_reference: Vec<&Key> = keys.iter().collect();
             let mut lease = self.readers.lease().await?;
             let found = read_on(&mut lease, self.readers.statements(), &by_reference).await?;
@@ -459,7 +492,7 @@ impl Driver for SqliteDriver {
                 .map(|key| found.get(key.as_str()).cloned())
                 .collect())
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
@@ -483,7 +516,7 @@ impl Driver for SqliteDriver {
                     let changed = changed.next().ok_or_else(closed)??;
                     Ok(written(changed, revision, if_absent))
                 });
-                in_operation("write_many", outcome)
+                self.operations.name("write_many", outcome)
             })
             .collect()
     }
@@ -492,12 +525,22 @@ impl Driver for SqliteDriver {
         let remove = async {
             self.check_open()?;
             let changes = keys.iter().map(|key| Change::Delete {
-                key: self.base.join(key),
+                key: self.prefix.join(key),
             });
             let results = self.writer.apply_many(changes.collect()).await;
-            results.into_iter().try_for_each(|result| result.map(drop))
+            let is_untouched = |result: &Result<Changed>| {
+                result
+                    .as_ref()
+                    .is_err_and(|error| error.outcome() == Outcome::NotApplied)
+            };
+            let outcome = match results.iter().all(is_untouched) {
+                true => Outcome::NotApplied,
+                false => Outcome::Unknown,
+            };
+            let removed = results.into_iter().try_for_each(|result| result.map(drop));
+            removed.map_err(|error| error.with_outcome(outcome))
         };
-        in_operation("remove_many", remove.await)
+        self.operations.name("remove_many", remove.await)
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
@@ -505,22 +548,20 @@ impl Driver for SqliteDriver {
             self.check_open()?;
             self.clear_below(prefix).await
         };
-        in_operation("clear", clear.await)
+        self.clear.change("clear", clear).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.closed.store(true, Ordering::Release);
-        self.stop.cancel();
-        let mut tasks = self.tasks.lock().await;
-        // A task is forgotten only once it has ended, so a close that is dropped can be made again.
-        while let Some(task) = tasks.last_mut() {
-            let _panicked = task.await;
-            tasks.pop();
-        }
-        for slot in &self.slots {
-            in_operation("close", slot.close().await)?;
-        }
-        Ok(())
+        let close = async {
+            self.closed.store(true, Ordering::Release);
+            self.stop.cancel();
+            self.tasks.wait().await;
+            for slot in &self.slots {
+                slot.close().await?;
+            }
+            Ok(())
+        };
+        self.operations.change("close", close).await
     }
 }
 
@@ -536,14 +577,10 @@ fn metadata_of(row: &SqliteRow) -> Result<Metadata> {
     Ok(metadata)
 }
 
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
-}
-
 impl fmt::Debug for SqliteDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteDriver")
-            .field("base", &self.base)
+            .field("prefix", &self.prefix)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

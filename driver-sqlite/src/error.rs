@@ -1,13 +1,17 @@
+//! Turns the errors of SQLite and sqlx into those of `session_core`.
+
+use std::time::Duration;
+
 use session_core::{Error, ErrorKind, Outcome};
 
-/// What was under way when SQLite failed, which decides whether it may have happened.
+/// What was being done when SQLite failed. It decides whether a change may have been applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum During {
     /// Nothing that changes anything.
     Reading,
     /// A statement that SQLite undoes when it fails.
     Writing,
-    /// The end of a transaction, after which what failed may yet be on the disk.
+    /// The commit of a transaction. It may be on the disk although it failed.
     Committing,
 }
 
@@ -25,8 +29,8 @@ const TOO_BIG: i32 = 18;
 const AUTH: i32 = 23;
 const NOT_A_DATABASE: i32 = 26;
 
-/// Turns what sqlx tells into this project's error. Values and keys are bound and never part of the SQL, so
-/// no message of SQLite holds one.
+/// Turns an error of sqlx into one of `session_core`. Values and keys are bound and never part of the SQL, so no
+/// message of SQLite contains one.
 pub(crate) fn from_sqlx(error: sqlx::Error, during: During) -> Error {
     let code = primary_code(&error);
     let (kind, message) = describe(code, &error);
@@ -36,7 +40,7 @@ pub(crate) fn from_sqlx(error: sqlx::Error, during: During) -> Error {
         .with_source(error)
 }
 
-/// The primary result code of SQLite, where it was SQLite that failed.
+/// The primary result code of SQLite, if it was SQLite that failed.
 pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let sqlx::Error::Database(error) = error else {
         return None;
@@ -45,7 +49,7 @@ pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(extended & 0xff)
 }
 
-/// Whether another connection is in the way, and waiting may help.
+/// Whether another connection holds the lock, so that waiting may help.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(BUSY | LOCKED))
 }
@@ -54,42 +58,45 @@ fn describe(code: Option<i32>, error: &sqlx::Error) -> (ErrorKind, &'static str)
     match code {
         Some(BUSY | LOCKED) => (
             ErrorKind::Unavailable,
-            "another process held the database locked for longer than `busy_timeout`; try again, and \
-             see whether it keeps a write transaction open",
+            "another process kept the database locked for longer than `busy_timeout` or `timeout`; try \
+             again, and check whether that process keeps a write transaction open",
         ),
         Some(READ_ONLY) => (
             ErrorKind::Unauthorized,
-            "the database cannot be written; the file and its folder must be writable for this process",
+            "the database cannot be written; make the file and its folder writable for this process",
         ),
         Some(PERM | AUTH) => (
             ErrorKind::Unauthorized,
-            "this process may not use the database file; mend its permissions",
+            "this process may not use the database file; fix its permissions",
         ),
         Some(FULL) => (
             ErrorKind::Unavailable,
-            "the disk, or the database by its `max_page_count`, is full; make room",
+            "the disk is full, or the database has reached its `max_page_count`; make room",
         ),
         Some(CANNOT_OPEN) => (
             ErrorKind::Unavailable,
-            "the database file cannot be opened; it must be a file, in a folder that exists and is \
+            "the database file cannot be opened; check that it is a file, in a folder that exists and is \
              writable for this process",
         ),
         Some(CORRUPT) => (
             ErrorKind::CorruptData,
-            "the database file is damaged; it was left as it is, restore it from a copy",
+            "the database file is damaged and was not changed; restore it from a backup",
         ),
         Some(NOT_A_DATABASE) => (
             ErrorKind::CorruptData,
-            "the file is no SQLite database; it was left as it is, name another one",
+            "the file is not a SQLite database and was not changed; set `path` to another file",
         ),
         Some(TOO_BIG) => (
             ErrorKind::TooLarge,
-            "the value is longer than SQLite can hold",
+            "the value is longer than SQLite can store; store less",
         ),
-        Some(NO_MEMORY) => (ErrorKind::Unavailable, "SQLite ran out of memory"),
+        Some(NO_MEMORY) => (
+            ErrorKind::Unavailable,
+            "SQLite ran out of memory; free some and try again",
+        ),
         Some(IO_ERROR) => (
             ErrorKind::Unavailable,
-            "the database file could not be read or written; see the operating system's messages \
+            "the database file could not be read or written; check the operating system's messages \
              about the disk",
         ),
         Some(_) => (ErrorKind::Backend, "SQLite refused the statement"),
@@ -106,7 +113,7 @@ fn outcome(code: Option<i32>, error: &sqlx::Error, during: During) -> Outcome {
         return Outcome::NotApplied;
     }
     match code {
-        // These come before anything reaches the log, also from a COMMIT.
+        // SQLite reports these before anything reaches the log, also for a COMMIT.
         Some(BUSY | LOCKED | READ_ONLY | FULL | TOO_BIG | CANNOT_OPEN | NOT_A_DATABASE) => {
             Outcome::NotApplied
         }
@@ -125,13 +132,15 @@ pub(crate) fn closed() -> Error {
     )
 }
 
-/// The task that had the write ended before it answered.
-pub(crate) fn lost(during: During) -> Error {
-    let outcome = match during {
-        During::Reading => Outcome::NotApplied,
-        During::Writing | During::Committing => Outcome::Unknown,
-    };
-    closed().with_outcome(outcome)
+/// A statement that was given to the thread of a connection was not answered in time, and may yet be executed.
+pub(crate) fn timed_out(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        format!(
+            "no answer within {timeout:?}; check that the disk is not overloaded, or raise `timeout`"
+        ),
+    )
+    .with_outcome(Outcome::Unknown)
 }
 
 /// The same error for another caller of a transaction that failed as a whole.

@@ -1,6 +1,9 @@
 //! Faults that are made on the driver's own connection.
 
-use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOutcome};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOptions, WriteOutcome};
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 
@@ -8,15 +11,11 @@ use crate::{SqliteDriver, SqliteOptions};
 
 async fn opened() -> (TempDir, SqliteDriver) {
     let folder = tempfile::tempdir().unwrap();
-    let options = SqliteOptions {
-        sweep_interval: None,
-        ..SqliteOptions::new(folder.path().join("test.db"))
-    };
+    let options = SqliteOptions::new(folder.path().join("test.db")).with_sweep_interval(None);
     (folder, SqliteDriver::open(options).await.unwrap())
 }
 
 async fn run(driver: &SqliteDriver, sql: &str) {
-    test_support::step(sql);
     let mut lease = driver.writing.lock().await;
     let connection = lease.connection().await.unwrap();
     connection.execute(AssertSqlSafe(sql)).await.unwrap();
@@ -70,11 +69,72 @@ async fn a_transaction_that_was_left_open_is_undone_before_the_next_write() {
     let (_folder, driver) = opened().await;
     {
         let mut lease = driver.writing.lock().await;
-        let connection = lease.transaction().await.unwrap();
+        let connection = lease.started().await.unwrap();
         let half = "BEGIN IMMEDIATE; INSERT INTO unstorage(key,value) VALUES('half','v')";
         connection.execute(half).await.unwrap();
     }
     driver.put("k", "v").await.unwrap();
     assert_eq!(driver.get("half").await.unwrap(), None);
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+}
+
+/// Blocks the thread of a connection at its next statement until this is dropped.
+struct Gate {
+    _shut: std::sync::mpsc::Sender<()>,
+}
+
+impl Gate {
+    async fn shut(slot: &crate::connection::Slot) -> Self {
+        let (open, wait) = std::sync::mpsc::channel::<()>();
+        let mut lease = slot.lock().await;
+        let connection = lease.connection().await.unwrap();
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.set_progress_handler(1, move || {
+            let _opened = wait.recv();
+            true
+        });
+        Self { _shut: open }
+    }
+}
+
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_on_a_connection_that_hangs_end_in_time_and_what_did_not_begin_is_not_made_later() {
+    const TIMEOUT: Duration = Duration::from_millis(500);
+    const CALLERS: usize = 2_000;
+    let folder = tempfile::tempdir().unwrap();
+    let options = SqliteOptions::new(folder.path().join("test.db"))
+        .with_timeout(TIMEOUT)
+        .with_sweep_interval(None);
+    let driver = SqliteDriver::open(options).await.unwrap();
+    let gate = Gate::shut(&driver.writing).await;
+
+    let started = Instant::now();
+    let names: Vec<_> = (0..CALLERS).map(|caller| format!("k{caller}")).collect();
+    let writes = join_all(names.iter().map(|name| driver.put(name, "v")));
+    let writes = tokio::time::timeout(TIMEOUT * 20, writes).await;
+    let writes = writes.expect("a call did not end");
+    // A second round meets a connection that somebody has given up.
+    let late = tokio::time::timeout(TIMEOUT * 20, driver.put("late", "v")).await;
+    let late = late.expect("a call did not end").unwrap_err();
+    assert_eq!(late.outcome(), Outcome::NotApplied);
+    let close = tokio::time::timeout(TIMEOUT * 20, driver.close()).await;
+    let close = close.expect("closing did not end").unwrap_err();
+    assert_eq!(close.kind(), ErrorKind::TimedOut);
+    assert!(started.elapsed() < TIMEOUT * 3 + Duration::from_secs(2));
+    drop(gate);
+    driver.close().await.unwrap();
+
+    let driver = SqliteDriver::open(SqliteOptions::new(folder.path().join("test.db")));
+    let driver = driver.await.unwrap();
+    let mut begun = 0;
+    for (name, written) in names.iter().zip(writes) {
+        let error = written.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        match error.outcome() {
+            Outcome::Unknown => begun += 1,
+            _ => assert_eq!(driver.get(name).await.unwrap(), None, "{name}"),
+        }
+    }
+    assert_eq!(begun, 1, "one caller writes alone, and the others wait");
+    assert_eq!(driver.get("late").await.unwrap(), None);
 }

@@ -1,56 +1,58 @@
+//! Reads entries: alone on a free connection, or many callers' keys by one statement.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use session_core::worker::{Job, Jobs, Queue, queue};
 use session_core::{Entry, Error, Key, Timestamp};
 use sqlx::sqlite::SqliteArguments;
-use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Lease, Slot};
-use crate::error::{During, closed, lost, shared};
+use crate::error::{closed, shared};
 use crate::queue::receive;
 use crate::rows::{bind, column, entry, millis};
 use crate::statements::{MAX_BATCH, Statements, size_for};
 
-/// How many reads wait at most; who comes then waits before the queue.
+/// How many reads the queue holds. Further callers wait for a place.
 const QUEUE: usize = 1_024;
 
 /// Entries by the text of their keys.
 pub(crate) type Found = HashMap<String, Entry>;
 
-struct Job {
-    key: Key,
-    reply: oneshot::Sender<Result<Option<Entry>, Error>>,
-}
+/// What a queued read is answered with.
+type Answer = Result<Option<Entry>, Error>;
 
 /// The connections that read.
 ///
-/// A caller who finds one free reads on it alone, as on a bare connection. Otherwise the read is queued, and
-/// whichever connection comes free answers all that have queued up by one statement.
+/// A caller that finds a free connection reads on it alone, as on a bare connection. Otherwise the read is queued,
+/// and the first connection that becomes free answers all queued reads by one statement.
 ///
-/// Before these the connection that writes is tried: SQLite forgets what a connection has cached whenever
-/// another one commits, so a caller who reads and writes in turn is served fastest by one connection.
+/// The writing connection is tried first: SQLite drops the cache of a connection whenever another one commits,
+/// so a caller that reads and writes in turn is served fastest by one connection.
 pub(crate) struct Readers {
     writing: Arc<Slot>,
     slots: Vec<Arc<Slot>>,
     statements: Arc<Statements>,
     next: AtomicUsize,
-    queue: mpsc::Sender<Job>,
-    /// The last statement answered several reads, so more are to be expected.
+    queue: Queue<Key, Answer>,
+    timeout: Duration,
+    /// The last statement answered several reads, so more are likely to follow.
     crowded: Arc<AtomicBool>,
 }
 
 impl Readers {
-    /// The readers on `slots`, and a task for each of these.
+    /// The readers on `slots`, and a task for each slot. A read may take `timeout`.
     pub(crate) fn new(
         writing: Arc<Slot>,
         slots: Vec<Arc<Slot>>,
         statements: Arc<Statements>,
+        timeout: Duration,
         stop: &CancellationToken,
     ) -> (Self, Vec<impl Future<Output = ()> + Send + 'static>) {
-        let (queue, jobs) = mpsc::channel(QUEUE);
-        let jobs = Arc::new(Mutex::new(jobs));
+        let (queue, jobs) = queue(QUEUE);
         let crowded = Arc::new(AtomicBool::new(false));
         let tasks = slots
             .iter()
@@ -58,7 +60,7 @@ impl Readers {
                 let task = ReaderTask {
                     slot: Arc::clone(slot),
                     statements: Arc::clone(&statements),
-                    jobs: Arc::clone(&jobs),
+                    jobs: jobs.clone(),
                     crowded: Arc::clone(&crowded),
                 };
                 task.run(stop.clone())
@@ -70,25 +72,20 @@ impl Readers {
             statements,
             next: AtomicUsize::new(0),
             queue,
+            timeout,
             crowded,
         };
         (readers, tasks)
     }
 
-    /// Reads one entry that is alive.
+    /// Reads one entry that has not expired.
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Entry>, Error> {
         if !self.crowded.load(Ordering::Relaxed)
             && let Some(mut lease) = self.writing.try_lock().or_else(|| self.free())
         {
             return read_one(&mut lease, &self.statements, key).await;
         }
-        let (reply, answer) = oneshot::channel();
-        let job = Job {
-            key: key.clone(),
-            reply,
-        };
-        self.queue.send(job).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| lost(During::Reading))?
+        self.queue.run(key.clone(), self.timeout).await?
     }
 
     /// A connection to read on, as soon as there is one.
@@ -113,37 +110,32 @@ impl Readers {
 struct ReaderTask {
     slot: Arc<Slot>,
     statements: Arc<Statements>,
-    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    jobs: Jobs<Key, Answer>,
     crowded: Arc<AtomicBool>,
 }
 
 impl ReaderTask {
     async fn run(self, stop: CancellationToken) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
         loop {
-            let received = {
-                let mut jobs = self.jobs.lock().await;
-                receive(&mut jobs, &mut batch, &stop).await
-            };
-            if received == 0 {
+            let batch = receive(&self.jobs, &stop).await;
+            if batch.is_empty() {
                 return;
             }
             self.crowded.store(batch.len() > 1, Ordering::Relaxed);
             let mut lease = self.slot.lock().await;
-            batch.retain(|job| !job.reply.is_closed());
-            self.answer(&mut lease, &mut batch).await;
+            self.answer(&mut lease, batch).await;
         }
     }
 
-    async fn answer(&self, lease: &mut Lease<'_>, batch: &mut Vec<Job>) {
-        let keys: Vec<&Key> = batch.iter().map(|job| &job.key).collect();
+    async fn answer(&self, lease: &mut Lease<'_>, batch: Vec<Job<Key, Answer>>) {
+        let begun: Vec<_> = batch.into_iter().filter_map(Job::begin).collect();
+        let keys: Vec<&Key> = begun.iter().map(|(key, _)| key).collect();
         let found = read_on(lease, &self.statements, &keys).await;
-        for job in batch.drain(..) {
-            let answer = match &found {
-                Ok(found) => Ok(found.get(job.key.as_str()).cloned()),
+        for (key, reply) in begun {
+            reply.send(match &found {
+                Ok(found) => Ok(found.get(key.as_str()).cloned()),
                 Err(error) => Err(shared(error)),
-            };
-            let _gone = job.reply.send(answer);
+            });
         }
     }
 }
@@ -160,7 +152,7 @@ async fn read_one(
     row.map(|row| entry(&row, 1)).transpose()
 }
 
-/// Reads the entries of `keys` that are alive, by one statement for each 64 of them.
+/// Reads the entries of `keys` that have not expired, by one statement for each 64 keys.
 pub(crate) async fn read_on(
     lease: &mut Lease<'_>,
     statements: &Statements,

@@ -1,4 +1,4 @@
-//! Between rows of the table and the driver's types.
+//! Converts between rows of the table and the types of `session_core`.
 
 use bytes::Bytes;
 use session_core::{Entry, Error, ErrorKind, Timestamp, Version};
@@ -7,7 +7,7 @@ use sqlx::{Arguments, Decode, Row, Sqlite, Type};
 
 use crate::error::{During, from_sqlx};
 
-/// Reads column `index`; the columns' types are SQLite's to choose, so none is demanded.
+/// Reads column `index`. SQLite chooses the types of columns, so none is required.
 pub(crate) fn column<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T, Error>
 where
     T: Decode<'r, Sqlite> + Type<Sqlite>,
@@ -16,11 +16,11 @@ where
         .map_err(|error| unreadable(from_sqlx(error, During::Reading)))
 }
 
-/// An entry of a row whose columns from `first` on are value, blob, end and revision.
+/// The entry of a row whose columns from `first` on are value, blob, expiry and revision.
 pub(crate) fn entry(row: &SqliteRow, first: usize) -> Result<Entry, Error> {
     let value: Option<&[u8]> = column(row, first)?;
     let blob: Option<&[u8]> = column(row, first + 1)?;
-    // Both are set only where unstorage wrote one beside the other. Text is what its `getItem` gives.
+    // Both are set only if unstorage wrote one after the other. Its `getItem` gives the text.
     let bytes = value.or(blob).unwrap_or_default();
     Ok(Entry::new(Bytes::copy_from_slice(bytes))
         .with_version(version(column(row, first + 3)?))
@@ -31,18 +31,18 @@ pub(crate) fn time(millis: Option<i64>) -> Option<Timestamp> {
     millis.map(|millis| Timestamp::from_millis(u64::try_from(millis).unwrap_or(0)))
 }
 
-/// Milliseconds as SQLite holds them; what is beyond is as good as the end of time.
+/// Milliseconds as SQLite stores them. Later times become the latest one.
 pub(crate) fn millis(time: Timestamp) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The version of a revision. A row that unstorage wrote before our columns were there has none, and counts
-/// as revision 0, which no write ever gives.
+/// The version of a revision. A row that unstorage wrote before our columns were added has none, and counts as
+/// revision 0, which no write gets.
 pub(crate) fn version(revision: Option<i64>) -> Version {
     Version::from_bytes(&revision.unwrap_or(0).to_be_bytes())
 }
 
-/// The revision of a version; `None` if the version is not one of this driver.
+/// The revision of a version, or `None` if the version was not made by this driver.
 pub(crate) fn revision(version: &Version) -> Option<i64> {
     version.as_bytes().try_into().ok().map(i64::from_be_bytes)
 }
@@ -60,7 +60,7 @@ where
 fn unreadable(cause: Error) -> Error {
     Error::new(
         ErrorKind::CorruptData,
-        "a row holds what neither this driver nor unstorage writes; it was left as it is",
+        "a row has a value that neither this driver nor unstorage writes; it was not changed",
     )
     .with_source(cause)
 }

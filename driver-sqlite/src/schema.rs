@@ -1,40 +1,39 @@
-//! The table: unstorage's, with two columns, an index and two triggers of ours.
+//! Creates or completes the table: the one of unstorage, with two columns, an index and two triggers of ours.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use session_core::{Error, ErrorKind};
 use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
+use tokio::time::Instant;
 
 use crate::config::TableName;
-use crate::connection::{Patience, SHORT_BUSY_TIMEOUT};
+use crate::connection::{SHORT_BUSY_TIMEOUT, waited_for_lock};
 use crate::error::{During, from_sqlx, is_locked};
 
 /// Columns without which a table is not unstorage's.
 const FOREIGN_COLUMNS: [&str; 5] = ["key", "value", "blob", "created_at", "updated_at"];
 
-/// Columns that we add; unstorage names its own in every statement and never sees them.
+/// Columns that we add. unstorage names its columns in every statement and never sees ours.
 const OUR_COLUMNS: [&str; 2] = ["expires_at", "revision"];
 
-/// Makes or completes the table, whoever else does the same at the same time.
+/// Creates or completes the table. Other processes may do the same at the same time.
 pub(crate) async fn prepare(
     connection: &mut SqliteConnection,
     table: &TableName,
     in_memory: bool,
-    patience: Duration,
+    locked_until: Instant,
 ) -> Result<(), Error> {
     let encoding = text(connection, "PRAGMA encoding").await?;
     if !in_memory {
-        use_write_ahead_log(connection, patience).await?;
+        use_write_ahead_log(connection, locked_until).await?;
     }
     if encoding != "UTF-8" {
         return Err(Error::new(
             ErrorKind::InvalidConfig,
-            "the database keeps its texts in UTF-16, in which values would not come back byte for byte; use \
-             one in UTF-8",
+            "the database stores text in UTF-16, which would change values; use a database in UTF-8",
         ));
     }
-    // Looking needs no lock, and mostly everything is there.
+    // Looking takes no lock, and usually nothing is missing.
     if Plan::of(connection, table).await?.is_empty() {
         return check_writable(connection, table).await;
     }
@@ -49,41 +48,40 @@ pub(crate) async fn prepare(
     wait_shortly(connection).await
 }
 
-/// From here on the driver does the waiting.
+/// From now on the driver itself waits for locks, not SQLite.
 async fn wait_shortly(connection: &mut SqliteConnection) -> Result<(), Error> {
     let pragma = format!("PRAGMA busy_timeout={}", SHORT_BUSY_TIMEOUT.as_millis());
     run(connection, &pragma).await
 }
 
-/// Switching to the write-ahead log needs the file for itself for a moment, for which SQLite does not wait.
+/// Switching to the write-ahead log needs an exclusive lock for a moment, and SQLite does not wait for it.
 async fn use_write_ahead_log(
     connection: &mut SqliteConnection,
-    patience: Duration,
+    locked_until: Instant,
 ) -> Result<(), Error> {
-    let mut patience = Patience::new(patience);
     loop {
         match connection.fetch_optional("PRAGMA journal_mode=WAL").await {
             Ok(row) => {
                 let mode: Option<String> = row.and_then(|row| row.try_get(0).ok());
                 if mode.as_deref() != Some("wal") {
                     tracing::warn!(
-                        "this file system cannot have a write-ahead log: readers and writers of the \
-                         database wait for one another"
+                        "this file system does not support a write-ahead log, so readers and writers of the \
+                         database wait for each other"
                     );
                 }
                 return Ok(());
             }
-            Err(error) if patience.waits_for(&error).await => {}
+            Err(error) if waited_for_lock(&error, || Instant::now() < locked_until).await => {}
             Err(error) => return Err(from_sqlx(error, During::Writing)),
         }
     }
 }
 
-/// SQLite opens what it may not write for reading, and says so only at the first write; better now. Where another
-/// holds the lock the file can be written, so there is no need to wait for it.
+/// Fails now if the database is read-only, which SQLite would report at the first write. If another process holds the
+/// lock, the file can be written, so there is no need to wait.
 async fn check_writable(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Error> {
     run(connection, "PRAGMA busy_timeout=0").await?;
-    // It removes nothing. A mere BEGIN IMMEDIATE would become one for reading.
+    // It removes nothing. A BEGIN IMMEDIATE would begin a transaction for reading.
     let nothing = format!("DELETE FROM {} WHERE 0", table.quoted());
     match connection.execute(AssertSqlSafe(nothing)).await {
         Err(error) if !is_locked(&error) => return Err(from_sqlx(error, During::Writing)),
@@ -92,7 +90,7 @@ async fn check_writable(connection: &mut SqliteConnection, table: &TableName) ->
     wait_shortly(connection).await
 }
 
-/// Under the lock: looks again, for another may have been faster, and does what is left.
+/// Looks again under the lock, since another process may have been faster, and runs what is left.
 async fn complete(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Error> {
     let plan = Plan::of(connection, table).await?;
     for statement in plan.statements {
@@ -101,7 +99,7 @@ async fn complete(connection: &mut SqliteConnection, table: &TableName) -> Resul
     Ok(())
 }
 
-/// What is left to do.
+/// The statements that are left to run.
 struct Plan {
     statements: Vec<String>,
 }
@@ -142,7 +140,7 @@ impl Plan {
     }
 }
 
-/// Byte for byte what unstorage runs, so that the table is the same whoever made it.
+/// Byte for byte the statement of unstorage, so that the table is the same whichever side created it.
 fn create_table(table: &TableName) -> String {
     let name = table.as_str();
     let name = match needs_quotes(name) {
@@ -160,8 +158,8 @@ fn create_table(table: &TableName) -> String {
     )
 }
 
-/// Whether a name could be a word of SQL; unstorage does not quote, and words of SQL have no `_` but for those
-/// that begin with `current_`.
+/// Whether a name could be a keyword. unstorage does not quote, and keywords contain no `_` except for those that
+/// begin with `current_`.
 fn needs_quotes(name: &str) -> bool {
     name != crate::config::DEFAULT_TABLE
         && (!name.contains('_') || name.to_ascii_lowercase().starts_with("current_"))
@@ -169,10 +167,10 @@ fn needs_quotes(name: &str) -> bool {
 
 /// An index and triggers, each with its name.
 ///
-/// The triggers notice writers that know nothing of our columns: an insertion that leaves the revision out
-/// gets one, and an update of the value that leaves the revision alone gets another one and loses the end,
-/// which was that of the value before. They cannot fire for our own statements, which always set a revision
-/// that is new, nor for a touch, which updates neither of their columns, nor for what they do themselves.
+/// The triggers notice writers that ignore our columns. An inserted row without a revision gets one. A row whose value
+/// is updated without its revision gets another revision, and loses the expiry, which belonged to the previous value.
+/// The triggers do not fire for our own writes, which always set a new revision, for a touch, which updates neither
+/// of their columns, or for their own updates.
 fn our_definitions(table: &TableName) -> [(&'static str, String, String); 3] {
     let t = table.quoted();
     let name = table.as_str();
@@ -207,8 +205,8 @@ fn check(columns: &BTreeMap<String, Column>, table: &TableName) -> Result<(), Er
         Error::new(
             ErrorKind::InvalidConfig,
             format!(
-                "the table `{}` is not one of unstorage: {what}; name another one by `table`. It was left \
-                 as it is",
+                "the table `{}` is not one of unstorage: {what}; set `table` to another one. The table was not \
+                 changed",
                 table.as_str()
             ),
         )

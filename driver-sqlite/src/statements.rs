@@ -1,4 +1,4 @@
-//! All SQL, made once for a table.
+//! The SQL of reads and writes, built once for a table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::config::TableName;
 
-/// Milliseconds since 1970 by SQLite. It is taken when the statement runs, hence under the lock of its
-/// transaction: a time that was taken before waiting for the lock would let an ended entry count as alive.
-/// (`unixepoch('now','subsec')` says the same and takes longer.)
+/// Milliseconds since 1970 by SQLite. It is evaluated when the statement runs, so under the lock of its transaction. A
+/// time from before waiting for the lock would let an expired entry count as present.
+/// (`unixepoch('now','subsec')` gives the same and takes longer.)
 const NOW: &str = "round((julianday()-2440587.5)*86400000.0)";
 
-/// How many of one kind of statement a transaction or a read of many is made of. Few sizes, filled up with
-/// statements that do nothing, keep the number of prepared statements small.
+/// How many statements of one kind a transaction has, or how many keys a read. Few sizes, filled up with statements
+/// that do nothing, keep the number of prepared statements small.
 const SIZES: [usize; 6] = [0, 1, 4, 16, 32, MAX_BATCH];
 
-/// How many statements a transaction, or keys a read, holds at most.
+/// How many statements a transaction has at most, or keys a read.
 pub(crate) const MAX_BATCH: usize = 64;
 
-/// The smallest of the sizes that holds `count`.
+/// The smallest size for `count`.
 pub(crate) fn size_for(count: usize) -> usize {
     SIZES
         .into_iter()
@@ -62,21 +62,23 @@ pub(crate) struct Statements {
 impl Statements {
     pub(crate) fn new(table: &TableName) -> Self {
         let t = table.quoted();
-        let alive = "(expires_at IS NULL OR expires_at>?)";
-        let alive_now = format!("(expires_at IS NULL OR expires_at>{NOW})");
+        let not_expired = "(expires_at IS NULL OR expires_at>?)";
+        let not_expired_now = format!("(expires_at IS NULL OR expires_at>{NOW})");
         let columns = "key,value,blob,expires_at,revision";
         let read_many = |count: usize| {
             let marks = vec!["?"; count].join(",");
             sql(format!(
-                "SELECT {columns} FROM {t} WHERE key IN({marks}) AND {alive}"
+                "SELECT {columns} FROM {t} WHERE key IN({marks}) AND {not_expired}"
             ))
         };
         Self {
-            read: sql(format!("SELECT {columns} FROM {t} WHERE key=? AND {alive}")),
-            exists: sql(format!("SELECT 1 FROM {t} WHERE key=? AND {alive}")),
+            read: sql(format!(
+                "SELECT {columns} FROM {t} WHERE key=? AND {not_expired}"
+            )),
+            exists: sql(format!("SELECT 1 FROM {t} WHERE key=? AND {not_expired}")),
             metadata: sql(format!(
                 "SELECT octet_length(coalesce(value,blob,'')),expires_at,revision,\
-                 unixepoch(created_at),unixepoch(updated_at) FROM {t} WHERE key=? AND {alive}"
+                 unixepoch(created_at),unixepoch(updated_at) FROM {t} WHERE key=? AND {not_expired}"
             )),
             list: sql(format!(
                 "SELECT key,expires_at FROM {t} WHERE key>? AND key<? ORDER BY key LIMIT ?"
@@ -95,8 +97,8 @@ impl Statements {
                 "DELETE FROM {t} WHERE rowid IN(SELECT rowid FROM {t} WHERE expires_at<={NOW} \
                  ORDER BY expires_at LIMIT ?)AND expires_at<={NOW}"
             )),
-            // The first parameter says whether this one does anything, the one after ON CONFLICT whether it may
-            // replace an entry that is alive.
+            // The parameter of the first WHERE says whether to insert at all, and that of the second whether to replace
+            // an entry that has not expired.
             put: sql(format!(
                 "INSERT INTO {t}(key,value,blob,expires_at,revision,created_at,updated_at)\
                  SELECT ?,?,?,?,?,CURRENT_TIMESTAMP,CURRENT_TIMESTAMP WHERE ? \
@@ -107,13 +109,13 @@ impl Statements {
             )),
             replace: sql(format!(
                 "UPDATE {t} SET value=?,blob=?,expires_at=?,revision=?,updated_at=CURRENT_TIMESTAMP \
-                 WHERE key=? AND coalesce(revision,0)=? AND {alive_now}"
+                 WHERE key=? AND coalesce(revision,0)=? AND {not_expired_now}"
             )),
             delete: sql(format!(
-                "DELETE FROM {t} WHERE key=? AND(? OR(coalesce(revision,0)=? AND {alive_now}))"
+                "DELETE FROM {t} WHERE key=? AND(? OR(coalesce(revision,0)=? AND {not_expired_now}))"
             )),
             touch: sql(format!(
-                "UPDATE {t} SET expires_at=? WHERE key=? AND(? OR coalesce(revision,0)=?)AND {alive_now}"
+                "UPDATE {t} SET expires_at=? WHERE key=? AND(? OR coalesce(revision,0)=?)AND {not_expired_now}"
             )),
             reads: SIZES
                 .into_iter()
@@ -124,7 +126,7 @@ impl Statements {
         }
     }
 
-    /// The read of `size` keys, which is one of the sizes above one.
+    /// The read of `size` keys, one of the sizes above one.
     pub(crate) fn read_many(&self, size: usize) -> SqlStr {
         self.reads
             .iter()
@@ -132,15 +134,15 @@ impl Statements {
             .map_or_else(|| self.read.clone(), |(_, sql)| sql.clone())
     }
 
-    /// One statement of a kind, which SQLite commits by itself.
+    /// A statement of a kind, which SQLite commits by itself.
     pub(crate) fn single(&self, kind: Kind) -> SqlStr {
         self.of(kind).clone()
     }
 
     /// A transaction with so many statements of each kind.
     ///
-    /// It is one text: the thread of the connection runs it through without waiting for anything in
-    /// between, so the lock is held for as short as can be.
+    /// It is one text, so the thread of the connection runs it without waiting in between, and holds the lock as
+    /// shortly as possible.
     pub(crate) fn transaction(&self, counts: Counts) -> SqlStr {
         let mut transactions = self.transactions.lock();
         let cached = transactions.entry(counts).or_insert_with(|| {
@@ -167,7 +169,7 @@ impl Statements {
     }
 }
 
-/// The text is made of constants and of a table's name that was checked; values are always bound.
+/// The text consists of constants and the name of a table that was checked. Values are always bound.
 fn sql(text: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }

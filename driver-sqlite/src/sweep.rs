@@ -1,8 +1,11 @@
+//! Removes expired entries in the background.
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use session_core::Error;
 use sqlx::sqlite::SqliteArguments;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Slot;
@@ -12,10 +15,10 @@ use crate::statements::Statements;
 /// How many entries one statement removes.
 pub(crate) const SWEEP_BATCH: i64 = 256;
 
-/// How long others have between two statements of a sweep or a clear, at least.
-const LEAST_GAP: Duration = Duration::from_millis(2);
+/// The shortest pause between two statements of a sweep or a clear.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 
-/// Removes what has ended every `interval`, until `stop`. An error is told and the next turn tries again.
+/// Removes expired entries every `interval`, until `stop`. After an error it tries again at the next interval.
 pub(crate) async fn sweep_every(
     interval: Duration,
     slot: Arc<Slot>,
@@ -26,7 +29,7 @@ pub(crate) async fn sweep_every(
         let turn = async {
             tokio::time::sleep(interval).await;
             if let Err(error) = sweep(&slot, &statements).await {
-                tracing::warn!(%error, "sweeping failed; the next turn tries again");
+                tracing::warn!(%error, "sweeping failed; it is tried again after the interval");
             }
         };
         if stop.run_until_cancelled(turn).await.is_none() {
@@ -35,7 +38,7 @@ pub(crate) async fn sweep_every(
     }
 }
 
-/// Removes all that has ended, batch by batch.
+/// Removes all expired entries, batch by batch.
 async fn sweep(slot: &Slot, statements: &Statements) -> Result<(), Error> {
     loop {
         let started = Instant::now();
@@ -43,16 +46,18 @@ async fn sweep(slot: &Slot, statements: &Statements) -> Result<(), Error> {
             let mut arguments = SqliteArguments::default();
             bind(&mut arguments, SWEEP_BATCH)?;
             let mut lease = slot.lock().await;
-            lease.execute(&statements.sweep, &arguments).await?
+            let until = lease.locked_until();
+            let waits = || Instant::now() < until;
+            lease.execute(&statements.sweep, &arguments, waits).await?
         };
         if removed < SWEEP_BATCH.unsigned_abs() {
             return Ok(());
         }
-        gap(started).await;
+        pause_after_batch(started).await;
     }
 }
 
-/// Leaves others as much time as a batch took.
-pub(crate) async fn gap(started: Instant) {
-    tokio::time::sleep(started.elapsed().max(LEAST_GAP)).await;
+/// Leaves the connection to others for as long as a batch took.
+pub(crate) async fn pause_after_batch(started: Instant) {
+    tokio::time::sleep(started.elapsed().max(SHORTEST_PAUSE)).await;
 }

@@ -1,58 +1,78 @@
+//! The one place from which the driver writes: alone, or many callers' changes in one transaction.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use session_core::worker::{Job, Jobs, Pending, Queue, Reply, queue};
 use session_core::{ConflictState, Error, Key};
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Either, Executor, SqlStr};
-use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::change::{Change, Changed, bind_nothing};
-use crate::connection::{Lease, Slot};
-use crate::error::{During, closed, from_sqlx, lost, shared};
-use crate::queue::receive;
+use crate::connection::{Lease, Slot, pause};
+use crate::error::{During, from_sqlx, is_locked, shared, timed_out};
+use crate::queue::{fill, receive};
 use crate::reader::{Found, read_on};
 use crate::statements::{Counts, KINDS, MAX_BATCH, Statements, size_for};
 
-/// How many changes wait for the writing task at most; who comes then waits before the queue.
+/// How many changes the queue holds. Further callers wait for a place.
 const QUEUE: usize = 1_024;
 
 /// How many bytes a transaction writes at most, unless a single value is longer.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
-struct Job {
+/// How long before its deadline a change gives up waiting for a lock, at most: early enough that its caller learns that
+/// nothing was written.
+const LONGEST_MARGIN: Duration = Duration::from_millis(100);
+
+/// A change in the queue.
+struct Work {
     change: Change,
-    reply: oneshot::Sender<Result<Changed, Error>>,
+    /// Until when it waits for a lock that another process holds.
+    locked_until: Instant,
 }
 
-/// The one place from which this driver writes.
+/// What a queued change is answered with.
+type Answer = Result<Changed, Error>;
+
+/// Makes all changes of a driver.
 ///
-/// A caller who finds nobody writing does it alone, by one statement that commits by itself: that is what a
-/// bare connection would do. Otherwise the change is queued for a task that puts all that has queued up into
-/// one transaction. The task belongs to the driver, so no caller who is dropped can leave a transaction open.
+/// A caller that finds nobody writing does it alone, by one statement that commits by itself, as on a bare
+/// connection. Otherwise the change is queued for a task that puts all queued changes into one transaction. The
+/// task belongs to the driver, so no caller that is dropped can leave a transaction open.
 pub(crate) struct Writer {
     slot: Arc<Slot>,
     statements: Arc<Statements>,
-    queue: mpsc::Sender<Job>,
-    /// The last transaction had several changes: more are to be expected, and writing alone would only
-    /// keep them waiting.
+    queue: Queue<Work, Answer>,
+    timeout: Duration,
+    busy_timeout: Duration,
+    /// The last transaction had several changes. More are likely to follow, and writing alone would only keep them
+    /// waiting.
     crowded: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// A writer, and the task that works its queue off until `stop`.
+    /// A writer, and the task that works its queue off until `stop`. A call may take `timeout`, and wait
+    /// `busy_timeout` of it for a lock of another process.
     pub(crate) fn new(
         slot: Arc<Slot>,
         statements: Arc<Statements>,
+        timeout: Duration,
+        busy_timeout: Duration,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (queue, jobs) = queue(QUEUE);
         let crowded = Arc::new(AtomicBool::new(false));
         let writer = Self {
             slot: Arc::clone(&slot),
             statements: Arc::clone(&statements),
             queue,
+            timeout,
+            busy_timeout,
             crowded: Arc::clone(&crowded),
         };
         let task = WriterTask {
@@ -66,115 +86,157 @@ impl Writer {
 
     /// Makes one change.
     pub(crate) async fn apply(&self, change: Change) -> Result<Changed, Error> {
+        let deadline = Instant::now() + self.timeout;
         if !self.crowded.load(Ordering::Relaxed)
             && let Some(mut lease) = self.slot.try_lock()
         {
-            return apply_alone(&mut lease, &self.statements, &change).await;
+            let until = self.locked_until(deadline);
+            let waits = || Instant::now() < until;
+            let alone = apply_alone(&mut lease, &self.statements, &change, waits);
+            let applied = timeout_at(deadline, alone).await;
+            return applied.unwrap_or_else(|_| Err(timed_out(self.timeout)));
         }
-        self.enqueue(change).await?.answer().await
+        let pending = self.submit(change, deadline).await?;
+        pending.answer(deadline, self.timeout).await?
     }
 
     /// Makes several changes, those of one key in their order.
     pub(crate) async fn apply_many(&self, changes: Vec<Change>) -> Vec<Result<Changed, Error>> {
+        let deadline = Instant::now() + self.timeout;
         let mut results = Vec::with_capacity(changes.len());
-        let mut pending: Vec<Result<Pending, Error>> = Vec::new();
+        let mut pending = Vec::new();
         let mut keys: Vec<Key> = Vec::new();
         for change in changes {
             // A transaction orders its changes by kind, so a key may be in one only once.
             if pending.len() >= MAX_BATCH || keys.contains(change.key()) {
                 keys.clear();
-                settle(&mut pending, &mut results).await;
+                self.collect(&mut pending, &mut results, deadline).await;
             }
             keys.push(change.key().clone());
-            pending.push(self.enqueue(change).await);
+            pending.push(self.submit(change, deadline).await);
         }
-        settle(&mut pending, &mut results).await;
+        self.collect(&mut pending, &mut results, deadline).await;
         results
     }
 
-    async fn enqueue(&self, change: Change) -> Result<Pending, Error> {
-        let (reply, answer) = oneshot::channel();
-        let job = Job { change, reply };
-        self.queue.send(job).await.map_err(|_| closed())?;
-        Ok(Pending(answer))
+    async fn submit(&self, change: Change, deadline: Instant) -> Result<Pending<Answer>, Error> {
+        let work = Work {
+            change,
+            locked_until: self.locked_until(deadline),
+        };
+        self.queue.submit(work, deadline, self.timeout).await
     }
-}
 
-struct Pending(oneshot::Receiver<Result<Changed, Error>>);
-
-impl Pending {
-    async fn answer(self) -> Result<Changed, Error> {
-        self.0.await.map_err(|_| lost(During::Writing))?
+    /// Waits for the answers of `pending`.
+    async fn collect(
+        &self,
+        pending: &mut Vec<Result<Pending<Answer>, Error>>,
+        results: &mut Vec<Answer>,
+        deadline: Instant,
+    ) {
+        for pending in pending.drain(..) {
+            results.push(match pending {
+                Ok(pending) => pending
+                    .answer(deadline, self.timeout)
+                    .await
+                    .and_then(std::convert::identity),
+                Err(error) => Err(error),
+            });
+        }
     }
-}
 
-async fn settle(
-    pending: &mut Vec<Result<Pending, Error>>,
-    results: &mut Vec<Result<Changed, Error>>,
-) {
-    for pending in pending.drain(..) {
-        results.push(match pending {
-            Ok(pending) => pending.answer().await,
-            Err(error) => Err(error),
-        });
+    fn locked_until(&self, deadline: Instant) -> Instant {
+        let margin = LONGEST_MARGIN.min(self.timeout / 10);
+        (Instant::now() + self.busy_timeout).min(deadline - margin)
     }
 }
 
 struct WriterTask {
     slot: Arc<Slot>,
     statements: Arc<Statements>,
-    jobs: mpsc::Receiver<Job>,
+    jobs: Jobs<Work, Answer>,
     crowded: Arc<AtomicBool>,
 }
 
 impl WriterTask {
-    /// Works until it is stopped or the driver is dropped, and then finishes what has queued up.
-    async fn run(mut self, stop: CancellationToken) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
+    async fn run(self, stop: CancellationToken) {
         loop {
-            let received = receive(&mut self.jobs, &mut batch, &stop).await;
-            if received == 0 {
+            let mut batch = receive(&self.jobs, &stop).await;
+            if batch.is_empty() {
                 return;
             }
             let mut lease = self.slot.lock().await;
-            while batch.len() < MAX_BATCH
-                && let Ok(job) = self.jobs.try_recv()
-            {
-                batch.push(job);
-            }
+            // Nothing begins before the thread of the connection is free.
+            let ready = lease.connection().await.map(drop);
+            fill(&mut batch, &self.jobs);
             self.crowded.store(batch.len() > 1, Ordering::Relaxed);
             while !batch.is_empty() {
                 let count = fitting(&batch);
-                let jobs = batch.drain(..count).collect();
-                apply_together(&mut lease, &self.statements, jobs).await;
+                let begun = batch.drain(..count).filter_map(Begun::from_job).collect();
+                match &ready {
+                    Ok(()) => apply_together(&mut lease, &self.statements, begun).await,
+                    Err(error) => refuse(begun, error),
+                }
             }
             drop(lease);
-            // Whoever was answered gets to run, and other processes get the lock.
+            // Callers that were answered get to run, and other processes get the lock.
             tokio::task::yield_now().await;
         }
     }
 }
 
 /// How many of the first jobs go into one transaction.
-fn fitting(jobs: &[Job]) -> usize {
+fn fitting(jobs: &[Job<Work, Answer>]) -> usize {
     let mut bytes = 0_usize;
     let fitting = jobs.iter().take_while(|job| {
-        bytes = bytes.saturating_add(job.change.size());
+        bytes = bytes.saturating_add(job.work().change.size());
         bytes <= MAX_BATCH_BYTES
     });
     fitting.count().max(1)
 }
 
-/// Makes one change by one statement, which takes place whole or not at all, also if the caller is dropped.
+/// A change whose caller waited for it when it began.
+struct Begun {
+    change: Change,
+    locked_until: Instant,
+    reply: Reply<Answer>,
+}
+
+impl Begun {
+    fn from_job(job: Job<Work, Answer>) -> Option<Self> {
+        let (work, reply) = job.begin()?;
+        Some(Self {
+            change: work.change,
+            locked_until: work.locked_until,
+            reply,
+        })
+    }
+
+    /// Whether to wait longer for a lock of another process.
+    fn waits(&self) -> bool {
+        Instant::now() < self.locked_until && !self.reply.is_given_up()
+    }
+}
+
+/// Answers each of `jobs` by the same error.
+fn refuse(jobs: Vec<Begun>, error: &Error) {
+    for job in jobs {
+        job.reply.send(Err(shared(error)));
+    }
+}
+
+/// Makes one change by one statement, which is atomic, also if the caller is dropped. It waits for a lock of another
+/// process for as long as `waits` says so.
 async fn apply_alone(
     lease: &mut Lease<'_>,
     statements: &Statements,
     change: &Change,
+    waits: impl Fn() -> bool,
 ) -> Result<Changed, Error> {
     let mut arguments = SqliteArguments::default();
     change.bind(&mut arguments)?;
     let sql = statements.single(change.kind());
-    if lease.execute(&sql, &arguments).await? > 0 {
+    if lease.execute(&sql, &arguments, waits).await? > 0 {
         return Ok(Changed::Yes);
     }
     if change.is_conditional() {
@@ -184,31 +246,35 @@ async fn apply_alone(
     Ok(Changed::No(ConflictState::Unknown))
 }
 
-/// Makes several changes in one transaction and answers each; if that fails for one of them, each alone.
-async fn apply_together(lease: &mut Lease<'_>, statements: &Statements, mut jobs: Vec<Job>) {
-    // Who has gone by now gets the old value.
-    jobs.retain(|job| !job.reply.is_closed());
-    if jobs.len() > 1 {
-        jobs.sort_by_key(|job| KINDS.iter().position(|kind| *kind == job.change.kind()));
+/// Makes several changes in one transaction and answers each. If one of them fails, makes each alone.
+async fn apply_together(lease: &mut Lease<'_>, statements: &Statements, mut jobs: Vec<Begun>) {
+    jobs.sort_by_key(|job| KINDS.iter().position(|kind| *kind == job.change.kind()));
+    while jobs.len() > 1 {
         match commit(lease, statements, &jobs).await {
             Ok(changed) => return answer(lease, statements, jobs, changed).await,
-            Err(Failed::All(error)) => {
-                for job in jobs {
-                    let _gone = job.reply.send(Err(shared(&error)));
-                }
-                return;
+            Err(Failed::All(error)) => return refuse(jobs, &error),
+            Err(Failed::Locked(error)) => {
+                let (waiting, late) = jobs.into_iter().partition(Begun::waits);
+                refuse(late, &error);
+                jobs = waiting;
+                pause().await;
             }
-            Err(Failed::One) => {}
+            Err(Failed::One) => break,
         }
     }
     for job in jobs {
-        let result = apply_alone(lease, statements, &job.change).await;
-        let _gone = job.reply.send(result);
+        if !job.reply.is_given_up() {
+            let result = apply_alone(lease, statements, &job.change, || job.waits()).await;
+            job.reply.send(result);
+        }
     }
 }
 
+/// Why a transaction was not committed.
 enum Failed {
-    /// Nothing was done, or how the commit ended is not known.
+    /// Another process holds the lock. Nothing was done.
+    Locked(Error),
+    /// Nothing was done, or it is not known whether it was committed.
     All(Error),
     /// One change could not be made, and all were undone.
     One,
@@ -218,12 +284,11 @@ enum Failed {
 async fn commit(
     lease: &mut Lease<'_>,
     statements: &Statements,
-    jobs: &[Job],
+    jobs: &[Begun],
 ) -> Result<Vec<bool>, Failed> {
-    let early = Failed::All;
     let mut counts = Counts::default();
     let mut arguments = SqliteArguments::default();
-    // For each statement of the transaction the job that it is of.
+    // For each statement of the transaction, the job that it belongs to.
     let mut of = vec![None];
     for (kind, size) in KINDS.into_iter().zip(&mut counts) {
         let mine = jobs
@@ -232,41 +297,35 @@ async fn commit(
             .filter(|(_, job)| job.change.kind() == kind);
         let mut count = 0;
         for (index, job) in mine {
-            job.change.bind(&mut arguments).map_err(early)?;
+            job.change.bind(&mut arguments).map_err(Failed::All)?;
             of.push(Some(index));
             count += 1;
         }
         *size = size_for(count);
         for _ in count..*size {
-            bind_nothing(kind, &mut arguments).map_err(early)?;
+            bind_nothing(kind, &mut arguments).map_err(Failed::All)?;
             of.push(None);
         }
     }
 
     let sql = statements.transaction(counts);
-    let mut patience = lease.patience();
-    loop {
-        let mut changed = vec![false; jobs.len()];
-        let (done, error) = match run(lease, &sql, &arguments, &of, &mut changed).await {
-            Ok(None) => return Ok(changed),
-            Ok(Some(failure)) => failure,
-            Err(error) => return Err(early(error)),
-        };
+    let mut changed = vec![false; jobs.len()];
+    let failure = run(lease, &sql, &arguments, &of, &mut changed).await;
+    match failure.map_err(Failed::All)? {
+        None => Ok(changed),
         // The first statement is BEGIN, and after those of the jobs comes COMMIT.
-        if done == 0 {
-            if patience.waits_for(&error).await {
-                continue;
-            }
-            return Err(early(from_sqlx(error, During::Writing)));
+        Some((0, error)) if is_locked(&error) => {
+            Err(Failed::Locked(from_sqlx(error, During::Writing)))
         }
-        if done >= of.len() || matches!(error, sqlx::Error::WorkerCrashed) {
-            return Err(Failed::All(from_sqlx(error, During::Committing)));
+        Some((0, error)) => Err(Failed::All(from_sqlx(error, During::Writing))),
+        Some((done, error)) if done >= of.len() || matches!(error, sqlx::Error::WorkerCrashed) => {
+            Err(Failed::All(from_sqlx(error, During::Committing)))
         }
-        return Err(Failed::One);
+        Some(_) => Err(Failed::One),
     }
 }
 
-/// Runs a transaction once. Where it fails, gives the number of its statements that were done, and undoes them.
+/// Runs a transaction once. If it fails, gives the number of statements that were done, and undoes them.
 async fn run(
     lease: &mut Lease<'_>,
     sql: &SqlStr,
@@ -275,7 +334,7 @@ async fn run(
     changed: &mut [bool],
 ) -> Result<Option<(usize, sqlx::Error)>, Error> {
     let query = sqlx::query_with(sql.clone(), arguments.clone());
-    let mut results = lease.transaction().await?.fetch_many(query);
+    let mut results = lease.started().await?.fetch_many(query);
     let mut done = 0;
     let error = loop {
         match results.try_next().await {
@@ -307,7 +366,7 @@ async fn run(
 async fn answer(
     lease: &mut Lease<'_>,
     statements: &Statements,
-    jobs: Vec<Job>,
+    jobs: Vec<Begun>,
     changed: Vec<bool>,
 ) {
     let mut refused = Vec::new();
@@ -320,7 +379,7 @@ async fn answer(
             true => Changed::Yes,
             false => Changed::No(ConflictState::Unknown),
         };
-        let _gone = job.reply.send(Ok(changed));
+        job.reply.send(Ok(changed));
     }
     if refused.is_empty() {
         return;
@@ -329,11 +388,11 @@ async fn answer(
     let found = read_on(lease, statements, &keys).await;
     for job in refused {
         let changed = Changed::No(current(&found, job.change.key()));
-        let _gone = job.reply.send(Ok(changed));
+        job.reply.send(Ok(changed));
     }
 }
 
-/// What a change that was refused found. That it was refused is certain, also where reading failed.
+/// The entry that a refused change met. That it was refused is certain, also if reading the entry failed.
 fn current(found: &Result<Found, Error>, key: &Key) -> ConflictState {
     match found {
         Ok(found) => match found.get(key.as_str()) {

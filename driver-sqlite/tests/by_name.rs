@@ -26,11 +26,12 @@ async fn a_relative_path_is_relative_to_the_file_that_names_it() {
         driver = "sqlite"
         [options]
         path = "sessions.db"
-        base = "app"
+        prefix = "app"
         ttl = 3600
         poolSize = 2
         synchronous = "full"
         busy_timeout = 0.5
+        timeout = 2.5
         sweepInterval = "never"
     "#;
     std::fs::write(&file, toml).unwrap();
@@ -52,10 +53,18 @@ async fn a_relative_path_is_relative_to_the_file_that_names_it() {
     let all = config.open_driver(&registry()).await.unwrap();
     let page = all.list(ListOptions::default()).await.unwrap();
     assert_eq!(page.keys[0].as_str(), "app:k");
+
+    // As unstorage calls it.
+    let config = SessionConfig::new("sqlite")
+        .with_option("path", "sessions.db")
+        .with_option("base", "app")
+        .with_context(ConfigContext::new(folder.path()));
+    let driver = config.open_driver(&registry()).await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
 }
 
 #[test_support::test]
-async fn a_database_in_memory_is_no_file() {
+async fn a_database_in_memory_makes_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let config = SessionConfig::new("sqlite")
         .with_option("path", ":memory:")
@@ -88,6 +97,14 @@ async fn mistakes_name_the_driver_and_the_option() {
         (
             "driver = { name = 'sqlite', path = ':memory:', pool_size = 0 }",
             "sqlite: open: `pool_size` must be from 1 to 64",
+        ),
+        (
+            "driver = { name = 'sqlite', path = ':memory:', timeout = 100000 }",
+            "sqlite: open: `timeout` must be above zero, and a day at most",
+        ),
+        (
+            "driver = { name = 'sqlite', path = ':memory:', prefix = '?' }",
+            "sqlite: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

@@ -41,10 +41,7 @@ struct Ours {
 impl Ours {
     async fn open() -> Box<dyn Subject> {
         let folder = crate::stores::folder();
-        let options = FsOptions {
-            sweep: Some(SWEEP),
-            ..FsOptions::new(folder.path())
-        };
+        let options = FsOptions::new(folder.path()).with_sweep_interval(SWEEP);
         let driver = FsDriver::open(options).await.expect("a folder");
         Box::new(Self { driver, folder })
     }

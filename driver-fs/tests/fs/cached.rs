@@ -51,7 +51,7 @@ async fn read(folder: &Folder, name: &str) -> Option<Entry> {
 }
 
 #[test_support::test]
-async fn a_kept_value_is_given_up_once_its_file_changes_in_any_way() {
+async fn a_cached_value_is_dropped_when_its_file_changes_in_any_way() {
     let names = ["in-place", "replaced", "removed", "bare", "linked", "moved"];
     let (folder, entries) = kept(&names).await;
     let path = |name: &str| folder.base.join(name);
@@ -90,7 +90,7 @@ async fn a_kept_value_is_given_up_once_its_file_changes_in_any_way() {
 }
 
 #[test_support::test]
-async fn a_kept_value_has_the_end_that_another_process_gave_it_and_ends_then() {
+async fn a_cached_value_has_the_expiry_that_another_process_set() {
     let (folder, entries) = kept(&["k"]).await;
     let other = open(&folder.base, |_| {}).await;
     let soon = TouchOptions::to(Expiry::after(Duration::from_secs(5)));

@@ -35,13 +35,13 @@ async fn without_its_folder(parent: &TempDir) -> FsDriver {
 
 pub(crate) async fn on(parent: Arc<TempDir>, durability: Durability) -> Subject {
     let base = parent.path().join("sessions");
-    let options = FsOptions {
-        ttl: Some(TTL),
-        durability,
-        // Among the cases are some on what has ended and was not swept yet, and some on what was.
-        sweep: Some(Duration::from_millis(250)),
-        ..FsOptions::new(&base)
-    };
+    // Some cases need expired entries that were not swept yet, and some need entries that were.
+    let options = FsOptions::new(&base)
+        .with_ttl(TTL)
+        // The large batches are one call each, and take long beside other builds.
+        .with_timeout(Duration::from_secs(60))
+        .with_durability(durability)
+        .with_sweep_interval(Duration::from_millis(250));
     let driver = FsDriver::open(options).await.unwrap();
     let outage = without_its_folder(&parent).await;
     Subject::new(driver)

@@ -18,7 +18,7 @@ use crate::support::{Folder, key};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test_support::test]
-async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
+async fn an_expiry_is_ignored_for_another_value_of_the_same_length_and_time() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
     folder
@@ -36,7 +36,7 @@ async fn an_end_is_void_over_another_value_of_the_same_length_and_time() {
 }
 
 #[test_support::test]
-async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
+async fn a_copy_with_attributes_keeps_the_expiry_and_one_without_has_none() {
     let folder = Folder::new().await;
     folder.driver.put_with_ttl("k", "v", MINUTE).await.unwrap();
     let end = folder
@@ -69,7 +69,7 @@ async fn a_copy_with_attributes_keeps_the_end_and_one_without_has_none() {
 }
 
 #[test_support::test]
-async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
+async fn a_touch_gives_an_expiry_to_a_foreign_value() {
     let folder = Folder::new().await;
     folder
         .driver
@@ -96,7 +96,7 @@ async fn a_touch_gives_an_end_to_what_a_foreign_writer_wrote() {
 
 /// Truncates and writes in two steps with time between, as a writer does that is not atomic.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_cut_for_a_moment_is_read_again() {
+async fn a_value_that_is_incomplete_for_a_moment_is_read_again() {
     let folder = Folder::new().await;
     let path = folder.base.join("k");
     let value = "x".repeat(50_000);
@@ -142,7 +142,7 @@ async fn an_empty_file_that_stays_empty_is_an_empty_value() {
 }
 
 #[test_support::test]
-async fn a_condition_does_not_take_a_cut_value_for_another_version() {
+async fn a_condition_does_not_take_an_incomplete_value_for_another_version() {
     let folder = Folder::new().await;
     folder.driver.put("k", "whole").await.unwrap();
     let version = folder
@@ -176,7 +176,7 @@ async fn a_file_longer_than_a_value_may_be_is_an_error() {
 }
 
 #[test_support::test]
-async fn a_watcher_is_told_of_foreign_writes_once_and_of_new_folders() {
+async fn a_watcher_reports_foreign_writes_once_and_new_folders() {
     let folder = Folder::new().await;
     let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
     let mut next = async || {
@@ -207,7 +207,7 @@ async fn a_watcher_is_told_of_foreign_writes_once_and_of_new_folders() {
 }
 
 #[test_support::test]
-async fn a_watch_ends_with_its_driver_and_tells_when_the_base_goes() {
+async fn a_watch_ends_with_its_driver_and_reports_that_the_folder_was_removed() {
     let folder = Folder::new().await;
     let mut changes = folder.driver.watch(&Prefix::root()).await.unwrap();
     fs::remove_dir(&folder.base).unwrap();

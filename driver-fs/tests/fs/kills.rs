@@ -21,10 +21,7 @@ const KILLS: usize = 50;
 const FOLDER: &str = "DRIVER_FS_TEST_KILLED_FOLDER";
 
 async fn open(base: &Path) -> FsDriver {
-    let options = FsOptions {
-        durability: Durability::Data,
-        ..FsOptions::new(base)
-    };
+    let options = FsOptions::new(base).with_durability(Durability::Data);
     FsDriver::open(options).await.unwrap()
 }
 

@@ -33,7 +33,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test_support::test]
-async fn a_value_is_a_file_of_its_bytes_and_nothing_stands_beside_it() {
+async fn a_value_is_a_file_of_its_bytes_without_files_beside_it() {
     let folder = Folder::new().await;
     folder
         .driver
@@ -54,7 +54,7 @@ async fn a_value_is_a_file_of_its_bytes_and_nothing_stands_beside_it() {
 }
 
 #[test_support::test]
-async fn a_removal_takes_the_folders_that_it_empties() {
+async fn a_removal_removes_the_folders_that_it_empties() {
     let folder = Folder::new().await;
     folder.driver.put("a:b:c", "v").await.unwrap();
     folder.driver.put("a:d", "v").await.unwrap();
@@ -67,7 +67,7 @@ async fn a_removal_takes_the_folders_that_it_empties() {
 }
 
 #[test_support::test]
-async fn a_folder_that_others_left_empty_is_in_nobodys_way() {
+async fn an_empty_folder_does_not_prevent_a_write() {
     let folder = Folder::new().await;
     fs::create_dir(folder.base.join("a")).unwrap();
     assert_eq!(folder.driver.get("a").await.unwrap(), None);
@@ -76,7 +76,7 @@ async fn a_folder_that_others_left_empty_is_in_nobodys_way() {
 }
 
 #[test_support::test]
-async fn modes_are_private_or_as_they_were_asked_for() {
+async fn modes_are_private_or_as_configured() {
     let folder = Folder::new().await;
     folder.driver.put("a:b", "v").await.unwrap();
     assert_eq!(mode(&folder.base), 0o700);
@@ -96,7 +96,7 @@ async fn modes_are_private_or_as_they_were_asked_for() {
 }
 
 #[test_support::test]
-async fn no_link_below_the_base_is_followed() {
+async fn no_link_in_the_folder_is_followed() {
     let folder = Folder::new().await;
     let outside = folder.parent.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -147,7 +147,7 @@ async fn no_link_below_the_base_is_followed() {
 }
 
 #[test_support::test]
-async fn the_base_may_be_a_link_itself() {
+async fn the_folder_itself_may_be_a_link() {
     let folder = Folder::new().await;
     let link = folder.parent.path().join("link");
     symlink(&folder.base, &link).unwrap();
@@ -157,7 +157,7 @@ async fn the_base_may_be_a_link_itself() {
 }
 
 #[test_support::test]
-async fn keys_never_leave_the_base() {
+async fn keys_never_leave_the_folder() {
     let folder = Folder::new().await;
     fs::write(folder.parent.path().join("beside"), "of others").unwrap();
     for name in ["..:beside", "a:..:..:beside", "..", "."] {
@@ -180,7 +180,7 @@ async fn keys_never_leave_the_base() {
 }
 
 #[test_support::test]
-async fn a_made_up_cursor_leads_nowhere_else() {
+async fn an_invented_cursor_does_not_leave_the_folder() {
     let folder = Folder::new().await;
     fs::write(folder.parent.path().join("beside"), "of others").unwrap();
     folder.driver.put("a:b", "v").await.unwrap();
@@ -207,7 +207,7 @@ async fn a_made_up_cursor_leads_nowhere_else() {
 }
 
 #[test_support::test]
-async fn what_is_no_file_is_an_error_and_is_not_listed() {
+async fn what_is_not_a_file_is_an_error_and_is_not_listed() {
     let folder = Folder::new().await;
     let path = folder.base.join("pipe");
     let made = std::process::Command::new("mkfifo")
@@ -243,7 +243,10 @@ async fn temporary_files_are_hidden_and_swept_when_they_are_old() {
         .unwrap();
     file.set_modified(SystemTime::now() - 20 * MINUTE).unwrap();
     // A start sweeps.
-    let sweeping = open(&folder.base, |options| options.sweep = Some(MINUTE)).await;
+    let sweeping = open(&folder.base, |options| {
+        options.sweep_interval = Some(MINUTE)
+    })
+    .await;
     eventually(|| !folder.base.join("a").join(old).exists()).await;
     assert!(folder.base.join("a").join(new).exists());
     assert_eq!(sweeping.get("a:k").await.unwrap().unwrap(), "v");
@@ -251,8 +254,9 @@ async fn temporary_files_are_hidden_and_swept_when_they_are_old() {
 }
 
 #[test_support::test]
-async fn what_has_ended_is_swept_and_nothing_else() {
-    let folder = Folder::with(|options| options.sweep = Some(Duration::from_millis(20))).await;
+async fn only_expired_entries_are_swept() {
+    let folder =
+        Folder::with(|options| options.sweep_interval = Some(Duration::from_millis(20))).await;
     let driver = &folder.driver;
     driver.put("stays", "v").await.unwrap();
     driver.put_with_ttl("lives:on", "v", MINUTE).await.unwrap();
@@ -275,7 +279,7 @@ async fn what_has_ended_is_swept_and_nothing_else() {
 }
 
 #[test_support::test]
-async fn what_is_ignored_is_neither_listed_nor_cleared_nor_swept() {
+async fn ignored_files_are_not_listed_cleared_or_swept() {
     let folder = Folder::with(|options| options.ignore.push("cache/*.tmp".to_owned())).await;
     let driver = &folder.driver;
     for name in [
@@ -307,7 +311,7 @@ async fn a_read_only_driver_changes_nothing() {
         .unwrap();
     let driver = open(&folder.base, |options| {
         options.read_only = true;
-        options.sweep = Some(Duration::from_millis(1));
+        options.sweep_interval = Some(Duration::from_millis(1));
     })
     .await;
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
@@ -334,17 +338,14 @@ async fn a_read_only_driver_changes_nothing() {
     assert_eq!(folder.names(), ["ended", "k"]);
 
     let missing = folder.parent.path().join("missing");
-    let options = FsOptions {
-        read_only: true,
-        ..FsOptions::new(&missing)
-    };
+    let options = FsOptions::new(&missing).with_read_only(true);
     let error = FsDriver::open(options).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(!missing.exists());
 }
 
 #[test_support::test]
-async fn a_base_that_was_taken_away_is_an_empty_one() {
+async fn a_removed_folder_is_an_empty_one() {
     let folder = Folder::new().await;
     folder.driver.put("a:b", "v").await.unwrap();
     fs::rename(&folder.base, folder.parent.path().join("moved")).unwrap();
@@ -359,7 +360,7 @@ async fn a_base_that_was_taken_away_is_an_empty_one() {
 }
 
 #[test_support::test]
-async fn a_listing_gives_what_is_deep_and_what_is_wide_in_pages() {
+async fn a_listing_pages_through_deep_and_wide_folders() {
     let folder = Folder::new().await;
     let deep = "d:".repeat(40) + "leaf";
     folder.driver.put(&deep, "v").await.unwrap();
@@ -388,7 +389,7 @@ async fn a_listing_gives_what_is_deep_and_what_is_wide_in_pages() {
 }
 
 #[test_support::test]
-async fn a_base_that_cannot_be_one_is_refused_with_its_path() {
+async fn a_path_that_cannot_be_a_folder_is_refused_with_the_path() {
     let folder = Folder::new().await;
     let file = folder.parent.path().join("file");
     fs::write(&file, "no folder").unwrap();

@@ -1,9 +1,13 @@
 //! The driver of a folder: its contract, its files, what it keeps in memory, foreign writers, other processes.
 
+#![cfg(unix)]
+
 #[cfg(test)]
 mod cached;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod deadlines;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]

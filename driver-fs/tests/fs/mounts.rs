@@ -67,9 +67,9 @@ fn block_on(work: impl Future<Output = ()>) {
     runtime.block_on(work);
 }
 
-#[test_support::test(limit = 300)]
-fn a_full_disk_is_told_and_leaves_the_old_values() {
-    let name = "mounts::a_full_disk_is_told_and_leaves_the_old_values";
+#[test]
+fn a_full_disk_is_reported_and_leaves_the_old_values() {
+    let name = "mounts::a_full_disk_is_reported_and_leaves_the_old_values";
     if let Some(folder) = mounted(name, "tmpfs", "size=1m,nr_inodes=200") {
         block_on(fill_up(&folder));
     }
@@ -135,7 +135,7 @@ async fn fill_up(folder: &Path) {
     assert_eq!(driver.get("small:0").await.unwrap().unwrap(), "v");
 }
 
-#[test_support::test(limit = 300)]
+#[test]
 fn the_contract_holds_without_extended_attributes() {
     let name = "mounts::the_contract_holds_without_extended_attributes";
     if let Some(folder) = mounted(name, "ramfs", "rw") {

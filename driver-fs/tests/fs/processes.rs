@@ -20,7 +20,7 @@ const INCREMENTS: usize = 200;
 /// Set for the processes that this test starts, which are this same program.
 const FOLDER: &str = "DRIVER_FS_TEST_FOLDER";
 
-#[test_support::test(limit = 300)]
+#[test]
 fn four_processes_lose_none_of_four_thousand_increments() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -74,7 +74,7 @@ async fn be_one_of_many(folder: std::path::PathBuf) {
 }
 
 #[test_support::test]
-async fn a_lock_that_another_holds_is_waited_for_and_then_told() {
+async fn a_held_lock_is_waited_for_and_then_reported() {
     let folder = Folder::new().await;
     folder.driver.put("k", "v").await.unwrap();
     folder.driver.put("other", "v").await.unwrap();

@@ -41,10 +41,7 @@ impl Folder {
 }
 
 pub(crate) async fn open(base: &Path, change: impl FnOnce(&mut FsOptions)) -> FsDriver {
-    let mut options = FsOptions {
-        sweep: None,
-        ..FsOptions::new(base)
-    };
+    let mut options = FsOptions::new(base).with_sweep_interval(None);
     change(&mut options);
     FsDriver::open(options).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver: on a file, in memory, and below a base.
+//! The contract of session-core, held against this driver: on a file, in memory, and below a prefix.
 
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -59,18 +59,18 @@ async fn without_its_table(folder: &TempDir) -> SqliteDriver {
     driver
 }
 
-async fn on(folder: Arc<TempDir>, base: Option<&str>) -> Subject {
+async fn on(folder: Arc<TempDir>, prefix: Option<&str>) -> Subject {
     let path = folder.path().join("test.db");
-    let options = SqliteOptions {
-        base: base.map(str::to_owned),
-        ttl: Some(TTL),
-        // Among the cases are some on what has ended and was not swept yet, and some on what was.
-        sweep_interval: Some(Duration::from_millis(250)),
-        ..SqliteOptions::new(&path)
-    };
+    // Some cases need expired entries that were not swept yet, and some need entries that were.
+    let mut options = SqliteOptions::new(&path)
+        .with_ttl(TTL)
+        .with_sweep_interval(Duration::from_millis(250));
+    options.prefix = prefix.map(str::to_owned);
     let driver = SqliteDriver::open(options).await.unwrap();
     let outage = without_its_table(&folder).await;
-    let base = base.map(|base| format!("{base}:")).unwrap_or_default();
+    let prefix = prefix
+        .map(|prefix| format!("{prefix}:"))
+        .unwrap_or_default();
     Subject::new(driver)
         .with_default_ttl(TTL)
         .with_outage(outage)
@@ -78,7 +78,7 @@ async fn on(folder: Arc<TempDir>, base: Option<&str>) -> Subject {
         .with_foreign_write(move |key, value| {
             // The folder lives as long as the subject.
             let path = folder.path().join("test.db");
-            let key = Key::new(&format!("{base}{}", key.as_str())).unwrap();
+            let key = Key::new(&format!("{prefix}{}", key.as_str())).unwrap();
             foreign_write(path, key, value)
         })
 }
@@ -90,7 +90,7 @@ mod on_a_file {
     });
 }
 
-mod below_a_base {
+mod below_a_prefix {
     conformance_tests::suite!({
         let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
         move || super::on(std::sync::Arc::clone(&folder), Some("app:sessions"))

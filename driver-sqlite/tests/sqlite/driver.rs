@@ -32,7 +32,7 @@ async fn write(driver: &SqliteDriver, name: &str, value: &str, options: WriteOpt
     }
 }
 
-fn ended() -> WriteOptions {
+fn expired() -> WriteOptions {
     WriteOptions::default().with_expiry(Expiry::At(Timestamp::from_millis(1)))
 }
 
@@ -88,7 +88,7 @@ async fn a_removed_key_never_gets_a_version_again() {
 }
 
 #[test_support::test]
-async fn a_conflict_carries_what_is_there() {
+async fn a_conflict_carries_the_current_entry() {
     let database = Database::new().await;
     let driver = &database.driver;
     let old = write(driver, "k", "one", WriteOptions::default()).await;
@@ -128,7 +128,7 @@ async fn a_conflict_carries_what_is_there() {
 }
 
 #[test_support::test]
-async fn conditions_of_many_callers_at_once_hold_each() {
+async fn conditions_of_concurrent_callers_hold() {
     const CALLERS: usize = 64;
     const ROUNDS: usize = 10;
     let database = Database::new().await;
@@ -150,10 +150,10 @@ async fn conditions_of_many_callers_at_once_hold_each() {
 }
 
 #[test_support::test]
-async fn an_ended_entry_counts_as_absent_everywhere() {
+async fn an_expired_entry_counts_as_absent_everywhere() {
     let database = Database::new().await;
     let driver = &database.driver;
-    let version = write(driver, "k", "old", ended()).await;
+    let version = write(driver, "k", "old", expired()).await;
     assert_eq!(database.rows("SELECT value FROM unstorage").await, ["old"]);
 
     assert_eq!(driver.read(&key("k")).await.unwrap(), None);
@@ -187,7 +187,7 @@ async fn an_ended_entry_counts_as_absent_everywhere() {
 }
 
 #[test_support::test]
-async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() {
+async fn an_entry_that_expires_while_a_write_waits_for_the_lock_counts_as_absent() {
     let database = Database::new().await;
     let driver = &database.driver;
     let end = Timestamp::now().saturating_add(Duration::from_millis(50));
@@ -221,7 +221,7 @@ async fn an_entry_that_ends_while_a_write_waits_for_the_lock_counts_as_absent() 
 }
 
 #[test_support::test]
-async fn touch_moves_the_end_and_nothing_else() {
+async fn touch_changes_only_the_expiry() {
     let database = Database::new().await;
     let driver = &database.driver;
     let version = write(driver, "k", "v", WriteOptions::default()).await;
@@ -247,7 +247,7 @@ async fn touch_moves_the_end_and_nothing_else() {
 }
 
 #[test_support::test]
-async fn sweeping_removes_what_has_ended_and_only_that() {
+async fn sweeping_removes_expired_entries_only() {
     let database = Database::with(|options| {
         options.sweep_interval = Some(Duration::from_millis(20));
     })
@@ -256,7 +256,7 @@ async fn sweeping_removes_what_has_ended_and_only_that() {
     let mut writes = Vec::new();
     for index in 0..1_000 {
         let options = if index % 2 == 0 {
-            ended()
+            expired()
         } else {
             WriteOptions::default()
         };
@@ -272,13 +272,13 @@ async fn sweeping_removes_what_has_ended_and_only_that() {
 }
 
 #[test_support::test]
-async fn sweeping_goes_on_after_an_error() {
+async fn sweeping_continues_after_an_error() {
     let database = Database::with(|options| {
         options.sweep_interval = Some(Duration::from_millis(10));
         options.busy_timeout = Duration::from_millis(1);
     })
     .await;
-    write(&database.driver, "k", "v", ended()).await;
+    write(&database.driver, "k", "v", expired()).await;
     let mut other = database.connect().await;
     crate::support::run(&mut other, "BEGIN IMMEDIATE").await;
     // The sweeper meets the lock, as any write does.
@@ -509,8 +509,8 @@ async fn a_database_in_memory_serves_many_callers_and_is_its_own() {
 }
 
 #[test_support::test]
-async fn a_base_keeps_to_its_own_keys() {
-    let database = Database::with(|options| options.base = Some("app".to_owned())).await;
+async fn a_prefix_keeps_to_its_own_keys() {
+    let database = Database::with(|options| options.prefix = Some("app".to_owned())).await;
     let driver = &database.driver;
     driver.put("k", "v").await.unwrap();
     let mut other = database.connect().await;

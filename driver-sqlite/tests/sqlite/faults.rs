@@ -42,14 +42,14 @@ async fn a_missing_folder_is_named() {
 }
 
 #[test_support::test]
-async fn a_folder_is_no_database() {
+async fn a_folder_is_not_accepted_as_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let error = refused(SqliteOptions::new(folder.path())).await;
     assert_says(&error, ErrorKind::InvalidConfig, "is a folder");
 }
 
 #[test_support::test]
-async fn options_that_cannot_be_are_told() {
+async fn invalid_options_are_named() {
     for (change, words) in [
         (
             Box::new(|options: &mut SqliteOptions| options.table = "a\"; DROP".to_owned())
@@ -80,18 +80,18 @@ async fn options_that_cannot_be_are_told() {
 }
 
 #[test_support::test]
-async fn a_file_that_is_no_database_is_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notes.txt");
     let text = "dear diary, ".repeat(1_000);
     std::fs::write(&path, &text).unwrap();
     let error = refused(SqliteOptions::new(&path)).await;
-    assert_says(&error, ErrorKind::CorruptData, "no SQLite database");
+    assert_says(&error, ErrorKind::CorruptData, "not a SQLite database");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
 #[test_support::test]
-async fn a_table_of_another_shape_is_left_as_it_is() {
+async fn a_table_of_another_shape_is_not_changed() {
     for (schema, words) in [
         (
             "CREATE TABLE unstorage(id TEXT PRIMARY KEY, value TEXT)",
@@ -135,7 +135,7 @@ async fn a_database_in_utf_16_is_refused() {
 }
 
 #[test_support::test]
-async fn a_locked_database_is_told_and_works_once_it_is_free() {
+async fn a_locked_database_is_reported_and_works_once_it_is_free() {
     let database = Database::with(|options| {
         options.busy_timeout = Duration::from_millis(10);
     })
@@ -165,7 +165,7 @@ async fn a_locked_database_is_told_and_works_once_it_is_free() {
 }
 
 #[test_support::test]
-async fn a_file_that_may_not_be_written_is_told() {
+async fn a_read_only_file_is_reported() {
     for with_a_table in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
@@ -186,7 +186,7 @@ async fn a_file_that_may_not_be_written_is_told() {
 }
 
 #[test_support::test]
-async fn a_database_that_another_has_locked_opens_and_waits_for_it_later() {
+async fn a_locked_database_opens_and_later_writes_wait_for_the_lock() {
     let database = Database::new().await;
     database.driver.put("k", "v").await.unwrap();
     let mut other = database.connect().await;
@@ -202,7 +202,7 @@ async fn a_database_that_another_has_locked_opens_and_waits_for_it_later() {
 }
 
 #[test_support::test]
-async fn a_damaged_file_is_told_and_left_alone() {
+async fn a_damaged_file_is_reported_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let driver = SqliteDriver::open(SqliteOptions::new(&path)).await.unwrap();

@@ -64,7 +64,7 @@ async fn entry(driver: &SqliteDriver, name: &str) -> Entry {
 }
 
 #[test_support::test]
-async fn a_foreign_write_changes_the_version_and_clears_the_end() {
+async fn a_foreign_write_changes_the_version_and_clears_the_expiry() {
     let database = Database::new().await;
     let driver = &database.driver;
     let mut foreign = database.connect().await;
@@ -113,7 +113,7 @@ async fn a_foreign_insertion_has_a_version_of_its_own() {
 }
 
 #[test_support::test]
-async fn a_foreign_write_revives_an_ended_entry() {
+async fn a_foreign_write_revives_an_expired_entry() {
     let database = Database::new().await;
     let driver = &database.driver;
     let mut foreign = database.connect().await;
@@ -125,7 +125,7 @@ async fn a_foreign_write_revives_an_ended_entry() {
 }
 
 #[test_support::test]
-async fn raw_items_are_bytes_and_text_wins_where_both_are_set() {
+async fn raw_items_are_bytes_and_text_wins_if_both_are_set() {
     let database = Database::new().await;
     let driver = &database.driver;
     let mut foreign = database.connect().await;
@@ -147,7 +147,7 @@ async fn raw_items_are_bytes_and_text_wins_where_both_are_set() {
 }
 
 #[test_support::test]
-async fn a_table_that_unstorage_made_is_completed_and_keeps_its_rows() {
+async fn a_table_of_unstorage_is_completed_and_keeps_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     let mut foreign = connect(&path).await;
@@ -228,7 +228,7 @@ async fn what_astro_stored_is_read_byte_for_byte_and_written_as_it_did() {
 }
 
 #[test_support::test]
-async fn many_who_open_one_new_file_at_once_all_succeed() {
+async fn many_drivers_open_one_new_file_at_once() {
     for made_by_unstorage in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
@@ -257,10 +257,7 @@ async fn another_table_has_a_schema_of_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");
     for table in ["unstorage", "select", "Mine_2", "key"] {
-        let options = SqliteOptions {
-            table: table.to_owned(),
-            ..SqliteOptions::new(&path)
-        };
+        let options = SqliteOptions::new(&path).with_table(table);
         let driver = SqliteDriver::open(options.clone()).await.unwrap();
         assert_eq!(driver.get("k").await.unwrap(), None, "{table}");
         driver.put("k", table.to_owned()).await.unwrap();

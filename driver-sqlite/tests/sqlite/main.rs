@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod driver;
 #[cfg(test)]
 mod faults;

@@ -37,6 +37,7 @@ async fn serve(storage: &Storage) -> Server {
 async fn sqlite(path: &Path) -> Storage {
     let mut options = SqliteOptions::new(path);
     options.busy_timeout = Duration::from_secs(30);
+    options.timeout = Duration::from_secs(30);
     Storage::new(Arc::new(SqliteDriver::open(options).await.unwrap()))
 }
 

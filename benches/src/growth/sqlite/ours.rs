@@ -15,10 +15,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) async fn open() -> Box<dyn Subject> {
     let folder = crate::stores::folder();
-    let options = SqliteOptions {
-        sweep_interval: Some(SWEEP_INTERVAL),
-        ..SqliteOptions::new(folder.path().join("sessions.db"))
-    };
+    let options = SqliteOptions::new(folder.path().join("sessions.db"))
+        .with_sweep_interval(SWEEP_INTERVAL);
     let driver = SqliteDriver::open(options).await.expect("a database");
     Box::new(Ours {
         driver,

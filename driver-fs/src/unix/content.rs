@@ -1,3 +1,5 @@
+//! Reads the content of a file.
+
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
@@ -8,15 +10,15 @@ use rustix::io::{Errno, Result, pread, retry_on_intr};
 /// The longest value.
 pub(crate) const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
 
-/// What the first call reads: most values are shorter, and then it is the only one.
+/// How much the first call reads. Most values are shorter, and need no other call.
 const FIRST: usize = 16 * 1024;
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) enum Content {
     Value(Bytes),
-    /// It is longer than a value may be.
+    /// The file is longer than a value may be.
     TooLong,
-    /// It is a folder.
+    /// It is not a file, but a folder.
     Folder,
 }
 

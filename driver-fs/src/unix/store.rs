@@ -1,3 +1,5 @@
+//! The operations on entries, as blocking calls.
+
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -9,85 +11,87 @@ use session_core::{
     WriteCondition, WriteOutcome,
 };
 
-use crate::cache::{Cache, Identity};
+use super::cache::{Cache, Identity};
+use super::content::{self, Content};
+use super::directory::Order;
+use super::error::{
+    above_entries, below_an_entry, from_errno, not_a_file, too_large, unstable_folder,
+};
+use super::expiry::{Expiries, ExpiryPlace};
+use super::expiry_tag::ExpiryTag;
+use super::folder::{Folder, FolderLookup, Root};
+use super::lock::{Held, Lock, lock, not_opened};
+use super::path::EntryPath;
+use super::staged::Staged;
 use crate::config::Durability;
-use crate::content::{self, Content};
-use crate::directory::Order;
-use crate::ends::{Ends, Place};
-use crate::error::{above_entries, below_an_entry, from_errno, no_file, restless, too_large};
-use crate::folder::{Base, Folder, Way};
-use crate::lock::{Held, Lock, lock, not_opened};
-use crate::path::EntryPath;
-use crate::staged::Staged;
-use crate::stamp::Stamp;
 
-/// How often an operation begins anew because others made or removed files and folders under its feet.
+/// How often an operation begins again because others created or removed its files and folders meanwhile.
 const TRIES: u32 = 1_000;
 
-/// What no stamp vouches for is believed once it has been left alone for so long; an empty file for longer, since
-/// a writer that is not atomic empties it first.
-const SETTLED_AFTER: Duration = Duration::from_millis(20);
-const EMPTY_SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// A value without a matching tag is accepted once its file has been unchanged for so long. For an empty file the time
+/// is longer, since a writer that is not atomic empties the file first.
+const STABLE_AFTER: Duration = Duration::from_millis(20);
+const EMPTY_STABLE_AFTER: Duration = Duration::from_secs(1);
 
-/// The entries below a base. Its methods block, and are called on the threads for files only.
+/// The entries in a root folder. Its methods block, so they are called on threads for blocking work only.
 #[derive(Debug)]
 pub(crate) struct Store {
-    pub(crate) base: Base,
-    pub(crate) ends: Ends,
+    pub(crate) root: Root,
+    pub(crate) expiries: Expiries,
     pub(crate) durability: Durability,
     pub(crate) cache: Cache,
 }
 
-/// What came of an operation that needs the lock of an entry.
+/// The result of an operation that needs the lock of an entry.
 pub(crate) enum Attempt<T> {
     Done(T),
-    /// Another has the lock; nothing was done.
+    /// Another process holds the lock. Nothing was done.
     Busy,
 }
 
-/// What is in the place of an entry.
+/// What was found for a key.
 pub(crate) enum Found {
     Nothing,
     Entry(Entry),
-    /// A value that a foreign writer may be in the middle of.
-    Unsettled(Bytes),
+    /// A value that a foreign writer may be about to change.
+    Unstable(Bytes),
 }
 
-/// How far a change came.
+/// The result of one try to make a change.
 enum Step<T> {
     Done(T),
     Busy,
-    /// Others were faster; it has to look again.
+    /// Others were faster, so it has to be tried again.
     Again,
 }
 
 impl Store {
-    /// How to go through its folders. File systems without extended attributes may have no lasting positions either.
+    /// In which order to read folders. File systems without extended attributes may have no lasting positions either.
     pub(crate) fn order(&self) -> Order {
-        match self.ends.place {
-            Place::Attribute => Order::Any,
-            Place::Sidecar => Order::Names,
+        match self.expiries.place {
+            ExpiryPlace::Attribute => Order::Any,
+            ExpiryPlace::Sidecar => Order::Names,
         }
     }
 
     pub(crate) fn read(&self, key: &Key) -> Result<Found> {
         let path = EntryPath::of(key)?;
-        let folder = match self.base.way(path.folders())? {
-            Way::Open(folder) => folder,
-            Way::Missing | Way::Blocked => return Ok(Found::Nothing),
+        let folder = match self.root.find_folder(path.folders())? {
+            FolderLookup::Open(folder) => folder,
+            FolderLookup::Missing | FolderLookup::Blocked => return Ok(Found::Nothing),
         };
         let name = path.name();
-        if let Some(entry) = self.remembered(key, &folder, name) {
-            return Ok(living(entry));
+        if let Some(entry) = self.cached(key, &folder, name) {
+            return Ok(unless_expired(entry));
         }
         let file = match folder.open_file(name) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(Found::Nothing),
             Err(error) => return Err(not_opened(error)),
         };
-        let found = self.look_into(&folder, name, &file)?;
+        let found = self.read_entry(&folder, name, &file)?;
         if let Found::Entry(entry) = &found
-            && !self.ends.outlives_the_file()
+            && !self.expiries.outlives_the_file()
         {
             let stat = fstat(&file).map_err(from_errno)?;
             self.cache.put(key, entry, &stat);
@@ -95,8 +99,8 @@ impl Store {
         Ok(found)
     }
 
-    /// The entry of `key` as it was read before, if its file is still the same.
-    fn remembered(&self, key: &Key, folder: &Folder<'_>, name: &str) -> Option<Entry> {
+    /// The entry of `key` that was read before, if its file is still the same.
+    fn cached(&self, key: &Key, folder: &Folder<'_>, name: &str) -> Option<Entry> {
         if !self.cache.has(key) {
             return None;
         }
@@ -104,72 +108,75 @@ impl Store {
         self.cache.get(key, stat.as_ref().map(Identity::of))
     }
 
-    /// What the open file holds, as an entry.
-    fn look_into(&self, folder: &Folder<'_>, name: &str, file: &OwnedFd) -> Result<Found> {
+    /// Reads an entry from its open file.
+    fn read_entry(&self, folder: &Folder<'_>, name: &str, file: &OwnedFd) -> Result<Found> {
         let value = match content::read(file) {
             Ok(Content::Value(value)) => value,
             Ok(Content::TooLong) => return Err(too_large()),
             Ok(Content::Folder) => return Ok(Found::Nothing),
-            Err(Errno::SPIPE) => return Err(no_file()),
+            Err(Errno::SPIPE) => return Err(not_a_file()),
             Err(error) => return Err(from_errno(error)),
         };
-        let stamps = self.ends.read(folder, name, file).map_err(from_errno)?;
+        let tags = self.expiries.read(folder, name, file).map_err(from_errno)?;
         let version = Version::from_value(value.clone());
-        if let Some(stamp) = stamps.of(&value) {
-            if stamp.has_ended(Timestamp::now()) {
+        if let Some(tag) = tags.of(&value) {
+            if tag.is_expired(Timestamp::now()) {
                 return Ok(Found::Nothing);
             }
             let entry = Entry::new(value).with_version(version);
-            return Ok(Found::Entry(entry.with_expires_at(stamp.expires_at())));
+            return Ok(Found::Entry(entry.with_expires_at(tag.expires_at())));
         }
         let stat = fstat(file).map_err(from_errno)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(no_file());
+            return Err(not_a_file());
         }
-        let settled_after = match value.is_empty() {
-            true => EMPTY_SETTLED_AFTER,
-            false => SETTLED_AFTER,
+        let stable_after = match value.is_empty() {
+            true => EMPTY_STABLE_AFTER,
+            false => STABLE_AFTER,
         };
         let age = Timestamp::now().saturating_since(modified_at(&stat));
         let is_whole = usize::try_from(stat.st_size) == Ok(value.len());
-        if is_whole && age >= settled_after {
+        if is_whole && age >= stable_after {
             return Ok(Found::Entry(Entry::new(value).with_version(version)));
         }
-        Ok(Found::Unsettled(value))
+        Ok(Found::Unstable(value))
     }
 
     pub(crate) fn exists(&self, key: &Key) -> Result<bool> {
         let path = EntryPath::of(key)?;
-        match self.base.way(path.folders())? {
-            Way::Open(folder) => self.is_living(&folder, path.name()),
-            Way::Missing | Way::Blocked => Ok(false),
+        match self.root.find_folder(path.folders())? {
+            FolderLookup::Open(folder) => self.has_entry(&folder, path.name()),
+            FolderLookup::Missing | FolderLookup::Blocked => Ok(false),
         }
     }
 
-    /// Whether `name` is a living entry. Its value is looked at only if it may have ended.
-    pub(crate) fn is_living(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
+    /// Whether `name` is an entry that has not expired. Its value is read only if it may have expired.
+    pub(crate) fn has_entry(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
         let file = match folder.open_file(name) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(false),
             Err(error) => return Err(not_opened(error)),
         };
-        let stamps = self.ends.read(folder, name, &file).map_err(from_errno)?;
-        if stamps.may_have_ended(Timestamp::now()) {
-            let found = self.look_into(folder, name, &file)?;
+        let tags = self
+            .expiries
+            .read(folder, name, &file)
+            .map_err(from_errno)?;
+        if tags.may_be_expired(Timestamp::now()) {
+            let found = self.read_entry(folder, name, &file)?;
             return Ok(!matches!(found, Found::Nothing));
         }
         let stat = fstat(&file).map_err(from_errno)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(true),
             FileType::Directory => Ok(false),
-            _ => Err(no_file()),
+            _ => Err(not_a_file()),
         }
     }
 
-    /// What the file system says of the entry's file.
+    /// Adds what the file system knows of the entry's file.
     pub(crate) fn add_times(&self, key: &Key, metadata: &mut Metadata) -> Result<()> {
         let path = EntryPath::of(key)?;
-        if let Way::Open(folder) = self.base.way(path.folders())? {
+        if let FolderLookup::Open(folder) = self.root.find_folder(path.folders())? {
             match folder.stat(path.name()) {
                 Ok(stat) => metadata.modified_at = Some(modified_at(&stat)),
                 Err(Errno::NOENT) => {}
@@ -187,37 +194,37 @@ impl Store {
         condition: &WriteCondition,
     ) -> Result<Attempt<WriteOutcome>> {
         let path = EntryPath::of(key)?;
-        let stamp = Stamp::new(value, expires_at);
+        let tag = ExpiryTag::new(value, expires_at);
         for _ in 0..TRIES {
-            match self.write_once(&path, value, stamp, condition)? {
+            match self.write_once(&path, value, tag, condition)? {
                 Step::Done(outcome) => return Ok(Attempt::Done(outcome)),
                 Step::Busy => return Ok(Attempt::Busy),
                 Step::Again => {}
             }
         }
-        Err(restless())
+        Err(unstable_folder())
     }
 
     fn write_once(
         &self,
         path: &EntryPath<'_>,
         value: &Bytes,
-        stamp: Stamp,
+        tag: ExpiryTag,
         condition: &WriteCondition,
     ) -> Result<Step<WriteOutcome>> {
-        let folder = match self.base.way(path.folders())? {
-            Way::Open(folder) => folder,
-            Way::Missing => {
-                self.base.make(path)?;
+        let folder = match self.root.find_folder(path.folders())? {
+            FolderLookup::Open(folder) => folder,
+            FolderLookup::Missing => {
+                self.root.make(path)?;
                 return Ok(Step::Again);
             }
-            Way::Blocked => return Err(below_an_entry()),
+            FolderLookup::Blocked => return Err(below_an_entry()),
         };
         let name = path.name();
-        let held = match lock(&folder, name, self.ends.place)? {
+        let held = match lock(&folder, name, self.expiries.place)? {
             Lock::Held(held) => held,
             Lock::Busy => return Ok(Step::Busy),
-            // One that others left empty is in nobody's way.
+            // An empty folder that others left behind is removed.
             Lock::Folder => {
                 return match folder.unlink(name, AtFlags::REMOVEDIR) {
                     Ok(()) | Err(Errno::NOENT) => Ok(Step::Again),
@@ -227,25 +234,25 @@ impl Store {
             }
         };
         if *condition != WriteCondition::Always {
-            let found = self.look_at_held(&folder, name, &held)?;
+            let found = self.read_held(&folder, name, &held)?;
             if let Some(current) = conflict(condition, found) {
                 return Ok(Step::Done(WriteOutcome::Conflict(current)));
             }
         }
-        let written = Staged::write(&folder, value, self.ends.mode, |file| {
-            self.ends.put_on(file, stamp)
+        let written = Staged::write(&folder, value, self.expiries.mode, |file| {
+            self.expiries.put_on(file, tag)
         });
         let mut staged = match written {
             Ok(staged) => staged,
-            // The folder, or the base itself, was taken away.
+            // The folder, or the root itself, was removed.
             Err(Errno::NOENT) => {
-                self.base.make(path)?;
+                self.root.make(path)?;
                 return Ok(Step::Again);
             }
             Err(error) => return Err(from_errno(error)),
         };
-        let current = self.current_stamp(&folder, name, &held)?;
-        let announced = self.ends.announce(&folder, name, stamp, current);
+        let current = self.current_tag(&folder, name, &held)?;
+        let announced = self.expiries.prepare(&folder, name, tag, current);
         announced.map_err(from_errno)?;
         let published = match held.file {
             Some(_) => staged.replace(name),
@@ -261,24 +268,33 @@ impl Store {
         Ok(Step::Done(WriteOutcome::written(version)))
     }
 
-    /// What the file whose lock is held has beside it, where that must be kept until the file is replaced.
-    fn current_stamp(&self, folder: &Folder<'_>, name: &str, held: &Held) -> Result<Option<Stamp>> {
-        let Some(file) = held.file.as_ref().filter(|_| self.ends.outlives_the_file()) else {
+    /// The tag of the file whose lock is held, if the tag must be kept until the file is replaced.
+    fn current_tag(
+        &self,
+        folder: &Folder<'_>,
+        name: &str,
+        held: &Held,
+    ) -> Result<Option<ExpiryTag>> {
+        let Some(file) = held
+            .file
+            .as_ref()
+            .filter(|_| self.expiries.outlives_the_file())
+        else {
             return Ok(None);
         };
-        let stamps = self.ends.read(folder, name, file).map_err(from_errno)?;
-        if stamps.is_empty() {
+        let tags = self.expiries.read(folder, name, file).map_err(from_errno)?;
+        if tags.is_empty() {
             return Ok(None);
         }
         match content::read(file).map_err(from_errno)? {
-            Content::Value(value) => Ok(stamps.of(&value)),
+            Content::Value(value) => Ok(tags.of(&value)),
             Content::TooLong | Content::Folder => Ok(None),
         }
     }
 
-    fn look_at_held(&self, folder: &Folder<'_>, name: &str, held: &Held) -> Result<Found> {
+    fn read_held(&self, folder: &Folder<'_>, name: &str, held: &Held) -> Result<Found> {
         match &held.file {
-            Some(file) => self.look_into(folder, name, file),
+            Some(file) => self.read_entry(folder, name, file),
             None => Ok(Found::Nothing),
         }
     }
@@ -294,17 +310,17 @@ impl Store {
             Some(_) => Attempt::Done(RemoveOutcome::Conflict(ConflictState::Absent)),
             None => Attempt::Done(RemoveOutcome::Removed),
         };
-        let Way::Open(folder) = self.base.way(path.folders())? else {
+        let FolderLookup::Open(folder) = self.root.find_folder(path.folders())? else {
             return Ok(nothing());
         };
-        let held = match lock(&folder, name, self.ends.place)? {
+        let held = match lock(&folder, name, self.expiries.place)? {
             Lock::Held(held) if held.file.is_some() => held,
             Lock::Held(_) | Lock::Folder => return Ok(nothing()),
             Lock::Busy => return Ok(Attempt::Busy),
         };
         if let Some(version) = if_version {
             let condition = WriteCondition::IfVersion(version.clone());
-            let found = self.look_at_held(&folder, name, &held)?;
+            let found = self.read_held(&folder, name, &held)?;
             if let Some(current) = conflict(&condition, found) {
                 return Ok(Attempt::Done(RemoveOutcome::Conflict(current)));
             }
@@ -312,17 +328,17 @@ impl Store {
         self.unlink(&folder, name)?;
         self.sync(&folder)?;
         drop(held);
-        self.base.prune(&path);
+        self.root.prune(&path);
         Ok(Attempt::Done(RemoveOutcome::Removed))
     }
 
-    /// Removes the file of an entry, whose lock is held, and what stands beside it.
+    /// Removes the file of an entry, whose lock is held, and its tags.
     fn unlink(&self, folder: &Folder<'_>, name: &str) -> Result<()> {
         match folder.unlink(name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(from_errno(error)),
         }
-        let removed = self.ends.remove(folder, name).map_err(from_errno);
+        let removed = self.expiries.remove(folder, name).map_err(from_errno);
         removed.map_err(|error| error.with_outcome(Outcome::Unknown))
     }
 
@@ -334,49 +350,48 @@ impl Store {
     ) -> Result<Attempt<bool>> {
         let path = EntryPath::of(key)?;
         let name = path.name();
-        let Way::Open(folder) = self.base.way(path.folders())? else {
+        let FolderLookup::Open(folder) = self.root.find_folder(path.folders())? else {
             return Ok(Attempt::Done(false));
         };
-        let held = match lock(&folder, name, self.ends.place)? {
+        let held = match lock(&folder, name, self.expiries.place)? {
             Lock::Held(held) => held,
             Lock::Folder => return Ok(Attempt::Done(false)),
             Lock::Busy => return Ok(Attempt::Busy),
         };
-        let found = self.look_at_held(&folder, name, &held)?;
+        let found = self.read_held(&folder, name, &held)?;
         let is_expected =
             |value: &Bytes| if_version.is_none_or(|version| version.as_bytes() == value);
         let value = match found {
             Found::Entry(entry) if is_expected(&entry.value) => entry.value,
-            // An end for the half of what is being written would be void.
-            Found::Unsettled(_) if if_version.is_none() => return Ok(Attempt::Busy),
-            Found::Unsettled(value) if is_expected(&value) => value,
-            Found::Entry(_) | Found::Unsettled(_) | Found::Nothing => {
+            // An expiry for a value that is only half written would be ignored.
+            Found::Unstable(_) if if_version.is_none() => return Ok(Attempt::Busy),
+            Found::Unstable(value) if is_expected(&value) => value,
+            Found::Entry(_) | Found::Unstable(_) | Found::Nothing => {
                 return Ok(Attempt::Done(false));
             }
         };
         if let Some(file) = &held.file {
-            let stamp = Stamp::new(&value, expires_at);
-            let set = self.ends.set(&folder, name, file, stamp);
+            let tag = ExpiryTag::new(&value, expires_at);
+            let set = self.expiries.set(&folder, name, file, tag);
             set.map_err(from_errno)?;
         }
         Ok(Attempt::Done(true))
     }
 
-    /// Removes the entry `name` if it has ended, unless another is at it.
-    pub(crate) fn remove_ended(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
-        let Lock::Held(held) = lock(folder, name, self.ends.place)? else {
+    /// Removes the entry `name` if it has expired and nobody holds its lock.
+    pub(crate) fn remove_expired(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
+        let Lock::Held(held) = lock(folder, name, self.expiries.place)? else {
             return Ok(false);
         };
-        if held.file.is_none() || !matches!(self.look_at_held(folder, name, &held)?, Found::Nothing)
-        {
+        if held.file.is_none() || !matches!(self.read_held(folder, name, &held)?, Found::Nothing) {
             return Ok(false);
         }
         self.unlink(folder, name)?;
         Ok(true)
     }
 
-    /// Waits until the names in `folder` are on the disk, where that was asked for. A change that this is for has
-    /// been made already.
+    /// Waits until the names in `folder` are on the disk, if that was asked for. The change itself has been made
+    /// already.
     fn sync(&self, folder: &Folder<'_>) -> Result<()> {
         if self.durability < Durability::Full {
             return Ok(());
@@ -386,14 +401,14 @@ impl Store {
     }
 }
 
-fn living(entry: Entry) -> Found {
+fn unless_expired(entry: Entry) -> Found {
     match entry.expires_at {
-        Some(end) if end <= Timestamp::now() => Found::Nothing,
+        Some(expires_at) if expires_at <= Timestamp::now() => Found::Nothing,
         _ => Found::Entry(entry),
     }
 }
 
-/// What stands against the condition, if anything does.
+/// The conflict with the condition, if there is one.
 fn conflict(condition: &WriteCondition, found: Found) -> Option<ConflictState> {
     let expected = match condition {
         WriteCondition::Always => return None,
@@ -405,8 +420,8 @@ fn conflict(condition: &WriteCondition, found: Found) -> Option<ConflictState> {
         Found::Entry(entry) => {
             (expected != Some(&entry.value)).then_some(ConflictState::Present(entry))
         }
-        // What it is to become is not known yet.
-        Found::Unsettled(value) => (expected != Some(&value)).then_some(ConflictState::Unknown),
+        // The value that it is about to become is not known.
+        Found::Unstable(value) => (expected != Some(&value)).then_some(ConflictState::Unknown),
     }
 }
 
@@ -414,7 +429,7 @@ pub(crate) fn modified_at(stat: &rustix::fs::Stat) -> Timestamp {
     timestamp(stat.st_mtime, stat.st_mtime_nsec)
 }
 
-/// A time of a file, whose fields have other types on other systems.
+/// A time of a file. Its fields have other types on other systems.
 pub(crate) fn timestamp(seconds: impl Into<i128>, nanos: impl Into<i128>) -> Timestamp {
     let millis = seconds.into() * 1_000 + nanos.into() / 1_000_000;
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())

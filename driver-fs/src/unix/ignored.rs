@@ -1,11 +1,13 @@
+//! The option `ignore`.
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use session_core::{Error, ErrorKind};
 
-/// Which files below the base are nobody's entries.
+/// Which files in the root are not entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Ignored {
     files: GlobSet,
-    /// Of which everything is ignored, so that nobody need look into them.
+    /// Folders in which everything is ignored, so that they need not be read.
     folders: GlobSet,
 }
 
@@ -20,7 +22,7 @@ impl Ignored {
         })
     }
 
-    /// Whether the file at `path`, below the base and with `/` between names, is ignored.
+    /// Whether the file at `path`, in the root and with `/` between names, is ignored.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.files.is_match(path)
     }
@@ -42,7 +44,7 @@ fn set<'p>(patterns: impl Iterator<Item = &'p str>) -> Result<GlobSet, Error> {
 fn invalid(error: globset::Error) -> Error {
     Error::new(
         ErrorKind::InvalidConfig,
-        "`ignore` has a pattern that is none; mend it, as in `**/cache/**`",
+        "`ignore` contains an invalid pattern; fix it, as in `**/cache/**`",
     )
     .with_source(error)
 }
@@ -53,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_are_of_paths_below_the_base() {
+    fn patterns_match_paths_in_the_folder() {
         let patterns = ["**/node_modules/**".to_owned(), "*.tmp".to_owned()];
         let ignored = Ignored::new(&patterns).unwrap();
         assert!(ignored.has("a/node_modules/b/c"));
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_an_error() {
+    fn an_invalid_pattern_is_an_error() {
         let error = Ignored::new(&["[".to_owned()]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     }

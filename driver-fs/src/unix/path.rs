@@ -1,19 +1,21 @@
+//! Turns keys into paths, and refuses keys that have none.
+
 use session_core::{Error, ErrorKind, Key};
 
-use crate::error::invalid_key;
-use crate::sidecar;
-use crate::staged;
+use super::error::invalid_key;
+use super::sidecar;
+use super::staged;
 
-/// The longest name of a file on the file systems in use.
+/// The longest file name on common file systems.
 const LONGEST_NAME: usize = 255;
 
-/// The longest key: with room for a separator less than the longest path of a system call.
+/// The longest key: the longest path of a system call, with room for a separator.
 const LONGEST_KEY: usize = 4_000;
 
-/// Names that are devices on Windows, with any extension, so that a folder can be taken there.
+/// Names of devices on Windows, with any extension. They are refused so that a folder can be moved there.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
-/// The path of an entry below the base: folders, and the name of a file. None of them leads out of it.
+/// The path of an entry in the root: folders and a file name. None of them leads out of the root.
 #[derive(Clone, Copy)]
 pub(crate) struct EntryPath<'k> {
     folders: Option<&'k str>,
@@ -21,7 +23,7 @@ pub(crate) struct EntryPath<'k> {
 }
 
 impl<'k> EntryPath<'k> {
-    /// The path of `key`, unless it cannot be one.
+    /// The path of `key`, if it has one.
     pub(crate) fn of(key: &'k Key) -> Result<Self, Error> {
         let text = key.as_str();
         if text.len() > LONGEST_KEY {
@@ -45,7 +47,7 @@ impl<'k> EntryPath<'k> {
         })
     }
 
-    /// The names of the folders, from the base on.
+    /// The names of the folders, from the root on.
     pub(crate) fn folders(&self) -> impl DoubleEndedIterator<Item = &'k str> {
         self.folders.into_iter().flat_map(|text| text.split(':'))
     }
@@ -56,7 +58,7 @@ impl<'k> EntryPath<'k> {
     }
 }
 
-/// Whether a file or folder of this name is a segment of a key, and not one of ours or of nobody's.
+/// Whether a file or folder of this name is a segment of a key, and not a file of the driver or of no key.
 pub(crate) fn is_segment(name: &str) -> bool {
     let is_normalised = !name.is_empty() && !name.contains([':', '/', '\\', '?']);
     is_normalised && check(name).is_ok()
@@ -65,23 +67,23 @@ pub(crate) fn is_segment(name: &str) -> bool {
 fn check(segment: &str) -> Result<(), Error> {
     if segment == "." || segment == ".." {
         return Err(invalid_key(
-            "a segment of the key is `.` or `..`, which are no names of files; use another",
+            "a segment of the key is `.` or `..`, which cannot be a file name; use another",
         ));
     }
     if segment.contains('\0') {
         return Err(invalid_key(
-            "the key has a NUL character, which no name of a file may have; leave it out",
+            "the key contains a NUL character, which a file name cannot contain; remove it",
         ));
     }
     if segment.len() > LONGEST_NAME {
         return Err(Error::new(
             ErrorKind::TooLarge,
-            "a segment of the key is longer than 255 bytes, the longest name of a file; use a shorter one",
+            "a segment of the key is longer than 255 bytes, the longest file name; use a shorter one",
         ));
     }
     if staged::is_temporary(segment) || sidecar::is_sidecar(segment) {
         return Err(invalid_key(
-            "a segment of the key is a name that this driver or unstorage uses for itself; use another",
+            "a segment of the key is a file name that this driver or unstorage reserves; use another",
         ));
     }
     if is_device(segment) {
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_path_is_a_path_below_the_base() {
+    fn an_absolute_path_is_a_path_in_the_folder() {
         let key = Key::new("/etc/passwd").unwrap();
         let path = EntryPath::of(&key).unwrap();
         assert_eq!(path.folders().collect::<Vec<_>>(), ["etc"]);

@@ -1,41 +1,43 @@
+//! Goes through all files of a folder, page by page.
+
 use std::rc::Rc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use session_core::{Cursor, Error, ErrorKind, Prefix, Result};
 
-use crate::directory::Directory;
-use crate::error::from_errno;
-use crate::folder::{Folder, Way};
-use crate::ignored::Ignored;
-use crate::path::is_segment;
-use crate::store::Store;
+use super::directory::Directory;
+use super::error::from_errno;
+use super::folder::{Folder, FolderLookup};
+use super::ignored::Ignored;
+use super::path::is_segment;
+use super::store::Store;
 
-/// How many folders on the way down are kept open; those above are opened again on the way back.
+/// How many nested folders are kept open. Those above are opened again on the way back.
 const OPEN_AT_ONCE: usize = 16;
 
-/// Goes through the files below a folder, from any place on.
+/// Goes through the files in a folder and its folders, from any position on.
 pub(crate) struct Walk<'w> {
     store: &'w Store,
     ignored: &'w Ignored,
     prefix: &'w Prefix,
-    /// The folder that is gone through, below those that lead to it.
+    /// The current folder, after those that lead to it.
     levels: Vec<Level<'w>>,
 }
 
 struct Level<'w> {
-    /// Of the folder; empty for the first one.
+    /// The name of the folder; empty for the first one.
     name: String,
-    /// Behind the last name that was given, or gone into.
+    /// Behind the last name that was given or entered.
     position: String,
     open: Option<(Rc<Folder<'w>>, Directory)>,
 }
 
-/// A file, or something else that is no folder.
+/// A file, or something else that is not a folder.
 pub(crate) struct File<'w> {
     pub(crate) folder: Rc<Folder<'w>>,
     pub(crate) name: String,
-    /// Its path below the base, with `:` between the names.
+    /// Its path in the root, with `:` between the names.
     pub(crate) key: String,
 }
 
@@ -59,7 +61,7 @@ impl<'w> Walk<'w> {
         })
     }
 
-    /// Where it is, so that another walk can go on there.
+    /// The position, from which another walk can continue.
     pub(crate) fn cursor(&self) -> Cursor {
         let mut text = String::new();
         for (depth, level) in self.levels.iter().enumerate() {
@@ -73,7 +75,7 @@ impl<'w> Walk<'w> {
         Cursor::new(text)
     }
 
-    /// The next file. What is taken away meanwhile is passed over.
+    /// The next file. Files that are removed meanwhile are skipped.
     pub(crate) fn next(&mut self) -> Result<Option<File<'w>>> {
         loop {
             let Some(level) = self.levels.last_mut() else {
@@ -136,13 +138,13 @@ impl<'w> Walk<'w> {
         }
     }
 
-    /// Opens the innermost folder at `position`, unless it is gone.
+    /// Opens the innermost folder at `position`, unless it was removed.
     fn open(&self, position: &str) -> Result<Option<(Rc<Folder<'w>>, Directory)>> {
         let folders = self.prefix_names().chain(self.names());
-        let folder = match self.store.base.way(folders) {
-            Ok(Way::Open(folder)) => folder,
-            Ok(Way::Missing | Way::Blocked) => return Ok(None),
-            // A link has come into the place of a folder, and none is followed.
+        let folder = match self.store.root.find_folder(folders) {
+            Ok(FolderLookup::Open(folder)) => folder,
+            Ok(FolderLookup::Missing | FolderLookup::Blocked) => return Ok(None),
+            // A symbolic link has replaced a folder. No link is followed.
             Err(error) if error.kind() == ErrorKind::InvalidKey && self.levels.len() > 1 => {
                 return Ok(None);
             }
@@ -192,7 +194,7 @@ impl Level<'_> {
     }
 }
 
-/// Positions, with the names of folders between. Whoever made it up gets no further than the base.
+/// Parses positions with the names of folders between them. An invented cursor cannot lead out of the root.
 fn parse<'w>(text: &str) -> Option<Vec<Level<'w>>> {
     let mut parts = text.split('/');
     let mut levels = Vec::new();
@@ -214,6 +216,6 @@ fn parse<'w>(text: &str) -> Option<Vec<Level<'w>>> {
 fn foreign_cursor() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the cursor is not one that this driver gave; start without one",
+        "the cursor was not made by this driver; start without a cursor",
     )
 }

@@ -1,8 +1,11 @@
+//! Reports changes of files.
+
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream;
@@ -11,19 +14,19 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use session_core::{Change, ChangeKind, Error, ErrorKind, Key, Prefix, Result};
 use tokio::sync::mpsc;
 
-use crate::driver::NAME;
-use crate::ignored::Ignored;
-use crate::path::is_segment;
-use crate::threads::FileQueue;
+use super::driver::NAME;
+use super::files::{Deadline, Files};
+use super::ignored::Ignored;
+use super::path::is_segment;
 
-/// How many events of the file system a watcher may lag behind.
+/// How many events of the file system may wait for a watcher.
 const BACKLOG: usize = 4_096;
 
-/// How many of them are taken at once.
+/// How many events are handled at once.
 const AT_ONCE: usize = 256;
 
-/// How many files are remembered that were told of because their folder was new.
-const MOST_TOLD: usize = 10_000;
+/// How many files are remembered that were reported because their folder was new.
+const MOST_REPORTED: usize = 10_000;
 
 /// A watch over the folders of a prefix.
 pub(crate) struct Watching {
@@ -33,24 +36,24 @@ pub(crate) struct Watching {
     overrun: Arc<AtomicBool>,
 }
 
-/// The folders that are watched, each by itself: one that is new is watched first and looked through then, so
-/// that nothing in it is missed.
+/// The watched folders, each with a watch of its own. A new folder is watched first and read then, so that nothing in
+/// it is missed.
 struct Folders {
-    base: PathBuf,
+    root: PathBuf,
     prefix: Prefix,
     ignored: Arc<Ignored>,
     watcher: RecommendedWatcher,
-    /// What was told of when its folder was looked through, since the watch may tell of it again.
-    told: HashMap<PathBuf, Identity>,
+    /// Files that were reported when their folder was read, since the watch may report them again.
+    reported: HashMap<PathBuf, Identity>,
 }
 
-/// What tells a file from one that takes its place.
+/// Distinguishes a file from one that replaces it.
 #[derive(PartialEq, Eq)]
 struct Identity(u64, u64, i64, i64);
 
 impl Watching {
-    /// Begins to watch; it blocks.
-    pub(crate) fn start(base: &Path, prefix: Prefix, ignored: Arc<Ignored>) -> Result<Self> {
+    /// Begins to watch. It blocks.
+    pub(crate) fn start(root: &Path, prefix: Prefix, ignored: Arc<Ignored>) -> Result<Self> {
         let (sender, events) = mpsc::channel(BACKLOG);
         let overrun = Arc::new(AtomicBool::new(false));
         let too_many = Arc::clone(&overrun);
@@ -62,20 +65,20 @@ impl Watching {
                 too_many.store(true, Ordering::Release);
             }
         });
-        // What the system calls the base, since its events do.
-        let base = base.canonicalize().map_err(|error| {
-            let message = "the folder cannot be watched, since it is gone; put it back";
+        // The path by which the system calls the root in its events.
+        let root = root.canonicalize().map_err(|error| {
+            let message = "the folder cannot be watched, since it was removed; put it back";
             Error::new(ErrorKind::Unavailable, message).with_source(error)
         })?;
         let mut folders = Folders {
             watcher: watcher.map_err(failed)?,
-            base,
+            root,
             prefix,
             ignored,
-            told: HashMap::new(),
+            reported: HashMap::new(),
         };
-        let base = folders.base.clone();
-        folders.watch(&base, &mut |_, _| {})?;
+        let root = folders.root.clone();
+        folders.watch(&root, &mut |_, _| {})?;
         Ok(Self {
             folders,
             events,
@@ -84,14 +87,15 @@ impl Watching {
     }
 }
 
-/// The changes that `watching` sees, whose work on files is put into `queue`.
+/// The changes that `watching` sees. Looking at the files of some changes may take `timeout`.
 pub(crate) fn changes(
     watching: Watching,
-    queue: FileQueue,
+    files: Files,
+    timeout: Duration,
 ) -> impl Stream<Item = Result<Change>> + Send {
     let start = Some((watching, Vec::new().into_iter()));
     stream::unfold(start, move |state| {
-        let queue = queue.clone();
+        let files = files.clone();
         async move {
             let (mut watching, mut ready) = state?;
             loop {
@@ -110,14 +114,14 @@ pub(crate) fn changes(
                     events: receiver,
                     overrun,
                 } = watching;
-                let understood = queue.run(move || {
+                let understood = files.run(Deadline::after(timeout), move || {
                     let changes = folders.understand(events);
-                    (folders, changes)
+                    Ok((folders, changes))
                 });
                 let (folders, changes) = match understood.await {
                     Ok(understood) => understood,
-                    // The driver was closed, which ends the stream.
-                    Err(_) => return None,
+                    Err(error) if error.kind() == ErrorKind::Closed => return None,
+                    Err(error) => return Some((Err(error.with_context(NAME, "watch")), None)),
                 };
                 watching = Watching {
                     folders,
@@ -134,7 +138,7 @@ pub(crate) fn changes(
 }
 
 impl Folders {
-    /// What the events come to.
+    /// Turns events into changes.
     fn understand(&mut self, events: Vec<notify::Result<Event>>) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for event in events {
@@ -146,13 +150,13 @@ impl Folders {
                 continue;
             };
             match event.kind {
-                EventKind::Remove(RemoveKind::Folder) if *path == self.base => {
-                    let message = "the folder that was watched is gone; put it back and watch anew";
+                EventKind::Remove(RemoveKind::Folder) if *path == self.root => {
+                    let message = "the watched folder was removed; put it back and watch again";
                     return Err(Error::new(ErrorKind::Unavailable, message));
                 }
                 EventKind::Remove(RemoveKind::Folder) => {}
                 EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => {
-                    self.told.remove(path);
+                    self.reported.remove(path);
                     changes.extend(self.change(path, ChangeKind::Removed));
                 }
                 kind => self.appeared(path, &kind, &mut changes)?,
@@ -161,10 +165,10 @@ impl Folders {
         Ok(changes)
     }
 
-    /// Something has appeared at `path`, or was written there.
+    /// A file or folder was created or written at `path`.
     fn appeared(&mut self, path: &Path, kind: &EventKind, changes: &mut Vec<Change>) -> Result<()> {
         let Ok(metadata) = path.symlink_metadata() else {
-            // It is gone again, which another event tells.
+            // It was removed again, which another event reports.
             return Ok(());
         };
         if metadata.is_dir() {
@@ -174,40 +178,40 @@ impl Folders {
             })?;
             for (path, identity) in found {
                 changes.extend(self.change(&path, ChangeKind::Written));
-                if self.told.len() >= MOST_TOLD {
-                    self.told.clear();
+                if self.reported.len() >= MOST_REPORTED {
+                    self.reported.clear();
                 }
-                self.told.insert(path, identity);
+                self.reported.insert(path, identity);
             }
             return Ok(());
         }
-        // A file that is written in its place is told of when it is done; a link to another is done at once.
+        // A file that is written in place is reported when it is closed. A new link to a file is reported at once.
         let is_begun = cfg!(target_os = "linux")
             && matches!(kind, EventKind::Create(CreateKind::File))
             && metadata.nlink() == 1;
         if is_begun {
             return Ok(());
         }
-        let told = self.told.remove(path);
-        if told != Some(Identity::of(&metadata)) {
+        let reported = self.reported.remove(path);
+        if reported != Some(Identity::of(&metadata)) {
             changes.extend(self.change(path, ChangeKind::Written));
         }
         Ok(())
     }
 
-    /// Watches `folder` and those in it, and shows the files that are there.
+    /// Watches `folder` and those in it, and calls `show` for the files that are there.
     fn watch(
         &mut self,
         folder: &Path,
         show: &mut dyn FnMut(&Path, &std::fs::Metadata),
     ) -> Result<()> {
-        if !self.leads_to_the_prefix(folder) {
+        if !self.may_hold_prefix(folder) {
             return Ok(());
         }
         match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
             Ok(()) => {}
-            // It is gone again.
-            Err(error) if is_missing(&error) && folder != self.base => return Ok(()),
+            // It was removed again.
+            Err(error) if is_missing(&error) && folder != self.root => return Ok(()),
             Err(error) => return Err(failed(error)),
         }
         let Ok(entries) = folder.read_dir() else {
@@ -228,8 +232,8 @@ impl Folders {
     }
 
     /// Whether there may be keys of the prefix in `folder`, or in a folder within it.
-    fn leads_to_the_prefix(&self, folder: &Path) -> bool {
-        let Some(path) = self.below_the_base(folder) else {
+    fn may_hold_prefix(&self, folder: &Path) -> bool {
+        let Some(path) = self.path_in_root(folder) else {
             return false;
         };
         if path.is_empty() {
@@ -243,14 +247,14 @@ impl Folders {
         self.prefix.is_root() || folder.starts_with(&prefix) || prefix.starts_with(&folder)
     }
 
-    /// The path below the base, with `/` between names; empty for the base itself.
-    fn below_the_base(&self, path: &Path) -> Option<String> {
-        let path = path.strip_prefix(&self.base).ok()?;
+    /// The path in the root, with `/` between names; empty for the root itself.
+    fn path_in_root(&self, path: &Path) -> Option<String> {
+        let path = path.strip_prefix(&self.root).ok()?;
         path.to_str().map(str::to_owned)
     }
 
     fn change(&self, path: &Path, kind: ChangeKind) -> Option<Change> {
-        let path = self.below_the_base(path)?;
+        let path = self.path_in_root(path)?;
         if !path.split('/').all(is_segment) || self.ignored.has(&path) {
             return None;
         }
@@ -270,12 +274,12 @@ impl Identity {
     }
 }
 
-/// Whether an event of this kind may be a change of an entry. Reading makes most of the others.
+/// Whether an event of this kind may be a change of an entry. Most other events are made by reading.
 fn changes_something(kind: &EventKind) -> bool {
     match kind {
         EventKind::Create(_) | EventKind::Remove(_) => true,
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        // What follows `From` and `To` for both together.
+        // `Both` follows after `From` and `To`.
         EventKind::Modify(ModifyKind::Name(mode)) => *mode != RenameMode::Both,
         EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => !cfg!(target_os = "linux"),
         _ => false,
@@ -291,18 +295,18 @@ fn is_missing(error: &notify::Error) -> bool {
 }
 
 fn missed() -> Error {
-    let message = "this watcher was too slow and missed changes; watch anew";
+    let message = "this watcher was too slow and missed changes; watch again";
     Error::new(ErrorKind::Unavailable, message).with_context(NAME, "watch")
 }
 
-/// What the system says, without the paths, since a file's name is a key.
+/// The error of the system, without paths, since the name of a file is a key.
 fn failed(error: notify::Error) -> Error {
     let kind = error.kind;
     let message = match &kind {
         notify::ErrorKind::MaxFilesWatch => {
-            "there are more folders than may be watched; raise the limit (`fs.inotify.max_user_watches`)"
+            "too many folders are watched; raise the limit (`fs.inotify.max_user_watches`)"
         }
-        _ => "the folder cannot be watched; see the limits of this user (`fs.inotify`)",
+        _ => "the folder cannot be watched; check the limits of this user (`fs.inotify`)",
     };
     let error = Error::new(ErrorKind::Unavailable, message);
     match kind {

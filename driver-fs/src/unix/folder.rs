@@ -1,3 +1,5 @@
+//! Looks up, opens and creates folders, without following symbolic links.
+
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,33 +10,32 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, Result};
 use session_core::Error;
 
-use crate::error::{from_errno, symbolic_link};
-use crate::path::EntryPath;
+use super::error::{from_errno, symbolic_link};
+use super::path::EntryPath;
 
 const OPEN_FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::RDONLY)
     .union(OFlags::CLOEXEC);
 
-/// The folder below which everything is. It is looked up anew by each operation, so one that is taken away and
-/// put back is found again.
+/// The folder of the driver. Each operation looks it up, so it is found again after it was removed and put back.
 #[derive(Debug)]
-pub(crate) struct Base {
+pub(crate) struct Root {
     path: PathBuf,
     folder_mode: Mode,
-    /// Whether new folders have to be on the disk.
+    /// Whether new folders must be on the disk.
     synced: bool,
 }
 
-/// What leads to the folder of an entry.
-pub(crate) enum Way<'b> {
+/// The result of looking for the folder of an entry.
+pub(crate) enum FolderLookup<'b> {
     Open(Folder<'b>),
     /// There is no such folder.
     Missing,
-    /// A file stands where a folder would.
+    /// A file has the name of the folder.
     Blocked,
 }
 
-impl Base {
+impl Root {
     pub(crate) fn new(path: PathBuf, folder_mode: Mode, synced: bool) -> Self {
         Self {
             path,
@@ -47,47 +48,47 @@ impl Base {
         &self.path
     }
 
-    /// The base itself.
+    /// The root folder itself.
     pub(crate) fn folder(&self) -> Folder<'_> {
-        Folder::Base(&self.path)
+        Folder::Root(&self.path)
     }
 
-    /// Goes down `folders`, and through no symbolic link. The base itself is not looked for.
-    pub(crate) fn way<'n>(
+    /// Opens `folders` one below the other, and follows no symbolic link. It does not check that the root exists.
+    pub(crate) fn find_folder<'n>(
         &self,
         folders: impl Iterator<Item = &'n str>,
-    ) -> std::result::Result<Way<'_>, Error> {
+    ) -> std::result::Result<FolderLookup<'_>, Error> {
         let mut folder = self.folder();
         for name in folders {
             folder = match folder.open(name, OPEN_FOLDER, Mode::empty()) {
                 Ok(inner) => Folder::Inner(inner),
-                Err(Errno::NOENT) => return Ok(Way::Missing),
-                // Either is what a system says of a link here.
+                Err(Errno::NOENT) => return Ok(FolderLookup::Missing),
+                // Systems report a symbolic link by either.
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     if folder.kind(name).map_err(from_errno)? == Some(FileType::Symlink) {
                         return Err(symbolic_link());
                     }
-                    return Ok(Way::Blocked);
+                    return Ok(FolderLookup::Blocked);
                 }
                 Err(error) => return Err(from_errno(error)),
             };
         }
-        Ok(Way::Open(folder))
+        Ok(FolderLookup::Open(folder))
     }
 
-    /// Makes the base, and the folders of `path` below it.
+    /// Creates the root, and the folders of `path` in it.
     pub(crate) fn make(&self, path: &EntryPath<'_>) -> std::result::Result<(), Error> {
-        self.make_base().map_err(from_errno)?;
+        self.make_root().map_err(from_errno)?;
         let mut folder = self.folder();
         for name in path.folders() {
             let is_new = match folder.make_folder(name, self.folder_mode) {
                 Ok(()) => true,
                 Err(Errno::EXIST) => false,
-                // It was taken away again; whoever asked tries again.
+                // It was removed again. The caller tries again.
                 Err(Errno::NOENT) => return Ok(()),
                 Err(error) => return Err(from_errno(error)),
             };
-            // What has the name, and is no folder, is met on the way there.
+            // The caller finds out what has the name, if it is not a folder.
             let Ok(inner) = folder.open(name, OPEN_FOLDER, Mode::empty()) else {
                 return Ok(());
             };
@@ -102,8 +103,8 @@ impl Base {
         Ok(())
     }
 
-    /// Makes the base, with all that leads to it.
-    pub(crate) fn make_base(&self) -> Result<()> {
+    /// Creates the root and its parent folders.
+    pub(crate) fn make_root(&self) -> Result<()> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         builder.mode(self.folder_mode.as_raw_mode());
@@ -111,12 +112,12 @@ impl Base {
         made.map_err(|error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
 
-    /// Removes the folders of `path` that are empty, from the innermost on. The base stays.
+    /// Removes the folders of `path` that are empty, beginning with the innermost. The root stays.
     pub(crate) fn prune(&self, path: &EntryPath<'_>) {
         let mut left = path.folders().count();
         for name in path.folders().rev() {
             left -= 1;
-            let Ok(Way::Open(above)) = self.way(path.folders().take(left)) else {
+            let Ok(FolderLookup::Open(above)) = self.find_folder(path.folders().take(left)) else {
                 return;
             };
             if above.unlink(name, AtFlags::REMOVEDIR).is_err() {
@@ -126,7 +127,7 @@ impl Base {
     }
 }
 
-/// Gives what was just made the bits that the process's mask may have taken away.
+/// Restores the bits of the mode that the umask of the process may have removed.
 pub(crate) fn widen(made: &OwnedFd, mode: Mode) -> Result<()> {
     if mode.intersects(Mode::RWXG | Mode::RWXO) {
         rustix::fs::fchmod(made, mode)?;
@@ -134,10 +135,10 @@ pub(crate) fn widen(made: &OwnedFd, mode: Mode) -> Result<()> {
     Ok(())
 }
 
-/// A folder, in which files are named: the base by its path, those below it by what was opened on the way.
+/// A folder in which files are named: the root by its path, others by their open file descriptor.
 #[derive(Debug)]
 pub(crate) enum Folder<'b> {
-    Base(&'b Path),
+    Root(&'b Path),
     Inner(OwnedFd),
 }
 
@@ -148,12 +149,12 @@ impl Folder<'_> {
         call: impl FnOnce(BorrowedFd<'_>, &Path) -> Result<T>,
     ) -> Result<T> {
         match self {
-            Self::Base(path) => call(CWD, &path.join(name)),
+            Self::Root(path) => call(CWD, &path.join(name)),
             Self::Inner(folder) => call(folder.as_fd(), Path::new(name)),
         }
     }
 
-    /// Opens what has `name`, and never through a symbolic link.
+    /// Opens the file or folder `name`, without following a symbolic link.
     pub(crate) fn open(&self, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
         self.with(name, |at, path| {
             rustix::io::retry_on_intr(|| {
@@ -162,28 +163,28 @@ impl Folder<'_> {
         })
     }
 
-    /// Opens the file of an entry. What is no file does not keep it waiting.
+    /// Opens the file of an entry. It does not wait for a FIFO.
     pub(crate) fn open_file(&self, name: &str) -> Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         self.open(name, flags, Mode::empty())
     }
 
-    /// This folder, to list or to sync it.
+    /// Opens this folder, to list or to sync it.
     pub(crate) fn open_self(&self) -> Result<OwnedFd> {
         match self {
-            Self::Base(path) => rustix::fs::openat(CWD, *path, OPEN_FOLDER, Mode::empty()),
+            Self::Root(path) => rustix::fs::openat(CWD, *path, OPEN_FOLDER, Mode::empty()),
             Self::Inner(folder) => rustix::fs::openat(folder, ".", OPEN_FOLDER, Mode::empty()),
         }
     }
 
-    /// What has `name`, if it is a link the link itself.
+    /// The status of the file `name`, without following a symbolic link.
     pub(crate) fn stat(&self, name: &str) -> Result<Stat> {
         self.with(name, |at, path| {
             rustix::fs::statat(at, path, AtFlags::SYMLINK_NOFOLLOW)
         })
     }
 
-    /// The kind of what has `name`, or `None` if nothing has.
+    /// The type of the file `name`, or `None` if there is none.
     pub(crate) fn kind(&self, name: &str) -> Result<Option<FileType>> {
         match self.stat(name) {
             Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
@@ -219,7 +220,7 @@ impl Folder<'_> {
         self.with(name, |at, path| rustix::fs::mkdirat(at, path, mode))
     }
 
-    /// Waits until the names in it are on the disk.
+    /// Waits until the names in the folder are on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
         rustix::fs::fsync(self.open_self()?)
     }

@@ -1,3 +1,5 @@
+//! Writes a file under a temporary name, and renames it.
+
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::LazyLock;
@@ -6,19 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::{Errno, Result};
 
-use crate::folder::{Folder, widen};
+use super::folder::{Folder, widen};
 
 const PREFIX: &str = ".unstorage-tmp-";
 
-/// Whether a file of this name is one that is about to get another: `^\.unstorage-tmp-[\da-z-]+$`, as in
-/// unstorage 2.
+/// Whether a file of this name is a temporary one, by the pattern of unstorage 2: `^\.unstorage-tmp-[\da-z-]+$`.
 pub(crate) fn is_temporary(name: &str) -> bool {
     let rest = name.strip_prefix(PREFIX).unwrap_or_default();
     let is_of_it = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b'-';
     !rest.is_empty() && rest.bytes().all(is_of_it)
 }
 
-/// unstorage's: the process, eight hexadecimal digits at random, a counter.
+/// A temporary name as unstorage makes it: the process, eight random hexadecimal digits, a counter.
 fn temporary_name() -> String {
     static PROCESS: LazyLock<String> = LazyLock::new(|| {
         let random = RandomState::new().hash_one(0_u8) & 0xffff_ffff;
@@ -45,14 +46,15 @@ fn base36(mut number: u64) -> String {
     digits.iter().rev().collect()
 }
 
-/// A file that is written under a temporary name, to become an entry in one step. Dropped before that, it goes.
+/// A file that is written under a temporary name, to become an entry in one step. If it is dropped before, it is
+/// removed.
 pub(crate) struct Staged<'f> {
     folder: &'f Folder<'f>,
     name: Option<String>,
 }
 
 impl<'f> Staged<'f> {
-    /// Writes `value` into a new file of `folder`, and has `finish` do the rest to it before it is closed.
+    /// Writes `value` to a new file in `folder`, and calls `finish` on it before it is closed.
     pub(crate) fn write(
         folder: &'f Folder<'f>,
         value: &[u8],
@@ -64,7 +66,7 @@ impl<'f> Staged<'f> {
             let name = temporary_name();
             match folder.open(&name, flags, mode) {
                 Ok(file) => break (name, file),
-                // That of a process before this one which had its number.
+                // An earlier process with the same id left it behind.
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error),
             }
@@ -83,7 +85,7 @@ impl<'f> Staged<'f> {
         Ok(staged)
     }
 
-    /// Gives it `name` in place of what has it now.
+    /// Renames it to `name`, and replaces the file of that name.
     pub(crate) fn replace(mut self, name: &str) -> Result<()> {
         if let Some(temporary) = &self.name {
             self.folder.rename(temporary, name, RenameFlags::empty())?;
@@ -92,13 +94,13 @@ impl<'f> Staged<'f> {
         Ok(())
     }
 
-    /// Gives it `name` unless anything has it; then it is [`Errno::EXIST`], and this is as it was.
+    /// Renames it to `name`. If there is a file of that name, the error is [`Errno::EXIST`] and nothing changes.
     pub(crate) fn create(&mut self, name: &str) -> Result<()> {
         let Some(temporary) = &self.name else {
             return Ok(());
         };
         match self.folder.rename(temporary, name, RenameFlags::NOREPLACE) {
-            // Not every file system has this kind of rename, and those that lack it have links.
+            // Some file systems lack this kind of rename, but have links.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 self.folder.link(temporary, name)?;
             }
@@ -114,7 +116,7 @@ impl<'f> Staged<'f> {
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // What cannot be removed now is swept later.
+            // If this fails, the sweeper removes it later.
             let _left_behind = self.folder.unlink(name, AtFlags::empty());
         }
     }
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_temporary_names_are_unstorages() {
+    fn our_temporary_names_match_the_pattern_of_unstorage() {
         let name = temporary_name();
         assert!(is_temporary(&name), "{name}");
         assert_ne!(name, temporary_name());

@@ -1,5 +1,7 @@
-/// What a file beside an entry is called: `.NAME.expires$`. unstorage takes names that end in `$` for metadata,
-/// and lists none of them.
+//! Names of the files beside entries.
+
+/// The name of a file beside an entry is `.NAME.expires$`. unstorage takes names that end in `$` for metadata, and
+/// does not list them.
 const BEFORE: &str = ".";
 const AFTER: &str = ".expires$";
 
@@ -8,7 +10,7 @@ pub(crate) fn name_for(name: &str) -> String {
     [BEFORE, name, AFTER].concat()
 }
 
-/// The name of the entry that a file of this name stands beside.
+/// The name of the entry to which a sidecar of this name belongs.
 pub(crate) fn entry_of(name: &str) -> Option<&str> {
     let entry = name.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
     (!entry.is_empty()).then_some(entry)

@@ -1,16 +1,18 @@
+//! Lists the names in one folder.
+
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Dir, FileType};
 use rustix::io::Result;
 
-use crate::sorted::Sorted;
+use super::sorted::Sorted;
 
 /// The names in an open folder, from a position on.
 ///
-/// Names that are no text are left out: they are nobody's keys. What is there throughout comes at least once,
-/// however many others come and go meanwhile, and however many there are no more than some are held.
+/// Names that are not UTF-8 are left out, since no key has them. A name that is there throughout is given at least
+/// once, whatever is added or removed meanwhile, and the number of names in memory is limited.
 pub(crate) enum Directory {
-    /// By the positions of the file system, which stay good while names come and go.
+    /// By the positions of the file system, which stay valid when names are added or removed.
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     Positions(Dir),
     Names(Sorted),
@@ -19,18 +21,18 @@ pub(crate) enum Directory {
 /// How to go through a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// As the file system likes, where that keeps positions.
+    /// In the order of the file system, if it has lasting positions.
     Any,
-    /// By names: right on every file system, and slow in large folders.
+    /// By name. This works on every file system, and is slow for large folders.
     Names,
 }
 
 /// One name in a folder.
 pub(crate) struct Name {
     pub(crate) name: String,
-    /// What it is, where the folder itself tells.
+    /// The type of the file, if the folder itself tells it.
     pub(crate) kind: FileType,
-    /// Behind it: text without `/`; the empty one is the start.
+    /// The position behind the name: text without `/`. The empty text is the start.
     pub(crate) position: String,
 }
 
@@ -40,7 +42,7 @@ impl Directory {
         let mut folder = Dir::new(folder)?;
         #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
         if order == Order::Any {
-            // What is no position of ours leads to the start, or to nowhere.
+            // A position that this driver did not give leads to the start, or to nowhere.
             match position.parse() {
                 Ok(position) if position > 0 => folder.seek(position)?,
                 _ => folder.rewind(),

@@ -1,3 +1,5 @@
+//! Locks entries between processes.
+
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -5,19 +7,19 @@ use rustix::fs::{FileType, FlockOperation, Stat, flock, fstat};
 use rustix::io::Errno;
 use session_core::Error;
 
-use crate::ends::Place;
-use crate::error::{from_errno, no_file, restless, symbolic_link};
-use crate::folder::Folder;
+use super::error::{from_errno, not_a_file, symbolic_link, unstable_folder};
+use super::expiry::ExpiryPlace;
+use super::folder::Folder;
 
-/// How often a lock that another process holds is tried for before its thread is given back, and how long is
-/// waited in between: a change takes about as long.
+/// How often the thread tries to get a lock that another process holds, and how long it waits in between. A change
+/// takes about as long.
 const TRIES: u32 = 10;
 const BETWEEN: Duration = Duration::from_micros(30);
 
 /// How often a file may be replaced while its lock is taken.
 const REPLACEMENTS: u32 = 1_000;
 
-/// What came of asking for the lock of an entry.
+/// The result of trying to lock an entry.
 pub(crate) enum Lock {
     Held(Held),
     /// Another process, or another thread of this one, has it.
@@ -26,22 +28,22 @@ pub(crate) enum Lock {
     Folder,
 }
 
-/// The lock of an entry, held until this goes away. The kernel gives it up when the process ends, however.
+/// The lock of an entry, held until it is dropped. The kernel releases it when the process ends.
 ///
-/// Where ends stand in attributes it is the lock of the entry's own file, so there are no files for locks; while
-/// there is no such file, nothing is locked, and only what is atomic by itself may follow. Where ends stand in
-/// sidecars it is the lock of the folder.
+/// If the expiry is in an attribute, it is the lock of the file of the entry, so there are no lock files. If that file
+/// does not exist, nothing is locked, and only atomic steps may follow. If the expiry is in a sidecar, it is the lock
+/// of the folder.
 pub(crate) struct Held {
     /// The file of the entry, if there is one.
     pub(crate) file: Option<OwnedFd>,
     _folder: Option<OwnedFd>,
 }
 
-/// Asks for the lock of the entry `name`.
-pub(crate) fn lock(folder: &Folder<'_>, name: &str, place: Place) -> Result<Lock, Error> {
+/// Tries to lock the entry `name`.
+pub(crate) fn lock(folder: &Folder<'_>, name: &str, place: ExpiryPlace) -> Result<Lock, Error> {
     let locked_folder = match place {
-        Place::Attribute => None,
-        Place::Sidecar => match folder.open_self() {
+        ExpiryPlace::Attribute => None,
+        ExpiryPlace::Sidecar => match folder.open_self() {
             Ok(opened) => {
                 if !try_lock(&opened)? {
                     return Ok(Lock::Busy);
@@ -67,12 +69,12 @@ pub(crate) fn lock(folder: &Folder<'_>, name: &str, place: Place) -> Result<Lock
         match FileType::from_raw_mode(opened.st_mode) {
             FileType::RegularFile => {}
             FileType::Directory => return Ok(Lock::Folder),
-            _ => return Err(no_file()),
+            _ => return Err(not_a_file()),
         }
         if locked_folder.is_none() && !try_lock(&file)? {
             return Ok(Lock::Busy);
         }
-        // Whoever had the lock before may have replaced the file, and then it was the lock of nothing.
+        // The previous holder of the lock may have replaced the file, so that it locks nothing any more.
         match folder.stat(name) {
             Ok(named) if is_same(&named, &opened) => {
                 return Ok(Lock::Held(Held {
@@ -84,14 +86,14 @@ pub(crate) fn lock(folder: &Folder<'_>, name: &str, place: Place) -> Result<Lock
             Err(error) => return Err(from_errno(error)),
         }
     }
-    Err(restless())
+    Err(unstable_folder())
 }
 
 /// Why the file of an entry cannot be opened.
 pub(crate) fn not_opened(errno: Errno) -> Error {
     match errno {
         Errno::LOOP | Errno::MLINK => symbolic_link(),
-        Errno::NXIO => no_file(),
+        Errno::NXIO => not_a_file(),
         error => from_errno(error),
     }
 }

@@ -1,3 +1,5 @@
+//! Lists the names in one folder by name.
+
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::os::fd::OwnedFd;
@@ -8,16 +10,16 @@ use std::vec::IntoIter;
 use rustix::fs::{Dir, FileType, FlockOperation, flock};
 use rustix::io::{Errno, Result};
 
-use crate::directory::Name;
+use super::directory::Name;
 
-/// How many names are held at once.
+/// How many names are in memory at once.
 const STRETCH: usize = 10_000;
 
-/// The names of a folder in their order, for file systems on which no position in a folder can be kept. The position
-/// is the last name, and each stretch is the least of all names behind it: the folder is read once for each.
+/// The names of a folder in their order, for file systems that have no lasting positions in a folder. The position is
+/// the last name. Each batch consists of the first names behind it, and reads the whole folder.
 ///
-/// On such file systems a name that is given anew may also be passed over while a folder is read, so nobody changes it
-/// meanwhile: changes take the lock of the folder there.
+/// On such file systems a file that is renamed while the folder is read may be missed. Changes take the lock of the
+/// folder there, so that none happens meanwhile.
 pub(crate) struct Sorted {
     folder: Dir,
     after: String,
@@ -25,7 +27,7 @@ pub(crate) struct Sorted {
     at_end: bool,
 }
 
-/// How often the lock of a folder is tried for, and how long is waited in between.
+/// How often to try to get the lock of a folder, and how long to wait in between.
 const TRIES: u32 = 10_000;
 const BETWEEN: Duration = Duration::from_micros(50);
 
@@ -100,8 +102,8 @@ impl Sorted {
     }
 }
 
-/// Waits for those who are at it, and no longer than a change takes: then some may be passed over, as by any reader
-/// who takes no lock.
+/// Waits for changes to end, but not for longer than a change takes. After that a name may be missed, as by any reader
+/// without a lock.
 fn lock_against_changes(folder: &OwnedFd) -> Result<()> {
     for _ in 0..TRIES {
         match flock(folder, FlockOperation::NonBlockingLockShared) {

@@ -1,3 +1,5 @@
+//! Keeps values of files that have not changed in memory.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -7,26 +9,26 @@ use parking_lot::Mutex;
 use rustix::fs::Stat;
 use session_core::{Entry, Key, Timestamp};
 
-use crate::store::timestamp;
+use super::store::timestamp;
 
-/// How many bytes are kept at most, with what keeping them takes.
+/// How many bytes are kept at most, including the overhead of keeping them.
 const LIMIT: usize = 32 * 1024 * 1024;
 
-/// What an entry takes beside its key and its value, roughly.
+/// Roughly how many bytes an entry takes besides its key and its value.
 const OVERHEAD: usize = 256;
 
-/// The longest value that is kept, so that none drives many others out.
+/// The longest value that is kept, so that no value displaces many others.
 const LONGEST: usize = LIMIT / 128;
 
-/// How long a file was left alone before what it held is kept: longer than any step in which file systems count the
-/// time, so that the next change has another time.
+/// How long a file must have been unchanged before its value is kept: longer than the resolution of the times of any
+/// file system, so that the next change has another time.
 const LEFT_ALONE: Duration = Duration::from_secs(3);
 
-/// The entries that were read lately, each with what its file was told by.
+/// The entries that were read lately, each with the identity of its file.
 ///
-/// They are of two generations, and the older one goes when the younger one has half of the room.
+/// There are two generations. The older one is dropped when the younger one has half of the room.
 pub(crate) struct Cache {
-    /// The file system whose files are kept; nothing is where this is `None`.
+    /// The file system whose files are kept. `None` keeps nothing.
     device: Option<i128>,
     generations: Mutex<Generations>,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Cache {
 struct Generations {
     young: HashMap<Key, Cached>,
     old: HashMap<Key, Cached>,
-    /// Of the young ones.
+    /// The size of the young ones.
     size: usize,
 }
 
@@ -44,14 +46,14 @@ struct Cached {
     entry: Entry,
 }
 
-/// What a file is told by: which it is, its size, and when it was last written and changed. Whoever changes its content
-/// or its attributes changes the latter, which no program can set.
+/// Identifies a file: its number, its size, and when it was last written and changed. Every change of its content or
+/// its attributes updates the latter, which no program can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity([i128; 7]);
 
 impl Identity {
     pub(crate) fn of(stat: &Stat) -> Self {
-        // Its fields have other types on other systems.
+        // The fields have other types on other systems.
         Self([
             i128::from(stat.st_dev),
             i128::from(stat.st_ino),
@@ -64,8 +66,8 @@ impl Identity {
     }
 }
 
-/// The file systems of which what they tell of a file is always true of it: those of this machine alone. One that others
-/// write to over a network tells for a while what it has heard before.
+/// The file systems whose information about a file is always current: those that only this machine writes to. A
+/// network file system may give outdated information for a while.
 #[cfg(target_os = "linux")]
 const LOCAL: [i128; 8] = [
     0xef53,      // ext2 to ext4
@@ -80,8 +82,8 @@ const LOCAL: [i128; 8] = [
 
 #[cfg(target_os = "linux")]
 fn is_local(folder: &OwnedFd) -> bool {
-    rustix::fs::fstatfs(folder).is_ok_and(|told| {
-        let kind = i128::from(told.f_type) & 0xffff_ffff;
+    rustix::fs::fstatfs(folder).is_ok_and(|reported| {
+        let kind = i128::from(reported.f_type) & 0xffff_ffff;
         LOCAL.contains(&kind)
     })
 }
@@ -92,7 +94,7 @@ fn is_local(_folder: &OwnedFd) -> bool {
 }
 
 impl Cache {
-    /// One for files on the file system of `folder`; one that keeps nothing if others may write there unseen.
+    /// A cache for files on the file system of `folder`. It keeps nothing if other machines may write there.
     pub(crate) fn in_folder(folder: &OwnedFd) -> Self {
         let stat = rustix::fs::fstat(folder).ok();
         Self::of_device(
@@ -108,13 +110,13 @@ impl Cache {
         }
     }
 
-    /// Whether there is an entry of `key`, from whichever file.
+    /// Whether there is an entry of `key`, whatever its file.
     pub(crate) fn has(&self, key: &Key) -> bool {
         let generations = self.generations.lock();
         generations.young.contains_key(key) || generations.old.contains_key(key)
     }
 
-    /// The entry of `key`, if `identity` is that of the file that it was read from; if not, it is kept no longer.
+    /// The entry of `key`, if it was read from the file with this `identity`. If not, the entry is dropped.
     pub(crate) fn get(&self, key: &Key, identity: Option<Identity>) -> Option<Entry> {
         let mut generations = self.generations.lock();
         if let Some(cached) = generations.young.get(key)
@@ -131,7 +133,8 @@ impl Cache {
         Some(entry)
     }
 
-    /// Keeps `entry`, which was read from the file of which `stat` was told afterwards, if that was left alone.
+    /// Keeps `entry`, if the file that it was read from has been unchanged for long enough. `stat` was taken
+    /// afterwards.
     pub(crate) fn put(&self, key: &Key, entry: &Entry, stat: &Stat) {
         let changed_at = timestamp(stat.st_ctime, stat.st_ctime_nsec);
         let is_here = self.device == Some(i128::from(stat.st_dev));
@@ -160,7 +163,7 @@ impl Generations {
         self.old.remove(key)
     }
 
-    /// Puts in what neither generation has.
+    /// Adds an entry that neither generation has.
     fn put(&mut self, key: Key, cached: Cached) {
         let size = cached.size(&key);
         if self.size + size > LIMIT / 2 {
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_holds_more_than_its_limit_and_keeps_what_is_used() {
+    fn it_never_holds_more_than_its_limit_and_keeps_used_values() {
         let mut stat = stat();
         let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;
@@ -214,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_or_was_changed_lately_is_not_kept() {
+    fn a_long_or_recently_changed_value_is_not_kept() {
         let (mut stat, key) = (stat(), Key::new("k").unwrap());
         let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;
@@ -227,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_another_file_system_is_not_kept() {
+    fn a_value_on_another_file_system_is_not_kept() {
         let (mut stat, key) = (stat(), Key::new("k").unwrap());
         stat.st_ctime = 0;
         for device in [None, Some(i128::from(stat.st_dev) + 1)] {
@@ -238,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_file_held_is_forgotten() {
+    fn a_value_of_another_file_is_dropped() {
         let (mut stat, key) = (stat(), Key::new("k").unwrap());
         let cache = Cache::of_device(Some(i128::from(stat.st_dev)));
         stat.st_ctime = 0;

@@ -1,0 +1,26 @@
+//! The driver on Unix, which has locks of files, modes and lookups relative to an open folder.
+
+mod cache;
+mod content;
+mod directory;
+mod driver;
+mod error;
+mod expiry;
+mod expiry_tag;
+#[cfg(test)]
+mod fault_tests;
+mod files;
+mod folder;
+mod ignored;
+mod lock;
+mod path;
+mod sidecar;
+mod sorted;
+mod stability;
+mod staged;
+mod store;
+mod sweeper;
+mod walk;
+mod watch;
+
+pub use driver::FsDriver;
