@@ -4,10 +4,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::Value;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
-    ErrorKind, Expiry, Key, ListOptions, ListPage, Listing as Lists, Operations, Outcome, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteCondition,
-    WriteOptions, WriteOutcome, async_trait,
+    Capabilities, Conditions, Consistency, Current, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver,
+    Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing as Lists, Operations,
+    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::batch::Item;
 use crate::command::{End, Operation};
-use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings};
+use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings, TlsOptions};
 use crate::connection::Dial;
 use crate::error::closed;
 use crate::listing::Listing;
@@ -67,7 +67,8 @@ pub struct RedisDriver {
 }
 
 impl RedisDriver {
-    /// Opens the driver, and waits for a connection unless `pre_connect` is false.
+    /// Opens the driver, and waits for a connection unless `pre_connect` is false. Connecting ends by `timeout`, and
+    /// reading certificates before it within 5 s.
     ///
     /// It must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the
     /// driver is used: the tasks that hold the connections run on it.
@@ -76,27 +77,23 @@ impl RedisDriver {
             .settle()
             .map_err(|error| error.with_context(NAME, "open"))?;
         let operations = Operations::new(NAME, settings.timeout);
-        let open = async {
-            let pre_connect = settings.pre_connect;
-            let driver = Self::start(settings, operations.clone()).await?;
-            if pre_connect {
-                driver.router.connect().await?;
-            }
-            Ok(driver)
-        };
-        // Opening again is always safe, whatever of it was done.
-        let driver = operations.read("open", open).await;
-        driver.map_err(|error| error.with_outcome(Outcome::NotApplied))
+        // Certificates are read from the disk, which is not part of the time for connecting.
+        let tls = operations
+            .with_timeout(DEFAULT_TIMEOUT)
+            .read("open", read_tls(settings.tls.clone()))
+            .await?;
+        let pre_connect = settings.pre_connect;
+        let driver = Self::start(settings, operations, tls);
+        if pre_connect {
+            let connect = driver.router.connect();
+            let connected = driver.operations.read("open", connect).await;
+            // Opening again is always safe.
+            connected.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
+        }
+        Ok(driver)
     }
 
-    async fn start(settings: Settings, operations: Operations) -> Result<Self> {
-        let tls = match settings.tls.clone() {
-            Some(tls) => {
-                let read = tokio::task::spawn_blocking(move || TlsClient::new(&tls)).await;
-                Some(read.map_err(|_| closed())??)
-            }
-            None => None,
-        };
+    fn start(settings: Settings, operations: Operations, tls: Option<TlsClient>) -> Self {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let fleet = Fleet {
@@ -121,7 +118,7 @@ impl RedisDriver {
             read_from,
             ..
         } = settings;
-        Ok(Self {
+        Self {
             operations,
             router,
             listing: Listing::new(scan_count),
@@ -132,7 +129,7 @@ impl RedisDriver {
             tasks,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
-        })
+        }
     }
 
     fn check_open(&self) -> Result<()> {
@@ -315,6 +312,17 @@ impl RedisDriver {
             .into_iter()
             .try_for_each(|replies| any_yes(replies?).map(drop))
     }
+}
+
+async fn read_tls(options: Option<TlsOptions>) -> Result<Option<TlsClient>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let read = tokio::task::spawn_blocking(move || TlsClient::new(&options)).await;
+    let client = read.map_err(|_| closed())?;
+    Ok(Some(client.map_err(|error| {
+        error.with_outcome(Outcome::NotApplied)
+    })?))
 }
 
 #[async_trait]
