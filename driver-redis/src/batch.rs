@@ -4,8 +4,10 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use redis::Value;
 use session_core::{Error, Outcome, Result};
+use tokio::time::Instant;
 
 use crate::command::Operation;
+use crate::error::no_time;
 use crate::router::Router;
 use crate::server::Server;
 
@@ -27,11 +29,20 @@ impl Item {
 
 impl Router {
     /// Does all of `items`, each by itself: pipelined, by the servers that have their keys, in the order in which
-    /// they come as far as they concern one key. The results stand in that order.
-    pub(crate) async fn run_all(&self, items: &[Item]) -> Vec<Result<Vec<Value>>> {
+    /// they come as far as they concern one key. The results stand in that order. What does not get its turn before
+    /// `deadline` is not sent.
+    pub(crate) async fn run_all(
+        &self,
+        items: &[Item],
+        deadline: Instant,
+    ) -> Vec<Result<Vec<Value>>> {
         let mut results = Vec::with_capacity(items.len());
         let mut rest = items;
         while !rest.is_empty() {
+            if Instant::now() >= deadline {
+                results.extend(rest.iter().map(|_| Err(no_time())));
+                break;
+            }
             let mut bytes = 0;
             let fitting = rest.iter().take(MOST_OPERATIONS).take_while(|item| {
                 let fits = bytes == 0 || bytes + item.size() <= MOST_BYTES;
@@ -39,13 +50,13 @@ impl Router {
                 fits
             });
             let (now, later) = rest.split_at(fitting.count());
-            results.extend(self.run_some(now).await);
+            results.extend(self.run_some(now, deadline).await);
             rest = later;
         }
         results
     }
 
-    async fn run_some(&self, items: &[Item]) -> Vec<Result<Vec<Value>>> {
+    async fn run_some(&self, items: &[Item], deadline: Instant) -> Vec<Result<Vec<Value>>> {
         let mut groups: HashMap<Option<usize>, Group<'_>> = HashMap::new();
         for (place, item) in items.iter().enumerate() {
             let primary = self.primary_of(&item.key);
@@ -56,7 +67,9 @@ impl Router {
             });
             group.items.push((place, item));
         }
-        let groups = groups.into_values().map(|group| self.run_group(group));
+        let groups = groups
+            .into_values()
+            .map(|group| self.run_group(group, deadline));
         let mut results: Vec<Option<Result<Vec<Value>>>> = items.iter().map(|_| None).collect();
         for (place, result) in join_all(groups).await.into_iter().flatten() {
             if let Some(slot) = results.get_mut(place) {
@@ -70,11 +83,15 @@ impl Router {
     }
 
     /// Sends what concerns one server at once; what that cannot settle is done one by one.
-    async fn run_group(&self, group: Group<'_>) -> Vec<(usize, Result<Vec<Value>>)> {
+    async fn run_group(
+        &self,
+        group: Group<'_>,
+        deadline: Instant,
+    ) -> Vec<(usize, Result<Vec<Value>>)> {
         let mut results = Vec::with_capacity(group.items.len());
         let Some(connection) = group.server.as_ref().and_then(|server| server.connected()) else {
             for (place, item) in group.items {
-                results.push((place, self.run(&item.key, &item.operation).await));
+                results.push((place, self.run(&item.key, &item.operation, deadline).await));
             }
             return results;
         };
@@ -88,12 +105,14 @@ impl Router {
                 .add_to(&mut request, &item.key, &connection.lacks, false);
             counts.push((request.commands() - before, form));
         }
-        let mut replies = match connection.send(request).await {
+        let mut replies = match connection.send(request, deadline).await {
             Ok(replies) => replies.into_iter(),
             Err(error) => {
                 for (place, item) in group.items {
-                    let result = match item.operation.is_read() {
-                        true => self.run(&item.key, &item.operation).await,
+                    let is_safe =
+                        item.operation.is_read() || error.outcome() == Outcome::NotApplied;
+                    let result = match is_safe {
+                        true => self.run(&item.key, &item.operation, deadline).await,
                         false => Err(again(&error)),
                     };
                     results.push((place, result));
@@ -105,7 +124,7 @@ impl Router {
             let replies: Vec<Value> = replies.by_ref().take(count).collect();
             let result = match self.is_settled(&replies, &item.operation, form, &connection) {
                 true => Ok(replies),
-                false => self.run(&item.key, &item.operation).await,
+                false => self.run(&item.key, &item.operation, deadline).await,
             };
             results.push((place, result));
         }

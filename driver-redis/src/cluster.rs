@@ -190,7 +190,7 @@ impl Inner {
         let replies = match known.and_then(|server| server.connected()) {
             Some(connection) => {
                 let deadline = Instant::now() + self.fleet.connect_timeout;
-                let answer = connection.send_until(request, deadline).await;
+                let answer = connection.send(request, deadline).await;
                 answer.map_err(|error| Trouble::new(error.kind(), error.to_string()))?
             }
             None => {

@@ -6,22 +6,27 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use redis::Value;
-use session_core::{Error, Outcome};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use session_core::{Error, ErrorKind};
+use tokio::sync::Notify;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::buffers::Buffers;
 use crate::config::Login;
 use crate::endpoint::Endpoint;
-use crate::error::{Trouble, lost, no_answer};
-use crate::in_flight::{InFlight, TICKS};
-use crate::multiplexer::{Call, Multiplexer};
+use crate::error::{Trouble, lost, no_answer, not_written};
+use crate::in_flight::InFlight;
+use crate::multiplexer::{Calls, Multiplexer, Unanswered};
 use crate::request::Request;
 use crate::stream;
 use crate::tls::TlsClient;
 
 /// How many calls wait to be written at most; further callers wait before it.
 const QUEUE: usize = 1_024;
+
+/// A connection is looked at so many times within a timeout, and given up after so many looks in silence: before the
+/// calls that wait for it time out, so that the calls after them find another.
+const LOOKS: u32 = 16;
+const SILENT_LOOKS: u32 = 14;
 
 /// How every connection of a driver is made.
 #[derive(Clone)]
@@ -117,7 +122,7 @@ enum End {
 
 /// A connection on which any number of callers have their commands under way.
 pub(crate) struct Connection {
-    calls: mpsc::Sender<Call>,
+    calls: Calls,
     buffers: Arc<Buffers>,
     timeout: Duration,
     number: u64,
@@ -134,32 +139,23 @@ impl Connection {
         Request::in_buffer(self.buffers.take(bytes))
     }
 
-    /// Sends `request` at once and gives its replies, error replies included. An error is that none came, and says
-    /// whether the request may have been carried out.
-    ///
-    /// It ends by [`run`](Self::run) at the latest.
-    pub(crate) async fn send(&self, request: Request) -> Result<Vec<Value>, Error> {
-        let (call, replies) = Call::new(request);
-        let _waiting = self.in_flight.begin();
-        if self.calls.send(call).await.is_err() {
-            return Err(self.broken().with_outcome(Outcome::NotApplied));
-        }
-        replies.await.map_err(|_| self.broken())
-    }
-
-    /// [`send`](Self::send), and an error when `deadline` comes before the replies.
-    pub(crate) async fn send_until(
+    /// Sends `request` at once and gives its replies, error replies included. An error means that none came by
+    /// `deadline`, and says whether the request may have been carried out.
+    pub(crate) async fn send(
         &self,
         request: Request,
         deadline: Instant,
     ) -> Result<Vec<Value>, Error> {
-        match timeout_at(deadline, self.send(request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(no_answer(self.timeout)),
-        }
+        let _waiting = self.in_flight.begin();
+        let answer = self.calls.send(request, deadline, self.timeout).await;
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::NotWritten => not_written(),
+            Unanswered::Lost => self.broken(),
+            Unanswered::TimedOut(error) => error,
+        })
     }
 
-    /// The error of a call when the connection has ended.
+    /// The error of a call that was written when the connection has ended.
     fn broken(&self) -> Error {
         match self.end.get() {
             Some(End::NoAnswer) => no_answer(self.timeout),
@@ -170,24 +166,20 @@ impl Connection {
 
     /// Does the work of the connection until it ends.
     ///
-    /// It is given up when a call has waited for `timeout`: answers come in the order of the calls, so nothing that
-    /// follows would be in time either, and what was queued up would be done for nobody. It is given up as well when
-    /// calls begin and nothing at all was heard for as long, though their callers have gone away meanwhile.
+    /// It is given up when nothing at all was heard for about `timeout` while calls waited for answers, or began and were
+    /// given up by their callers.
     pub(crate) async fn run(&self, mut work: Work) {
         let watch = async {
-            let ticks = u32::try_from(TICKS).unwrap_or(u32::MAX);
-            let mut ticks = interval((self.timeout / ticks).max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut looks = interval((self.timeout / LOOKS).max(Duration::from_millis(1)));
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut silent = 0;
-            loop {
-                ticks.tick().await;
+            while silent < SILENT_LOOKS {
+                looks.tick().await;
+                let were_waiting = self.in_flight.were_any();
                 if self.heard.swap(false, Ordering::Relaxed) {
                     silent = 0;
-                } else if self.in_flight.take_begun() {
+                } else if were_waiting {
                     silent += 1;
-                }
-                if self.in_flight.tick() || silent >= TICKS {
-                    return;
                 }
             }
         };
@@ -215,16 +207,20 @@ impl Connection {
     }
 }
 
-/// Sends `request` while nobody else does the connection's work.
+/// Sends `request` while nobody else does the connection's work, which takes the connection's timeout at most.
 pub(crate) async fn send_alone(
     connection: &Connection,
     work: &mut Work,
     request: Request,
 ) -> Result<Vec<Value>, Trouble> {
-    let answer = Box::pin(connection.send(request));
+    let deadline = Instant::now() + connection.timeout;
+    let answer = Box::pin(connection.send(request, deadline));
     match future::select(answer, work).await {
         Either::Left((Ok(values), _)) => Ok(values),
         Either::Right((Err(error), _)) => Err(Trouble::at_the_start(&error)),
+        Either::Left((Err(error), _)) if error.kind() == ErrorKind::TimedOut => {
+            Err(Trouble::new(error.kind(), error.to_string()))
+        }
         Either::Left((Err(_), _)) | Either::Right((Ok(()), _)) => {
             Err(Trouble::at_the_start(&io::ErrorKind::UnexpectedEof.into()))
         }

@@ -4,17 +4,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::Value;
 use session_core::{
-    Capabilities, Conditions, ConflictState, Consistency, Driver, Entry, Error, ErrorKind, Expiry,
-    Key, ListOptions, ListPage, Listing as Lists, Outcome, Prefix, RemoveOptions, RemoveOutcome,
-    Result, Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
-    async_trait,
+    Capabilities, Conditions, Consistency, Current, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver,
+    Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing as Lists, Operations,
+    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::batch::Item;
 use crate::command::{End, Operation};
-use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings};
+use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings, TlsOptions};
 use crate::connection::Dial;
 use crate::error::closed;
 use crate::listing::Listing;
@@ -53,6 +54,7 @@ const EXPIRY_GRANULARITY: Duration = Duration::from_millis(100);
 ///
 /// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
 pub struct RedisDriver {
+    operations: Operations,
     router: Router,
     listing: Listing,
     base: Prefix,
@@ -65,34 +67,33 @@ pub struct RedisDriver {
 }
 
 impl RedisDriver {
-    /// Opens the driver, and waits for a connection unless `pre_connect` is false.
+    /// Opens the driver, and waits for a connection unless `pre_connect` is false. Connecting ends by `timeout`, and
+    /// reading certificates before it within 5 s.
     ///
     /// It must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the
     /// driver is used: the tasks that hold the connections run on it.
     pub async fn open(options: RedisOptions) -> Result<Self> {
-        let driver = Self::start(options).await;
-        let driver = match driver {
-            Ok((driver, true)) => driver.router.connect().await.map(|()| driver),
-            Ok((driver, false)) => Ok(driver),
-            Err(error) => Err(error),
-        };
-        // Opening again is always safe, whatever of it was done.
-        driver.map_err(|error| {
-            error
-                .with_outcome(Outcome::NotApplied)
-                .with_context(NAME, "open")
-        })
+        let settings = options
+            .settle()
+            .map_err(|error| error.with_context(NAME, "open"))?;
+        let operations = Operations::new(NAME, settings.timeout);
+        // Certificates are read from the disk, which is not part of the time for connecting.
+        let tls = operations
+            .with_timeout(DEFAULT_TIMEOUT)
+            .read("open", read_tls(settings.tls.clone()))
+            .await?;
+        let pre_connect = settings.pre_connect;
+        let driver = Self::start(settings, operations, tls);
+        if pre_connect {
+            let connect = driver.router.connect();
+            let connected = driver.operations.read("open", connect).await;
+            // Opening again is always safe.
+            connected.map_err(|error| error.with_outcome(Outcome::NotApplied))?;
+        }
+        Ok(driver)
     }
 
-    async fn start(options: RedisOptions) -> Result<(Self, bool)> {
-        let settings = options.settle()?;
-        let tls = match settings.tls.clone() {
-            Some(tls) => {
-                let read = tokio::task::spawn_blocking(move || TlsClient::new(&tls)).await;
-                Some(read.map_err(|_| closed())??)
-            }
-            None => None,
-        };
+    fn start(settings: Settings, operations: Operations, tls: Option<TlsClient>) -> Self {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         let fleet = Fleet {
@@ -113,12 +114,12 @@ impl RedisDriver {
             base,
             ttl,
             scan_count,
-            pre_connect,
             raw_format,
             read_from,
             ..
         } = settings;
-        let driver = Self {
+        Self {
+            operations,
             router,
             listing: Listing::new(scan_count),
             base: Prefix::new(&base),
@@ -128,8 +129,7 @@ impl RedisDriver {
             tasks,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
-        };
-        Ok((driver, pre_connect))
+        }
     }
 
     fn check_open(&self) -> Result<()> {
@@ -145,13 +145,17 @@ impl RedisDriver {
 
     /// Reads at a replica if it may, and what that does not have at the primary.
     async fn ask(&self, key: &Key, operation: &Operation) -> Result<Vec<Value>> {
+        let deadline = self.router.deadline();
         let key = self.base.join(key);
-        if self.read_from == ReadFrom::Replica
-            && let Some(replies) = self.router.read_at_replica(key.as_str(), operation).await
-        {
-            return Ok(replies);
+        if self.read_from == ReadFrom::Replica {
+            let read = self
+                .router
+                .read_at_replica(key.as_str(), operation, deadline);
+            if let Some(replies) = read.await {
+                return Ok(replies);
+            }
         }
-        self.router.run(key.as_str(), operation).await
+        self.router.run(key.as_str(), operation, deadline).await
     }
 
     /// The operation that a write is, and the version that it gives.
@@ -198,8 +202,11 @@ impl RedisDriver {
         item: &Item,
         version: Version,
         replies: Vec<Value>,
+        deadline: Instant,
     ) -> Result<WriteOutcome> {
-        let written = WriteOutcome::written(Some(version));
+        let written = WriteOutcome::Written {
+            version: Some(version),
+        };
         match &item.operation {
             Operation::Get if replies.first() == Some(&Value::Nil) => return Ok(written),
             Operation::Delete => return any_yes(replies).map(|_| written),
@@ -207,33 +214,36 @@ impl RedisDriver {
         }
         Ok(match changed(replies, self.format)? {
             Changed::Yes => written,
-            Changed::Met(entry) => WriteOutcome::Conflict(ConflictState::Present(entry)),
-            Changed::No => WriteOutcome::Conflict(match Box::pin(self.current(&item.key)).await {
-                // What was in the way has gone since.
-                ConflictState::Absent if item.operation.wants_nothing() => ConflictState::Unknown,
-                current => current,
-            }),
+            Changed::Met(entry) => WriteOutcome::Conflict(Current::Present(entry)),
+            Changed::No => {
+                WriteOutcome::Conflict(match Box::pin(self.current(&item.key, deadline)).await {
+                    // What was in the way has gone since.
+                    Current::Absent if item.operation.wants_nothing() => Current::Unknown,
+                    current => current,
+                })
+            }
         })
     }
 
     /// What stands in the way of a change, as far as that can be told now; the conflict is certain all the same.
-    async fn current(&self, key: &str) -> ConflictState {
-        let replies = self.router.run(key, &Operation::Read).await;
+    async fn current(&self, key: &str, deadline: Instant) -> Current {
+        let replies = self.router.run(key, &Operation::Read, deadline).await;
         match replies.and_then(|replies| entry(replies, self.format)) {
-            Ok(Some(entry)) => ConflictState::Present(entry),
-            Ok(None) => ConflictState::Absent,
-            Err(_) => ConflictState::Unknown,
+            Ok(Some(entry)) => Current::Present(entry),
+            Ok(None) => Current::Absent,
+            Err(_) => Current::Unknown,
         }
     }
 
     async fn read_all(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.router.deadline();
         let mut results: Vec<Option<Vec<Value>>> = keys.iter().map(|_| None).collect();
         if self.read_from == ReadFrom::Replica {
             for (key, result) in keys.iter().zip(&mut results) {
                 let key = self.base.join(key);
                 *result = self
                     .router
-                    .read_at_replica(key.as_str(), &Operation::Read)
+                    .read_at_replica(key.as_str(), &Operation::Read, deadline)
                     .await;
             }
         }
@@ -244,7 +254,7 @@ impl RedisDriver {
         let items: Vec<Item> = missing
             .map(|(key, _)| self.item(key, Operation::Read))
             .collect();
-        let mut found = self.router.run_all(&items).await.into_iter();
+        let mut found = self.router.run_all(&items, deadline).await.into_iter();
         let mut entries = Vec::with_capacity(keys.len());
         for result in results {
             let replies = match result {
@@ -261,16 +271,58 @@ impl RedisDriver {
         Item { key, operation }
     }
 
+    async fn write_all(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.router.deadline();
+        let mut prepared = Vec::with_capacity(writes.len());
+        let mut items = Vec::with_capacity(writes.len());
+        for write in writes {
+            let operation = self
+                .check_open()
+                .and_then(|()| self.write_operation(&write.key, write.value, &write.options));
+            prepared.push(operation.map(|(item, version)| {
+                items.push(item);
+                version
+            }));
+        }
+        let results = self.router.run_all(&items, deadline).await;
+        let mut results = items.iter().zip(results);
+        let mut outcomes = Vec::with_capacity(prepared.len());
+        for version in prepared {
+            outcomes.push(match version {
+                Ok(version) => match results.next() {
+                    Some((item, Ok(replies))) => {
+                        self.written(item, version, replies, deadline).await
+                    }
+                    Some((_, Err(error))) => Err(error),
+                    None => Err(crate::error::unexpected()),
+                },
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
+    }
+
     async fn remove_all(&self, keys: &[Key]) -> Result<()> {
         let items: Vec<Item> = keys
             .iter()
             .map(|key| self.item(key, Operation::Delete))
             .collect();
-        let results = self.router.run_all(&items).await;
+        let results = self.router.run_all(&items, self.router.deadline()).await;
         results
             .into_iter()
             .try_for_each(|replies| any_yes(replies?).map(drop))
     }
+}
+
+async fn read_tls(options: Option<TlsOptions>) -> Result<Option<TlsClient>> {
+    let Some(options) = options else {
+        return Ok(None);
+    };
+    let read = tokio::task::spawn_blocking(move || TlsClient::new(&options)).await;
+    let client = read.map_err(|_| closed())?;
+    Ok(Some(client.map_err(|error| {
+        error.with_outcome(Outcome::NotApplied)
+    })?))
 }
 
 #[async_trait]
@@ -284,20 +336,26 @@ impl Driver for RedisDriver {
             true => 0,
             false => self.base.as_str().len() + 1,
         };
-        Capabilities::default()
-            .with_conditions(Conditions::All)
-            .with_native_expiry(true)
-            .with_expiry_granularity(EXPIRY_GRANULARITY)
-            .with_reports_expiry(true)
-            .with_touch(true)
-            .with_listing(Lists::AtLeastOnce)
-            .with_batch(true)
-            .with_consistency(match self.read_from {
+        Capabilities {
+            conditions: Conditions::All,
+            native_expiry: true,
+            expiry_granularity: EXPIRY_GRANULARITY,
+            minimum_ttl: Duration::ZERO,
+            reports_expiry: true,
+            cheap_value_reads: true,
+            touch: true,
+            listing: Lists::AtLeastOnce,
+            batch: true,
+            watch: false,
+            read_only: false,
+            nested_keys: true,
+            consistency: match self.read_from {
                 ReadFrom::Primary => Consistency::Strong,
                 ReadFrom::Replica => Consistency::Eventual,
-            })
-            .with_max_key_size(Some(MAX_KEY_SIZE.saturating_sub(overhead)))
-            .with_max_value_size(Some(MAX_VALUE_SIZE))
+            },
+            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
+            max_value_size: Some(MAX_VALUE_SIZE),
+        }
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -305,22 +363,35 @@ impl Driver for RedisDriver {
             self.check_open()?;
             entry(self.ask(key, &Operation::Read).await?, self.format)
         };
-        in_operation("read", read.await)
+        self.operations.read("read", read).await
+    }
+
+    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = async {
+            self.check_open()?;
+            value(self.ask(key, &Operation::Get).await?, self.format)
+        };
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = async {
             self.check_open()?;
+            let deadline = self.router.deadline();
             let (item, version) = self.write_operation(key, value, &options)?;
-            let replies = self.router.run(&item.key, &item.operation).await?;
-            self.written(&item, version, replies).await
+            let replies = self
+                .router
+                .run(&item.key, &item.operation, deadline)
+                .await?;
+            self.written(&item, version, replies, deadline).await
         };
-        in_operation("write", write.await)
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         let remove = async {
             self.check_open()?;
+            let deadline = self.router.deadline();
             let operation = match &options.if_version {
                 Some(version) => Operation::DeleteIfEqual {
                     expected: version.clone(),
@@ -328,24 +399,30 @@ impl Driver for RedisDriver {
                 None => Operation::Delete,
             };
             let item = self.item(key, operation);
-            let replies = self.router.run(&item.key, &item.operation).await?;
+            let replies = self
+                .router
+                .run(&item.key, &item.operation, deadline)
+                .await?;
             Ok(match changed(replies, self.format)? {
-                Changed::Met(entry) => RemoveOutcome::Conflict(ConflictState::Present(entry)),
+                Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
                 Changed::No if options.if_version.is_some() => {
-                    RemoveOutcome::Conflict(Box::pin(self.current(&item.key)).await)
+                    RemoveOutcome::Conflict(Box::pin(self.current(&item.key, deadline)).await)
                 }
                 Changed::Yes | Changed::No => RemoveOutcome::Removed,
             })
         };
-        in_operation("remove", remove.await)
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
         let list = async {
             self.check_open()?;
-            self.listing.page(&self.router, &self.base, &options).await
+            let deadline = self.router.deadline();
+            self.listing
+                .page(&self.router, &self.base, &options, deadline)
+                .await
         };
-        in_operation("list", list.await)
+        self.operations.read("list", list).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -353,7 +430,7 @@ impl Driver for RedisDriver {
             self.check_open()?;
             any_yes(self.ask(key, &Operation::Exists).await?)
         };
-        in_operation("exists", exists.await)
+        self.operations.read("exists", exists).await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
@@ -368,13 +445,17 @@ impl Driver for RedisDriver {
                 None => Operation::Expire { end },
             };
             let item = self.item(key, operation);
-            let replies = self.router.run(&item.key, &item.operation).await?;
+            let deadline = self.router.deadline();
+            let replies = self
+                .router
+                .run(&item.key, &item.operation, deadline)
+                .await?;
             match item.operation {
                 Operation::Expire { .. } => any_yes(replies),
                 _ => Ok(matches!(changed(replies, self.format)?, Changed::Yes)),
             }
         };
-        in_operation("touch", touch.await)
+        self.operations.change("touch", touch).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
@@ -382,36 +463,14 @@ impl Driver for RedisDriver {
             self.check_open()?;
             self.read_all(keys).await
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
-        let mut prepared = Vec::with_capacity(writes.len());
-        let mut items = Vec::with_capacity(writes.len());
-        for write in writes {
-            let operation = self
-                .check_open()
-                .and_then(|()| self.write_operation(&write.key, write.value, &write.options));
-            prepared.push(operation.map(|(item, version)| {
-                items.push(item);
-                version
-            }));
-        }
-        let results = self.router.run_all(&items).await;
-        let mut results = items.iter().zip(results);
-        let mut outcomes = Vec::with_capacity(prepared.len());
-        for version in prepared {
-            let outcome = match version {
-                Ok(version) => match results.next() {
-                    Some((item, Ok(replies))) => self.written(item, version, replies).await,
-                    Some((_, Err(error))) => Err(error),
-                    None => Err(crate::error::unexpected()),
-                },
-                Err(error) => Err(error),
-            };
-            outcomes.push(in_operation("write_many", outcome));
-        }
-        outcomes
+        let count = writes.len();
+        self.operations
+            .changes("write_many", count, self.write_all(writes))
+            .await
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
@@ -419,19 +478,34 @@ impl Driver for RedisDriver {
             self.check_open()?;
             self.remove_all(keys).await
         };
-        in_operation("remove_many", remove.await)
+        self.operations.change("remove_many", remove).await
+    }
+
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        let clear = async {
+            let mut options = ListOptions::below(prefix.clone());
+            loop {
+                let page = self.list(options.clone()).await?;
+                self.remove_many(&page.keys).await?;
+                match page.next {
+                    Some(cursor) => options.cursor = Some(cursor),
+                    None => return Ok(()),
+                }
+            }
+        };
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", clear).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-        Ok(())
+        let close = async {
+            self.stop.cancel();
+            self.tasks.close();
+            self.tasks.wait().await;
+            Ok(())
+        };
+        self.operations.read("close", close).await
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for RedisDriver {

@@ -228,6 +228,15 @@ pub(crate) fn lost() -> Error {
     )
 }
 
+/// The connection broke before the call was sent.
+pub(crate) fn not_written() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "the connection broke before the command was sent; try again",
+    )
+    .with_outcome(Outcome::NotApplied)
+}
+
 /// The call was sent, and no answer came in time.
 pub(crate) fn no_answer(timeout: Duration) -> Error {
     Error::new(
@@ -241,6 +250,15 @@ pub(crate) fn no_connection(timeout: Duration) -> Error {
     Error::new(
         ErrorKind::TimedOut,
         format!("no connection within {timeout:?}; is the server running and within reach, and is `tls` as it wants it?"),
+    )
+    .with_outcome(Outcome::NotApplied)
+}
+
+/// The time of a batch was over before the call was sent.
+pub(crate) fn no_time() -> Error {
+    Error::new(
+        ErrorKind::TimedOut,
+        "the batch took longer than `timeout`, and this part of it was not sent; make it smaller, or raise `timeout`",
     )
     .with_outcome(Outcome::NotApplied)
 }

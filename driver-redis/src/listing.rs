@@ -2,9 +2,12 @@ use std::sync::Arc;
 
 use redis::Value;
 use session_core::{Cursor, Error, ErrorKind, Key, ListOptions, ListPage, Prefix, Result};
+use tokio::time::Instant;
 
 use crate::command::Form;
+use crate::connection::Connection;
 use crate::error::{refused, unexpected};
+use crate::request::Request;
 use crate::router::{Router, To};
 use crate::server::Server;
 
@@ -50,6 +53,7 @@ impl Listing {
         router: &Router,
         base: &Prefix,
         options: &ListOptions,
+        deadline: Instant,
     ) -> Result<ListPage> {
         let mut at = match &options.cursor {
             Some(cursor) => Place::read(cursor)?,
@@ -61,7 +65,7 @@ impl Listing {
             .unwrap_or(options.limit.clamp(LEAST_COUNT, MOST_COUNT));
         let mut keys = Vec::new();
         for _ in 0..MOST_STEPS {
-            let (fingerprint, mut primary) = router.primary_at(at.place).await?;
+            let (fingerprint, mut primary) = router.primary_at(at.place, deadline).await?;
             if at.fingerprint != fingerprint {
                 // Slots have moved, maybe from a server that is still to come to one that is over: from the start,
                 // since a key may come twice and must not be left out.
@@ -69,13 +73,13 @@ impl Listing {
                     fingerprint,
                     ..Place::default()
                 };
-                primary = router.primary_at(0).await?.1;
+                primary = router.primary_at(0, deadline).await?.1;
             }
             let Some(primary) = primary else {
-                return Ok(ListPage::new(keys, None));
+                return Ok(ListPage { keys, next: None });
             };
             let found = self
-                .scan(router, &primary, &mut at, &pattern, count)
+                .scan(router, &primary, &mut at, (&pattern, count), deadline)
                 .await?;
             keys.extend(found.iter().filter_map(|found| {
                 let key = Key::new(found).ok()?;
@@ -90,15 +94,18 @@ impl Listing {
                     place: at.place + 1,
                     ..Place::default()
                 };
-                if router.primary_at(at.place).await?.1.is_none() {
-                    return Ok(ListPage::new(keys, None));
+                if router.primary_at(at.place, deadline).await?.1.is_none() {
+                    return Ok(ListPage { keys, next: None });
                 }
             }
             if keys.len() >= options.limit {
                 break;
             }
         }
-        Ok(ListPage::new(keys, Some(at.write())))
+        Ok(ListPage {
+            keys,
+            next: Some(at.write()),
+        })
     }
 
     /// One step, from `at` on, which it moves.
@@ -107,29 +114,30 @@ impl Listing {
         router: &Router,
         primary: &Arc<Server>,
         at: &mut Place,
-        pattern: &str,
-        count: usize,
+        (pattern, count): (&str, usize),
+        deadline: Instant,
     ) -> Result<Vec<String>> {
         let (instance, from) = (self.instance, *at);
+        let build = |request: &mut Request, connection: &Connection, _| {
+            // A server that was started anew counts anew. What another driver gave cannot be told, and is taken.
+            let is_other = from.instance == instance && from.connection != connection.number();
+            at.scan = if is_other { 0 } else { from.scan };
+            at.connection = connection.number();
+            at.instance = instance;
+            request.add(&[
+                b"SCAN",
+                at.scan.to_string().as_bytes(),
+                b"MATCH",
+                pattern.as_bytes(),
+                b"COUNT",
+                count.to_string().as_bytes(),
+                b"TYPE",
+                b"string",
+            ]);
+            Form::Plain
+        };
         let replies = router
-            .call(To::Server(primary), true, |request, connection, _| {
-                // A server that was started anew counts anew. What another driver gave cannot be told, and is taken.
-                let is_other = from.instance == instance && from.connection != connection.number();
-                at.scan = if is_other { 0 } else { from.scan };
-                at.connection = connection.number();
-                at.instance = instance;
-                request.add(&[
-                    b"SCAN",
-                    at.scan.to_string().as_bytes(),
-                    b"MATCH",
-                    pattern.as_bytes(),
-                    b"COUNT",
-                    count.to_string().as_bytes(),
-                    b"TYPE",
-                    b"string",
-                ]);
-                Form::Plain
-            })
+            .call(To::Server(primary), true, build, deadline)
             .await?;
         let (cursor, found) = match replies.into_iter().next() {
             Some(Value::Array(reply)) => match <[Value; 2]>::try_from(reply) {

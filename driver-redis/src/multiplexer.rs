@@ -1,13 +1,19 @@
 use std::collections::VecDeque;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use futures_util::future::{self, Either};
 use redis::Value;
-use tokio::sync::{mpsc, oneshot};
+use session_core::worker::{Pending, Reply, Ticket, ticket};
+use session_core::{Error, ErrorKind, Outcome};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::io::poll_read_buf;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::buffers::Buffers;
 use crate::decode::{Decoded, decode};
@@ -33,31 +39,92 @@ const READ: usize = 32 * 1024;
 const LONGEST_READ: usize = 1024 * 1024;
 const KEPT: usize = 256 * 1024;
 
-/// A request under way to the connection, and who waits for its replies.
-pub(crate) struct Call {
+/// A request in the queue, and the ticket of its caller.
+struct Call {
     request: Request,
-    answer: oneshot::Sender<Vec<Value>>,
+    ticket: Ticket<Vec<Value>>,
 }
 
-impl Call {
-    pub(crate) fn new(request: Request) -> (Self, oneshot::Receiver<Vec<Value>>) {
-        let (answer, replies) = oneshot::channel();
-        (Self { request, answer }, replies)
-    }
-}
-
-/// Who waits for replies, and what of them has come.
+/// A caller whose request is being written or was written, and the replies that have arrived for it.
 struct Waiting {
     left: usize,
     replies: Vec<Value>,
-    answer: oneshot::Sender<Vec<Value>>,
+    caller: Reply<Vec<Value>>,
+}
+
+/// Why a call has no replies.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The connection ended before the request was written.
+    NotWritten,
+    /// The connection ended after the request was written, at least in part.
+    Lost,
+    /// The deadline passed. The error says whether the request was written.
+    TimedOut(Error),
+}
+
+/// The end of a connection at which requests enter. No caller is forgotten: each waits for its replies, for the end of
+/// the connection and for its deadline, and the first of them ends the wait.
+pub(crate) struct Calls {
+    queue: mpsc::Sender<Call>,
+    /// Cancelled after the multiplexer was dropped with all that it had taken. A request can enter the queue even then,
+    /// since its place was reserved before, and nobody would tell its caller.
+    ended: CancellationToken,
+}
+
+impl Calls {
+    /// Sends `request` and waits for its replies until `deadline`. `timeout` is what an error names.
+    ///
+    /// A request whose caller has gone, or whose deadline has passed, is not written.
+    pub(crate) async fn send(
+        &self,
+        request: Request,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, Unanswered> {
+        let (pending, ticket) = ticket();
+        let entering = self.queue.send(Call { request, ticket });
+        match timeout_at(deadline, entering).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(Unanswered::NotWritten),
+            Err(_) => {
+                let error = crate::error::no_answer(timeout);
+                return Err(Unanswered::TimedOut(
+                    error.with_outcome(Outcome::NotApplied),
+                ));
+            }
+        }
+        self.answer(pending, deadline, timeout).await
+    }
+
+    /// Waits for the replies to a request that has entered the queue.
+    async fn answer(
+        &self,
+        pending: Pending<Vec<Value>>,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Vec<Value>, Unanswered> {
+        let answer = pin!(pending.answer(deadline, timeout));
+        let ended = pin!(self.ended.cancelled());
+        // The answer is looked at first. What the multiplexer had taken when it ended has been told by then, so the other
+        // side means that the request was never taken.
+        match future::select(answer, ended).await {
+            Either::Left((Ok(replies), _)) => Ok(replies),
+            Either::Left((Err(error), _)) => Err(match (error.kind(), error.outcome()) {
+                (ErrorKind::TimedOut, _) => Unanswered::TimedOut(error),
+                (_, Outcome::NotApplied) => Unanswered::NotWritten,
+                _ => Unanswered::Lost,
+            }),
+            Either::Right(_) => Err(Unanswered::NotWritten),
+        }
+    }
 }
 
 /// Writes the requests of all callers to one stream, behind each other, and gives the replies to those who wait for
 /// them, in the same order.
 ///
-/// As a future it ends with the stream, and tells why; or when there are no callers any more. Who still waits learns
-/// of it when this is dropped.
+/// As a future it ends with the stream, and tells why; or when there are no callers any more. Callers that still wait
+/// are told when this is dropped.
 pub(crate) struct Multiplexer {
     stream: Stream,
     calls: mpsc::Receiver<Call>,
@@ -75,6 +142,8 @@ pub(crate) struct Multiplexer {
     input: BytesMut,
     wanted: usize,
     waiting: VecDeque<Waiting>,
+    /// The last field, so that it is dropped after all calls.
+    _ended: DropGuard,
 }
 
 /// Why the stream ends where a reply came that nobody has asked for.
@@ -104,12 +173,9 @@ enum Taken {
 
 impl Multiplexer {
     /// On `stream`, with a queue for so many calls, whose requests are in `buffers`.
-    pub(crate) fn new(
-        stream: Stream,
-        queue: usize,
-        buffers: Arc<Buffers>,
-    ) -> (mpsc::Sender<Call>, Self) {
-        let (sender, calls) = mpsc::channel(queue);
+    pub(crate) fn new(stream: Stream, queue: usize, buffers: Arc<Buffers>) -> (Calls, Self) {
+        let (queue, calls) = mpsc::channel(queue);
+        let ended = CancellationToken::new();
         let multiplexer = Self {
             stream,
             calls,
@@ -123,8 +189,9 @@ impl Multiplexer {
             input: BytesMut::new(),
             wanted: 1,
             waiting: VecDeque::new(),
+            _ended: ended.clone().drop_guard(),
         };
-        (sender, multiplexer)
+        (Calls { queue, ended }, multiplexer)
     }
 
     /// Takes what waits in the queue.
@@ -139,16 +206,16 @@ impl Multiplexer {
                 Poll::Ready(0) => return Taken::Closed,
                 Poll::Ready(_) => {}
             }
-            for Call { request, answer } in self.taken.drain(..) {
-                // Nobody waits for it any more, and it was not sent.
-                if answer.is_closed() {
+            for Call { request, ticket } in self.taken.drain(..) {
+                // Without a caller it is not written.
+                let Some(caller) = ticket.begin() else {
                     continue;
-                }
+                };
                 let left = request.commands();
                 self.waiting.push_back(Waiting {
                     left,
                     replies: Vec::with_capacity(left),
-                    answer,
+                    caller,
                 });
                 let bytes = request.into_bytes();
                 if bytes.len() >= SHORT {
@@ -244,8 +311,7 @@ impl Multiplexer {
                 && let Some(first) = self.waiting.pop_front()
             {
                 answered += 1;
-                // Who has gone meanwhile does not miss it.
-                let _gone = first.answer.send(first.replies);
+                first.caller.send(first.replies);
             }
         }
         Ok(answered)
@@ -277,21 +343,22 @@ impl Future for Multiplexer {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
 
     use super::*;
 
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// For calls that are to time out.
+    const SHORT: Duration = Duration::from_millis(50);
+
     /// A multiplexer at work, and the other end of its stream, with room for so much on the way.
-    fn start(
-        room: usize,
-    ) -> (
-        mpsc::Sender<Call>,
-        DuplexStream,
-        tokio::task::JoinHandle<io::Result<()>>,
-    ) {
+    fn start(room: usize) -> (Arc<Calls>, DuplexStream, JoinHandle<io::Result<()>>) {
         let (near, far) = duplex(room);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
-        (calls, far, tokio::spawn(multiplexer))
+        (Arc::new(calls), far, tokio::spawn(multiplexer))
     }
 
     fn request(words: &[&[u8]]) -> Request {
@@ -300,10 +367,21 @@ mod tests {
         request
     }
 
-    async fn send(calls: &mpsc::Sender<Call>, request: Request) -> oneshot::Receiver<Vec<Value>> {
-        let (call, replies) = Call::new(request);
-        assert!(calls.send(call).await.is_ok());
-        replies
+    type Answer = JoinHandle<Result<Vec<Value>, Unanswered>>;
+
+    /// Sends `request`, and returns when it is in the queue.
+    async fn send(calls: &Arc<Calls>, request: Request) -> Answer {
+        send_within(TIMEOUT, calls, request).await
+    }
+
+    async fn send_within(timeout: Duration, calls: &Arc<Calls>, request: Request) -> Answer {
+        let calls = Arc::clone(calls);
+        let answer = tokio::spawn(async move {
+            let deadline = Instant::now() + timeout;
+            calls.send(request, deadline, timeout).await
+        });
+        tokio::task::yield_now().await;
+        answer
     }
 
     const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -314,7 +392,7 @@ mod tests {
         assert_eq!(asked, bytes);
     }
 
-    #[test_support::test]
+    #[tokio::test]
     async fn each_caller_gets_its_own_replies_however_they_come() {
         let (calls, mut far, _work) = start(1024);
         let mut two = request(&[b"PING"]);
@@ -327,12 +405,12 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let text = Value::BulkString(b"a\r\n".to_vec());
-        assert_eq!(first.await.unwrap(), [Value::Int(1), text]);
-        let refused = second.await.unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), [Value::Int(1), text]);
+        let refused = second.await.unwrap().unwrap();
         assert!(matches!(refused.as_slice(), [Value::ServerError(_)]));
     }
 
-    #[test_support::test]
+    #[tokio::test]
     async fn two_sides_that_both_write_much_do_not_wait_for_each_other() {
         const LENGTH: usize = 1024 * 1024;
         let (calls, far, _work) = start(1000);
@@ -351,46 +429,107 @@ mod tests {
         let get = send(&calls, request(&[b"GET", b"k"])).await;
         let set = send(&calls, request(&[b"SET", b"k", &value])).await;
         let expected = [Value::BulkString(vec![b'r'; LENGTH])];
-        assert!(get.await.unwrap() == expected);
-        assert_eq!(set.await.unwrap(), [Value::Okay]);
+        assert!(get.await.unwrap().unwrap() == expected);
+        assert_eq!(set.await.unwrap().unwrap(), [Value::Okay]);
         other.await.unwrap();
     }
 
-    #[test_support::test]
-    async fn what_nobody_waits_for_any_more_is_not_sent() {
+    #[tokio::test]
+    async fn a_request_whose_caller_has_gone_is_not_written() {
         let (near, mut far) = duplex(1024);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
-        drop(send(&calls, request(&[b"DEL", b"k"])).await);
-        let _answer = send(&calls, request(&[b"PING"])).await;
+        let deadline = Instant::now() + TIMEOUT;
+        let gone = calls.send(request(&[b"DEL", b"k"]), deadline, TIMEOUT);
+        assert!(gone.now_or_never().is_none());
+        let _stays = send(&Arc::new(calls), request(&[b"PING"])).await;
         let _work = tokio::spawn(multiplexer);
         is_asked(&mut far, PING).await;
     }
 
-    #[test_support::test]
+    #[tokio::test]
+    async fn a_request_whose_deadline_has_passed_is_not_written() {
+        let (near, mut far) = duplex(1024);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
+        let deadline = Instant::now() + SHORT;
+        let late = calls.send(request(&[b"DEL", b"k"]), deadline, SHORT);
+        match late.await.unwrap_err() {
+            Unanswered::TimedOut(error) => assert_eq!(error.outcome(), Outcome::NotApplied),
+            other => panic!("{other:?}"),
+        }
+        let _stays = send(&Arc::new(calls), request(&[b"PING"])).await;
+        let _work = tokio::spawn(multiplexer);
+        is_asked(&mut far, PING).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_written_may_have_been_carried_out_when_its_deadline_passes() {
+        let (calls, _far, _work) = start(1024);
+        let answer = send_within(SHORT, &calls, request(&[b"PING"])).await;
+        match answer.await.unwrap().unwrap_err() {
+            Unanswered::TimedOut(error) => assert_eq!(error.outcome(), Outcome::Unknown),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_holds_a_caller_no_longer_than_its_deadline() {
+        let (near, _far) = duplex(1024);
+        let (calls, _idle) = Multiplexer::new(Box::pin(near), 1, Arc::default());
+        let calls = Arc::new(calls);
+        let _first = send(&calls, request(&[b"PING"])).await;
+        let second = send_within(SHORT, &calls, request(&[b"PING"])).await;
+        match second.await.unwrap().unwrap_err() {
+            Unanswered::TimedOut(error) => assert_eq!(error.outcome(), Outcome::NotApplied),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
     async fn a_caller_that_goes_away_leaves_the_replies_of_others_where_they_are() {
         let (calls, mut far, _work) = start(1024);
         let gone = send(&calls, request(&[b"PING"])).await;
         let stays = send(&calls, request(&[b"PING"])).await;
         is_asked(&mut far, &PING.repeat(2)).await;
-        drop(gone);
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
         far.write_all(b":1\r\n:2\r\n").await.unwrap();
-        assert_eq!(stays.await.unwrap(), [Value::Int(2)]);
+        assert_eq!(stays.await.unwrap().unwrap(), [Value::Int(2)]);
     }
 
-    #[test_support::test]
-    async fn who_waits_when_the_stream_ends_gets_no_reply() {
+    #[tokio::test]
+    async fn callers_are_told_when_the_stream_ends() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;
         is_asked(&mut far, PING).await;
         drop(far);
-        assert!(answer.await.is_err());
+        let lost = answer.await.unwrap();
+        assert!(matches!(lost, Err(Unanswered::Lost)), "{lost:?}");
         let error = work.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-        let (call, _) = Call::new(request(&[b"PING"]));
-        assert!(calls.send(call).await.is_err());
+        let late = send(&calls, request(&[b"PING"])).await.await.unwrap();
+        assert!(matches!(late, Err(Unanswered::NotWritten)), "{late:?}");
     }
 
-    #[test_support::test]
+    /// A caller on another thread may have its place in the queue, and push its request only after the queue was closed
+    /// and emptied. Nobody takes the request any more.
+    #[tokio::test]
+    async fn a_caller_that_enters_the_queue_after_the_end_of_the_connection_is_told() {
+        let (near, _far) = duplex(1024);
+        let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
+        let place = calls.queue.reserve().await.unwrap();
+        drop(multiplexer);
+        let (pending, ticket) = ticket();
+        let request = request(&[b"DEL", b"k"]);
+        place.send(Call { request, ticket });
+        let deadline = Instant::now() + TIMEOUT;
+        let told = calls.answer(pending, deadline, TIMEOUT).now_or_never();
+        assert!(
+            matches!(told, Some(Err(Unanswered::NotWritten))),
+            "{told:?}"
+        );
+    }
+
+    #[tokio::test]
     async fn a_reply_that_nobody_asked_for_ends_it() {
         let full = b"-ERR max number of clients reached\r\n".as_slice();
         for (reply, kind) in [
@@ -404,14 +543,14 @@ mod tests {
         }
     }
 
-    #[test_support::test]
+    #[tokio::test]
     async fn it_ends_with_its_last_caller() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;
         drop(calls);
         is_asked(&mut far, PING).await;
         far.write_all(b"+PONG\r\n").await.unwrap();
-        assert!(answer.await.is_ok());
+        assert!(answer.await.unwrap().is_ok());
         assert!(work.await.unwrap().is_ok());
     }
 }

@@ -98,23 +98,33 @@ impl Router {
         Self { servers, timeout }
     }
 
+    /// When the waits of an operation that begins now must be over: a little before its timeout, so that the error is
+    /// the one that says what it waited for, and whether anything was sent.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + (self.timeout - self.timeout / 16)
+    }
+
     /// Waits until calls can be made, or it is certain that they cannot.
     pub(crate) async fn connect(&self) -> Result<()> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline();
         let _connection = self.connection(&To::Key(""), None, deadline).await?;
         Ok(())
     }
 
     /// Does `operation` with `key`, at its primary, and gives the replies.
-    pub(crate) async fn run(&self, key: &str, operation: &Operation) -> Result<Vec<Value>> {
+    pub(crate) async fn run(
+        &self,
+        key: &str,
+        operation: &Operation,
+        deadline: Instant,
+    ) -> Result<Vec<Value>> {
         let is_read = operation.is_read();
-        let began = Instant::now();
         let to = To::Key(key);
         let mut first = None;
         if let Some(connection) = self.connected(&to, None) {
             let mut request = connection.request(operation.size(key));
             let form = operation.add_to(&mut request, key, &connection.lacks, false);
-            let result = connection.send(request).await;
+            let result = connection.send(request, deadline).await;
             match result {
                 Ok(replies) if refusal_in(&replies, is_read).is_none() => return Ok(replies),
                 result => {
@@ -130,7 +140,7 @@ impl Router {
             operation.add_to(request, key, &connection.lacks, script_is_forgotten)
         };
         // Apart, so that a call that succeeds at once does not carry what the others need.
-        Box::pin(self.carry_on(to, is_read, build, began, first)).await
+        Box::pin(self.carry_on(to, is_read, build, deadline, first)).await
     }
 
     /// Sends what `build` adds, and gives the replies; of the first one that is an error the caller makes what it
@@ -140,21 +150,20 @@ impl Router {
         to: To<'_>,
         is_read: bool,
         build: impl FnMut(&mut Request, &Connection, bool) -> Form,
+        deadline: Instant,
     ) -> Result<Vec<Value>> {
-        self.carry_on(to, is_read, build, Instant::now(), None)
-            .await
+        self.carry_on(to, is_read, build, deadline, None).await
     }
 
-    /// The same for a call that began before, and may have been sent once.
+    /// The same for a call that may have been sent once.
     async fn carry_on(
         &self,
         to: To<'_>,
         is_read: bool,
         mut build: impl FnMut(&mut Request, &Connection, bool) -> Form,
-        began: Instant,
+        deadline: Instant,
         mut first: Option<Attempt>,
     ) -> Result<Vec<Value>> {
-        let mut deadline = None;
         let mut redirect: Option<Redirect> = None;
         let mut script_is_forgotten = false;
         let mut pause = FIRST_PAUSE;
@@ -165,21 +174,14 @@ impl Router {
                 None => {
                     let connection = match self.connected(&to, redirect.as_ref()) {
                         Some(connection) => connection,
-                        None => {
-                            let until = *deadline.get_or_insert(began + self.timeout);
-                            self.connection(&to, redirect.as_ref(), until).await?
-                        }
+                        None => self.connection(&to, redirect.as_ref(), deadline).await?,
                     };
                     let mut request = connection.request(0);
                     if asking {
                         request.ask_each();
                     }
                     let form = build(&mut request, &connection, script_is_forgotten);
-                    // A call on its way for the first time is timed by its connection.
-                    let result = match deadline {
-                        None => connection.send(request).await,
-                        Some(deadline) => connection.send_until(request, deadline).await,
-                    };
+                    let result = connection.send(request, deadline).await;
                     Attempt {
                         connection,
                         form,
@@ -190,10 +192,10 @@ impl Router {
             let mut replies = match attempt.result {
                 Ok(replies) => replies,
                 Err(error) => {
-                    let until = *deadline.get_or_insert(began + self.timeout);
                     let is_safe = is_read || error.outcome() == Outcome::NotApplied;
-                    let again =
-                        is_safe && error.kind() == ErrorKind::Unavailable && Instant::now() < until;
+                    let again = is_safe
+                        && error.kind() == ErrorKind::Unavailable
+                        && Instant::now() < deadline;
                     if !again {
                         return Err(error);
                     }
@@ -207,7 +209,6 @@ impl Router {
             let Some(refusal) = refusal_in(&replies, is_read) else {
                 return Ok(replies);
             };
-            let until = *deadline.get_or_insert(began + self.timeout);
             match self.next_step(refusal, attempt.form, &attempt.connection) {
                 Next::GiveUp => return Ok(replies),
                 Next::AtOnce => {}
@@ -226,7 +227,7 @@ impl Router {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
-            if Instant::now() >= until {
+            if Instant::now() >= deadline {
                 return Ok(replies);
             }
         }
@@ -367,6 +368,7 @@ impl Router {
         &self,
         key: &str,
         operation: &Operation,
+        deadline: Instant,
     ) -> Option<Vec<Value>> {
         let server = match &self.servers {
             Servers::One { replica, .. } => replica.clone()?,
@@ -375,8 +377,9 @@ impl Router {
         let connection = server.connected()?;
         let mut request = connection.request(operation.size(key));
         operation.add_to(&mut request, key, &connection.lacks, false);
-        let deadline = Instant::now() + self.timeout / 2;
-        let replies = connection.send_until(request, deadline).await.ok()?;
+        // Half of the time is for the primary.
+        let deadline = deadline.min(Instant::now() + self.timeout / 2);
+        let replies = connection.send(request, deadline).await.ok()?;
         let is_hit =
             |reply: &Value| !matches!(reply, Value::ServerError(_) | Value::Nil | Value::Int(0));
         replies.iter().all(is_hit).then_some(replies)
@@ -393,13 +396,16 @@ impl Router {
 
     /// The primary at `place` in a listing, `None` after the last one; with a mark that changes when another set of
     /// primaries is to be listed.
-    pub(crate) async fn primary_at(&self, place: usize) -> Result<(u64, Option<Arc<Server>>)> {
+    pub(crate) async fn primary_at(
+        &self,
+        place: usize,
+        deadline: Instant,
+    ) -> Result<(u64, Option<Arc<Server>>)> {
         match &self.servers {
             Servers::One { primary, .. } => Ok((0, (place == 0).then(|| Arc::clone(primary)))),
             Servers::Cluster(cluster) => {
                 if cluster.map().primary_at(0).is_none() {
-                    let until = Instant::now() + self.timeout;
-                    self.connection(&To::Key(""), None, until).await?;
+                    self.connection(&To::Key(""), None, deadline).await?;
                 }
                 let map = cluster.map();
                 Ok((map.fingerprint, map.primary_at(place).cloned()))

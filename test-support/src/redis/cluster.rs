@@ -1,4 +1,5 @@
 use std::process::Command;
+use std::time::Duration;
 
 use super::RedisServer;
 
@@ -11,13 +12,19 @@ impl RedisCluster {
     /// Starts the nodes and joins them, and waits until each replica follows its master: before, the cluster calls
     /// itself well, and does not get over the loss of a master.
     pub fn start() -> Self {
+        Self::start_with(Duration::from_millis(1_500))
+    }
+
+    /// The same with another `cluster-node-timeout`, after which a node counts as failed.
+    pub fn start_with(node_timeout: Duration) -> Self {
+        let node_timeout = node_timeout.as_millis().to_string();
         let nodes: Vec<_> = (0..6)
             .map(|_| {
                 RedisServer::start_with(&[
                     "--cluster-enabled",
                     "yes",
                     "--cluster-node-timeout",
-                    "1500",
+                    &node_timeout,
                     "--repl-diskless-sync-delay",
                     "0",
                 ])

@@ -1,10 +1,11 @@
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use super::RedisServer;
 use crate::free_port;
 
-/// A primary with a replica, and three sentinels that watch over them and fail over after a second.
+/// A primary with a replica, and three sentinels that watch over them.
 pub struct RedisSentinels {
     servers: Vec<RedisServer>,
     sentinels: Vec<RedisServer>,
@@ -14,10 +15,21 @@ impl RedisSentinels {
     /// The name under which the sentinels know the primary.
     pub const NAME: &'static str = "main";
 
-    /// Starts all, and waits until the replica follows and the sentinels know of each other.
+    /// Starts all, with sentinels that fail over after a second. It waits until the replica follows and the sentinels know
+    /// of each other.
     pub fn start() -> Self {
+        Self::start_with(Duration::from_secs(1), Duration::from_secs(3))
+    }
+
+    /// The same with other values of `down-after-milliseconds` and `failover-timeout`.
+    pub fn start_with(down_after: Duration, failover_timeout: Duration) -> Self {
         let primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
-        let of = format!("127.0.0.1 {}", primary.port());
+        let (name, port) = (Self::NAME, primary.port());
+        let (down_after, failover_timeout) = (down_after.as_millis(), failover_timeout.as_millis());
+        let configuration = format!(
+            "sentinel monitor {name} 127.0.0.1 {port} 2\nsentinel down-after-milliseconds {name} {down_after}\n\
+             sentinel failover-timeout {name} {failover_timeout}\n"
+        );
         let replica = RedisServer::start_with(&[
             "--replicaof",
             "127.0.0.1",
@@ -30,7 +42,7 @@ impl RedisSentinels {
                 .cli(&["INFO", "replication"])
                 .contains("master_link_status:up")
         });
-        let sentinels: Vec<_> = (0..3).map(|_| start_sentinel(&of)).collect();
+        let sentinels: Vec<_> = (0..3).map(|_| start_sentinel(&configuration)).collect();
         for sentinel in &sentinels {
             sentinel.peer().wait_until("know the others", || {
                 let state = sentinel.cli(&["SENTINEL", "MASTER", Self::NAME]);
@@ -97,11 +109,20 @@ impl RedisSentinels {
         server.unwrap().restart();
     }
 
-    /// Lets the replica take over, without anything having failed.
+    /// Makes the server at `port` a replica of the primary, as sentinels do some ten seconds after a failover.
+    pub fn demote(&self, port: u16) {
+        let server = self.servers.iter().find(|server| server.port() == port);
+        let primary = self.primary().port().to_string();
+        let answer = server.unwrap().cli(&["REPLICAOF", "127.0.0.1", &primary]);
+        assert!(answer.starts_with("OK"), "{answer}");
+    }
+
+    /// Lets the replica take over, without anything having failed, as soon as the sentinel agrees to it.
     pub fn fail_over(&self) {
-        crate::step("asking the sentinels for a failover");
-        let answer = self.sentinels[0].cli(&["SENTINEL", "FAILOVER", Self::NAME]);
-        assert_eq!(answer, "OK");
+        let sentinel = &self.sentinels[0];
+        sentinel.peer().wait_until("begin a failover", || {
+            sentinel.cli(&["SENTINEL", "FAILOVER", Self::NAME]) == "OK"
+        });
     }
 }
 
@@ -111,16 +132,11 @@ fn lines_after<'a>(printed: &'a str, field: &'a str) -> impl Iterator<Item = &'a
     lines.filter_map(move |(name, value)| (name == field).then_some(value))
 }
 
-fn start_sentinel(of: &str) -> RedisServer {
+fn start_sentinel(configuration: &str) -> RedisServer {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sentinel.conf");
-    let name = RedisSentinels::NAME;
-    let text = format!(
-        "sentinel monitor {name} {of} 2\nsentinel down-after-milliseconds {name} 1000\n\
-         sentinel failover-timeout {name} 3000\n"
-    );
-    fs::write(&file, text).unwrap();
+    fs::write(&file, configuration).unwrap();
     let file = file.to_string_lossy().into_owned();
     let program = Path::new("redis-server");
     RedisServer::start_in(folder, program, port, &[&file, "--sentinel"], &[])
