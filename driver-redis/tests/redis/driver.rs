@@ -1,11 +1,9 @@
 //! What this driver does beyond the contract.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driver_redis::{ReadFrom, RedisDriver, RedisOptions};
-use session_core::session::SessionStore;
 use session_core::{
     Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
     RemoveOutcome, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
@@ -71,33 +69,6 @@ async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
-    let server = RedisServer::start();
-    let driver = open(&server).await;
-    driver.put("k", "value").await.unwrap();
-    assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
-    assert_eq!((calls(&server, "get"), calls(&server, "pttl")), (1, 0));
-}
-
-#[tokio::test]
-async fn the_end_of_a_session_is_not_asked_for_with_each_read() {
-    let server = RedisServer::start();
-    let store = SessionStore::new(Arc::new(open(&server).await));
-    let session = store.create();
-    session.set("n", &1).unwrap();
-    session.save().await.unwrap();
-    let id = session.id().unwrap();
-    for _ in 0..20 {
-        let session = store.open(id).await.unwrap().unwrap();
-        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
-    }
-    assert_eq!(calls(&server, "get"), 20);
-    // Of which a slow machine may need ten seconds more than once.
-    assert!(calls(&server, "pttl") < 10);
-    store.close().await.unwrap();
-}
-
-#[tokio::test]
 async fn redis_7_is_found_to_have_no_compare_and_set_and_runs_scripts() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -134,7 +105,7 @@ async fn valkey_9_is_found_to_compare_and_set_by_itself() {
 }
 
 #[tokio::test]
-async fn a_conflict_tells_when_what_is_there_ends() {
+async fn a_conflict_tells_when_the_current_entry_expires() {
     for server in [RedisServer::start(), start_valkey()] {
         let driver = open(&server).await;
         driver
@@ -197,10 +168,7 @@ async fn keys_of_other_types_are_neither_listed_nor_cleared() {
 #[tokio::test]
 async fn a_closed_driver_and_a_dropped_one_leave_no_connection() {
     let server = RedisServer::start();
-    let options = || RedisOptions {
-        connections: Some(4),
-        ..RedisOptions::new(server.url())
-    };
+    let options = || RedisOptions::new(server.url()).with_connections(4);
     let connections = || server.cli(&["CLIENT", "LIST"]).lines().count();
     let alone = connections();
     let closed = RedisDriver::open(options()).await.unwrap();
@@ -350,10 +318,7 @@ async fn keys_of_a_slot_on_its_way_are_found_at_either_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primary() {
     let sentinels = RedisSentinels::start();
-    let options = RedisOptions {
-        read_from: ReadFrom::Replica,
-        ..on_sentinels(&sentinels)
-    };
+    let options = on_sentinels(&sentinels).with_read_from(ReadFrom::Replica);
     let driver = RedisDriver::open(options).await.unwrap();
     let primary = sentinels.primary();
     let is_replica = |server: &&RedisServer| server.port() != primary.port();
@@ -380,10 +345,7 @@ async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primar
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_driver_that_does_not_wait_for_its_server_finds_it_later() {
     let port = test_support::free_port();
-    let options = RedisOptions {
-        pre_connect: Some(false),
-        ..RedisOptions::new(format!("redis://127.0.0.1:{port}"))
-    };
+    let options = RedisOptions::new(format!("redis://127.0.0.1:{port}")).with_pre_connect(false);
     let driver = RedisDriver::open(options).await.unwrap();
     let early = driver.put("k", "v");
     let server = async {
