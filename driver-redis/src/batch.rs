@@ -102,7 +102,7 @@ impl Router {
             let before = request.commands();
             let form = item
                 .operation
-                .add_to(&mut request, &item.key, &connection.lacks, false);
+                .add_to(&mut request, &item.key, &connection.missing, false);
             counts.push((request.commands() - before, form));
         }
         let mut replies = match connection.send(request, deadline).await {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::config::ReadFrom;
 use crate::connection::send_alone;
 use crate::endpoint::Endpoint;
-use crate::error::Trouble;
+use crate::error::ConnectError;
 use crate::first_answer::first_answer;
 use crate::request::Request;
 use crate::server::{Fleet, Server};
@@ -37,7 +37,7 @@ struct Inner {
     /// Every node that is in the table, or to which another has sent us.
     servers: Mutex<HashMap<(Endpoint, Role), Arc<Server>>>,
     stale: Notify,
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<ConnectError>>,
 }
 
 /// The table of slots, with the servers that it names.
@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     /// Why there is no table, where there is none.
-    pub(crate) fn trouble(&self) -> Option<Trouble> {
+    pub(crate) fn trouble(&self) -> Option<ConnectError> {
         self.inner.trouble.lock().clone()
     }
 
@@ -150,7 +150,7 @@ impl Inner {
     }
 
     /// Asks one node after the other which slots are whose.
-    async fn look(&self) -> Result<SlotTable, Trouble> {
+    async fn look(&self) -> Result<SlotTable, ConnectError> {
         let mut nodes: Vec<Endpoint> = {
             let map = self.map.borrow();
             let shards = map.table.shards.iter();
@@ -168,7 +168,7 @@ impl Inner {
         let questions = nodes.into_iter().map(|node| async move {
             let answer = timeout(limit, self.ask(&node)).await;
             answer.unwrap_or_else(|_| {
-                Err(Trouble::new(
+                Err(ConnectError::new(
                     ErrorKind::TimedOut,
                     format!("no node of the cluster answered within {limit:?}"),
                 ))
@@ -179,7 +179,7 @@ impl Inner {
             .unwrap_or_else(|| Err(no_table()))
     }
 
-    async fn ask(&self, node: &Endpoint) -> Result<SlotTable, Trouble> {
+    async fn ask(&self, node: &Endpoint) -> Result<SlotTable, ConnectError> {
         let mut request = Request::default();
         request.add(&[b"CLUSTER".as_slice(), b"SLOTS"]);
         let known = self
@@ -191,7 +191,7 @@ impl Inner {
             Some(connection) => {
                 let deadline = Instant::now() + self.fleet.connect_timeout;
                 let answer = connection.send(request, deadline).await;
-                answer.map_err(|error| Trouble::new(error.kind(), error.to_string()))?
+                answer.map_err(|error| ConnectError::new(error.kind(), error.to_string()))?
             }
             None => {
                 let (connection, mut work) = self.fleet.dial.connect(node).await?;
@@ -200,11 +200,11 @@ impl Inner {
         };
         match replies.first() {
             Some(Value::ServerError(error)) => Err(match error.details() {
-                Some(details) if details.contains("cluster support disabled") => Trouble::new(
+                Some(details) if details.contains("cluster support disabled") => ConnectError::new(
                     ErrorKind::InvalidConfig,
-                    "the server is no node of a cluster; name it by `url` and leave `cluster` out",
+                    "the server is not a node of a cluster; use `url` instead of `cluster`",
                 ),
-                _ => Trouble::from(error),
+                _ => ConnectError::from(error),
             }),
             Some(reply) => SlotTable::read(reply, node).ok_or_else(no_table),
             None => Err(no_table()),
@@ -248,9 +248,9 @@ impl Inner {
     }
 }
 
-fn no_table() -> Trouble {
-    Trouble::new(
+fn no_table() -> ConnectError {
+    ConnectError::new(
         ErrorKind::Unavailable,
-        "no node of the cluster says which slots are whose; is the cluster made?",
+        "no node of the cluster returned a slot table; check that the cluster was created",
     )
 }

@@ -4,44 +4,44 @@ use std::time::Duration;
 use bytes::Bytes;
 use session_core::{Timestamp, Version};
 
-use crate::connection::Lacks;
+use crate::connection::MissingFeatures;
 use crate::request::Request;
 use crate::scripts::{DELETE_IF_EQUAL, EXPIRE_IF_EQUAL, SET_IF_EQUAL, Script};
 
-/// When an entry ends; `None` is never.
-pub(crate) type End = Option<Timestamp>;
+/// When an entry expires; `None` is never.
+pub(crate) type ExpiresAt = Option<Timestamp>;
 
 /// What is to be done with one key. What it is sent as depends on the server, and on the time at which it is sent.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     /// The value, and its remaining life.
     Read,
-    /// The value alone. It is also what remains of a write where nothing is, if that has ended before it is made.
+    /// The value alone: what remains of "write if absent" when the new entry would have expired already.
     Get,
     Exists,
     Set {
         value: Bytes,
-        end: End,
+        end: ExpiresAt,
     },
     SetIfAbsent {
         value: Bytes,
-        end: End,
+        end: ExpiresAt,
     },
     SetIfEqual {
         expected: Version,
         value: Bytes,
-        end: End,
+        end: ExpiresAt,
     },
     Delete,
     DeleteIfEqual {
         expected: Version,
     },
     Expire {
-        end: End,
+        end: ExpiresAt,
     },
     ExpireIfEqual {
         expected: Version,
-        end: End,
+        end: ExpiresAt,
     },
 }
 
@@ -94,7 +94,7 @@ impl Operation {
         &self,
         request: &mut Request,
         key: &str,
-        lacks: &Lacks,
+        missing: &MissingFeatures,
         script_is_forgotten: bool,
     ) -> Form {
         let key = key.as_bytes();
@@ -141,7 +141,7 @@ impl Operation {
             } => {
                 let expected = expected.as_bytes();
                 let life = life_of(*end).map(|life| digits.format(life).as_bytes());
-                if lacks.set_if_equal.load(Ordering::Relaxed) {
+                if missing.set_if_equal.load(Ordering::Relaxed) {
                     let arguments = [Some(expected), Some(&value[..]), life];
                     return run(request, &SET_IF_EQUAL, arguments);
                 }
@@ -156,7 +156,7 @@ impl Operation {
             Self::Delete => request.add(&[b"UNLINK", key]),
             Self::DeleteIfEqual { expected } => {
                 let expected = expected.as_bytes();
-                if lacks.delete_if_equal.load(Ordering::Relaxed) {
+                if missing.delete_if_equal.load(Ordering::Relaxed) {
                     return run(request, &DELETE_IF_EQUAL, [Some(expected), None, None]);
                 }
                 request.add(&[b"DELIFEQ", key, expected]);
@@ -183,13 +183,13 @@ impl Operation {
 }
 
 /// The life of what is written, which a server wants above zero.
-fn life_of(end: End) -> Option<u64> {
+fn life_of(end: ExpiresAt) -> Option<u64> {
     remaining(end).map(|life| life.max(1))
 }
 
 /// The milliseconds until `end`, zero if it has come, as few as the server can add to its own time. What remains is
 /// sent and not the time itself, so that a wrong clock here ends nothing early.
-fn remaining(end: End) -> Option<u64> {
+fn remaining(end: ExpiresAt) -> Option<u64> {
     const LONGEST: Duration = Duration::from_millis(1 << 53);
     let life = end?.saturating_since(Timestamp::now()).min(LONGEST);
     Some(u64::try_from(life.as_millis()).unwrap_or(u64::MAX))

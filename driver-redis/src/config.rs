@@ -2,7 +2,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use session_core::{Error, ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+#[cfg(feature = "config")]
+use session_core::config::durations;
+use session_core::{Error, ErrorKind, Prefix};
 
 use crate::endpoint::{Endpoint, Url};
 
@@ -12,29 +15,28 @@ pub(crate) const DEFAULT_PORT: u16 = 6379;
 /// The port of a sentinel, where none is named.
 const DEFAULT_SENTINEL_PORT: u16 = 26379;
 
-/// Options of the driver; every one has a default, and a URL alone is enough.
+/// Options of the driver. Each has a default, and a URL alone is enough.
 ///
 /// ```
 /// use driver_redis::RedisOptions;
 /// use std::time::Duration;
 ///
-/// let options = RedisOptions {
-///     base: Some("sessions".to_owned()),
-///     ttl: Some(Duration::from_secs(3_600)),
-///     ..RedisOptions::new("rediss://app:secret@redis.example:6380/2")
-/// };
+/// let options = RedisOptions::new("rediss://app:secret@redis.example:6380/2")
+///     .with_prefix("sessions")
+///     .with_ttl(Duration::from_secs(3_600));
 /// assert!(!format!("{options:?}").contains("secret"));
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase;
-/// times are in seconds there. Names are those of unstorage and of ioredis, where they have one.
-#[derive(Clone, Default)]
+/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase. Durations
+/// are in seconds there. Names are those of unstorage and of ioredis, where they have one.
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(default))]
+#[non_exhaustive]
 pub struct RedisOptions {
-    /// `redis://USER:PASSWORD@HOST:PORT/DB`, or `rediss://` for TLS, `unix:///PATH?db=DB` for a socket; `valkey://` and
-    /// `valkeys://` are the same. Options beside it override its parts. Default: none.
-    pub url: Option<String>,
+    /// `redis://USER:PASSWORD@HOST:PORT/DB`, `rediss://` for TLS, or `unix:///PATH?db=DB` for a Unix socket. `valkey://`
+    /// and `valkeys://` are the same as `redis://` and `rediss://`. Other options override its parts. Default: none.
+    pub url: Option<SecretString>,
     /// The server's name or address. Default: `127.0.0.1`.
     pub host: Option<String>,
     /// The server's port. Default: 6379.
@@ -42,50 +44,55 @@ pub struct RedisOptions {
     /// The ACL user. Default: the server's `default`.
     pub username: Option<String>,
     /// The password. Default: none.
-    pub password: Option<String>,
-    /// The number of the database; a cluster has 0 alone. Default: 0.
+    pub password: Option<SecretString>,
+    /// The number of the database. A cluster has only 0. Default: 0.
     pub db: Option<u32>,
-    /// TLS, and whom to trust. Default: as the URL says, else none.
+    /// Whether to use TLS, and which certificates to trust. Default: as the URL says, else no TLS.
     pub tls: Option<Tls>,
-    /// Keep all keys below this prefix. Default: none.
-    pub base: Option<String>,
+    /// Keep all keys below this prefix; unstorage's name `base` is accepted too. Default: none.
+    #[cfg_attr(feature = "config", serde(alias = "base"))]
+    pub prefix: Option<String>,
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "durations::optional_seconds")
+    )]
     pub ttl: Option<Duration>,
-    /// About how many keys the server looks at in one step of a listing, from 1 to 100,000. Default: as many as the
-    /// page asks for, from 10 to 1,000.
+    /// About how many keys the server looks at in one step of a listing, from 1 to 100,000. Default: the page's limit,
+    /// from 10 to 1,000.
     pub scan_count: Option<usize>,
-    /// Some nodes of a Redis Cluster, from which the others are found: `HOST:PORT` or a URL each. Default: none; the
-    /// server stands alone.
+    /// Some nodes of a Redis Cluster, from which the others are found: `HOST:PORT` or a URL each. Default: none, so that
+    /// the server is standalone.
     pub cluster: Option<Vec<Node>>,
     /// The sentinels that know which server is the primary. Default: none.
     pub sentinel: Option<Sentinel>,
-    /// How long an operation may take, connecting included. Default: 4 s, within the 5 s that an operation has when it
-    /// is opened by configuration.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
-    pub timeout: Option<Duration>,
+    /// How long an operation may take, connecting included. Default: 4 s, within the 5 s that an operation has when the
+    /// driver is opened by configuration.
+    #[cfg_attr(feature = "config", serde(deserialize_with = "durations::seconds"))]
+    pub timeout: Duration,
     /// How long one attempt to connect may take. Default: 2 s.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
-    pub connect_timeout: Option<Duration>,
-    /// How many connections to each server, from 1 to 64; each serves any number of callers at once. Default: 1.
-    pub connections: Option<usize>,
-    /// Whether [`open`](crate::RedisDriver::open) waits for a connection, and fails without. Default: true.
-    pub pre_connect: Option<bool>,
-    /// How bytes are stored that are no text. Default: [`RawFormat::Binary`].
+    #[cfg_attr(feature = "config", serde(deserialize_with = "durations::seconds"))]
+    pub connect_timeout: Duration,
+    /// How many connections to each server, from 1 to 64. Each serves any number of callers at once. Default: 1.
+    pub connections: usize,
+    /// Whether [`open`](crate::RedisDriver::open) waits for a connection, and fails without one. Default: true.
+    pub pre_connect: bool,
+    /// How bytes that are not UTF-8 are stored. Default: [`RawFormat::Binary`].
     pub raw_format: RawFormat,
     /// Which servers are read. Default: [`ReadFrom::Primary`].
     pub read_from: ReadFrom,
 }
 
-/// How values are stored that are not UTF-8.
+/// How values that are not UTF-8 are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "lowercase"))]
 pub enum RawFormat {
-    /// As they are, as unstorage 2 stores them.
+    /// As raw bytes, as unstorage 2 stores them.
     #[default]
     Binary,
-    /// As the text `base64:` with their base64, as unstorage 1 stores them; also a text that begins with `base64:`.
+    /// As `base64:` followed by the base64 of the bytes, as unstorage 1 stores them. Text that begins with `base64:` is
+    /// encoded as well.
     Base64,
 }
 
@@ -97,29 +104,63 @@ pub enum ReadFrom {
     /// The primary.
     #[default]
     Primary,
-    /// A replica where one serves; what it does not have is looked for at the primary. Wants `cluster` or `sentinel`.
+    /// A replica, if one is available. A miss is confirmed on the primary. It requires `cluster` or `sentinel`.
     Replica,
 }
 
-/// TLS: whether, and whom to trust.
+/// Which certificates to trust, and which one to present.
 ///
-/// In configuration it is `true`, `false`, or a table of what follows.
+/// In configuration, `tls` is `true`, `false`, or a table of these options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(default, deny_unknown_fields))]
+#[non_exhaustive]
 pub struct TlsOptions {
-    /// A file with the certificates, in PEM, of the authorities to trust. Default: those of the system.
+    /// A PEM file with the certificate authorities to trust. Default: those of the system.
     pub ca: Option<PathBuf>,
-    /// A file with the client's certificate and those that lead to its authority, in PEM; wants `key`.
+    /// A PEM file with the client's certificate chain. It requires `key`.
     pub cert: Option<PathBuf>,
-    /// A file with the key of the client's certificate, in PEM.
+    /// A PEM file with the key of the client's certificate.
     pub key: Option<PathBuf>,
-    /// The name that the server's certificate must have. Default: the host's.
+    /// The name that the server's certificate must have. Default: the host.
     #[cfg_attr(feature = "config", serde(alias = "servername", alias = "serverName"))]
     pub server_name: Option<String>,
 }
 
-/// TLS, or none although the URL may say so.
+impl TlsOptions {
+    /// The authorities of the system, and no client certificate.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts only the certificate authorities in this PEM file.
+    #[must_use]
+    pub fn with_ca(mut self, ca: impl Into<PathBuf>) -> Self {
+        self.ca = Some(ca.into());
+        self
+    }
+
+    /// Presents the client certificate in the PEM file `cert`, whose key is in the PEM file `key`.
+    #[must_use]
+    pub fn with_client_certificate(
+        mut self,
+        cert: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.cert = Some(cert.into());
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the name that the server's certificate must have.
+    #[must_use]
+    pub fn with_server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+}
+
+/// Whether to use TLS, whatever the URL says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tls {
     /// Plain TCP.
@@ -128,8 +169,8 @@ pub enum Tls {
     On(TlsOptions),
 }
 
-/// A server to begin with: `HOST:PORT`, `HOST`, or a URL whose host and port are taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The address of a server: `HOST:PORT`, `HOST`, or a URL of which only host and port are used.
+#[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(transparent))]
 pub struct Node(pub String);
@@ -140,35 +181,218 @@ impl<T: Into<String>> From<T> for Node {
     }
 }
 
-/// The sentinels, and what they watch over.
-#[derive(Clone, Default)]
+/// Shows the host and the port alone, since a URL may hold a password.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Endpoint::parse(&self.0, DEFAULT_PORT) {
+            Some(endpoint) => endpoint.fmt(f),
+            None => f.write_str("(invalid address)"),
+        }
+    }
+}
+
+/// The sentinels, and the name of the primary that they monitor.
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
+#[non_exhaustive]
 pub struct Sentinel {
     /// The name by which the sentinels know the primary: `mymaster` in Redis's own examples.
     pub name: String,
-    /// Some of the sentinels: `HOST:PORT` each, the port being 26379 where none is named.
+    /// Some of the sentinels: `HOST:PORT` each. The default port is 26379.
     pub nodes: Vec<Node>,
     /// The ACL user at the sentinels, which may differ from the one at the servers. Default: `default`.
     #[cfg_attr(feature = "config", serde(default))]
     pub username: Option<String>,
     /// The password at the sentinels. Default: none.
     #[cfg_attr(feature = "config", serde(default))]
-    pub password: Option<String>,
+    pub password: Option<SecretString>,
+}
+
+impl Sentinel {
+    /// The sentinels at `nodes`, which monitor the primary under `name`.
+    pub fn new<N: Into<Node>>(name: impl Into<String>, nodes: impl IntoIterator<Item = N>) -> Self {
+        Self {
+            name: name.into(),
+            nodes: nodes.into_iter().map(Into::into).collect(),
+            username: None,
+            password: None,
+        }
+    }
+
+    /// Sets the ACL user at the sentinels.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Sets the password at the sentinels.
+    #[must_use]
+    pub fn with_password(mut self, password: impl Into<SecretString>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self {
+            url: None,
+            host: None,
+            port: None,
+            username: None,
+            password: None,
+            db: None,
+            tls: None,
+            prefix: None,
+            ttl: None,
+            scan_count: None,
+            cluster: None,
+            sentinel: None,
+            timeout: Duration::from_secs(4),
+            connect_timeout: Duration::from_secs(2),
+            connections: 1,
+            pre_connect: true,
+            raw_format: RawFormat::default(),
+            read_from: ReadFrom::default(),
+        }
+    }
 }
 
 impl RedisOptions {
     /// The options of the server at `url`, with defaults.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: Some(url.into()),
+            url: Some(url.into().into()),
             ..Self::default()
         }
     }
 
-    /// Checks them, and joins what stands in the URL with what stands beside it.
-    pub(crate) fn settle(self) -> Result<Settings, Error> {
+    /// The options of a Redis Cluster, of which `nodes` are some nodes.
+    pub fn cluster<N: Into<Node>>(nodes: impl IntoIterator<Item = N>) -> Self {
+        Self {
+            cluster: Some(nodes.into_iter().map(Into::into).collect()),
+            ..Self::default()
+        }
+    }
+
+    /// The options of a primary that sentinels monitor.
+    pub fn sentinel(sentinel: Sentinel) -> Self {
+        Self {
+            sentinel: Some(sentinel),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the server's name or address.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
+        self
+    }
+
+    /// Sets the server's port.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Sets the ACL user.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+
+    /// Sets the password.
+    #[must_use]
+    pub fn with_password(mut self, password: impl Into<SecretString>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Sets the number of the database.
+    #[must_use]
+    pub fn with_db(mut self, db: u32) -> Self {
+        self.db = Some(db);
+        self
+    }
+
+    /// Sets whether to use TLS, and which certificates to trust.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Keeps all keys below `prefix`.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets how long an entry lives that is written without an expiry of its own.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets about how many keys the server looks at in one step of a listing.
+    #[must_use]
+    pub fn with_scan_count(mut self, count: usize) -> Self {
+        self.scan_count = Some(count);
+        self
+    }
+
+    /// Sets how long an operation may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how long one attempt to connect may take.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the number of connections to each server.
+    #[must_use]
+    pub fn with_connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Sets whether opening waits for a connection.
+    #[must_use]
+    pub fn with_pre_connect(mut self, pre_connect: bool) -> Self {
+        self.pre_connect = pre_connect;
+        self
+    }
+
+    /// Sets how bytes that are not UTF-8 are stored.
+    #[must_use]
+    pub fn with_raw_format(mut self, format: RawFormat) -> Self {
+        self.raw_format = format;
+        self
+    }
+
+    /// Sets which servers are read.
+    #[must_use]
+    pub fn with_read_from(mut self, read_from: ReadFrom) -> Self {
+        self.read_from = read_from;
+        self
+    }
+
+    /// Validates the options, and merges the URL with the options that override its parts.
+    pub(crate) fn validate(self) -> Result<Settings, Error> {
         let mut url = match &self.url {
-            Some(url) => Url::parse(url)?,
+            Some(url) => Url::parse(url.expose_secret())?,
             None => Url::default(),
         };
         if self.host.is_some() || self.port.is_some() {
@@ -184,19 +408,16 @@ impl RedisOptions {
             None => url.tls.then(TlsOptions::default),
         };
         let db = self.db.unwrap_or(url.db);
-        let place = place(&self.cluster, self.sentinel, url.endpoint)?;
-        if matches!(place, Place::Cluster(_)) && db != 0 {
+        let topology = topology(&self.cluster, self.sentinel, url.endpoint)?;
+        if matches!(topology, Topology::Cluster(_)) && db != 0 {
+            return Err(invalid("a cluster has only database 0; remove `db`"));
+        }
+        if matches!(topology, Topology::Standalone(_)) && self.read_from == ReadFrom::Replica {
             return Err(invalid(
-                "a cluster has the database 0 alone; leave `db` out",
+                "`read_from = \"replica\"` requires `cluster` or `sentinel`",
             ));
         }
-        if matches!(place, Place::Alone(_)) && self.read_from == ReadFrom::Replica {
-            return Err(invalid(
-                "`read_from` can be `replica` with `cluster` or `sentinel` alone, which know the replicas",
-            ));
-        }
-        let connections = self.connections.unwrap_or(1);
-        if !(1..=64).contains(&connections) {
+        if !(1..=64).contains(&self.connections) {
             return Err(invalid("`connections` must be from 1 to 64"));
         }
         if self
@@ -205,9 +426,11 @@ impl RedisOptions {
         {
             return Err(invalid("`scan_count` must be from 1 to 100000"));
         }
-        let timeout = self.timeout.unwrap_or(Duration::from_secs(4));
-        let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(2));
-        for (name, time) in [("timeout", timeout), ("connect_timeout", connect_timeout)] {
+        let timeouts = [
+            ("timeout", self.timeout),
+            ("connect_timeout", self.connect_timeout),
+        ];
+        for (name, time) in timeouts {
             if !(SHORTEST_TIMEOUT..=LONGEST_TIMEOUT).contains(&time) {
                 return Err(invalid(format!(
                     "`{name}` must be from a millisecond to a day"
@@ -215,20 +438,20 @@ impl RedisOptions {
             }
         }
         Ok(Settings {
-            place,
+            topology,
             login: Login {
                 username: self.username.or(url.username),
-                password: self.password.or(url.password),
+                password: self.password.or(url.password.map(Into::into)),
             },
             db,
             tls,
-            base: self.base.unwrap_or_default(),
+            prefix: Prefix::from_option(self.prefix.as_deref().unwrap_or_default())?,
             ttl: self.ttl,
             scan_count: self.scan_count,
-            timeout,
-            connect_timeout,
-            connections,
-            pre_connect: self.pre_connect.unwrap_or(true),
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+            connections: self.connections,
+            pre_connect: self.pre_connect,
             raw_format: self.raw_format,
             read_from: self.read_from,
         })
@@ -238,22 +461,26 @@ impl RedisOptions {
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-fn place(
+fn topology(
     cluster: &Option<Vec<Node>>,
     sentinel: Option<Sentinel>,
-    alone: Endpoint,
-) -> Result<Place, Error> {
+    standalone: Endpoint,
+) -> Result<Topology, Error> {
     match (cluster, sentinel) {
-        (Some(_), Some(_)) => Err(invalid("`cluster` and `sentinel` exclude each other")),
-        (Some(nodes), None) => Ok(Place::Cluster(endpoints(nodes, DEFAULT_PORT, "cluster")?)),
+        (Some(_), Some(_)) => Err(invalid("give either `cluster` or `sentinel`, not both")),
+        (Some(nodes), None) => Ok(Topology::Cluster(endpoints(
+            nodes,
+            DEFAULT_PORT,
+            "cluster",
+        )?)),
         (None, Some(sentinel)) => {
             if sentinel.name.is_empty() {
                 return Err(invalid(
-                    "`sentinel.name` is empty; name what the sentinels watch over",
+                    "`sentinel.name` is empty; give the name under which the sentinels know the primary",
                 ));
             }
             let nodes = endpoints(&sentinel.nodes, DEFAULT_SENTINEL_PORT, "sentinel.nodes")?;
-            Ok(Place::Sentinels {
+            Ok(Topology::Sentinels {
                 nodes,
                 name: sentinel.name,
                 login: Login {
@@ -262,14 +489,14 @@ fn place(
                 },
             })
         }
-        (None, None) => Ok(Place::Alone(alone)),
+        (None, None) => Ok(Topology::Standalone(standalone)),
     }
 }
 
 fn endpoints(nodes: &[Node], port: u16, option: &str) -> Result<Vec<Endpoint>, Error> {
     if nodes.is_empty() {
         return Err(invalid(format!(
-            "`{option}` is empty; name one server at least"
+            "`{option}` is empty; give at least one address"
         )));
     }
     nodes
@@ -279,14 +506,14 @@ fn endpoints(nodes: &[Node], port: u16, option: &str) -> Result<Vec<Endpoint>, E
         .ok_or_else(|| invalid(format!("`{option}` must hold `HOST:PORT` or URLs")))
 }
 
-/// The options, checked and whole.
+/// The validated options.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) place: Place,
+    pub(crate) topology: Topology,
     pub(crate) login: Login,
     pub(crate) db: u32,
     pub(crate) tls: Option<TlsOptions>,
-    pub(crate) base: String,
+    pub(crate) prefix: Prefix,
     pub(crate) ttl: Option<Duration>,
     pub(crate) scan_count: Option<usize>,
     pub(crate) timeout: Duration,
@@ -297,10 +524,10 @@ pub(crate) struct Settings {
     pub(crate) read_from: ReadFrom,
 }
 
-/// Where the servers are.
+/// How the servers are found.
 #[derive(Clone)]
-pub(crate) enum Place {
-    Alone(Endpoint),
+pub(crate) enum Topology {
+    Standalone(Endpoint),
     Sentinels {
         nodes: Vec<Endpoint>,
         name: String,
@@ -309,70 +536,15 @@ pub(crate) enum Place {
     Cluster(Vec<Endpoint>),
 }
 
-/// How a server lets us in.
+/// The credentials for a server.
 #[derive(Clone, Default)]
 pub(crate) struct Login {
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<SecretString>,
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidConfig, message)
-}
-
-/// Whether a secret is there, and not what it is.
-fn hidden(secret: &Option<String>) -> Option<&'static str> {
-    secret.as_ref().map(|_| "***")
-}
-
-impl fmt::Debug for RedisOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisOptions")
-            .field("url", &hidden(&self.url))
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("username", &self.username)
-            .field("password", &hidden(&self.password))
-            .field("db", &self.db)
-            .field("tls", &self.tls)
-            .field("base", &self.base)
-            .field("ttl", &self.ttl)
-            .field("scan_count", &self.scan_count)
-            .field("cluster", &self.cluster.as_ref().map(Vec::len))
-            .field("sentinel", &self.sentinel)
-            .field("timeout", &self.timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .field("connections", &self.connections)
-            .field("pre_connect", &self.pre_connect)
-            .field("raw_format", &self.raw_format)
-            .field("read_from", &self.read_from)
-            .finish()
-    }
-}
-
-impl fmt::Debug for Sentinel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sentinel")
-            .field("name", &self.name)
-            .field("nodes", &self.nodes.len())
-            .field("username", &self.username)
-            .field("password", &hidden(&self.password))
-            .finish()
-    }
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::Seconds;
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(from).map(|seconds| Some(seconds.as_duration()))
-    }
 }
 
 #[cfg(feature = "config")]
@@ -427,6 +599,33 @@ mod by_name {
                 }
             }
             Ok(Arc::new(RedisDriver::open(self).await?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let sentinel = Sentinel::new("main", ["redis://:hush@h:26379"]).with_password("hush");
+        let options = RedisOptions::new("redis://:hush@h").with_password("hush");
+        let options = RedisOptions {
+            sentinel: Some(sentinel),
+            cluster: Some(vec!["redis://:hush@h:7000".into(), "hush@h:x".into()]),
+            ..options
+        };
+        let text = format!("{options:?}");
+        assert!(!text.contains("hush") && text.contains("h:7000"), "{text}");
+    }
+
+    #[test]
+    fn a_prefix_that_would_mean_another_is_refused() {
+        for prefix in ["..", "a?b", "/a"] {
+            let options = RedisOptions::default().with_prefix(prefix);
+            let error = options.validate().err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{prefix}");
         }
     }
 }

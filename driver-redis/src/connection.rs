@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, Either};
 use redis::Value;
+use secrecy::ExposeSecret;
 use session_core::{Error, ErrorKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -13,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use crate::buffers::Buffers;
 use crate::config::Login;
 use crate::endpoint::Endpoint;
-use crate::error::{Trouble, lost, no_answer, not_written};
+use crate::error::{ConnectError, lost, no_answer, not_written};
 use crate::in_flight::InFlight;
 use crate::multiplexer::{Calls, Multiplexer, Unanswered};
 use crate::request::Request;
@@ -39,10 +40,13 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// Connects and logs in. The second result must be polled for the first to work, and ends with the connection.
-    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<(Connection, Work), Trouble> {
+    pub(crate) async fn connect(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<(Connection, Work), ConnectError> {
         let heard = Arc::new(AtomicBool::new(false));
         let stream = stream::connect(endpoint, self.tls.as_ref(), Arc::clone(&heard)).await;
-        let stream = stream.map_err(|error| Trouble::from(&error))?;
+        let stream = stream.map_err(|error| ConnectError::from(&error))?;
         let buffers = Arc::new(Buffers::default());
         let (calls, multiplexer) = Multiplexer::new(stream, QUEUE, Arc::clone(&buffers));
         let connection = Connection {
@@ -54,17 +58,17 @@ impl Dial {
             heard,
             end: OnceLock::new(),
             give_up: Notify::new(),
-            lacks: Lacks::default(),
+            missing: MissingFeatures::default(),
         };
         let mut work: Work = Box::pin(multiplexer);
         self.log_in(&connection, &mut work).await?;
         Ok((connection, work))
     }
 
-    async fn log_in(&self, connection: &Connection, work: &mut Work) -> Result<(), Trouble> {
+    async fn log_in(&self, connection: &Connection, work: &mut Work) -> Result<(), ConnectError> {
         let mut request = Request::default();
         if let Some(password) = &self.login.password {
-            let password = password.as_bytes();
+            let password = password.expose_secret().as_bytes();
             match &self.login.username {
                 Some(username) => request.add(&[b"AUTH", username.as_bytes(), password]),
                 None => request.add(&[b"AUTH", password]),
@@ -87,7 +91,7 @@ impl Dial {
             _ => None,
         });
         match refusal {
-            Some(refusal) => Err(Trouble::at_login(refusal)),
+            Some(refusal) => Err(ConnectError::at_login(refusal)),
             None => Ok(()),
         }
     }
@@ -104,7 +108,7 @@ fn next_number() -> u64 {
 
 /// What the server was found not to have.
 #[derive(Debug, Default)]
-pub(crate) struct Lacks {
+pub(crate) struct MissingFeatures {
     /// `SET … IFEQ`.
     pub(crate) set_if_equal: AtomicBool,
     /// `DELIFEQ`.
@@ -130,7 +134,7 @@ pub(crate) struct Connection {
     heard: Arc<AtomicBool>,
     end: OnceLock<End>,
     give_up: Notify,
-    pub(crate) lacks: Lacks,
+    pub(crate) missing: MissingFeatures,
 }
 
 impl Connection {
@@ -212,17 +216,17 @@ pub(crate) async fn send_alone(
     connection: &Connection,
     work: &mut Work,
     request: Request,
-) -> Result<Vec<Value>, Trouble> {
+) -> Result<Vec<Value>, ConnectError> {
     let deadline = Instant::now() + connection.timeout;
     let answer = Box::pin(connection.send(request, deadline));
     match future::select(answer, work).await {
         Either::Left((Ok(values), _)) => Ok(values),
-        Either::Right((Err(error), _)) => Err(Trouble::at_the_start(&error)),
+        Either::Right((Err(error), _)) => Err(ConnectError::at_the_start(&error)),
         Either::Left((Err(error), _)) if error.kind() == ErrorKind::TimedOut => {
-            Err(Trouble::new(error.kind(), error.to_string()))
+            Err(ConnectError::new(error.kind(), error.to_string()))
         }
-        Either::Left((Err(_), _)) | Either::Right((Ok(()), _)) => {
-            Err(Trouble::at_the_start(&io::ErrorKind::UnexpectedEof.into()))
-        }
+        Either::Left((Err(_), _)) | Either::Right((Ok(()), _)) => Err(ConnectError::at_the_start(
+            &io::ErrorKind::UnexpectedEof.into(),
+        )),
     }
 }

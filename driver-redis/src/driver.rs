@@ -14,27 +14,27 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::batch::Item;
-use crate::command::{End, Operation};
+use crate::command::{ExpiresAt, Operation};
 use crate::config::{RawFormat, ReadFrom, RedisOptions, Settings, TlsOptions};
 use crate::connection::Dial;
 use crate::error::closed;
 use crate::listing::Listing;
-use crate::reply::{Changed, any_yes, changed, entry, value};
+use crate::reply::{Changed, any_yes, changed, entry};
 use crate::router::Router;
 use crate::server::Fleet;
 use crate::tls::TlsClient;
 
 const NAME: &str = "redis";
 
-/// Redis holds 512 MiB, but serves nobody else while it moves them.
+/// Redis accepts 512 MiB, but serves no other client while it transfers them.
 const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
 const MAX_KEY_SIZE: usize = 64 * 1024;
 
-/// An entry ends at its millisecond by the server's clock, which counts from when the write arrives: this is what its
-/// way there may take.
+/// The server expires an entry to the millisecond, but counts from when the write arrives. This allows for the time that
+/// the write takes to get there.
 const EXPIRY_GRANULARITY: Duration = Duration::from_millis(100);
 
-/// Sessions, or anything else, in Redis or Valkey; see the [crate](crate).
+/// A driver that stores entries in Redis or Valkey; see the [crate](crate).
 ///
 /// ```
 /// use driver_redis::{RedisDriver, RedisOptions};
@@ -52,12 +52,12 @@ const EXPIRY_GRANULARITY: Duration = Duration::from_millis(100);
 /// # }
 /// ```
 ///
-/// Dropping it ends its tasks and connections too; [`close`](Driver::close) also waits for that.
+/// Dropping it ends its tasks and connections as well; [`close`](Driver::close) also waits for that.
 pub struct RedisDriver {
     operations: Operations,
     router: Router,
     listing: Listing,
-    base: Prefix,
+    prefix: Prefix,
     ttl: Option<Duration>,
     format: RawFormat,
     read_from: ReadFrom,
@@ -70,11 +70,11 @@ impl RedisDriver {
     /// Opens the driver, and waits for a connection unless `pre_connect` is false. Connecting ends by `timeout`, and
     /// reading certificates before it within 5 s.
     ///
-    /// It must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the
-    /// driver is used: the tasks that hold the connections run on it.
+    /// It must be called within a tokio runtime with timers and I/O enabled, which must live as long as the driver is
+    /// used: the tasks that own the connections run on it.
     pub async fn open(options: RedisOptions) -> Result<Self> {
         let settings = options
-            .settle()
+            .validate()
             .map_err(|error| error.with_context(NAME, "open"))?;
         let operations = Operations::new(NAME, settings.timeout);
         // Certificates are read from the disk, which is not part of the time for connecting.
@@ -111,7 +111,7 @@ impl RedisDriver {
         };
         let router = Router::start(&settings, fleet);
         let Settings {
-            base,
+            prefix,
             ttl,
             scan_count,
             raw_format,
@@ -122,7 +122,7 @@ impl RedisDriver {
             operations,
             router,
             listing: Listing::new(scan_count),
-            base: Prefix::new(&base),
+            prefix,
             ttl,
             format: raw_format,
             read_from,
@@ -139,14 +139,14 @@ impl RedisDriver {
         }
     }
 
-    fn end(&self, expiry: Expiry) -> End {
+    fn expires_at(&self, expiry: Expiry) -> ExpiresAt {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    /// Reads at a replica if it may, and what that does not have at the primary.
+    /// Reads from a replica if the options say so, and confirms a miss on the primary.
     async fn ask(&self, key: &Key, operation: &Operation) -> Result<Vec<Value>> {
         let deadline = self.router.deadline();
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         if self.read_from == ReadFrom::Replica {
             let read = self
                 .router
@@ -158,25 +158,25 @@ impl RedisDriver {
         self.router.run(key.as_str(), operation, deadline).await
     }
 
-    /// The operation that a write is, and the version that it gives.
+    /// The operation that carries out a write, and the version that it creates.
     fn write_operation(
         &self,
         key: &Key,
         value: Bytes,
         options: &WriteOptions,
     ) -> Result<(Item, Version)> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         let value = self.format.encode(value);
         if value.len() > MAX_VALUE_SIZE || key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "the key may have 64 KiB with its base, and the value 64 MiB as it is stored",
+                "a key is limited to 64 KiB with its prefix, and a value to 64 MiB as it is stored",
             ));
         }
         let version = Version::from_value(value.clone());
-        let end = self.end(options.expiry);
+        let end = self.expires_at(options.expiry);
         let operation = match &options.condition {
-            // What ends before it is written leaves nothing but its condition.
+            // An entry that has expired already is not written, but its condition still counts.
             condition if end.is_some_and(|end| end <= Timestamp::now()) => match condition {
                 WriteCondition::Always => Operation::Delete,
                 WriteCondition::IfAbsent => Operation::Get,
@@ -196,7 +196,7 @@ impl RedisDriver {
         Ok((Item { key, operation }, version))
     }
 
-    /// What the replies to a write came to.
+    /// The outcome of a write.
     async fn written(
         &self,
         item: &Item,
@@ -214,10 +214,10 @@ impl RedisDriver {
         }
         Ok(match changed(replies, self.format)? {
             Changed::Yes => written,
-            Changed::Met(entry) => WriteOutcome::Conflict(Current::Present(entry)),
+            Changed::Conflict(entry) => WriteOutcome::Conflict(Current::Present(entry)),
             Changed::No => {
                 WriteOutcome::Conflict(match Box::pin(self.current(&item.key, deadline)).await {
-                    // What was in the way has gone since.
+                    // The conflicting entry has gone since.
                     Current::Absent if item.operation.wants_nothing() => Current::Unknown,
                     current => current,
                 })
@@ -225,7 +225,7 @@ impl RedisDriver {
         })
     }
 
-    /// What stands in the way of a change, as far as that can be told now; the conflict is certain all the same.
+    /// The current entry after a conflict, if it can be read. The conflict is certain in any case.
     async fn current(&self, key: &str, deadline: Instant) -> Current {
         let replies = self.router.run(key, &Operation::Read, deadline).await;
         match replies.and_then(|replies| entry(replies, self.format)) {
@@ -240,7 +240,7 @@ impl RedisDriver {
         let mut results: Vec<Option<Vec<Value>>> = keys.iter().map(|_| None).collect();
         if self.read_from == ReadFrom::Replica {
             for (key, result) in keys.iter().zip(&mut results) {
-                let key = self.base.join(key);
+                let key = self.prefix.join(key);
                 *result = self
                     .router
                     .read_at_replica(key.as_str(), &Operation::Read, deadline)
@@ -267,7 +267,7 @@ impl RedisDriver {
     }
 
     fn item(&self, key: &Key, operation: Operation) -> Item {
-        let key = self.base.join(key).as_str().to_owned();
+        let key = self.prefix.join(key).as_str().to_owned();
         Item { key, operation }
     }
 
@@ -332,9 +332,9 @@ impl Driver for RedisDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let overhead = match self.base.is_root() {
+        let overhead = match self.prefix.is_root() {
             true => 0,
-            false => self.base.as_str().len() + 1,
+            false => self.prefix.as_str().len() + 1,
         };
         Capabilities {
             conditions: Conditions::All,
@@ -342,7 +342,6 @@ impl Driver for RedisDriver {
             expiry_granularity: EXPIRY_GRANULARITY,
             minimum_ttl: Duration::ZERO,
             reports_expiry: true,
-            cheap_value_reads: true,
             touch: true,
             listing: Lists::AtLeastOnce,
             batch: true,
@@ -362,14 +361,6 @@ impl Driver for RedisDriver {
         let read = async {
             self.check_open()?;
             entry(self.ask(key, &Operation::Read).await?, self.format)
-        };
-        self.operations.read("read", read).await
-    }
-
-    async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = async {
-            self.check_open()?;
-            value(self.ask(key, &Operation::Get).await?, self.format)
         };
         self.operations.read("read", read).await
     }
@@ -404,7 +395,7 @@ impl Driver for RedisDriver {
                 .run(&item.key, &item.operation, deadline)
                 .await?;
             Ok(match changed(replies, self.format)? {
-                Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
+                Changed::Conflict(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
                 Changed::No if options.if_version.is_some() => {
                     RemoveOutcome::Conflict(Box::pin(self.current(&item.key, deadline)).await)
                 }
@@ -419,7 +410,7 @@ impl Driver for RedisDriver {
             self.check_open()?;
             let deadline = self.router.deadline();
             self.listing
-                .page(&self.router, &self.base, &options, deadline)
+                .page(&self.router, &self.prefix, &options, deadline)
                 .await
         };
         self.operations.read("list", list).await
@@ -436,7 +427,7 @@ impl Driver for RedisDriver {
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
         let touch = async {
             self.check_open()?;
-            let end = self.end(options.expiry);
+            let end = self.expires_at(options.expiry);
             let operation = match &options.if_version {
                 Some(version) => Operation::ExpireIfEqual {
                     expected: version.clone(),
@@ -511,7 +502,7 @@ impl Driver for RedisDriver {
 impl fmt::Debug for RedisDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisDriver")
-            .field("base", &self.base)
+            .field("prefix", &self.prefix)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

@@ -140,6 +140,11 @@ impl Url {
 
     /// `unix:///PATH?db=1&user=U&pass=P`.
     fn of_socket(url: &url::Url, malformed: impl Fn() -> Error) -> Result<Self, Error> {
+        if cfg!(not(unix)) {
+            return Err(invalid(
+                "`url`: Unix sockets are not supported on this platform; use `redis://HOST:PORT`",
+            ));
+        }
         let path = percent_decode_str(url.path()).decode_utf8();
         let mut parsed = Self {
             endpoint: Endpoint::Unix(path.map_err(|_| malformed())?.into_owned().into()),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use redis::ServerError;
 use session_core::{Error, ErrorKind, Outcome};
 
-/// What an error reply of the server means to a caller. The server did not do what it refuses.
+/// The error for an error reply. The server did not carry out what it refused.
 pub(crate) fn refused(error: &ServerError) -> Error {
     let (kind, message) = describe(error);
     Error::new(kind, message)
@@ -12,7 +12,7 @@ pub(crate) fn refused(error: &ServerError) -> Error {
         .with_source(Refusal(code_of(error).to_owned()))
 }
 
-/// The code of a reply. Its text is left out, since the server quotes arguments in some.
+/// The code of an error reply. The text is left out, since it may quote arguments.
 #[derive(Debug)]
 struct Refusal(String);
 
@@ -24,10 +24,10 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The first word of the reply; within a script's error it may stand in the text.
+/// The first word of the reply. In a script's error it may be inside the text.
 fn code_of(error: &ServerError) -> &str {
     let code = error.code();
-    // Older servers wrap what a command in a script said: `ERR Error running script … -OOM …`.
+    // Older servers wrap the error of a command in a script: `ERR Error running script … -OOM …`.
     if code == "ERR"
         && let Some(details) = error.details()
         && let Some(inner) = [
@@ -50,52 +50,52 @@ fn describe(error: &ServerError) -> (ErrorKind, &'static str) {
     match code_of(error) {
         "NOAUTH" => (
             ErrorKind::Unauthorized,
-            "the server wants a password; give `password`, and `username` where it has users",
+            "the server requires a password; set `password`, and `username` if it has ACL users",
         ),
         "WRONGPASS" => (
             ErrorKind::Unauthorized,
-            "the server refused `username` and `password`; mend them",
+            "the server rejected `username` and `password`; check them",
         ),
         "NOPERM" => (
             ErrorKind::Unauthorized,
-            "the user may not do this; its ACL must allow the keys below `base` and the categories @read, @write, \
+            "the user lacks permission; its ACL must allow the keys below `prefix` and the categories @read, @write, \
              @connection and @scripting",
         ),
         "READONLY" => (
             ErrorKind::Unavailable,
-            "the server is a replica, which takes no writes; name the primary, or use `sentinel` or `cluster`",
+            "the server is a replica, which accepts no writes; configure the primary, or use `sentinel` or `cluster`",
         ),
         "OOM" => (
             ErrorKind::Unavailable,
-            "the server is full, by its `maxmemory`; make room, or choose a `maxmemory-policy` that evicts",
+            "the server has reached its `maxmemory`; free memory, or set a `maxmemory-policy` that evicts",
         ),
         "LOADING" => (
             ErrorKind::Unavailable,
-            "the server still reads its data; try again",
+            "the server is still loading its data; try again",
         ),
         "MISCONF" | "NOREPLICAS" => (
             ErrorKind::Unavailable,
-            "the server takes no writes, since it cannot save them or has too few replicas; see its log",
+            "the server accepts no writes, since it cannot save them or has too few replicas; see its log",
         ),
         "MOVED" | "ASK" => (
             ErrorKind::InvalidConfig,
-            "the server is a node of a cluster; name some of its nodes by `cluster`",
+            "the server is a node of a cluster; list some of its nodes in `cluster`",
         ),
         "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN" => (
             ErrorKind::Unavailable,
-            "the cluster does not serve this key now; try again",
+            "the cluster cannot serve this key now; try again",
         ),
         "CROSSSLOT" => (
             ErrorKind::Backend,
-            "the keys of one command lie on several nodes of the cluster",
+            "the keys of one command are on several nodes of the cluster",
         ),
         "BUSY" => (
             ErrorKind::Unavailable,
-            "the server is busy with somebody's script; try again",
+            "the server is busy running a script; try again",
         ),
         "WRONGTYPE" => (
             ErrorKind::CorruptData,
-            "what is stored under the key is no string and was not written by this driver; it was left as it is",
+            "the value under the key is not a string and was not written by this driver; it was left unchanged",
         ),
         "NOSCRIPT" => (
             ErrorKind::Unavailable,
@@ -103,15 +103,15 @@ fn describe(error: &ServerError) -> (ErrorKind, &'static str) {
         ),
         "ERR" if says(error, "max number of clients") => (
             ErrorKind::Unavailable,
-            "the server has as many connections as its `maxclients`",
+            "the server has reached its `maxclients`; raise it, or use fewer connections",
         ),
         "ERR" if says(error, "DB index") || says(error, "SELECT is not allowed") => (
             ErrorKind::InvalidConfig,
-            "the server has no database of this number; mend `db`",
+            "the server has no database with this number; change `db`",
         ),
         "ERR" if says(error, "AUTH") && says(error, "without any password configured") => (
             ErrorKind::Unauthorized,
-            "the server has no password; leave `password` out, or give `username` too",
+            "the server has no password; remove `password`, or set `username` too",
         ),
         _ => (ErrorKind::Backend, "the server refused the command"),
     }
@@ -123,19 +123,19 @@ fn says(error: &ServerError, text: &str) -> bool {
         .is_some_and(|details| details.contains(text))
 }
 
-/// Whether the server does not know the command, or this form of it.
+/// Whether the server does not know the command, or these arguments of it.
 pub(crate) fn is_unknown_command(error: &ServerError) -> bool {
     error.code() == "ERR" && (says(error, "syntax error") || says(error, "unknown command"))
 }
 
-/// Why there is no connection. It is told to many callers, so it is made anew for each.
+/// Why there is no connection. Many callers get an error made of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct ConnectError {
     pub(crate) kind: ErrorKind,
     pub(crate) message: String,
 }
 
-impl Trouble {
+impl ConnectError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -143,16 +143,16 @@ impl Trouble {
         }
     }
 
-    /// The server refused who we are, or the database.
+    /// The server rejected the credentials, or the database.
     pub(crate) fn at_login(refusal: &ServerError) -> Self {
-        let trouble = Self::from(refusal);
-        match trouble.kind {
-            // Servers have many words for it.
+        let error = Self::from(refusal);
+        match error.kind {
+            // Servers have many texts for it.
             ErrorKind::Backend => Self::new(
                 ErrorKind::Unauthorized,
-                "the server refused `username` and `password`; mend them",
+                "the server rejected `username` and `password`; check them",
             ),
-            _ => trouble,
+            _ => error,
         }
     }
 
@@ -162,17 +162,16 @@ impl Trouble {
             _ if is_of_tls(error) => Self::from(error),
             io::ErrorKind::InvalidData => Self::new(
                 ErrorKind::Backend,
-                "what answers is no Redis server; is the address right, and is `tls` as the server wants it?",
+                "the other end is not a Redis server; check the address and `tls`",
             ),
             _ => Self::new(
                 ErrorKind::Unavailable,
-                "the server closed the connection at once; is it overloaded, or its `maxclients` reached, and is \
-                 `tls` as it wants it?",
+                "the server closed the connection at once; check its load, its `maxclients`, and `tls`",
             ),
         }
     }
 
-    /// Whether waiting will not help.
+    /// Whether retrying cannot help.
     pub(crate) fn is_lasting(&self) -> bool {
         matches!(
             self.kind,
@@ -180,43 +179,43 @@ impl Trouble {
         )
     }
 
-    /// The error of a call that was not made for want of a connection.
+    /// The error of a call that was not sent, since there was no connection.
     pub(crate) fn to_error(&self) -> Error {
         Error::new(self.kind, self.message.clone()).with_outcome(Outcome::NotApplied)
     }
 }
 
-/// rustls tells by its own error what was wrong with a certificate; those of sockets have a kind.
+/// rustls wraps an error of its own; errors of sockets have only a kind.
 fn is_of_tls(error: &io::Error) -> bool {
     error
         .get_ref()
         .is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-impl From<&io::Error> for Trouble {
+impl From<&io::Error> for ConnectError {
     fn from(error: &io::Error) -> Self {
         let message = match is_of_tls(error) {
-            true => format!("no TLS with the server ({error}); see `tls`"),
+            true => format!("the TLS handshake failed ({error}); check `tls`"),
             false => format!(
-                "the server cannot be reached ({error}); is it running, and is its address right?"
+                "cannot connect to the server ({error}); check that it is running, and its address"
             ),
         };
         Self::new(ErrorKind::Unavailable, message)
     }
 }
 
-impl From<&ServerError> for Trouble {
+impl From<&ServerError> for ConnectError {
     fn from(error: &ServerError) -> Self {
         let (kind, message) = describe(error);
         Self::new(kind, message)
     }
 }
 
-/// What a reply cannot be.
+/// The reply does not fit the command.
 pub(crate) fn unexpected() -> Error {
     Error::new(
         ErrorKind::Backend,
-        "the server's reply is not what the command answers; is it a Redis or Valkey server?",
+        "the server sent an unexpected reply; check that it is Redis or Valkey",
     )
 }
 
@@ -241,7 +240,9 @@ pub(crate) fn not_written() -> Error {
 pub(crate) fn no_answer(timeout: Duration) -> Error {
     Error::new(
         ErrorKind::TimedOut,
-        format!("no answer within {timeout:?}; is the server overloaded, or `timeout` too short?"),
+        format!(
+            "no answer within {timeout:?}; check that the server is reachable and not overloaded, or raise `timeout`"
+        ),
     )
 }
 
@@ -249,7 +250,7 @@ pub(crate) fn no_answer(timeout: Duration) -> Error {
 pub(crate) fn no_connection(timeout: Duration) -> Error {
     Error::new(
         ErrorKind::TimedOut,
-        format!("no connection within {timeout:?}; is the server running and within reach, and is `tls` as it wants it?"),
+        format!("no connection within {timeout:?}; check that the server is running and reachable, and `tls`"),
     )
     .with_outcome(Outcome::NotApplied)
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::error::Trouble;
+use crate::error::ConnectError;
 
 /// How long one is waited for before another is asked as well.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -10,8 +10,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// The first good answer of several that are asked one after the other; one that is slow holds nobody up. If none is
 /// good, the last bad one; `None` if there is nobody to ask.
 pub(crate) async fn first_answer<T>(
-    questions: impl ExactSizeIterator<Item = impl Future<Output = Result<T, Trouble>>>,
-) -> Option<Result<T, Trouble>> {
+    questions: impl ExactSizeIterator<Item = impl Future<Output = Result<T, ConnectError>>>,
+) -> Option<Result<T, ConnectError>> {
     let mut questions = questions;
     let mut asked = FuturesUnordered::new();
     let mut trouble = None;
@@ -41,8 +41,8 @@ mod tests {
 
     use super::*;
 
-    fn bad() -> Result<u8, Trouble> {
-        Err(Trouble::new(ErrorKind::Unavailable, "no"))
+    fn bad() -> Result<u8, ConnectError> {
+        Err(ConnectError::new(ErrorKind::Unavailable, "no"))
     }
 
     #[test_support::test]
@@ -64,7 +64,7 @@ mod tests {
             first_answer(questions.into_iter()).await,
             Some(Err(_))
         ));
-        let nobody = Vec::<future::Ready<Result<u8, Trouble>>>::new();
+        let nobody = Vec::<future::Ready<Result<u8, ConnectError>>>::new();
         assert!(first_answer(nobody.into_iter()).await.is_none());
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::Connection;
-use crate::error::{Trouble, closed, no_connection};
+use crate::error::{ConnectError, closed, no_connection};
 use crate::target::Target;
 
 /// How long a lane waits between attempts to connect: at first, and at most. Short enough for the first call to
@@ -36,7 +36,7 @@ struct Outage {
     /// How many attempts have begun, and which was the last to fail.
     begun: u64,
     failed: u64,
-    trouble: Option<Trouble>,
+    trouble: Option<ConnectError>,
 }
 
 /// Why a lane has no connection to give.
@@ -44,7 +44,7 @@ pub(crate) enum NoConnection {
     /// Waiting longer will not help, or the lane was closed.
     Failed(Error),
     /// The time is over.
-    Late(Option<Trouble>),
+    Late(Option<ConnectError>),
 }
 
 impl NoConnection {

@@ -1,5 +1,5 @@
-//! A driver for [`session_core`] on Redis and Valkey: a server alone, under sentinels, or a cluster, on the keys and
-//! values that unstorage and Astro write.
+//! A driver for [`session_core`] on Redis and Valkey: standalone, with Sentinel, or as a cluster, with the keys and values
+//! of unstorage and Astro.
 //!
 //! ```
 //! use driver_redis::{RedisDriver, RedisOptions};
@@ -10,115 +10,103 @@
 //! # async fn main() -> Result<()> {
 //! # let server = test_support::RedisServer::start();
 //! # let url = server.url();
-//! let driver = RedisDriver::open(RedisOptions {
-//!     base: Some("sessions".to_owned()),
-//!     ..RedisOptions::new(url) // "redis://127.0.0.1:6379"
-//! })
-//! .await?;
-//! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
+//! // The URL is such as "redis://127.0.0.1:6379".
+//! let driver = RedisDriver::open(RedisOptions::new(url).with_prefix("sessions")).await?;
+//! driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //! driver.close().await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! It is tested on Redis 7 and Valkey 9. Redis 6 is the oldest that it can list (`SCAN … TYPE`).
+//! It is tested with Redis 7 and Valkey 9. Listing requires Redis 6 or later (`SCAN … TYPE`).
 //!
 //! # Round trips
 //!
-//! Every operation is one: a read is `GET` and `PTTL` sent together (`GET` alone where the end is not asked for), a
-//! conditional write is one command, a batch is a pipeline for each server, in pieces of 512 operations or 1 MiB. All
-//! callers share one connection to a server (`connections` makes it more), on which their commands follow each other
-//! without waiting, and what is asked while it is written to goes out together.
+//! Every operation takes one round trip. A read is `GET` and `PTTL`, sent together. A conditional write is one command.
+//! A batch is one pipeline for each server, in parts of 512 operations or 1 MiB. All callers share one connection to a
+//! server, unless `connections` says otherwise, and their commands are pipelined on it.
 //!
-//! The driver keeps its connections itself, and has the `redis` crate for what replies are. By the multiplexed
-//! connection of that crate 64 callers had 0.6 to 0.7 times the reads and conditional writes of its bare `GET`s and
-//! writes, by this one as many or more (see `benches`): it reads replies without a parser of many layers, holds no
-//! buffer for each call of several commands, and keeps the server busy while callers are answered.
+//! The driver keeps its own connections, and uses the `redis` crate for the types of replies.
 //!
 //! # Conditions
 //!
-//! The version of an entry is the stored value itself: whoever changes it, another program included, changes the
-//! version, and no hash of what visitors choose has to be trusted. Where the server compares by itself (`SET … IFEQ`,
-//! `DELIFEQ`: Valkey 9), it is asked to, which is found out by trying; elsewhere a script does it, which is loaded
-//! when connecting and sent again where the server has forgotten it. A conflict brings what is there: a script in its
-//! answer, the commands by one more read. A value that was changed and changed back is the same version.
+//! The version of an entry is the stored value itself, so a change by any program changes the version. If the server can
+//! compare and set (`SET … IFEQ` and `DELIFEQ`, as Valkey 9 can), the driver uses that; it finds out by trying. Otherwise
+//! it uses a script, which is loaded on connecting and sent again if the server has lost it. A conflict returns the
+//! current entry: a script returns it with its answer, and the commands require another read. A value that was changed
+//! and changed back has the same version.
 //!
 //! # Expiry
 //!
-//! The server is told how long an entry still lives, in milliseconds, so the clocks of its clients do not matter. The
-//! entry ends by the server's clock, which begins to count when the write arrives. A touch is `PEXPIRE` or `PERSIST`.
+//! The server receives the remaining time in milliseconds, so the clocks of its clients do not matter. The time counts
+//! from when the write arrives. A touch is `PEXPIRE` or `PERSIST`.
 //!
-//! # When the server is away
+//! # Timeouts and outages
 //!
-//! A lost connection is made anew at once, then after 10 ms to 400 ms drawn at random, for ever. Callers wait for it
-//! as long as their `timeout` lasts; in an outage older than that they wait for the outcome of one attempt, so that
-//! they do not pile up. The first call after the server is back succeeds within a second.
+//! Every operation ends by `timeout`, whatever the server or the network does; a clear ends within 10 minutes. A command
+//! whose caller gave up before it was written is not sent.
 //!
-//! Answers come in the order of the calls. So when one has been waited for as long as `timeout` (in truth from 15/16
-//! of it on), the connection is given up with all that wait on it, and what was queued up for a server that hangs is
-//! not kept.
+//! A lost connection is made again at once, and then after 10 ms to 400 ms, drawn at random, for as long as it takes.
+//! Callers wait for it until their timeout. In an outage that is older than `timeout` they wait for the outcome of one
+//! attempt, so that they do not pile up. The first call after the server is back succeeds within a second.
 //!
-//! What is repeated: calls that were not sent; calls that the server refused because it is not the one to ask, still
-//! reads its data, or has forgotten a script; and reads. A change that was sent and has no answer is never sent
-//! again: its error says [`Outcome::Unknown`](session_core::Outcome::Unknown). All other errors say that nothing was
-//! done.
+//! A connection on which nothing was received for about `timeout`, while callers wait, is closed and made again.
+//!
+//! The driver retries commands that were not sent, commands that the server refused because it does not own the key, is
+//! still loading or has lost a script, and reads. A change that was sent and has no answer is not retried: its error has
+//! the outcome [`Unknown`](session_core::Outcome::Unknown). All other errors mean that nothing was changed.
 //!
 //! # Sentinel
 //!
-//! Whenever a connection is made, all sentinels are asked for the primary, and the latest answer counts; the server
-//! must agree that it is one, as far as its ACL lets us ask. Four times a second one of them is asked whether there
-//! is a later one: an old primary may be there for seconds after a failover and take writes, all of which are lost
-//! when it becomes a replica.
+//! On connecting, all sentinels are asked for the primary, and the latest answer counts. The server must confirm that it
+//! is a primary, unless its ACL forbids the question. Four times a second a sentinel is asked whether there is a later
+//! primary: after a failover the old one may accept writes for some seconds, all of which are lost when it becomes a
+//! replica.
 //!
 //! # Cluster
 //!
-//! The driver keeps the table of slots and a connection to each node that it names. The cluster client of the
-//! `redis` crate would not do: that repeats what it has sent, unless it is to follow no redirection either, and it
-//! reads the table of slots while everybody waits, so that one node which hangs holds up the calls to all others.
-//! Keys need no hash tags, since no command has two of them. Redirections are followed; a slot that moves disturbs
-//! nobody.
+//! The driver keeps the slot table and a connection to each node in it. Keys need no hash tags, since no command has two
+//! keys. Redirections are followed, also while slots move.
 //!
 //! # What a failover can lose
 //!
-//! Redis acknowledges a write before its replicas have it, so a primary that dies takes its latest writes with it, and
-//! with them the tombstones of sessions that were just ended. In the tests, with 64 callers on one machine, the death
-//! of a cluster's master lost nothing; a failover that was asked of sentinels lost what the old primary took in the
-//! second or so before it was known to have been replaced. `min-replicas-to-write` narrows both. A server alone with
+//! Redis acknowledges a write before its replicas have it. A primary that dies loses its latest writes, among them the
+//! tombstones of sessions that were just destroyed. `min-replicas-to-write` reduces this. A standalone server with
 //! `appendfsync always` loses nothing that it acknowledged.
 //!
 //! # Replicas
 //!
-//! With [`ReadFrom::Replica`] reads go to a replica, and what it does not have, or does not answer, to the primary.
-//! An older value than the latest may be read; a write that is based on it is a conflict, which the primary decides.
+//! With [`ReadFrom::Replica`] reads go to a replica, and a miss or an error there is retried on the primary. A read may
+//! return an older value; a conditional write that is based on it is a conflict, which the primary decides.
 //!
-//! # Beside unstorage and Astro
+//! # Compatibility with unstorage and Astro
 //!
-//! The key is the key, below `base` and a `:`; the value is a string, and text is text. Bytes that are no text are
-//! stored as unstorage 2 does, or with [`RawFormat::Base64`] as unstorage 1 does. A write of theirs changes the
-//! version and takes the end away, or sets its own. They write without conditions, so they can overwrite or revive.
-//! Their listing takes `*`, `?` and `[` of a base for patterns; this one does not.
+//! The key is stored below `prefix` and a `:`, and the value is a string. Bytes that are not UTF-8 are stored as
+//! unstorage 2 does, or with [`RawFormat::Base64`] as unstorage 1 does. Their writes change the version and clear or
+//! replace the expiry. They write without conditions, so they can overwrite a change or revive a removed entry.
+//! unstorage treats `*`, `?` and `[` in its base as a pattern when it lists; this driver does not.
 //!
-//! Keys of other types are not listed, cleared or overwritten on condition; reading one is an error, and writing
-//! without a condition replaces it, as Redis does.
+//! Keys of other types are not listed, cleared or overwritten by a conditional write. Reading one is an error. An
+//! unconditional write replaces it, as in Redis.
 //!
 //! # Listing
 //!
-//! By `SCAN`, over all primaries of a cluster; a key may come twice. A server that was started anew, or slots that
-//! have moved, make a listing start over, so that none is left out. A key that is on its way between two nodes while
-//! it is looked for may be left out; nobody but the cluster could tell. The keys of other programs in the same
-//! database are looked at too, and cost time: a database of its own is faster.
+//! Listing uses `SCAN` on all primaries; a key may be listed twice. After a restart of the server or a move of slots it
+//! starts over, so that no key is missed. A key that is being migrated between two nodes may be missed. `SCAN` also
+//! visits the keys of other programs in the same database, so a separate database is faster.
 //!
 //! # Access
 //!
-//! Under an ACL the user needs the keys below `base` and the categories `@read`, `@write`, `@connection` and
-//! `@scripting`; `-@dangerous` may stand. TLS is rustls, with the authorities of the system or those of a file, and a
-//! certificate of the client where one is wanted; a certificate that is not trusted cannot be accepted by any option.
+//! An ACL user needs the keys below `prefix` and the categories `@read`, `@write`, `@connection` and `@scripting`;
+//! `-@dangerous` is fine. TLS uses rustls with the system's certificate authorities or those of a file, and a client
+//! certificate if one is configured. No option accepts an untrusted certificate.
 //!
 //! # Limits
 //!
-//! A value has 64 MiB at most as it is stored, a key 64 KiB with its base. Up to 1,024 commands wait to be written to
-//! a connection, further callers before it. The tasks run on the runtime on which the driver was opened.
+//! A stored value is limited to 64 MiB, and a key to 64 KiB with its prefix. Up to 1,024 commands are queued for a
+//! connection; further callers wait for a place. The tasks run on the runtime on which the driver was opened. Unix
+//! sockets require a Unix system.
 
 mod batch;
 mod buffers;
@@ -149,3 +137,4 @@ mod value;
 
 pub use config::{Node, RawFormat, ReadFrom, RedisOptions, Sentinel, Tls, TlsOptions};
 pub use driver::RedisDriver;
+pub use secrecy::SecretString;

@@ -10,9 +10,9 @@ use crate::error::{refused, unexpected};
 /// What a conditional change came to.
 pub(crate) enum Changed {
     Yes,
-    /// Something else is there, which the server told.
-    Met(Entry),
-    /// Nothing is there, or something else.
+    /// The condition failed, and the server returned the current entry.
+    Conflict(Entry),
+    /// The condition failed, or there was nothing to change.
     No,
 }
 
@@ -31,29 +31,15 @@ pub(crate) fn entry(replies: Vec<Value>, format: RawFormat) -> Result<Option<Ent
     }
 }
 
-/// The entry in the reply to `GET`, which says nothing of its end.
-pub(crate) fn value(replies: Vec<Value>, format: RawFormat) -> Result<Option<Entry>> {
-    match replies.into_iter().next() {
-        Some(Value::ServerError(error)) => Err(refused(&error)),
-        Some(Value::Nil) => Ok(None),
-        Some(Value::BulkString(stored)) => Ok(Some(stored_as(stored.into(), format))),
-        _ => Err(unexpected()),
-    }
-}
-
-/// The entry of what is stored and lives for `life` milliseconds; -1 is for ever, -2 is no longer.
+/// The entry of a stored value with a remaining life of `life` milliseconds: -1 is for ever, -2 is expired.
 fn alive(stored: Bytes, life: i64, format: RawFormat) -> Option<Entry> {
     let expires_at = match u64::try_from(life) {
         Ok(life) => Some(Timestamp::now().saturating_add(Duration::from_millis(life))),
         Err(_) if life == -1 => None,
         Err(_) => return None,
     };
-    Some(stored_as(stored, format).with_expires_at(expires_at))
-}
-
-/// The entry of what is stored, without its end.
-fn stored_as(stored: Bytes, format: RawFormat) -> Entry {
-    Entry::new(format.decode(&stored)).with_version(Version::from_value(stored))
+    let entry = Entry::new(format.decode(&stored)).with_version(Version::from_value(stored));
+    Some(entry.with_expires_at(expires_at))
 }
 
 /// What the replies to a change say: a command answers `OK` or 1 if it was made, nil or 0 if not; a script answers 1,
@@ -69,7 +55,7 @@ pub(crate) fn changed(replies: Vec<Value>, format: RawFormat) -> Result<Changed>
             match (met.next(), met.next()) {
                 (Some(Value::BulkString(stored)), Some(Value::Int(life))) => {
                     let entry = alive(stored.into(), life, format);
-                    Ok(entry.map_or(Changed::No, Changed::Met))
+                    Ok(entry.map_or(Changed::No, Changed::Conflict))
                 }
                 _ => Err(unexpected()),
             }

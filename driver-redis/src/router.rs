@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::command::{Form, Operation};
-use crate::config::{Place, ReadFrom, Settings};
+use crate::config::{ReadFrom, Settings};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::error::{closed, is_unknown_command, no_connection};
@@ -72,13 +72,13 @@ struct Attempt {
 impl Router {
     pub(crate) fn start(settings: &Settings, fleet: Fleet) -> Self {
         let timeout = fleet.timeout;
-        let servers = match &settings.place {
-            Place::Alone(endpoint) => Servers::One {
+        let servers = match &settings.topology {
+            Topology::Standalone(endpoint) => Servers::One {
                 primary: Arc::new(fleet.server_at(endpoint, Role::Primary)),
                 replica: None,
                 by_sentinels: false,
             },
-            Place::Sentinels { nodes, name, login } => {
+            Topology::Sentinels { nodes, name, login } => {
                 let mut dial = fleet.dial.clone();
                 dial.login = login.clone();
                 dial.db = 0;
@@ -91,7 +91,7 @@ impl Router {
                     by_sentinels: true,
                 }
             }
-            Place::Cluster(seeds) => {
+            Topology::Cluster(seeds) => {
                 Servers::Cluster(Cluster::start(seeds.clone(), fleet, settings.read_from))
             }
         };
@@ -123,7 +123,7 @@ impl Router {
         let mut first = None;
         if let Some(connection) = self.connected(&to, None) {
             let mut request = connection.request(operation.size(key));
-            let form = operation.add_to(&mut request, key, &connection.lacks, false);
+            let form = operation.add_to(&mut request, key, &connection.missing, false);
             let result = connection.send(request, deadline).await;
             match result {
                 Ok(replies) if refusal_in(&replies, is_read).is_none() => return Ok(replies),
@@ -137,7 +137,7 @@ impl Router {
             }
         }
         let build = |request: &mut Request, connection: &Connection, script_is_forgotten| {
-            operation.add_to(request, key, &connection.lacks, script_is_forgotten)
+            operation.add_to(request, key, &connection.missing, script_is_forgotten)
         };
         // Apart, so that a call that succeeds at once does not carry what the others need.
         Box::pin(self.carry_on(to, is_read, build, deadline, first)).await
@@ -282,12 +282,12 @@ impl Router {
                 Next::Later
             }
             _ if is_unknown_command(refusal) => {
-                let lacks = match form {
-                    Form::SetIfEqual => &connection.lacks.set_if_equal,
-                    Form::DeleteIfEqual => &connection.lacks.delete_if_equal,
+                let missing = match form {
+                    Form::SetIfEqual => &connection.missing.set_if_equal,
+                    Form::DeleteIfEqual => &connection.missing.delete_if_equal,
                     Form::Plain | Form::Hash | Form::Text => return Next::GiveUp,
                 };
-                lacks.store(true, Ordering::Relaxed);
+                missing.store(true, Ordering::Relaxed);
                 Next::AtOnce
             }
             _ => Next::GiveUp,
@@ -376,7 +376,7 @@ impl Router {
         };
         let connection = server.connected()?;
         let mut request = connection.request(operation.size(key));
-        operation.add_to(&mut request, key, &connection.lacks, false);
+        operation.add_to(&mut request, key, &connection.missing, false);
         // Half of the time is for the primary.
         let deadline = deadline.min(Instant::now() + self.timeout / 2);
         let replies = connection.send(request, deadline).await.ok()?;

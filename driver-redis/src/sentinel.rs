@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::{Connection, Dial, Work, send_alone};
 use crate::endpoint::Endpoint;
-use crate::error::Trouble;
+use crate::error::ConnectError;
 use crate::first_answer::first_answer;
 use crate::request::Request;
 
@@ -45,7 +45,7 @@ impl Sentinels {
 
     /// The primary that the sentinels agree on: of their answers the latest, since one may not have heard of a
     /// failover yet. One that is slow holds nobody up.
-    pub(crate) async fn primary(&self) -> Result<Primary, Trouble> {
+    pub(crate) async fn primary(&self) -> Result<Primary, ConnectError> {
         let mut asked: FuturesUnordered<_> =
             self.nodes.iter().map(|node| self.ask_once(node)).collect();
         let mut latest: Option<Primary> = None;
@@ -104,7 +104,7 @@ impl Sentinels {
         }
     }
 
-    async fn ask_once(&self, node: &Endpoint) -> Result<Primary, Trouble> {
+    async fn ask_once(&self, node: &Endpoint) -> Result<Primary, ConnectError> {
         let (connection, mut work) = self.dial.connect(node).await?;
         self.ask(node, &connection, &mut work).await
     }
@@ -114,7 +114,7 @@ impl Sentinels {
         node: &Endpoint,
         connection: &Connection,
         work: &mut Work,
-    ) -> Result<Primary, Trouble> {
+    ) -> Result<Primary, ConnectError> {
         let reply = self.question("MASTER", connection, work, "primary").await?;
         let primary = || {
             let endpoint = Endpoint::announced_parts(
@@ -129,7 +129,7 @@ impl Sentinels {
     }
 
     /// A replica that serves, any, as the first sentinel says that answers.
-    pub(crate) async fn replica(&self) -> Result<Endpoint, Trouble> {
+    pub(crate) async fn replica(&self) -> Result<Endpoint, ConnectError> {
         let mut nodes: Vec<&Endpoint> = self.nodes.iter().collect();
         fastrand::shuffle(&mut nodes);
         first_answer(nodes.into_iter().map(|node| self.replica_by(node)))
@@ -137,7 +137,7 @@ impl Sentinels {
             .unwrap_or_else(|| Err(self.names_none(REPLICA)))
     }
 
-    async fn replica_by(&self, node: &Endpoint) -> Result<Endpoint, Trouble> {
+    async fn replica_by(&self, node: &Endpoint) -> Result<Endpoint, ConnectError> {
         let (connection, mut work) = self.dial.connect(node).await?;
         let reply = self
             .question("REPLICAS", &connection, &mut work, REPLICA)
@@ -157,22 +157,24 @@ impl Sentinels {
         connection: &Connection,
         work: &mut Work,
         what: &str,
-    ) -> Result<Vec<Value>, Trouble> {
+    ) -> Result<Vec<Value>, ConnectError> {
         let mut request = Request::default();
         request.add(&[b"SENTINEL", about.as_bytes(), self.name.as_bytes()]);
         let replies = send_alone(connection, work, request).await?;
         match replies.into_iter().next() {
             Some(Value::Array(reply)) => Ok(reply),
-            Some(Value::ServerError(error)) if error.code() != "ERR" => Err(Trouble::from(&error)),
+            Some(Value::ServerError(error)) if error.code() != "ERR" => {
+                Err(ConnectError::from(&error))
+            }
             _ => Err(self.names_none(what)),
         }
     }
 
-    fn names_none(&self, what: &str) -> Trouble {
-        Trouble::new(
+    fn names_none(&self, what: &str) -> ConnectError {
+        ConnectError::new(
             ErrorKind::Unavailable,
             format!(
-                "the sentinels know no {what} named `{}`; is `sentinel.name` right?",
+                "the sentinels know no {what} named `{}`; check `sentinel.name`",
                 self.name
             ),
         )

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio_util::io::InspectReader;
 
 use crate::endpoint::Endpoint;
@@ -32,7 +33,7 @@ pub(crate) async fn connect(
     let listen = move |_: &[u8]| heard.store(true, Ordering::Relaxed);
     let (host, port) = match endpoint {
         Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path).await?;
+            let stream = connect_unix(path).await?;
             return Ok(Box::pin(InspectReader::new(stream, listen)));
         }
         Endpoint::Tcp { host, port } => (host, *port),
@@ -50,4 +51,17 @@ pub(crate) async fn connect(
     let name = tls.name_of(host)?;
     let stream = tls.connector().connect(name, stream).await?;
     Ok(Box::pin(InspectReader::new(stream, listen)))
+}
+
+#[cfg(unix)]
+async fn connect_unix(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    tokio::net::UnixStream::connect(path).await
+}
+
+#[cfg(not(unix))]
+async fn connect_unix(_path: &Path) -> io::Result<TcpStream> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "Unix sockets are not supported on this platform",
+    ))
 }

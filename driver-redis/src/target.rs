@@ -8,7 +8,7 @@ use session_core::ErrorKind;
 
 use crate::connection::{Connection, Dial, Work, send_alone};
 use crate::endpoint::Endpoint;
-use crate::error::Trouble;
+use crate::error::ConnectError;
 use crate::request::Request;
 use crate::scripts;
 use crate::sentinel::Sentinels;
@@ -49,7 +49,7 @@ impl Target {
     }
 
     /// One attempt to connect.
-    pub(crate) async fn connect(&self) -> Result<Connected, Trouble> {
+    pub(crate) async fn connect(&self) -> Result<Connected, ConnectError> {
         let mut superseded: Pin<Box<dyn Future<Output = ()> + Send>> =
             Box::pin(std::future::pending());
         let endpoint = match &self.place {
@@ -85,11 +85,11 @@ impl Target {
 
     /// Whether the server lets us in, and is what the sentinels say. What else it refuses here it refuses to those
     /// who ask for it: scripts are sent again where they are missing, and `ROLE` may be forbidden.
-    fn check(&self, replies: &[Value]) -> Result<(), Trouble> {
+    fn check(&self, replies: &[Value]) -> Result<(), ConnectError> {
         for reply in replies {
             match reply {
                 Value::ServerError(error) if error.code() == "NOAUTH" => {
-                    return Err(Trouble::from(error));
+                    return Err(ConnectError::from(error));
                 }
                 _ => {}
             }
@@ -100,9 +100,9 @@ impl Target {
         };
         match replies.last() {
             Some(Value::Array(role)) => match role.first() {
-                Some(Value::BulkString(role)) if role != wanted => Err(Trouble::new(
+                Some(Value::BulkString(role)) if role != wanted => Err(ConnectError::new(
                     ErrorKind::Unavailable,
-                    "the server that the sentinels name has changed its role; a failover may be under way",
+                    "the server that the sentinels name has another role; a failover may be in progress",
                 )),
                 _ => Ok(()),
             },
@@ -111,11 +111,11 @@ impl Target {
     }
 
     /// An attempt took too long.
-    pub(crate) fn no_answer(&self, timeout: Duration) -> Trouble {
-        Trouble::new(
+    pub(crate) fn no_answer(&self, timeout: Duration) -> ConnectError {
+        ConnectError::new(
             ErrorKind::TimedOut,
             format!(
-                "the server let nobody in within {timeout:?}; is it within reach and not overloaded, and is `tls` as it wants it?"
+                "connecting took longer than {timeout:?}; check that the server is reachable and not overloaded, and `tls`"
             ),
         )
     }

@@ -45,7 +45,7 @@ async fn every_option_can_be_named() {
         port = {}
         db = 3
         tls = false
-        base = "app"
+        prefix = "app"
         ttl = 3600
         scanCount = 50
         timeout = 1.5
@@ -132,7 +132,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "read_from = 'replica'",
-            "`read_from` can be `replica` with `cluster` or `sentinel` alone",
+            "`read_from = \"replica\"` requires `cluster` or `sentinel`",
         ),
         (
             "read_from = 'any'",
@@ -143,10 +143,7 @@ async fn mistakes_name_the_driver_and_the_option() {
             "cluster = ['h:x']",
             "`cluster` must hold `HOST:PORT` or URLs",
         ),
-        (
-            "cluster = ['h']\ndb = 1",
-            "a cluster has the database 0 alone",
-        ),
+        ("cluster = ['h']\ndb = 1", "a cluster has only database 0"),
         (
             "[options.sentinel]\nname = ''\nnodes = ['h']",
             "`sentinel.name` is empty",
@@ -157,7 +154,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "cluster = ['h']\nsentinel = { name = 'x', nodes = ['h'] }",
-            "exclude each other",
+            "not both",
         ),
         (
             "tls = { ca = 'missing.pem' }",

@@ -11,12 +11,9 @@ use crate::support;
 const TTL: Duration = Duration::from_secs(3_600);
 
 async fn on(options: RedisOptions, server: &'static RedisServer) -> Subject {
-    let base = options.base.as_ref().map(|base| format!("{base}:"));
+    let base = options.prefix.as_ref().map(|base| format!("{base}:"));
     let base = base.unwrap_or_default();
-    let options = RedisOptions {
-        ttl: Some(TTL),
-        ..options
-    };
+    let options = options.with_ttl(TTL);
     let driver = RedisDriver::open(options).await.unwrap();
     Subject::new(driver)
         .with_default_ttl(TTL)
@@ -45,11 +42,9 @@ mod below_a_base {
     use crate::support::server;
 
     conformance_tests::suite!(|| {
-        let options = RedisOptions {
-            base: Some("app:*[sessions".to_owned()),
-            connections: Some(3),
-            ..RedisOptions::new(server().url())
-        };
+        let options = RedisOptions::new(server().url())
+            .with_prefix("app:*[sessions")
+            .with_connections(3);
         super::on(options, server())
     });
 }
@@ -60,11 +55,9 @@ mod in_the_form_of_unstorage_1 {
     use crate::support::server;
 
     conformance_tests::suite!(|| {
-        let options = RedisOptions {
-            base: Some("v1".to_owned()),
-            raw_format: RawFormat::Base64,
-            ..RedisOptions::new(server().url())
-        };
+        let options = RedisOptions::new(server().url())
+            .with_prefix("v1")
+            .with_raw_format(RawFormat::Base64);
         super::on(options, server())
     });
 }
@@ -101,11 +94,9 @@ mod with_reads_from_replicas {
     use crate::support::{cluster, on_cluster};
 
     conformance_tests::suite!(|| async {
-        let options = RedisOptions {
-            base: Some("replicas".to_owned()),
-            read_from: ReadFrom::Replica,
-            ..on_cluster(cluster())
-        };
+        let options = on_cluster(cluster())
+            .with_prefix("replicas")
+            .with_read_from(ReadFrom::Replica);
         let subject = super::on(options, &cluster().nodes()[0]).await;
         subject.with_convergence(|| async {
             let waiting = tokio::task::spawn_blocking(|| cluster().wait_until_replicated());

@@ -12,10 +12,7 @@ use crate::support::{cluster, on_sentinels, on_tls, sentinels, server, tls};
 const SHORT: Duration = Duration::from_millis(500);
 
 async fn fails_to_open(options: RedisOptions) -> Error {
-    let options = RedisOptions {
-        timeout: Some(SHORT),
-        ..options
-    };
+    let options = options.with_timeout(SHORT);
     let error = RedisDriver::open(options).await.unwrap_err();
     assert_eq!(error.outcome(), Outcome::NotApplied);
     assert_eq!(
@@ -26,10 +23,7 @@ async fn fails_to_open(options: RedisOptions) -> Error {
 }
 
 async fn open(options: RedisOptions) -> RedisDriver {
-    let options = RedisOptions {
-        timeout: Some(SHORT),
-        ..options
-    };
+    let options = options.with_timeout(SHORT);
     RedisDriver::open(options).await.unwrap()
 }
 
@@ -53,20 +47,15 @@ fn is(error: &Error, kind: ErrorKind, text: &str) {
 async fn a_wrong_password_a_missing_one_and_one_too_many_are_told_apart() {
     let server = RedisServer::start_with(&["--requirepass", "right"]);
     for (password, text) in [
-        (Some("wrong-secret"), "refused `username` and `password`"),
-        (None, "wants a password"),
+        (Some("wrong-secret"), "rejected `username` and `password`"),
+        (None, "requires a password"),
     ] {
-        let options = RedisOptions {
-            password: password.map(str::to_owned),
-            ..RedisOptions::new(server.url())
-        };
+        let mut options = RedisOptions::new(server.url());
+        options.password = password.map(Into::into);
         let error = fails_to_open(options).await;
         is(&error, ErrorKind::Unauthorized, text);
     }
-    let options = RedisOptions {
-        password: Some("secret".to_owned()),
-        ..RedisOptions::new(self::server().url())
-    };
+    let options = RedisOptions::new(self::server().url()).with_password("secret");
     is(
         &fails_to_open(options).await,
         ErrorKind::Unauthorized,
@@ -87,7 +76,7 @@ async fn a_password_that_is_taken_away_while_the_driver_runs_is_told_and_one_tha
             Err(error) => break error,
         }
     };
-    is(&error, ErrorKind::Unauthorized, "wants a password");
+    is(&error, ErrorKind::Unauthorized, "requires a password");
     server.cli(&["-a", "new", "CONFIG", "SET", "requirepass", ""]);
     let deadline = std::time::Instant::now() + Duration::from_secs(5);
     while driver.get("k").await.is_err() {
@@ -97,10 +86,7 @@ async fn a_password_that_is_taken_away_while_the_driver_runs_is_told_and_one_tha
 
 #[test_support::test]
 async fn what_the_acl_forbids_is_told() {
-    let options = RedisOptions {
-        base: Some("other".to_owned()),
-        ..on_tls(tls())
-    };
+    let options = on_tls(tls()).with_prefix("other");
     let driver = open(options).await;
     refuses_a_write(&driver, ErrorKind::Unauthorized, "its ACL must allow").await;
     let error = driver.get("k").await.unwrap_err();
@@ -118,14 +104,10 @@ async fn a_server_whose_certificate_is_not_trusted_is_not_talked_to() {
         ),
         (None, None),
     ] {
-        let options = RedisOptions {
-            tls: Some(Tls::On(TlsOptions {
-                ca,
-                server_name,
-                ..TlsOptions::default()
-            })),
-            ..on_tls(tls())
-        };
+        let mut options = TlsOptions::new();
+        options.ca = ca;
+        options.server_name = server_name;
+        let options = on_tls(tls()).with_tls(Tls::On(options));
         is(
             &fails_to_open(options).await,
             ErrorKind::Unavailable,
@@ -139,15 +121,11 @@ async fn a_server_that_wants_a_certificate_gets_it() {
     let server = RedisTls::start_with_client_certificates();
     let error = fails_to_open(on_tls(&server)).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
-    let options = RedisOptions {
-        tls: Some(Tls::On(TlsOptions {
-            ca: Some(server.files().ca()),
-            cert: Some(server.files().client_certificate()),
-            key: Some(server.files().client_key()),
-            ..TlsOptions::default()
-        })),
-        ..on_tls(&server)
-    };
+    let files = server.files();
+    let options = TlsOptions::new()
+        .with_ca(files.ca())
+        .with_client_certificate(files.client_certificate(), files.client_key());
+    let options = on_tls(&server).with_tls(Tls::On(options));
     open(options).await.put("k", "v").await.unwrap();
 }
 
@@ -196,20 +174,17 @@ async fn one_node_of_a_cluster_alone_is_a_mistake_in_the_configuration() {
             is(
                 &error,
                 ErrorKind::InvalidConfig,
-                "name some of its nodes by `cluster`",
+                "list some of its nodes in `cluster`",
             );
             moved += 1;
         }
     }
     assert!(moved > 0);
-    let not_one = RedisOptions {
-        cluster: Some(vec![server().address().into()]),
-        ..RedisOptions::default()
-    };
+    let not_one = RedisOptions::cluster([server().address()]);
     is(
         &fails_to_open(not_one).await,
         ErrorKind::InvalidConfig,
-        "is no node of a cluster",
+        "is not a node of a cluster",
     );
 }
 
@@ -243,20 +218,20 @@ async fn a_key_of_another_type_is_left_as_it_is() {
     server.cli(&["LPUSH", "errors:list", "secret"]);
     let driver = open(RedisOptions::new(server.url())).await;
     let error = driver.get("errors:list").await.unwrap_err();
-    is(&error, ErrorKind::CorruptData, "is no string");
+    is(&error, ErrorKind::CorruptData, "is not a string");
     let listed = crate::support::key("errors:list");
     let error = driver
         .read_many(std::slice::from_ref(&listed))
         .await
         .unwrap_err();
-    is(&error, ErrorKind::CorruptData, "is no string");
+    is(&error, ErrorKind::CorruptData, "is not a string");
     let version = session_core::Version::from_bytes(b"secret");
     let options = session_core::WriteOptions::if_version(version);
     let error = driver
         .write(&listed, "v".into(), options)
         .await
         .unwrap_err();
-    is(&error, ErrorKind::CorruptData, "is no string");
+    is(&error, ErrorKind::CorruptData, "is not a string");
     assert_eq!(server.cli(&["LRANGE", "errors:list", "0", "-1"]), "secret");
 }
 
@@ -285,7 +260,7 @@ async fn a_full_server_says_so_to_each_kind_of_write() {
 async fn a_server_that_may_not_write_and_one_without_replicas_say_so() {
     let server = RedisServer::start_with(&["--min-replicas-to-write", "1"]);
     let driver = open(RedisOptions::new(server.url())).await;
-    refuses_a_write(&driver, ErrorKind::Unavailable, "takes no writes").await;
+    refuses_a_write(&driver, ErrorKind::Unavailable, "accepts no writes").await;
 }
 
 #[test_support::test]
@@ -318,10 +293,7 @@ async fn a_server_that_reads_its_data_is_waited_for() {
 #[test_support::test]
 async fn a_server_that_has_no_such_database_or_no_room_for_clients_says_so() {
     let server = RedisServer::start_with(&["--databases", "2"]);
-    let options = RedisOptions {
-        db: Some(2),
-        ..RedisOptions::new(server.url())
-    };
+    let options = RedisOptions::new(server.url()).with_db(2);
     let error = fails_to_open(options).await;
     assert_eq!(error.outcome(), Outcome::NotApplied, "{error:?}");
     server.cli(&["CONFIG", "SET", "maxclients", "1"]);

@@ -16,11 +16,9 @@ fn told(fault: &str, report: &Report) {
 }
 
 fn with_timeout(options: RedisOptions, timeout: Duration) -> RedisOptions {
-    RedisOptions {
-        timeout: Some(timeout),
-        connect_timeout: Some(timeout / 2),
-        ..options
-    }
+    options
+        .with_timeout(timeout)
+        .with_connect_timeout(timeout / 2)
 }
 
 async fn proxy_before(server: &RedisServer) -> TcpProxy {

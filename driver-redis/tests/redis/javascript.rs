@@ -25,11 +25,8 @@ fn unstorage(version: &str, server: &RedisServer, base: Option<&str>) -> Script 
 }
 
 async fn on(server: &RedisServer, base: Option<&str>, raw_format: RawFormat) -> RedisDriver {
-    let options = RedisOptions {
-        base: base.map(str::to_owned),
-        raw_format,
-        ..RedisOptions::new(server.url())
-    };
+    let mut options = RedisOptions::new(server.url()).with_raw_format(raw_format);
+    options.prefix = base.map(str::to_owned);
     RedisDriver::open(options).await.unwrap()
 }
 

@@ -91,14 +91,7 @@ async fn no_call_outlasts_its_timeout_when_the_server_is_killed() {
 async fn no_call_outlasts_its_timeout_when_sentinels_fail_over() {
     let servers =
         RedisSentinels::start_with(Duration::from_millis(200), Duration::from_millis(1_000));
-    let options = RedisOptions {
-        sentinel: Some(Sentinel {
-            name: RedisSentinels::NAME.to_owned(),
-            nodes: servers.addresses().into_iter().map(Into::into).collect(),
-            ..Sentinel::default()
-        }),
-        ..RedisOptions::default()
-    };
+    let options = RedisOptions::sentinel(Sentinel::new(RedisSentinels::NAME, servers.addresses()));
     let mut soak = Soak::start("failovers by sentinels", options).await;
     while soak.lost < LOST {
         soak.lose(|| {
@@ -118,10 +111,7 @@ async fn no_call_outlasts_its_timeout_when_sentinels_fail_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_outlasts_its_timeout_when_masters_of_a_cluster_are_killed() {
     let mut servers = RedisCluster::start_with(Duration::from_millis(300));
-    let options = RedisOptions {
-        cluster: Some(servers.addresses().into_iter().map(Into::into).collect()),
-        ..RedisOptions::default()
-    };
+    let options = RedisOptions::cluster(servers.addresses());
     let mut soak = Soak::start("killed masters of a cluster", options).await;
     let mut shards = ["a", "b", "c"].into_iter().cycle();
     while soak.lost < lost_masters() {
@@ -200,12 +190,10 @@ impl Caller {
 
 impl Soak {
     async fn start(kind: &'static str, options: RedisOptions) -> Self {
-        let options = RedisOptions {
-            timeout: Some(TIMEOUT),
-            connect_timeout: Some(TIMEOUT / 2),
-            connections: Some(CONNECTIONS),
-            ..options
-        };
+        let options = options
+            .with_timeout(TIMEOUT)
+            .with_connect_timeout(TIMEOUT / 2)
+            .with_connections(CONNECTIONS);
         let driver = Arc::new(RedisDriver::open(options).await.unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();

@@ -44,42 +44,24 @@ pub(crate) fn cluster() -> &'static RedisCluster {
 }
 
 pub(crate) fn on_tls(server: &RedisTls) -> RedisOptions {
-    RedisOptions {
-        base: Some(RedisTls::BASE.to_owned()),
-        tls: Some(Tls::On(TlsOptions {
-            ca: Some(server.files().ca()),
-            ..TlsOptions::default()
-        })),
-        ..RedisOptions::new(server.url())
-    }
+    RedisOptions::new(server.url())
+        .with_prefix(RedisTls::BASE)
+        .with_tls(Tls::On(TlsOptions::new().with_ca(server.files().ca())))
 }
 
 pub(crate) fn on_sentinels(servers: &RedisSentinels) -> RedisOptions {
-    RedisOptions {
-        sentinel: Some(Sentinel {
-            name: RedisSentinels::NAME.to_owned(),
-            nodes: servers.addresses().into_iter().map(Into::into).collect(),
-            ..Sentinel::default()
-        }),
-        ..RedisOptions::default()
-    }
+    RedisOptions::sentinel(Sentinel::new(RedisSentinels::NAME, servers.addresses()))
 }
 
 pub(crate) fn on_cluster(servers: &RedisCluster) -> RedisOptions {
-    let nodes = servers.addresses().into_iter().take(2);
-    RedisOptions {
-        cluster: Some(nodes.map(Into::into).collect()),
-        ..RedisOptions::default()
-    }
+    RedisOptions::cluster(servers.addresses().into_iter().take(2))
 }
 
 /// A driver whose server is nowhere.
 pub(crate) async fn unreachable() -> RedisDriver {
-    let options = RedisOptions {
-        pre_connect: Some(false),
-        timeout: Some(Duration::from_millis(200)),
-        ..RedisOptions::new(format!("redis://127.0.0.1:{}", free_port()))
-    };
+    let options = RedisOptions::new(format!("redis://127.0.0.1:{}", free_port()))
+        .with_pre_connect(false)
+        .with_timeout(Duration::from_millis(200));
     RedisDriver::open(options).await.unwrap()
 }
 
