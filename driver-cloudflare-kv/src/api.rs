@@ -1,17 +1,18 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_support::header::CONTENT_TYPE;
-use http_support::{Answer, ClientOptions, HttpClient, Method, RequestBuilder, StatusCode};
+use http_support::{
+    Answer, ClientOptions, HttpClient, Method, RequestBuilder, SharedError, StatusCode,
+};
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use session_core::{Error, ErrorKind, Key, Repeat, Result};
+use tokio::time::Instant;
 
 use crate::config::CloudflareKvOptions;
-use crate::error::{is_missing_key, refused, shared};
+use crate::error::{is_missing_key, refused};
 use crate::protocol::{BulkGet, BulkResult, Envelope, Found, ListedKey, Pair, Values};
 use crate::stored::KeyMetadata;
 
@@ -22,9 +23,6 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 
-/// For each so many keys a request has its time once more.
-const KEYS_PER_TIMEOUT: usize = 100;
-
 /// A page of a listing has at least so many keys, and at most.
 const SMALLEST_PAGE: usize = 10;
 const LARGEST_PAGE: usize = 1_000;
@@ -32,7 +30,6 @@ const LARGEST_PAGE: usize = 1_000;
 /// The routes of one namespace.
 pub(crate) struct Api {
     client: HttpClient,
-    timeout: Duration,
 }
 
 /// What a key has beside its value.
@@ -57,46 +54,54 @@ impl Api {
             retry: options.retry,
             ..ClientOptions::new(options.url()?)
         })?;
-        Ok(Self {
-            client,
-            timeout: options.timeout,
-        })
+        Ok(Self { client })
     }
 
     /// What is stored for each of `keys`, as text.
-    pub(crate) async fn bulk_get(&self, keys: &[&Key]) -> Result<HashMap<String, Option<Found>>> {
+    pub(crate) async fn bulk_get(
+        &self,
+        deadline: Instant,
+        keys: &[&Key],
+    ) -> Result<HashMap<String, Option<Found>>> {
         let body = json(&BulkGet {
             keys: keys.iter().map(|key| key.as_str()).collect(),
             r#type: "text",
             with_metadata: true,
         });
-        let request = || self.bulk_request(Method::POST, "/bulk/get", body.clone(), keys.len());
+        let request = || self.bulk_request(Method::POST, "/bulk/get", body.clone());
         let read = |answer| envelope::<Values>(&answer)?.result();
-        let found = self.client.call(Repeat::Always, request, read).await?;
+        let found = self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await?;
         Ok(found.values)
     }
 
     /// Writes a pair for each of `keys`; `pair` gives it anew for each try.
     pub(crate) async fn bulk_put<'a>(
         &self,
+        deadline: Instant,
         keys: &[&'a str],
         pair: impl Fn(&'a str) -> Option<Pair<'a>> + Send + Sync,
     ) -> Vec<Result<()>> {
-        self.bulk_change(Method::PUT, "/bulk", keys, |left| {
+        self.bulk_change(deadline, Method::PUT, "/bulk", keys, |left| {
             json(&left.iter().filter_map(|key| pair(key)).collect::<Vec<_>>())
         })
         .await
     }
 
     /// Removes `keys`, of which some may not be there.
-    pub(crate) async fn bulk_delete(&self, keys: &[&str]) -> Vec<Result<()>> {
-        self.bulk_change(Method::POST, "/bulk/delete", keys, |left| json(&left))
-            .await
+    pub(crate) async fn bulk_delete(&self, deadline: Instant, keys: &[&str]) -> Vec<Result<()>> {
+        self.bulk_change(deadline, Method::POST, "/bulk/delete", keys, |left| {
+            json(&left)
+        })
+        .await
     }
 
     /// Changes all of `keys`, and again those that Cloudflare names as left out; the results stand in their order.
     async fn bulk_change<'a>(
         &self,
+        deadline: Instant,
         method: Method,
         path: &str,
         keys: &[&'a str],
@@ -105,7 +110,7 @@ impl Api {
         let left = Mutex::new(keys.to_vec());
         let request = || {
             let left = left.lock();
-            self.bulk_request(method.clone(), path, body(&left), left.len())
+            self.bulk_request(method.clone(), path, body(&left))
         };
         let read = |answer| {
             let result: BulkResult = envelope(&answer)?.result_or_default()?;
@@ -122,20 +127,28 @@ impl Api {
                 Err(left_out())
             }
         };
-        let Err(error) = self.client.call(Repeat::Always, request, read).await else {
+        let Err(error) = self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await
+        else {
             return keys.iter().map(|_| Ok(())).collect();
         };
-        let error = Arc::new(error);
+        let error = SharedError::new(error);
         let left: HashSet<&str> = left.into_inner().into_iter().collect();
         let result = |key: &&str| match left.contains(key) {
-            true => Err(shared(&error)),
+            true => Err(error.to_error()),
             false => Ok(()),
         };
         keys.iter().map(result).collect()
     }
 
     /// The value of one key byte for byte, with the server's own expiration.
-    pub(crate) async fn value(&self, key: &Key) -> Result<Option<(Bytes, Option<f64>)>> {
+    pub(crate) async fn value(
+        &self,
+        deadline: Instant,
+        key: &Key,
+    ) -> Result<Option<(Bytes, Option<f64>)>> {
         let path = format!("/values/{}", encoded(key.as_str()));
         let request = || self.client.request(Method::GET, &path);
         let read = |answer: Answer| {
@@ -149,11 +162,13 @@ impl Api {
                 false => Err(refused(&answer)),
             }
         };
-        self.client.call(Repeat::Always, request, read).await
+        self.client
+            .call(deadline, Repeat::Always, request, read)
+            .await
     }
 
     /// What one key has beside its value; `None` if it has none, or no value.
-    pub(crate) async fn metadata(&self, key: &Key) -> Result<Option<Beside>> {
+    pub(crate) async fn metadata(&self, deadline: Instant, key: &Key) -> Result<Option<Beside>> {
         let path = format!("/metadata/{}", encoded(key.as_str()));
         let request = || self.client.request(Method::GET, &path);
         let read = |answer: Answer| match answer.status() {
@@ -162,20 +177,26 @@ impl Api {
                 .result_or_default()
                 .map(Some),
         };
-        match self.client.call(Repeat::Always, request, read).await? {
+        match self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await?
+        {
             Some(metadata) => Ok(Some(Beside {
                 metadata,
                 expiration: None,
             })),
             // The key is gone, or the server has no such route.
-            None => self.listed(key).await,
+            None => self.listed(deadline, key).await,
         }
     }
 
     /// The same from a listing, for servers on which there is no other way.
-    pub(crate) async fn listed(&self, key: &Key) -> Result<Option<Beside>> {
+    pub(crate) async fn listed(&self, deadline: Instant, key: &Key) -> Result<Option<Beside>> {
         // No key sorts before the one that is all that it begins with.
-        let page = self.page(key.as_str(), None, SMALLEST_PAGE).await?;
+        let page = self
+            .page(deadline, key.as_str(), None, SMALLEST_PAGE)
+            .await?;
         let found = page
             .keys
             .into_iter()
@@ -189,6 +210,7 @@ impl Api {
     /// The keys that begin with `prefix`, from `cursor` on, about `limit` of them.
     pub(crate) async fn page(
         &self,
+        deadline: Instant,
         prefix: &str,
         cursor: Option<&str>,
         limit: usize,
@@ -202,18 +224,19 @@ impl Api {
         }
         let request = || self.client.request(Method::GET, &path);
         let read = |answer| envelope::<Vec<ListedKey>>(&answer)?.result_with_info();
-        let (keys, info) = self.client.call(Repeat::Always, request, read).await?;
+        let (keys, info) = self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await?;
         Ok(Page {
             keys,
             next: info.cursor(),
         })
     }
 
-    fn bulk_request(&self, method: Method, path: &str, body: Bytes, keys: usize) -> RequestBuilder {
-        let times = u32::try_from(1 + keys / KEYS_PER_TIMEOUT).unwrap_or(u32::MAX);
+    fn bulk_request(&self, method: Method, path: &str, body: Bytes) -> RequestBuilder {
         self.client
             .request(method, path)
-            .timeout(self.timeout.saturating_mul(times))
             .header(CONTENT_TYPE, "application/json")
             .body(body)
     }

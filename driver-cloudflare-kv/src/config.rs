@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use http_support::{DEFAULT_TIMEOUT, HeaderMap, HeaderName, SecretString, secret_header};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{HeaderMap, HeaderName, SecretString, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// Where Cloudflare's API is.
 pub const DEFAULT_API_URL: &str = "https://api.cloudflare.com";
@@ -69,7 +69,7 @@ pub struct CloudflareKvOptions {
         )
     )]
     pub min_ttl: Duration,
-    /// How long a request may take; one for several hundred keys has more. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(default = "default_timeout", deserialize_with = "time::required")

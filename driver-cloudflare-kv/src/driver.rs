@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Cursor, Driver, Entry, Error, ErrorKind, Key,
-    ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Capabilities, Conditions, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
+    ErrorKind, Key, ListOptions, ListPage, Listing, Operations, Prefix, RemoveOptions,
+    RemoveOutcome, Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome,
+    async_trait,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::config::CloudflareKvOptions;
-use crate::error::{NAME, closed, in_operation};
+use crate::error::{NAME, closed};
 use crate::gather::Gatherer;
 use crate::reads::Reads;
 use crate::stored::text_of;
@@ -48,6 +50,7 @@ const CLEAR_PAGE: usize = 1_000;
 /// Dropping it ends its tasks; [`close`](Driver::close) also waits for what is under way.
 pub struct CloudflareKvDriver {
     api: Arc<Api>,
+    operations: Operations,
     reads: Gatherer<Reads>,
     writes: Gatherer<Writes>,
     base: Prefix,
@@ -62,10 +65,12 @@ impl CloudflareKvDriver {
     /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the driver is
     /// used: the tasks that send requests for many callers run on it.
     pub fn open(options: CloudflareKvOptions) -> Result<Self> {
-        in_operation("open", Self::from_options(&options))
+        let operations = Operations::new(NAME, options.timeout);
+        let driver = Self::from_options(&options, operations.clone());
+        operations.name("open", driver)
     }
 
-    fn from_options(options: &CloudflareKvOptions) -> Result<Self> {
+    fn from_options(options: &CloudflareKvOptions, operations: Operations) -> Result<Self> {
         options.check()?;
         let api = Arc::new(Api::new(options)?);
         let stop = CancellationToken::new();
@@ -77,6 +82,7 @@ impl CloudflareKvDriver {
         let (writes, writing) = Gatherer::start(changes, stop.clone());
         Ok(Self {
             api,
+            operations,
             reads,
             writes,
             base: Prefix::new(options.base.as_deref().unwrap_or_default()),
@@ -84,6 +90,11 @@ impl CloudflareKvDriver {
             stop,
             tasks: Mutex::new(vec![reading, writing]),
         })
+    }
+
+    /// When an operation that begins now has to end.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.operations.timeout()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -130,6 +141,18 @@ impl CloudflareKvDriver {
         Ok((key, Change::Put(Put { text, end })))
     }
 
+    /// Makes one change.
+    async fn make(&self, key: Key, change: Change) -> Result<()> {
+        let (deadline, timeout) = (self.deadline(), self.operations.timeout());
+        self.writes.run(key, change, deadline, timeout).await
+    }
+
+    /// Makes several changes.
+    async fn make_all(&self, changes: Vec<(Key, Change)>) -> Vec<Result<()>> {
+        let (deadline, timeout) = (self.deadline(), self.operations.timeout());
+        self.writes.run_all(changes, deadline, timeout).await
+    }
+
     /// What all keys below `prefix` begin with; `None` if that alone is longer than a key may be.
     fn start_of(&self, prefix: &Prefix) -> Option<String> {
         let prefix = self.base.join_prefix(prefix);
@@ -140,13 +163,16 @@ impl CloudflareKvDriver {
         (start.len() < MAX_KEY_SIZE).then_some(start)
     }
 
-    async fn page(&self, options: ListOptions) -> Result<ListPage> {
+    async fn page(&self, deadline: Instant, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
         let Some(start) = self.start_of(&options.prefix) else {
             return Ok(ListPage::default());
         };
         let cursor = options.cursor.as_ref().map(Cursor::as_str);
-        let page = self.api.page(&start, cursor, options.limit).await?;
+        let page = self
+            .api
+            .page(deadline, &start, cursor, options.limit)
+            .await?;
         let now = Timestamp::now();
         let mut keys = Vec::with_capacity(page.keys.len());
         for listed in page.keys {
@@ -167,7 +193,8 @@ impl CloudflareKvDriver {
         })
     }
 
-    /// Removes page after page, what has ended and what is not normalised included.
+    /// Removes page after page, what has ended and what is not normalised included. Each request has a deadline of its
+    /// own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
         let Some(start) = self.start_of(prefix) else {
             return Ok(());
@@ -175,13 +202,16 @@ impl CloudflareKvDriver {
         let mut cursor = None;
         loop {
             self.check_open()?;
-            let page = self.api.page(&start, cursor.as_deref(), CLEAR_PAGE).await?;
+            let page = self
+                .api
+                .page(self.deadline(), &start, cursor.as_deref(), CLEAR_PAGE)
+                .await?;
             let names = page.keys.iter().map(|key| key.name.as_str());
             // Whatever the server may list, nothing beside the prefix is removed.
             let names: Vec<&str> = names.filter(|name| name.starts_with(&start)).collect();
             if !names.is_empty() {
-                let removed = self.api.bulk_delete(&names).await;
-                removed.into_iter().collect::<Result<()>>()?;
+                let removed = self.api.bulk_delete(self.deadline(), &names).await;
+                Operations::combine(removed)?;
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -218,17 +248,18 @@ impl Driver for CloudflareKvDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = async { self.reads.run(self.full(key)?, ()).await };
-        in_operation("read", read.await)
+        let (deadline, timeout) = (self.deadline(), self.operations.timeout());
+        let read = async { self.reads.run(self.full(key)?, (), deadline, timeout).await };
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = async {
             let (key, change) = self.change(key, value, &options)?;
-            self.writes.run(key, change).await?;
+            self.make(key, change).await?;
             Ok(WriteOutcome::Written { version: None })
         };
-        in_operation("write", write.await)
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -236,25 +267,29 @@ impl Driver for CloudflareKvDriver {
             if options.if_version.is_some() {
                 return Err(Error::unsupported(NAME, "remove"));
             }
-            self.writes.run(self.full(key)?, Change::Delete).await?;
+            self.make(self.full(key)?, Change::Delete).await?;
             Ok(RemoveOutcome::Removed)
         };
-        in_operation("remove", remove.await)
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        in_operation("list", self.page(options).await)
+        let page = self.page(self.deadline(), options);
+        self.operations.read("list", page).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let (deadline, timeout) = (self.deadline(), self.operations.timeout());
         let read = async {
             let reads = keys.iter().map(|key| Ok((self.full(key)?, ())));
-            let entries = self.reads.run_all(reads.collect::<Result<_>>()?).await;
+            let reads = reads.collect::<Result<_>>()?;
+            let entries = self.reads.run_all(reads, deadline, timeout).await;
             entries.into_iter().collect()
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
+    /// Each write tells by itself what became of it, so that there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let mut changes = Vec::with_capacity(writes.len());
         let mut refused = Vec::with_capacity(writes.len());
@@ -267,14 +302,14 @@ impl Driver for CloudflareKvDriver {
                 Err(error) => refused.push(Some(error)),
             }
         }
-        let mut written = self.writes.run_all(changes).await.into_iter();
+        let mut written = self.make_all(changes).await.into_iter();
         let outcomes = refused.into_iter().map(|refused| {
             let outcome = match refused {
                 Some(error) => Err(error),
                 None => written.next().unwrap_or_else(|| Err(closed())),
             };
             let outcome = outcome.map(|()| WriteOutcome::Written { version: None });
-            in_operation("write_many", outcome)
+            self.operations.name("write_many", outcome)
         });
         outcomes.collect()
     }
@@ -282,25 +317,29 @@ impl Driver for CloudflareKvDriver {
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
         let remove = async {
             let removals = keys.iter().map(|key| Ok((self.full(key)?, Change::Delete)));
-            let removed = self.writes.run_all(removals.collect::<Result<_>>()?).await;
-            removed.into_iter().collect()
+            let removals = removals.collect::<Result<_>>()?;
+            Operations::combine(self.make_all(removals).await)
         };
-        in_operation("remove_many", remove.await)
+        self.operations.change("remove_many", remove).await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        in_operation("clear", self.clear_below(prefix).await)
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", self.clear_below(prefix)).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.stop.cancel();
-        let mut tasks = self.tasks.lock().await;
-        // A task is forgotten only once it has ended, so a close that is dropped can be made again.
-        while let Some(task) = tasks.last_mut() {
-            let _panicked = task.await;
-            tasks.pop();
-        }
-        Ok(())
+        let close = async {
+            self.stop.cancel();
+            let mut tasks = self.tasks.lock().await;
+            // A task is forgotten only once it has ended, so a close that is dropped can be made again.
+            while let Some(task) = tasks.last_mut() {
+                let _panicked = task.await;
+                tasks.pop();
+            }
+            Ok(())
+        };
+        self.operations.change("close", close).await
     }
 }
 

@@ -1,9 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use http_support::{Answer, StatusCode};
-use session_core::{Error, ErrorKind, Outcome, Result};
+use session_core::{Error, ErrorKind};
 
 use crate::protocol::Refusal;
 
@@ -18,66 +17,8 @@ const NO_NAMESPACE: u32 = 10013;
 /// Cloudflare's codes for credentials that it cannot read, with which it answers 400.
 const NO_CREDENTIALS: [u32; 4] = [6003, 6111, 9103, 9106];
 
-pub(crate) fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
-}
-
 pub(crate) fn closed() -> Error {
-    Error::new(
-        ErrorKind::Closed,
-        "the driver was closed, or the runtime on which it was opened has ended",
-    )
-}
-
-/// The error of a job whose task ended before it answered.
-pub(crate) fn lost(changes: bool) -> Error {
-    let outcome = if changes {
-        Outcome::Unknown
-    } else {
-        Outcome::NotApplied
-    };
-    closed().with_outcome(outcome)
-}
-
-/// The same error for each of those who share a request.
-pub(crate) fn shared(error: &Arc<Error>) -> Error {
-    // An error of a request has no context yet, so this is its message alone.
-    let copy = Error::new(error.kind(), error.to_string()).with_outcome(error.outcome());
-    let copy = match error.retry_after() {
-        Some(wait) => copy.with_retry_after(wait),
-        None => copy,
-    };
-    match error.source() {
-        Some(_) => copy.with_source(SharedCause(Arc::clone(error))),
-        None => copy,
-    }
-}
-
-/// The cause of an error that several have.
-struct SharedCause(Arc<Error>);
-
-impl fmt::Debug for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
-            Some(cause) => fmt::Debug::fmt(cause, f),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
-            Some(cause) => fmt::Display::fmt(cause, f),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for SharedCause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().and_then(StdError::source)
-    }
+    Error::new(ErrorKind::Closed, "the driver was closed; open another")
 }
 
 /// What Cloudflare says by its codes. Its texts are left out, since some repeat keys.

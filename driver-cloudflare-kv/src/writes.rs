@@ -3,9 +3,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{Key, Result, Timestamp};
+use tokio::time::Instant;
 
 use crate::api::Api;
-use crate::error::lost;
+use crate::error::incomplete;
 use crate::gather::Gathered;
 use crate::protocol::Pair;
 use crate::stored::{KeyMetadata, server_ttl};
@@ -44,7 +45,7 @@ impl Gathered for Writes {
         key.as_str().len() + text
     }
 
-    async fn send(&self, jobs: Vec<(Key, Change)>) -> Vec<Result<()>> {
+    async fn send(&self, jobs: Vec<(Key, Change)>, deadline: Instant) -> Vec<Result<()>> {
         let now = Timestamp::now();
         let mut puts = HashMap::new();
         let (mut written, mut removed) = (Vec::new(), Vec::new());
@@ -58,25 +59,33 @@ impl Gathered for Writes {
                 Change::Put(_) | Change::Delete => removed.push(key.as_str()),
             }
         }
-        let (done, gone) = tokio::join!(self.put(&written, &puts), self.delete(&removed));
+        let (done, gone) = tokio::join!(
+            self.put(deadline, &written, &puts),
+            self.delete(deadline, &removed)
+        );
         let written = written.into_iter().zip(done);
         let removed = removed.into_iter().zip(gone);
         let mut results: HashMap<&str, Result<()>> = written.chain(removed).collect();
         let result = |(key, _): &(Key, Change)| results.remove(key.as_str());
         let results = jobs.iter().map(result);
         results
-            .map(|result| result.unwrap_or_else(|| Err(lost(true))))
+            .map(|result| result.unwrap_or_else(|| Err(incomplete("leaves out a key"))))
             .collect()
     }
 }
 
 impl Writes {
-    async fn put(&self, keys: &[&str], puts: &HashMap<&str, &Put>) -> Vec<Result<()>> {
+    async fn put(
+        &self,
+        deadline: Instant,
+        keys: &[&str],
+        puts: &HashMap<&str, &Put>,
+    ) -> Vec<Result<()>> {
         if keys.is_empty() {
             return Vec::new();
         }
         let pair = |key| Some(self.pair(key, puts.get(key)?));
-        self.api.bulk_put(keys, pair).await
+        self.api.bulk_put(deadline, keys, pair).await
     }
 
     /// The server is told what remains of a life and not when it ends, so that its clock need not be ours.
@@ -90,10 +99,10 @@ impl Writes {
         }
     }
 
-    async fn delete(&self, keys: &[&str]) -> Vec<Result<()>> {
+    async fn delete(&self, deadline: Instant, keys: &[&str]) -> Vec<Result<()>> {
         if keys.is_empty() {
             return Vec::new();
         }
-        self.api.bulk_delete(keys).await
+        self.api.bulk_delete(deadline, keys).await
     }
 }

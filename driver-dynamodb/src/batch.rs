@@ -4,8 +4,10 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Operations, Repeat, Result};
+use tokio::time::Instant;
 
+use crate::client::Attempts;
 use crate::error::{During, from_sdk, incomplete};
 use crate::item::{Item, Layout};
 
@@ -23,7 +25,9 @@ pub(crate) struct Batches<'d> {
     pub(crate) client: &'d Client,
     pub(crate) table: &'d str,
     pub(crate) layout: &'d Layout,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) attempts: Attempts,
+    /// When the whole batch has to end.
+    pub(crate) deadline: Instant,
 }
 
 impl Batches<'_> {
@@ -72,10 +76,10 @@ impl Batches<'_> {
             delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
         });
         let requests: Result<Vec<_>, _> = requests.collect();
-        self.write_chunks(requests.map_err(incomplete)?)
-            .try_for_each(|()| async { Ok(()) })
-            .await
-            .map_err(|undone| undone.error)
+        let chunks = self.write_chunks(requests.map_err(incomplete)?);
+        let results: Vec<_> = chunks.collect().await;
+        let results = results.into_iter();
+        Operations::combine(results.map(|result| result.map_err(|undone| undone.error)))
     }
 
     async fn read_chunk(&self, keys: Vec<String>, consistent: bool) -> Result<Vec<Item>> {
@@ -83,7 +87,7 @@ impl Batches<'_> {
         let keys = keys.into_iter().map(|key| self.layout.key_item(key));
         let mut left: Vec<Item> = keys.collect();
         while !left.is_empty() {
-            let round = self.retry.run(Repeat::Always, || async {
+            let round = self.run(During::Reading, || async {
                 let asked = KeysAndAttributes::builder()
                     .set_keys(Some(left.clone()))
                     .consistent_read(consistent)
@@ -99,7 +103,7 @@ impl Batches<'_> {
             });
             let (items, undone) = round.await?;
             found.extend(items.into_values().flatten());
-            self.pause_before(&undone).await;
+            self.pause_before(&undone).await?;
             left = undone;
         }
         Ok(found)
@@ -117,7 +121,7 @@ impl Batches<'_> {
     async fn write_chunk(&self, requests: Vec<WriteRequest>) -> Result<(), Undone> {
         let mut left = requests;
         while !left.is_empty() {
-            let round = self.retry.run(Repeat::Always, || async {
+            let round = self.run(During::Writing, || async {
                 let request = self.client.batch_write_item();
                 let answer = request.request_items(self.table, left.clone()).send().await;
                 let answer = answer.map_err(|error| from_sdk(error, During::Writing))?;
@@ -125,24 +129,45 @@ impl Batches<'_> {
                 progress(left.len(), undone.into_values().flatten().collect())
             });
             match round.await {
-                Ok(undone) => {
-                    self.pause_before(&undone).await;
-                    left = undone;
-                }
+                Ok(undone) => left = undone,
                 Err(error) => {
                     let requests = left;
                     return Err(Undone { requests, error });
                 }
             }
+            if let Err(error) = self.pause_before(&left).await {
+                let requests = left;
+                return Err(Undone { requests, error });
+            }
         }
         Ok(())
     }
 
-    /// Gives DynamoDB a moment before it is asked for the rest.
-    async fn pause_before<T>(&self, rest: &[T]) {
-        if !rest.is_empty() {
-            tokio::time::sleep(self.retry.min_delay).await;
+    async fn run<T, F, Running>(&self, during: During, attempt: F) -> Result<T>
+    where
+        F: Fn() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        self.attempts
+            .run(self.deadline, Repeat::Always, during, attempt)
+            .await
+    }
+
+    /// Gives DynamoDB a moment before it is asked for the rest; an error if no time is left for that.
+    async fn pause_before<T>(&self, rest: &[T]) -> Result<()> {
+        let pause = self.attempts.retry.min_delay;
+        if rest.is_empty() {
+            return Ok(());
         }
+        if self.deadline <= Instant::now() + pause {
+            return Err(Error::new(
+                ErrorKind::RateLimited,
+                "DynamoDB left a part of a batch undone until the `timeout`; raise the table's capacity, or switch to \
+                 on-demand billing",
+            ));
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
     }
 
     fn key_of<'r>(&self, request: &'r WriteRequest) -> Option<&'r str> {

@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use secrecy::SecretString;
-use session_core::{Error, ErrorKind, RetryPolicy};
-
-/// How long a try may take by default, so that a second one fits into the 5 s that an operation of a configured driver
-/// has.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, RetryPolicy};
 
 /// The longest name of an attribute that can be part of a key.
 const LONGEST_NAME: usize = 255;
@@ -62,7 +58,8 @@ pub struct DynamoDbOptions {
     /// [time to live](crate#the-table). It needs permissions that a server should not have otherwise. Default: false.
     #[cfg_attr(feature = "config", serde(default))]
     pub create_table: bool,
-    /// How long one try of a request may take, half of it for connecting. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it, half of that for
+    /// connecting. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(default = "default_timeout", deserialize_with = "time::required")

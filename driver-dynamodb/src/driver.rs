@@ -10,19 +10,20 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Listing, Outcome, Prefix, RemoveOptions, RemoveOutcome,
-    Repeat, Result, RetryPolicy, Timestamp, TouchOptions, Write, WriteCondition, WriteOptions,
-    WriteOutcome, async_trait,
+    Capabilities, Conditions, Consistency, Current, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry,
+    Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Operations, Prefix,
+    RemoveOptions, RemoveOutcome, Repeat, Result, Timestamp, TouchOptions, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 
 use crate::batch::Batches;
-use crate::client::connect;
+use crate::client::{Attempts, connect};
 use crate::config::DynamoDbOptions;
 use crate::error::{During, closed, from_sdk, shared};
 use crate::expressions::Expression;
 use crate::item::{Item, Layout, MAX_KEY_SIZE, version};
-use crate::table::Table;
+use crate::table::{READY, Table};
 
 const NAME: &str = "dynamodb";
 
@@ -39,7 +40,8 @@ pub struct DynamoDbDriver {
     layout: Layout,
     ttl: Option<Duration>,
     consistent_read: bool,
-    retry: RetryPolicy,
+    operations: Operations,
+    attempts: Attempts,
     closed: AtomicBool,
 }
 
@@ -50,14 +52,18 @@ impl DynamoDbDriver {
     /// must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the driver
     /// is used.
     pub async fn open(options: DynamoDbOptions) -> Result<Self> {
-        Self::open_inner(options)
-            .await
-            .map_err(|error| error.with_outcome(Outcome::NotApplied))
-            .map_err(|error| error.with_context(NAME, "open"))
+        let operations = Operations::new(NAME, options.timeout);
+        let opening = operations.with_timeout(READY + options.timeout);
+        let open = Self::open_inner(options, operations);
+        opening.read("open", open).await
     }
 
-    async fn open_inner(options: DynamoDbOptions) -> Result<Self> {
+    async fn open_inner(options: DynamoDbOptions, operations: Operations) -> Result<Self> {
         options.check()?;
+        let attempts = Attempts {
+            retry: options.retry,
+            timeout: options.timeout,
+        };
         let client = connect(&options).await?;
         let base = Prefix::new(options.base.as_deref().unwrap_or_default());
         let layout = Layout::new(&options.attributes, base);
@@ -66,7 +72,7 @@ impl DynamoDbDriver {
                 client: &client,
                 name: &options.table,
                 layout: &layout,
-                retry: options.retry,
+                attempts,
             };
             table.ensure().await?;
         }
@@ -76,7 +82,8 @@ impl DynamoDbDriver {
             layout,
             ttl: options.ttl,
             consistent_read: options.consistent_read,
-            retry: options.retry,
+            operations,
+            attempts,
             closed: AtomicBool::new(false),
         })
     }
@@ -88,12 +95,13 @@ impl DynamoDbDriver {
         }
     }
 
-    fn batches(&self) -> Batches<'_> {
+    fn batches(&self, deadline: Instant) -> Batches<'_> {
         Batches {
             client: &self.client,
             table: &self.table,
             layout: &self.layout,
-            retry: self.retry,
+            attempts: self.attempts,
+            deadline,
         }
     }
 
@@ -103,19 +111,27 @@ impl DynamoDbDriver {
 
     /// The item of `key`, as it is or, where that is enough, as it was a moment ago. That it is missing is never of a
     /// moment ago.
-    async fn get(&self, key: &Key, what: What) -> Result<Option<Item>> {
+    async fn get(&self, deadline: Instant, key: &Key, what: What) -> Result<Option<Item>> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
-        let found = self.get_once(&key, what, self.consistent_read).await?;
+        let found = self
+            .get_once(deadline, &key, what, self.consistent_read)
+            .await?;
         match found {
-            None if !self.consistent_read => self.get_once(&key, what, true).await,
+            None if !self.consistent_read => self.get_once(deadline, &key, what, true).await,
             found => Ok(found),
         }
     }
 
-    async fn get_once(&self, key: &str, what: What, consistent: bool) -> Result<Option<Item>> {
-        self.retry
-            .run(Repeat::Always, || async {
+    async fn get_once(
+        &self,
+        deadline: Instant,
+        key: &str,
+        what: What,
+        consistent: bool,
+    ) -> Result<Option<Item>> {
+        self.attempts
+            .run(deadline, Repeat::Always, During::Reading, || async {
                 let mut request = self
                     .client
                     .get_item()
@@ -143,7 +159,13 @@ impl DynamoDbDriver {
         ])
     }
 
-    async fn put(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+    async fn put(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        value: Bytes,
+        options: WriteOptions,
+    ) -> Result<WriteOutcome> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
         self.layout.check_value(&value)?;
@@ -152,8 +174,8 @@ impl DynamoDbDriver {
             WriteCondition::Always => Repeat::Always,
             WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Repeat::IfNotApplied,
         };
-        self.retry
-            .run(repeat, || async {
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let now = Timestamp::now();
                 let condition = match &options.condition {
                     WriteCondition::Always => None,
@@ -214,12 +236,17 @@ impl DynamoDbDriver {
         }
     }
 
-    async fn delete(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+    async fn delete(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        options: RemoveOptions,
+    ) -> Result<RemoveOutcome> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
         let repeat = repeat_unless_on(options.if_version.as_ref());
-        self.retry
-            .run(repeat, || async {
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let mut request = self
                     .client
                     .delete_item()
@@ -249,13 +276,13 @@ impl DynamoDbDriver {
             .await
     }
 
-    async fn move_end(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+    async fn move_end(&self, deadline: Instant, key: &Key, options: TouchOptions) -> Result<bool> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
         let end = self.end(options.expiry);
         let repeat = repeat_unless_on(options.if_version.as_ref());
-        self.retry
-            .run(repeat, || async {
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let now = Timestamp::now();
                 let mut expression = match &options.if_version {
                     None => Expression::present(&self.layout, now),
@@ -284,20 +311,23 @@ impl DynamoDbDriver {
     }
 
     /// The items of `keys` in the order of those, as [`get`](Self::get) gives them.
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>> {
+    async fn get_many(&self, deadline: Instant, keys: &[Key]) -> Result<Vec<Option<Item>>> {
         self.check_open()?;
         let keys: Result<Vec<String>> = keys.iter().map(|key| self.layout.table_key(key)).collect();
         let keys = keys?;
         let distinct: HashSet<&String> = keys.iter().collect();
         let distinct = distinct.into_iter().cloned().collect();
-        let mut found = self.batches().read(distinct, self.consistent_read).await?;
+        let mut found = self
+            .batches(deadline)
+            .read(distinct, self.consistent_read)
+            .await?;
         if !self.consistent_read {
             let missing: HashSet<&String> = keys
                 .iter()
                 .filter(|key| !found.contains_key(*key))
                 .collect();
             let missing = missing.into_iter().cloned().collect();
-            found.extend(self.batches().read(missing, true).await?);
+            found.extend(self.batches(deadline).read(missing, true).await?);
         }
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
@@ -305,6 +335,7 @@ impl DynamoDbDriver {
     /// A stretch of the table: the items below `prefix` in it, without their values, and where the next one begins.
     async fn scan(
         &self,
+        deadline: Instant,
         prefix: &Prefix,
         after: Option<&Cursor>,
         limit: usize,
@@ -318,8 +349,8 @@ impl DynamoDbDriver {
             false => limit.max(LEAST_LOOKED_AT),
         };
         let answer = self
-            .retry
-            .run(Repeat::Always, || async {
+            .attempts
+            .run(deadline, Repeat::Always, During::Reading, || async {
                 let mut request = self
                     .client
                     .scan()
@@ -355,10 +386,16 @@ impl DynamoDbDriver {
         Ok(self.layout.key_item(cursor.as_str().to_owned()))
     }
 
-    async fn page(&self, options: &ListOptions) -> Result<ListPage> {
+    async fn page(&self, deadline: Instant, options: &ListOptions) -> Result<ListPage> {
         let after = options.cursor.as_ref();
         let (items, next) = self
-            .scan(&options.prefix, after, options.limit, self.consistent_read)
+            .scan(
+                deadline,
+                &options.prefix,
+                after,
+                options.limit,
+                self.consistent_read,
+            )
             .await?;
         let now = Timestamp::now();
         let alive = items.iter().filter(|item| self.layout.is_alive(item, now));
@@ -374,15 +411,19 @@ impl DynamoDbDriver {
         })
     }
 
-    /// Removes all below `prefix`, what has ended and was not swept included.
+    /// Removes all below `prefix`, what has ended and was not swept included. Each step has a deadline of its own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
         let mut after = None;
         loop {
+            let deadline = self.attempts.deadline();
             let (items, next) = self
-                .scan(prefix, after.as_ref(), LEAST_LOOKED_AT, true)
+                .scan(deadline, prefix, after.as_ref(), LEAST_LOOKED_AT, true)
                 .await?;
             let keys = items.iter().filter_map(|item| self.layout.key_of(item));
-            self.batches().delete(keys.map(str::to_owned)).await?;
+            let deadline = self.attempts.deadline();
+            self.batches(deadline)
+                .delete(keys.map(str::to_owned))
+                .await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -393,6 +434,7 @@ impl DynamoDbDriver {
     /// Writes without conditions, whose places and items are given: together, and of those to one key the last.
     async fn put_many(
         &self,
+        deadline: Instant,
         writes: &[Write],
         places: &mut Vec<usize>,
         outcomes: &mut [Option<Result<WriteOutcome>>],
@@ -416,7 +458,7 @@ impl DynamoDbDriver {
                 Err(error) => *outcome = Some(Err(error)),
             }
         }
-        let failed = self.batches().put(items).await;
+        let failed = self.batches(deadline).put(items).await;
         for (place, key) in keys {
             let (Some(write), Some(outcome)) = (writes.get(place), outcomes.get_mut(place)) else {
                 continue;
@@ -443,10 +485,6 @@ fn repeat_unless_on<V>(if_version: Option<&V>) -> Repeat {
         None => Repeat::Always,
         Some(_) => Repeat::IfNotApplied,
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 #[async_trait]
@@ -479,39 +517,46 @@ impl Driver for DynamoDbDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let deadline = self.attempts.deadline();
         let read = async {
-            match self.get(key, What::Everything).await? {
+            match self.get(deadline, key, What::Everything).await? {
                 Some(item) => self.layout.entry(item, Timestamp::now()),
                 None => Ok(None),
             }
         };
-        in_operation("read", read.await)
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.put(key, value, options).await)
+        let write = self.put(self.attempts.deadline(), key, value, options);
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        in_operation("remove", self.delete(key, options).await)
+        let remove = self.delete(self.attempts.deadline(), key, options);
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        in_operation("list", self.page(&options).await)
+        let page = self.page(self.attempts.deadline(), &options);
+        self.operations.read("list", page).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        let item = in_operation("exists", self.get(key, What::WithoutValue).await)?;
+        let get = self.get(self.attempts.deadline(), key, What::WithoutValue);
+        let item = self.operations.read("exists", get).await?;
         Ok(item.is_some_and(|item| self.layout.is_alive(&item, Timestamp::now())))
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        in_operation("touch", self.move_end(key, options).await)
+        let touch = self.move_end(self.attempts.deadline(), key, options);
+        self.operations.change("touch", touch).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.attempts.deadline();
         let read = async {
-            let items = self.get_many(keys).await?;
+            let items = self.get_many(deadline, keys).await?;
             let now = Timestamp::now();
             let entry = |item: Option<Item>| match item {
                 Some(item) => self.layout.entry(item, now),
@@ -519,10 +564,12 @@ impl Driver for DynamoDbDriver {
             };
             items.into_iter().map(entry).collect()
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
+    /// Each write tells by itself what became of it, so that there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.attempts.deadline();
         let mut outcomes: Vec<Option<Result<WriteOutcome>>> = Vec::new();
         outcomes.resize_with(writes.len(), || None);
         let mut together = Vec::new();
@@ -532,31 +579,36 @@ impl Driver for DynamoDbDriver {
                 continue;
             }
             // In their order, since the condition may be on what stands before it.
-            self.put_many(&writes, &mut together, &mut outcomes).await;
-            let put = self.put(&write.key, write.value.clone(), write.options.clone());
+            self.put_many(deadline, &writes, &mut together, &mut outcomes)
+                .await;
+            let (value, options) = (write.value.clone(), write.options.clone());
+            let put = self.put(deadline, &write.key, value, options);
             if let Some(outcome) = outcomes.get_mut(place) {
                 *outcome = Some(put.await);
             }
         }
-        self.put_many(&writes, &mut together, &mut outcomes).await;
+        self.put_many(deadline, &writes, &mut together, &mut outcomes)
+            .await;
         let outcomes = outcomes.into_iter().flatten();
         outcomes
-            .map(|outcome| in_operation("write_many", outcome))
+            .map(|outcome| self.operations.name("write_many", outcome))
             .collect()
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let deadline = self.attempts.deadline();
         let remove = async {
             self.check_open()?;
             let keys = keys.iter().map(|key| self.layout.table_key(key));
             let distinct: Result<HashSet<String>> = keys.collect();
-            self.batches().delete(distinct?).await
+            self.batches(deadline).delete(distinct?).await
         };
-        in_operation("remove_many", remove.await)
+        self.operations.change("remove_many", remove).await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        in_operation("clear", self.clear_below(prefix).await)
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", self.clear_below(prefix)).await
     }
 
     async fn close(&self) -> Result<()> {

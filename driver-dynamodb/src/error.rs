@@ -97,9 +97,16 @@ where
         },
         _ => Error::new(ErrorKind::Backend, "the request failed").with_source(Causes::of(&error)),
     };
-    match during {
-        During::Reading => error.with_outcome(Outcome::NotApplied),
-        During::Writing => error,
+    during.tells(error)
+}
+
+impl During {
+    /// What is known of the outcome after `error`.
+    fn tells(self, error: Error) -> Error {
+        match self {
+            Self::Reading => error.with_outcome(Outcome::NotApplied),
+            Self::Writing => error,
+        }
     }
 }
 
@@ -127,6 +134,15 @@ fn timed_out(error: &(dyn StdError + 'static)) -> Error {
         "DynamoDB did not answer within `timeout`; is it overloaded, or the network in between?",
     )
     .with_source(Causes::of(error))
+}
+
+/// The deadline of the operation came before the answer.
+pub(crate) fn out_of_time(during: During) -> Error {
+    let error = Error::new(
+        ErrorKind::TimedOut,
+        "DynamoDB did not answer within `timeout`; is it overloaded, or the network in between?",
+    );
+    during.tells(error)
 }
 
 /// No connection came about, so nothing was sent.

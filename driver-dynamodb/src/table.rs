@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -6,13 +6,15 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
-use session_core::{Error, ErrorKind, Repeat, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Repeat, Result};
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{During, from_sdk, incomplete};
+use crate::client::Attempts;
+use crate::error::{During, from_sdk, incomplete, out_of_time};
 use crate::item::Layout;
 
 /// How long a table may take until it can be used. DynamoDB needs some seconds.
-const READY: Duration = Duration::from_secs(60);
+pub(crate) const READY: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// The table that is to be there when the driver is opened.
@@ -20,7 +22,7 @@ pub(crate) struct Table<'t> {
     pub(crate) client: &'t Client,
     pub(crate) name: &'t str,
     pub(crate) layout: &'t Layout,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) attempts: Attempts,
 }
 
 impl Table<'_> {
@@ -37,18 +39,17 @@ impl Table<'_> {
     }
 
     async fn describe(&self) -> Result<Option<TableDescription>> {
-        self.retry
-            .run(Repeat::Always, || async {
-                let request = self.client.describe_table().table_name(self.name);
-                match request.send().await {
-                    Ok(answer) => Ok(answer.table),
-                    Err(error) => match error.as_service_error() {
-                        Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
-                        _ => Err(from_sdk(error, During::Reading)),
-                    },
-                }
-            })
-            .await
+        self.run(During::Reading, || async {
+            let request = self.client.describe_table().table_name(self.name);
+            match request.send().await {
+                Ok(answer) => Ok(answer.table),
+                Err(error) => match error.as_service_error() {
+                    Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
+                    _ => Err(from_sdk(error, During::Reading)),
+                },
+            }
+        })
+        .await
     }
 
     async fn create(&self) -> Result<()> {
@@ -67,17 +68,16 @@ impl Table<'_> {
             .attribute_definitions(attribute.build().map_err(incomplete)?)
             .key_schema(element.build().map_err(incomplete)?);
         // A second try would find what the first one made, or what another process does.
-        self.retry
-            .run(Repeat::Always, || async {
-                match request.clone().send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) => match error.as_service_error() {
-                        Some(refusal) if refusal.is_resource_in_use_exception() => Ok(()),
-                        _ => Err(from_sdk(error, During::Writing)),
-                    },
-                }
-            })
-            .await
+        self.run(During::Writing, || async {
+            match request.clone().send().await {
+                Ok(_) => Ok(()),
+                Err(error) => match error.as_service_error() {
+                    Some(refusal) if refusal.is_resource_in_use_exception() => Ok(()),
+                    _ => Err(from_sdk(error, During::Writing)),
+                },
+            }
+        })
+        .await
     }
 
     async fn until_ready(&self) -> Result<TableDescription> {
@@ -135,8 +135,11 @@ impl Table<'_> {
             .update_time_to_live()
             .table_name(self.name)
             .time_to_live_specification(specification);
-        let Err(error) = request.send().await else {
-            return Ok(());
+        // It is sent once, so that a refusal is not that of a second attempt.
+        let sent = timeout_at(self.attempts.deadline(), request.send()).await;
+        let error = match sent.map_err(|_| out_of_time(During::Writing))? {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
         };
         match error.code() {
             // Another process may have been faster.
@@ -151,11 +154,21 @@ impl Table<'_> {
         }
     }
 
+    /// Sends one request, and again as the retry policy allows, within the time of an operation.
+    async fn run<T, F, Running>(&self, during: During, attempt: F) -> Result<T>
+    where
+        F: Fn() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        self.attempts
+            .run(self.attempts.deadline(), Repeat::Always, during, attempt)
+            .await
+    }
+
     /// Whether what has ended is removed by this table, on our attribute.
     async fn has_time_to_live(&self) -> Result<bool> {
         let described = self
-            .retry
-            .run(Repeat::Always, || async {
+            .run(During::Reading, || async {
                 let request = self.client.describe_time_to_live().table_name(self.name);
                 request
                     .send()

@@ -1,10 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_support::{
-    ClientOptions, DEFAULT_TIMEOUT, HeaderMap, HeaderName, SecretString, header, secret_header,
-};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{ClientOptions, HeaderMap, HeaderName, SecretString, header, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// Options of the driver; every one but the base has a default.
 ///
@@ -48,7 +46,7 @@ pub struct HttpOptions {
         )
     )]
     pub ttl: Option<Duration>,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(

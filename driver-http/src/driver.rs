@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_support::{Answer, HttpClient, Method, RequestBuilder, StatusCode, header};
 use session_core::{
-    Bytes, Capabilities, Conditions, Current, Driver, Entry, Error, ErrorKind, Key, ListOptions,
-    ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, Timestamp, Version,
-    Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Conditions, Current, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
+    ErrorKind, Key, ListOptions, ListPage, Listing, Operations, Outcome, Prefix, RemoveOptions,
+    RemoveOutcome, Repeat, Result, Timestamp, Version, Write, WriteCondition, WriteOptions,
+    WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 
 use crate::condition::Condition;
 use crate::value::Body;
@@ -25,6 +27,9 @@ const NOT_FOUND: &[u8] = b"KV value not found";
 /// By how much later an entry may end where the server takes fractions of seconds: what the write is on its way.
 const ON_THE_WAY: Duration = Duration::from_millis(100);
 
+/// How many entries of a clear are removed within the time of one operation.
+const CLEARED_AT_ONCE: usize = 100;
+
 /// How many requests of a batch run at the same time.
 const AT_ONCE: usize = 16;
 
@@ -33,6 +38,7 @@ const AT_ONCE: usize = 16;
 /// See the [crate documentation](crate) for what can be expected of the server.
 pub struct HttpDriver {
     client: HttpClient,
+    operations: Operations,
     prefix: Prefix,
     dialect: Dialect,
     ttl: Option<Duration>,
@@ -44,9 +50,11 @@ impl HttpDriver {
     ///
     /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) says what is wrong with the options.
     pub fn open(options: HttpOptions) -> Result<Self> {
+        let operations = Operations::new(NAME, options.timeout);
         let client = options.client().and_then(HttpClient::new);
         Ok(Self {
-            client: in_operation("open", client)?,
+            client: operations.name("open", client)?,
+            operations,
             prefix: options
                 .prefix
                 .as_deref()
@@ -56,6 +64,11 @@ impl HttpDriver {
             ttl: options.ttl,
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// When an operation that begins now has to end.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.operations.timeout()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -74,7 +87,7 @@ impl HttpDriver {
         path::item(&self.prefix.join(key))
     }
 
-    async fn get(&self, path: &str, as_raw: bool) -> Result<Option<Entry>> {
+    async fn get(&self, deadline: Instant, path: &str, as_raw: bool) -> Result<Option<Entry>> {
         let request = || {
             let request = self.client.request(Method::GET, path);
             match as_raw {
@@ -92,20 +105,25 @@ impl HttpDriver {
             _ if is_missing(&answer) => Ok(None),
             _ => Err(answer.error()),
         };
-        self.client.call(Repeat::Always, request, read).await
+        self.client
+            .call(deadline, Repeat::Always, request, read)
+            .await
     }
 
-    async fn read_item(&self, key: &Key) -> Result<Option<Entry>> {
+    async fn read_item(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key)?;
-        match self.get(&path, true).await? {
+        match self.get(deadline, &path, true).await? {
             // Where raw bytes have a place of their own, text is found as text alone.
-            None if self.dialect != Dialect::SessionServer => self.get(&path, false).await,
+            None if self.dialect != Dialect::SessionServer => {
+                self.get(deadline, &path, false).await
+            }
             entry => Ok(entry),
         }
     }
 
     async fn write_item(
         &self,
+        deadline: Instant,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
@@ -117,14 +135,14 @@ impl HttpDriver {
         let end = options.expiry.resolve(self.ttl, Timestamp::now());
         let has_ended = end.is_some_and(|end| end <= Timestamp::now());
         if has_ended && condition == Condition::Absent {
-            return Ok(match self.is_there(key, &path).await? {
+            return Ok(match self.is_there(deadline, key, &path).await? {
                 true => WriteOutcome::Conflict(Current::Unknown),
                 false => self.ended(),
             });
         }
         if has_ended {
             // What has ended before it is there is as good as removed.
-            return Ok(match self.delete(&path, &condition).await? {
+            return Ok(match self.delete(deadline, &path, &condition).await? {
                 true => self.ended(),
                 false => WriteOutcome::Conflict(Current::Unknown),
             });
@@ -146,21 +164,25 @@ impl HttpDriver {
             }),
             _ => Err(self.refused(&answer, &condition)),
         };
-        self.client.call(condition.repeat(), request, read).await
+        self.client
+            .call(deadline, condition.repeat(), request, read)
+            .await
     }
 
     /// Removes an item, and says whether its condition held.
-    async fn delete(&self, path: &str, condition: &Condition) -> Result<bool> {
+    async fn delete(&self, deadline: Instant, path: &str, condition: &Condition) -> Result<bool> {
         let request = || condition.add_to(self.client.request(Method::DELETE, path));
         let read = |answer: Answer| match answer.status() {
             StatusCode::PRECONDITION_FAILED => Ok(false),
             _ if answer.is_success() || is_missing(&answer) => Ok(true),
             _ => Err(self.refused(&answer, condition)),
         };
-        self.client.call(condition.repeat(), request, read).await
+        self.client
+            .call(deadline, condition.repeat(), request, read)
+            .await
     }
 
-    async fn is_there(&self, key: &Key, path: &str) -> Result<bool> {
+    async fn is_there(&self, deadline: Instant, key: &Key, path: &str) -> Result<bool> {
         let request = || self.client.request(Method::HEAD, path);
         let read = |answer: Answer| match answer.status() {
             StatusCode::OK => Ok(true),
@@ -168,15 +190,21 @@ impl HttpDriver {
             _ => Err(answer.error()),
         };
         // An answer to `HEAD` has no text that says whose "not found" it is.
-        match self.client.call(Repeat::Always, request, read).await? {
+        match self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await?
+        {
             true => Ok(true),
-            false => Ok(self.read_item(key).await?.is_some()),
+            false => Ok(self.read_item(deadline, key).await?.is_some()),
         }
     }
 
-    async fn remove_item(&self, key: &Key) -> Result<()> {
+    async fn remove_item(&self, deadline: Instant, key: &Key) -> Result<()> {
         let path = self.path(key)?;
-        self.delete(&path, &Condition::Always).await.map(drop)
+        self.delete(deadline, &path, &Condition::Always)
+            .await
+            .map(drop)
     }
 
     fn has_conditions(&self) -> bool {
@@ -233,7 +261,7 @@ impl HttpDriver {
         }
     }
 
-    async fn list_all(&self, options: ListOptions) -> Result<ListPage> {
+    async fn list_all(&self, deadline: Instant, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
         let path = path::base(&self.prefix.join_prefix(&options.prefix), self.dialect)?;
         let request = || self.client.request(Method::GET, &path);
@@ -241,7 +269,10 @@ impl HttpDriver {
             StatusCode::OK => answer.json(),
             _ => Err(answer.error()),
         };
-        let names: Vec<String> = self.client.call(Repeat::Always, request, read).await?;
+        let names: Vec<String> = self
+            .client
+            .call(deadline, Repeat::Always, request, read)
+            .await?;
         let keys = names
             .iter()
             .filter_map(|name| path::listed(name, self.dialect))
@@ -291,11 +322,13 @@ impl Driver for HttpDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        in_operation("read", self.read_item(key).await)
+        let read = self.read_item(self.deadline(), key);
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.write_item(key, value, options).await)
+        let write = self.write_item(self.deadline(), key, value, options);
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -309,7 +342,7 @@ impl Driver for HttpDriver {
                 Some(version) => Condition::of(version),
             };
             let removed = match condition {
-                Some(condition) => self.delete(&path, &condition).await?,
+                Some(condition) => self.delete(self.deadline(), &path, &condition).await?,
                 None => false,
             };
             Ok(match removed {
@@ -317,51 +350,54 @@ impl Driver for HttpDriver {
                 false => RemoveOutcome::Conflict(Current::Unknown),
             })
         };
-        in_operation("remove", remove.await)
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        in_operation("list", self.list_all(options).await)
+        let list = self.list_all(self.deadline(), options);
+        self.operations.read("list", list).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
         let exists = async {
             let path = self.path(key)?;
-            self.is_there(key, &path).await
+            self.is_there(self.deadline(), key, &path).await
         };
-        in_operation("exists", exists.await)
+        self.operations.read("exists", exists).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.deadline();
         let reads = stream::iter(keys.to_vec())
-            .map(|key| async move { self.read_item(&key).await })
+            .map(|key| async move { self.read_item(deadline, &key).await })
             .buffered(AT_ONCE);
-        let read = reads.try_collect();
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", reads.try_collect()).await
     }
 
+    /// Each write tells by itself what became of it, so that there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.deadline();
         let mut outcomes: Vec<Option<Result<WriteOutcome>>> = Vec::new();
         outcomes.resize_with(writes.len(), || None);
         // Those to one key follow each other.
         let mut by_key: HashMap<Key, Vec<(usize, Write)>> = HashMap::new();
-        for (place, write) in writes.into_iter().enumerate() {
+        for (index, write) in writes.into_iter().enumerate() {
             let key = write.key.clone();
-            by_key.entry(key).or_default().push((place, write));
+            by_key.entry(key).or_default().push((index, write));
         }
         let writing = by_key.into_values().map(|writes| async {
             let mut done = Vec::with_capacity(writes.len());
-            for (place, write) in writes {
-                let written = self.write_item(&write.key, write.value, write.options);
-                done.push((place, written.await));
+            for (index, write) in writes {
+                let written = self.write_item(deadline, &write.key, write.value, write.options);
+                done.push((index, written.await));
             }
             done
         });
         let mut writing = stream::iter(writing).buffer_unordered(AT_ONCE);
         while let Some(done) = writing.next().await {
-            for (place, outcome) in done {
-                if let Some(slot) = outcomes.get_mut(place) {
-                    *slot = Some(in_operation("write_many", outcome));
+            for (index, outcome) in done {
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = Some(self.operations.name("write_many", outcome));
                 }
             }
         }
@@ -369,21 +405,32 @@ impl Driver for HttpDriver {
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let deadline = self.deadline();
         let removals = stream::iter(keys.to_vec())
-            .map(|key| async move { self.remove_item(&key).await })
+            .map(|key| async move { self.remove_item(deadline, &key).await })
             .buffer_unordered(AT_ONCE);
-        let removed = removals.try_collect();
-        in_operation("remove_many", removed.await)
+        let remove = async { Operations::combine(removals.collect::<Vec<_>>().await) };
+        self.operations.change("remove_many", remove).await
+    }
+
+    /// Lists and removes; each of both has the time of an operation.
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        let clear = async {
+            let page = self.list(ListOptions::below(prefix.clone())).await?;
+            for keys in page.keys.chunks(CLEARED_AT_ONCE) {
+                let removed = self.remove_many(keys).await;
+                removed.map_err(|error| error.with_outcome(Outcome::Unknown))?;
+            }
+            Ok(())
+        };
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", clear).await
     }
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         Ok(())
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for HttpDriver {

@@ -1,9 +1,7 @@
 use std::time::Duration;
 
-use http_support::{
-    ClientOptions, DEFAULT_TIMEOUT, HeaderMap, HeaderValue, SecretString, header, secret_header,
-};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{ClientOptions, HeaderMap, HeaderValue, SecretString, header, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// Where [`UpstashOptions::url`] comes from when it is not set.
 pub const URL_VARIABLE: &str = "UPSTASH_REDIS_REST_URL";
@@ -46,7 +44,7 @@ pub struct UpstashOptions {
     /// How many keys the database is to look at for each step of a listing or clearing. Default: as many as the page
     /// that is asked for has.
     pub scan_count: Option<u32>,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(deserialize_with = "session_core::config::durations::seconds")

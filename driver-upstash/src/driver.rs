@@ -2,13 +2,14 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use http_support::HttpClient;
+use http_support::{HttpClient, SharedError};
 use session_core::{
-    Bytes, Capabilities, Conditions, Consistency, Current, Driver, Entry, Expiry, Key, ListOptions,
-    ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Repeat, Result, RetryPolicy,
-    Timestamp, TouchOptions, Version, Write, WriteCondition, WriteOptions, WriteOutcome,
-    async_trait,
+    Bytes, Capabilities, Conditions, Consistency, Current, DEFAULT_CLEAR_TIMEOUT, Driver, Entry,
+    Expiry, Key, ListOptions, ListPage, Listing, Operations, Prefix, RemoveOptions, RemoveOutcome,
+    Repeat, Result, RetryPolicy, Timestamp, TouchOptions, Version, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 
 use crate::command::Command;
 use crate::pipeline::{Pipeline, Wire};
@@ -32,7 +33,9 @@ const CHUNKS_AT_ONCE: usize = 4;
 
 /// Sessions, or anything else, in Upstash Redis; see the [crate](crate).
 pub struct UpstashDriver {
+    client: HttpClient,
     pipeline: Pipeline,
+    operations: Operations,
     base: Prefix,
     ttl: Option<Duration>,
     scan_count: Option<u32>,
@@ -65,10 +68,13 @@ impl UpstashDriver {
     /// An error of kind [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) says what is wrong with the options.
     pub async fn open(options: UpstashOptions) -> Result<Self> {
         let options = options.or_from(|name| std::env::var(name).ok());
+        let operations = Operations::new(NAME, options.timeout);
         let client = options.client().and_then(HttpClient::new);
-        let client = in_operation("open", client)?;
+        let client = operations.name("open", client)?;
         Ok(Self {
-            pipeline: Pipeline::start(Wire::new(client, options.read_your_writes)),
+            pipeline: Pipeline::start(Wire::new(client.clone(), options.read_your_writes)),
+            client,
+            operations,
             base: options.base.as_deref().map(Prefix::new).unwrap_or_default(),
             ttl: options.ttl,
             scan_count: options.scan_count,
@@ -77,10 +83,22 @@ impl UpstashDriver {
         })
     }
 
-    /// Does what `commands` gives, again and again as the policy and `repeat` allow.
-    async fn run(&self, repeat: Repeat, commands: impl Fn() -> Vec<Command>) -> Result<Replies> {
-        let run = || self.pipeline.run(commands(), repeat);
-        self.retry.run(repeat, run).await
+    /// When an operation that begins now has to end.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.operations.timeout()
+    }
+
+    /// Does what `commands` gives, again and again as the policy and `repeat` allow, until `deadline`.
+    async fn run(
+        &self,
+        deadline: Instant,
+        repeat: Repeat,
+        commands: impl Fn() -> Vec<Command>,
+    ) -> Result<Replies> {
+        let timeout = self.operations.timeout();
+        let run = || self.pipeline.run(commands(), repeat, deadline, timeout);
+        let last_start = self.client.last_start(deadline);
+        self.retry.run_until(last_start, repeat, run).await
     }
 
     /// The whole key in the database.
@@ -92,7 +110,7 @@ impl UpstashDriver {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    async fn read_some(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+    async fn read_some(&self, deadline: Instant, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let both = |key| {
             let key = self.at(key);
             [
@@ -101,30 +119,35 @@ impl UpstashDriver {
             ]
         };
         let read = || keys.iter().flat_map(both).collect();
-        let mut replies = self.run(Repeat::Always, read).await?;
+        let mut replies = self.run(deadline, Repeat::Always, read).await?;
         let mut entries = Vec::with_capacity(keys.len());
         for _ in keys {
             entries.push(reply::entry(replies.next()?, replies.next()?)?);
         }
         if self.read_regions {
-            self.confirm_misses(keys, &mut entries).await?;
+            self.confirm_misses(deadline, keys, &mut entries).await?;
         }
         Ok(entries)
     }
 
-    async fn read_value_of(&self, key: &Key) -> Result<Option<Entry>> {
+    async fn read_value_of(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
         let read = || vec![Command::new("GET").text(self.at(key))];
-        let mut replies = self.run(Repeat::Always, read).await?;
+        let mut replies = self.run(deadline, Repeat::Always, read).await?;
         let mut entry = reply::value(replies.next()?)?;
         if self.read_regions {
             let (keys, entries) = (std::slice::from_ref(key), std::slice::from_mut(&mut entry));
-            self.confirm_misses(keys, entries).await?;
+            self.confirm_misses(deadline, keys, entries).await?;
         }
         Ok(entry)
     }
 
     /// Asks the primary for what a replica does not have, by a script, which no replica runs.
-    async fn confirm_misses(&self, keys: &[Key], entries: &mut [Option<Entry>]) -> Result<()> {
+    async fn confirm_misses(
+        &self,
+        deadline: Instant,
+        keys: &[Key],
+        entries: &mut [Option<Entry>],
+    ) -> Result<()> {
         let missing = || {
             let both = keys.iter().zip(entries.iter());
             both.filter(|(_, entry)| entry.is_none())
@@ -135,7 +158,7 @@ impl UpstashDriver {
         }
         let read = |key| script(scripts::READ, self.at(key));
         let reads = || missing().map(read).collect();
-        let mut replies = self.run(Repeat::Always, reads).await?;
+        let mut replies = self.run(deadline, Repeat::Always, reads).await?;
         for entry in entries.iter_mut().filter(|entry| entry.is_none()) {
             if let Changed::Met(found) = replies.next()?.changed()? {
                 *entry = Some(found);
@@ -198,18 +221,19 @@ impl UpstashDriver {
 
     async fn write_one(
         &self,
+        deadline: Instant,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         let prepared = self.prepare(key, value, &options);
         let commands = || vec![prepared.command.clone()];
-        let mut replies = self.run(prepared.repeat, commands).await?;
+        let mut replies = self.run(deadline, prepared.repeat, commands).await?;
         prepared.then.outcome(&mut replies)
     }
 
     /// Makes writes in one request. It is repeated only if each of them may be.
-    async fn write_some(&self, writes: &[Write]) -> Vec<Result<WriteOutcome>> {
+    async fn write_some(&self, deadline: Instant, writes: &[Write]) -> Vec<Result<WriteOutcome>> {
         let mut commands = Vec::with_capacity(writes.len());
         let mut then = Vec::with_capacity(writes.len());
         let mut repeat = Repeat::Always;
@@ -221,28 +245,36 @@ impl UpstashDriver {
                 repeat = Repeat::IfNotApplied;
             }
         }
-        match self.run(repeat, || commands.clone()).await {
+        match self.run(deadline, repeat, || commands.clone()).await {
             Ok(mut replies) => then
                 .into_iter()
                 .map(|then| then.outcome(&mut replies))
                 .collect(),
             Err(error) => {
-                let error = crate::error::SharedError::new(error);
-                then.iter().map(|_| Err(error.to_own())).collect()
+                let error = SharedError::new(error);
+                then.iter().map(|_| Err(error.to_error())).collect()
             }
         }
     }
 
-    async fn remove_one(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+    async fn remove_one(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        options: RemoveOptions,
+    ) -> Result<RemoveOutcome> {
         let key = self.at(key);
         let Some(version) = options.if_version else {
             let unlink = || vec![Command::new("UNLINK").text(key.clone())];
-            self.run(Repeat::Always, unlink).await?.next()?.count()?;
+            self.run(deadline, Repeat::Always, unlink)
+                .await?
+                .next()?
+                .count()?;
             return Ok(RemoveOutcome::Removed);
         };
         let expected = value::expected(version.as_bytes());
         let delete = || vec![script(scripts::DELETE_IF_EQUAL, key.clone()).text(expected.clone())];
-        let mut replies = self.run(Repeat::IfNotApplied, delete).await?;
+        let mut replies = self.run(deadline, Repeat::IfNotApplied, delete).await?;
         Ok(match replies.next()?.changed()? {
             Changed::Yes => RemoveOutcome::Removed,
             Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
@@ -250,7 +282,7 @@ impl UpstashDriver {
         })
     }
 
-    async fn touch_one(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+    async fn touch_one(&self, deadline: Instant, key: &Key, options: TouchOptions) -> Result<bool> {
         let key = self.at(key);
         let end = self.end(options.expiry);
         let has_ended = end.is_some_and(|end| end <= Timestamp::now());
@@ -267,7 +299,7 @@ impl UpstashDriver {
                     _ => command,
                 }]
             };
-            let mut replies = self.run(Repeat::IfNotApplied, touch).await?;
+            let mut replies = self.run(deadline, Repeat::IfNotApplied, touch).await?;
             return Ok(replies.next()?.changed()? == Changed::Yes);
         }
         let touch = || match end {
@@ -279,7 +311,7 @@ impl UpstashDriver {
                 Command::new("EXISTS").text(key.clone()),
             ],
         };
-        let mut replies = self.run(Repeat::Always, touch).await?;
+        let mut replies = self.run(deadline, Repeat::Always, touch).await?;
         let mut found = replies.next()?.count()?;
         if end.is_none() {
             found += replies.next()?.count()?;
@@ -293,12 +325,16 @@ impl UpstashDriver {
             .fold(unlink, |unlink, key| unlink.text(self.at(key)))
     }
 
-    async fn exists_one(&self, key: &Key) -> Result<bool> {
+    async fn exists_one(&self, deadline: Instant, key: &Key) -> Result<bool> {
         let exists = || vec![Command::new("EXISTS").text(self.at(key))];
-        let count = self.run(Repeat::Always, exists).await?.next()?.count()?;
+        let count = self
+            .run(deadline, Repeat::Always, exists)
+            .await?
+            .next()?
+            .count()?;
         if count == 0 && self.read_regions {
             let mut entry = [None];
-            self.confirm_misses(std::slice::from_ref(key), &mut entry)
+            self.confirm_misses(deadline, std::slice::from_ref(key), &mut entry)
                 .await?;
             return Ok(entry.iter().any(Option::is_some));
         }
@@ -308,6 +344,7 @@ impl UpstashDriver {
     /// One step through the keys below `prefix`, after `commands`.
     async fn scan(
         &self,
+        deadline: Instant,
         prefix: &Prefix,
         cursor: &str,
         limit: usize,
@@ -321,32 +358,34 @@ impl UpstashDriver {
             let scan = listing::scan(&below, cursor, count);
             first.iter().cloned().chain([scan]).collect()
         };
-        let mut replies = self.run(Repeat::Always, commands).await?;
+        let mut replies = self.run(deadline, Repeat::Always, commands).await?;
         for _ in first {
             replies.next()?.count()?;
         }
         listing::page(replies.next()?, &self.base, prefix)
     }
 
-    /// Removes what each step finds along with the next step.
+    /// Removes what each step finds along with the next step. Each request has a deadline of its own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
+        let step = listing::CLEAR_STEP;
         let mut page = self
-            .scan(prefix, listing::START, listing::CLEAR_STEP, &[])
+            .scan(self.deadline(), prefix, listing::START, step, &[])
             .await?;
         loop {
             let chunks = page.keys.chunks(MOST_AT_ONCE);
             let unlink: Vec<Command> = chunks.map(|keys| self.unlink(keys)).collect();
             let Some(cursor) = page.next else {
                 if !unlink.is_empty() {
-                    let mut replies = self.run(Repeat::Always, || unlink.clone()).await?;
-                    for _ in &unlink {
+                    let unlink = || unlink.clone();
+                    let mut replies = self.run(self.deadline(), Repeat::Always, unlink).await?;
+                    for _ in page.keys.chunks(MOST_AT_ONCE) {
                         replies.next()?.count()?;
                     }
                 }
                 return Ok(());
             };
             page = self
-                .scan(prefix, cursor.as_str(), listing::CLEAR_STEP, &unlink)
+                .scan(self.deadline(), prefix, cursor.as_str(), step, &unlink)
                 .await?;
         }
     }
@@ -412,82 +451,100 @@ impl Driver for UpstashDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = self.read_some(std::slice::from_ref(key)).await;
-        in_operation(
-            "read",
-            read.map(|entries| entries.into_iter().flatten().next()),
-        )
+        let read = async {
+            let keys = std::slice::from_ref(key);
+            let entries = self.read_some(self.deadline(), keys).await?;
+            Ok(entries.into_iter().flatten().next())
+        };
+        self.operations.read("read", read).await
     }
 
     async fn read_value(&self, key: &Key) -> Result<Option<Entry>> {
-        in_operation("read", self.read_value_of(key).await)
+        let read = self.read_value_of(self.deadline(), key);
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.write_one(key, value, options).await)
+        let write = self.write_one(self.deadline(), key, value, options);
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        in_operation("remove", self.remove_one(key, options).await)
+        let remove = self.remove_one(self.deadline(), key, options);
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        let cursor = options
-            .cursor
-            .as_ref()
-            .map_or(listing::START, |cursor| cursor.as_str());
-        let page = self.scan(&options.prefix, cursor, options.limit, &[]).await;
-        in_operation("list", page)
+        let cursor = options.cursor.as_ref();
+        let cursor = cursor.map_or(listing::START, |cursor| cursor.as_str());
+        let page = self.scan(self.deadline(), &options.prefix, cursor, options.limit, &[]);
+        self.operations.read("list", page).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        in_operation("exists", self.exists_one(key).await)
+        let exists = self.exists_one(self.deadline(), key);
+        self.operations.read("exists", exists).await
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        in_operation("touch", self.touch_one(key, options).await)
+        let touch = self.touch_one(self.deadline(), key, options);
+        self.operations.change("touch", touch).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        let reads = keys.chunks(MOST_AT_ONCE).map(<[Key]>::to_vec);
-        let read = stream::iter(reads.collect::<Vec<_>>())
-            .map(|keys| async move { self.read_some(&keys).await })
-            .buffered(CHUNKS_AT_ONCE)
-            .try_concat();
-        in_operation("read_many", self.pipeline.check_open().and(read.await))
+        let deadline = self.deadline();
+        let read = async {
+            self.pipeline.check_open()?;
+            let reads = keys.chunks(MOST_AT_ONCE).map(<[Key]>::to_vec);
+            stream::iter(reads.collect::<Vec<_>>())
+                .map(|keys| async move { self.read_some(deadline, &keys).await })
+                .buffered(CHUNKS_AT_ONCE)
+                .try_concat()
+                .await
+        };
+        self.operations.read("read_many", read).await
     }
 
+    /// Each write tells by itself what became of it, so that there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.deadline();
         let mut outcomes = Vec::with_capacity(writes.len());
         // One after the other, so that of two writes to one key the later one is made later.
         for writes in by_size(&writes) {
-            outcomes.extend(self.write_some(writes).await);
+            outcomes.extend(self.write_some(deadline, writes).await);
         }
         let outcomes = outcomes.into_iter();
         outcomes
-            .map(|outcome| in_operation("write_many", outcome))
+            .map(|outcome| self.operations.name("write_many", outcome))
             .collect()
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let deadline = self.deadline();
         let remove = async {
             self.pipeline.check_open()?;
+            let mut results = Vec::new();
             for keys in keys.chunks(MOST_AT_ONCE) {
                 let unlink = || vec![self.unlink(keys)];
-                self.run(Repeat::Always, unlink).await?.next()?.count()?;
+                let replies = self.run(deadline, Repeat::Always, unlink).await;
+                results.push(replies.and_then(|mut replies| replies.next()?.count().map(drop)));
             }
-            Ok(())
+            Operations::combine(results)
         };
-        in_operation("remove_many", remove.await)
+        self.operations.change("remove_many", remove).await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        in_operation("clear", self.clear_below(prefix).await)
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", self.clear_below(prefix)).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.pipeline.close().await;
-        Ok(())
+        let close = async {
+            self.pipeline.close().await;
+            Ok(())
+        };
+        self.operations.change("close", close).await
     }
 }
 
@@ -508,10 +565,6 @@ fn by_size(writes: &[Write]) -> impl Iterator<Item = &[Write]> {
         rest = later;
         (!now.is_empty()).then_some(now)
     })
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for UpstashDriver {

@@ -1,6 +1,3 @@
-use std::fmt;
-use std::sync::Arc;
-
 use http_support::{Answer, StatusCode};
 use session_core::{Error, ErrorKind, Outcome};
 
@@ -84,63 +81,6 @@ fn describe(text: &str) -> (ErrorKind, &'static str) {
     }
 }
 
-/// An error of a request, for each of those whose commands were in it.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedError(Arc<Error>);
-
-impl SharedError {
-    pub(crate) fn new(error: Error) -> Self {
-        Self(Arc::new(error))
-    }
-
-    pub(crate) fn get(&self) -> &Error {
-        &self.0
-    }
-
-    /// An error of one's own that says the same.
-    pub(crate) fn to_own(&self) -> Error {
-        let shared = &self.0;
-        let mut error =
-            Error::new(shared.kind(), shared.to_string()).with_outcome(shared.outcome());
-        if let Some(wait) = shared.retry_after() {
-            error = error.with_retry_after(wait);
-        }
-        match std::error::Error::source(shared.as_ref()) {
-            Some(_) => error.with_source(Cause(Arc::clone(shared))),
-            None => error,
-        }
-    }
-}
-
-/// The cause of a shared error.
-struct Cause(Arc<Error>);
-
-impl Cause {
-    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self.0.as_ref())
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause()
-            .map_or(Ok(()), |cause| fmt::Display::fmt(cause, f))
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause()
-            .map_or(Ok(()), |cause| fmt::Debug::fmt(cause, f))
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause().and_then(std::error::Error::source)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,24 +122,6 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{text}");
             assert_eq!(error.outcome(), Outcome::Unknown, "{text}");
             assert!(!error.to_string().contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_shared_error_says_the_same_to_each() {
-        let cause = std::io::Error::other("the cable");
-        let error = Error::new(ErrorKind::Unavailable, "no connection")
-            .with_outcome(Outcome::NotApplied)
-            .with_retry_after(std::time::Duration::from_secs(1))
-            .with_source(cause);
-        let shared = SharedError::new(error);
-        for error in [shared.to_own(), shared.to_own()] {
-            assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert_eq!(error.outcome(), Outcome::NotApplied);
-            assert_eq!(error.retry_after(), shared.get().retry_after());
-            assert_eq!(error.to_string(), "no connection");
-            let source = std::error::Error::source(&error).unwrap();
-            assert_eq!(source.to_string(), "the cable");
         }
     }
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use http_support::{Answer, HeaderValue, HttpClient, Method};
+use http_support::{Answer, HeaderValue, HttpClient, Method, SharedError};
 use parking_lot::Mutex;
+use session_core::worker::{self, Job, Jobs, Queue};
 use session_core::{Error, ErrorKind, Outcome, Repeat, Result};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::command::Command;
-use crate::error::{SharedError, failed};
+use crate::error::failed;
 use crate::reply::{self, Replies};
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
@@ -36,7 +36,7 @@ const SLOW: Duration = Duration::from_millis(250);
 /// While nothing is under way, a call goes out at once. What comes in meanwhile waits, and goes out together when the
 /// answer is there.
 pub(crate) struct Pipeline {
-    calls: Mutex<Option<mpsc::Sender<Call>>>,
+    queue: Mutex<Option<Queue<Call, Result<Replies>>>>,
     /// Ends with this value; before that when it was closed and everything is answered.
     worker: tokio::sync::Mutex<Option<AbortOnDropHandle<()>>>,
 }
@@ -45,10 +45,14 @@ pub(crate) struct Pipeline {
 struct Call {
     commands: Vec<Command>,
     repeat: Repeat,
-    /// Because it was part of a request that was too large.
-    is_alone: bool,
-    answer: oneshot::Sender<Result<Replies>>,
+    deadline: Instant,
 }
+
+/// A call that has not been sent.
+type Waiting = Job<Call, Result<Replies>>;
+
+/// A call that is being sent.
+type Sending = (Call, worker::Reply<Result<Replies>>);
 
 /// The way to the database.
 pub(crate) struct Wire {
@@ -60,34 +64,38 @@ pub(crate) struct Wire {
 impl Pipeline {
     /// Starts on the runtime of the caller.
     pub(crate) fn start(wire: Wire) -> Self {
-        let (calls, incoming) = mpsc::channel(MOST_WAITING);
-        let worker = tokio::spawn(work(incoming, Arc::new(wire)));
+        let (queue, jobs) = worker::queue(MOST_WAITING);
+        let worker = tokio::spawn(work(jobs, Arc::new(wire)));
         Self {
-            calls: Mutex::new(Some(calls)),
+            queue: Mutex::new(Some(queue)),
             worker: tokio::sync::Mutex::new(Some(AbortOnDropHandle::new(worker))),
         }
     }
 
     /// Does `commands` once, one after the other and together with those of other callers. `repeat` says whether they
-    /// may be sent again, alone, after a request whose answer was too large to be read.
-    pub(crate) async fn run(&self, commands: Vec<Command>, repeat: Repeat) -> Result<Replies> {
-        let calls = self.calls.lock().clone().ok_or_else(closed)?;
-        let (answer, answered) = oneshot::channel();
+    /// may be sent again after a request whose answer was too large to be read.
+    ///
+    /// It ends by `deadline`; `timeout` is what a message names.
+    pub(crate) async fn run(
+        &self,
+        commands: Vec<Command>,
+        repeat: Repeat,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Replies> {
+        let queue = self.queue.lock().clone().ok_or_else(closed)?;
         let call = Call {
             commands,
             repeat,
-            is_alone: false,
-            answer,
+            deadline,
         };
-        if calls.send(call).await.is_err() {
-            return Err(gone().with_outcome(Outcome::NotApplied));
-        }
-        drop(calls);
-        answered.await.map_err(|_| gone())?
+        let pending = queue.submit(call, deadline, timeout).await?;
+        drop(queue);
+        pending.answer(deadline, timeout).await?
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        match self.calls.lock().is_some() {
+        match self.queue.lock().is_some() {
             true => Ok(()),
             false => Err(closed()),
         }
@@ -95,7 +103,7 @@ impl Pipeline {
 
     /// Takes no more calls, and returns when those that are there have their answers.
     pub(crate) async fn close(&self) {
-        drop(self.calls.lock().take());
+        drop(self.queue.lock().take());
         let mut worker = self.worker.lock().await;
         // Forgotten only once it has ended, so that a close which is dropped can be made again.
         if let Some(running) = worker.as_mut() {
@@ -109,15 +117,8 @@ fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the driver was closed; open another")
 }
 
-fn gone() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the runtime on which the driver was opened has ended; open it on one that lives as long",
-    )
-}
-
-async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
-    let mut waiting: VecDeque<Call> = VecDeque::new();
+async fn work(jobs: Jobs<Call, Result<Replies>>, wire: Arc<Wire>) {
+    let mut waiting = VecDeque::new();
     let mut in_flight = FuturesUnordered::new();
     let mut last_sent = Instant::now();
     let mut is_open = true;
@@ -128,29 +129,22 @@ async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
             in_flight.push(async move { wire.send(batch).await });
         }
         tokio::select! {
-            call = incoming.recv(), if is_open && waiting.len() < MOST_WAITING => {
-                match call {
-                    Some(call) => waiting.push_back(call),
+            job = jobs.recv(), if is_open && waiting.len() < MOST_WAITING => {
+                match job {
+                    Some(job) => waiting.push_back(job),
                     None => is_open = false,
                 }
                 // What came at the same time goes out at the same time.
-                while let Ok(call) = incoming.try_recv() {
-                    waiting.push_back(call);
-                }
+                take_queued(&jobs, &mut waiting);
             }
-            Some(again) = in_flight.next() => {
-                for call in again {
-                    waiting.push_front(call);
-                }
+            Some(()) = in_flight.next() => {
                 // Those who were answered may ask again at once. Their calls go out with what waits, and need not wait
                 // for the answer to that.
                 let mut known = None;
                 while known != Some(waiting.len()) && waiting.len() < MOST_COMMANDS {
                     known = Some(waiting.len());
                     tokio::task::yield_now().await;
-                    while let Ok(call) = incoming.try_recv() {
-                        waiting.push_back(call);
-                    }
+                    take_queued(&jobs, &mut waiting);
                 }
             }
             () = tokio::time::sleep_until(last_sent + SLOW),
@@ -159,32 +153,39 @@ async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
     }
 }
 
-/// What goes out now: everything if nothing is under way, or if that is slow; else a request that is full.
+fn take_queued(jobs: &Jobs<Call, Result<Replies>>, waiting: &mut VecDeque<Waiting>) {
+    while waiting.len() < MOST_WAITING
+        && let Some(job) = jobs.try_recv()
+    {
+        waiting.push_back(job);
+    }
+}
+
+/// What goes out now: everything if nothing is under way, or if that is slow; else a request that is full. Calls that
+/// their callers gave up are dropped.
 fn next_batch(
-    waiting: &mut VecDeque<Call>,
+    waiting: &mut VecDeque<Waiting>,
     in_flight: usize,
     since_last: Duration,
-) -> Option<Vec<Call>> {
+) -> Option<Vec<Sending>> {
+    waiting.retain(|job| !job.is_given_up());
     if waiting.is_empty() || in_flight >= MOST_IN_FLIGHT {
         return None;
     }
     let (mut calls, mut commands, mut bytes) = (0, 0, 0);
-    for call in waiting.iter() {
+    for call in waiting.iter().map(Job::work) {
         let size: usize = call.commands.iter().map(Command::size).sum();
         let fits = commands + call.commands.len() <= MOST_COMMANDS && bytes + size <= MOST_BYTES;
-        if calls > 0 && (call.is_alone || !fits) {
+        if calls > 0 && !fits {
             break;
         }
         (calls, commands, bytes) = (calls + 1, commands + call.commands.len(), bytes + size);
-        if call.is_alone {
-            break;
-        }
     }
     let is_full = calls < waiting.len();
     if in_flight > 0 && !is_full && since_last < SLOW {
         return None;
     }
-    Some(waiting.drain(..calls).collect())
+    Some(waiting.drain(..calls).filter_map(Job::begin).collect())
 }
 
 impl Wire {
@@ -195,32 +196,47 @@ impl Wire {
         }
     }
 
-    /// Sends one request and answers its calls. What it gives back is to be sent again, in other company.
-    async fn send(&self, mut calls: Vec<Call>) -> Vec<Call> {
-        // Those who left want nothing any more.
-        calls.retain(|call| !call.answer.is_closed());
-        if calls.is_empty() {
-            return calls;
-        }
-        match self.results(&calls).await {
-            Ok(results) => {
-                let mut results = results.into_iter();
-                for call in calls {
-                    let own = results.by_ref().take(call.commands.len()).collect();
-                    let _left = call.answer.send(Ok(Replies::new(own)));
-                }
-                Vec::new()
+    /// Sends `calls` in one request and answers them. If the request or its answer was too large, it is divided, as far
+    /// as that repeats nothing that must not be repeated.
+    async fn send(&self, calls: Vec<Sending>) {
+        let mut parts = vec![calls];
+        while let Some(mut calls) = parts.pop() {
+            calls.retain(|(_, reply)| !reply.is_given_up());
+            if calls.is_empty() {
+                continue;
             }
-            Err(error) => settle(calls, error),
+            let error = match self.results(&calls).await {
+                Ok(results) => {
+                    let mut results = results.into_iter();
+                    for (call, reply) in calls {
+                        let own = results.by_ref().take(call.commands.len()).collect();
+                        reply.send(Ok(Replies::new(own)));
+                    }
+                    continue;
+                }
+                Err(error) => SharedError::new(error),
+            };
+            let divide = error.get().kind() == ErrorKind::TooLarge && calls.len() > 1;
+            let may_be_applied = error.get().outcome() == Outcome::Unknown;
+            let (mut again, failed): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(call, _)| {
+                divide && (call.repeat == Repeat::Always || !may_be_applied)
+            });
+            for (_, reply) in failed {
+                reply.send(Err(error.to_error()));
+            }
+            let second = again.split_off(again.len() / 2);
+            parts.extend([second, again]);
         }
     }
 
-    async fn results(&self, calls: &[Call]) -> Result<Vec<reply::CommandResult>> {
-        let commands: Vec<&Command> = calls.iter().flat_map(|call| &call.commands).collect();
+    async fn results(&self, calls: &[Sending]) -> Result<Vec<reply::CommandResult>> {
+        let commands: Vec<&Command> = calls.iter().flat_map(|(call, _)| &call.commands).collect();
         let body = serde_json::to_vec(&commands).map_err(|error| {
             Error::new(ErrorKind::InvalidKey, "a command cannot be written as JSON")
                 .with_source(error)
         })?;
+        let deadlines = calls.iter().map(|(call, _)| call.deadline);
+        let deadline = deadlines.max().unwrap_or_else(Instant::now);
         let mut request = self.client.request(Method::POST, "/pipeline").body(body);
         if let Some(token) = self
             .sync_token
@@ -229,7 +245,7 @@ impl Wire {
         {
             request = request.header(SYNC_TOKEN, token);
         }
-        let answer = self.client.send(request).await?;
+        let answer = self.client.send(request, deadline).await?;
         self.keep_sync_token(&answer);
         match answer.is_success() {
             true => reply::read(&answer, commands.len()),
@@ -244,24 +260,4 @@ impl Wire {
             *kept.lock() = Some(token);
         }
     }
-}
-
-/// Answers calls whose request failed. One that was too large, or whose answer was, is divided instead, as far as that
-/// does nothing twice that must not be.
-fn settle(calls: Vec<Call>, error: Error) -> Vec<Call> {
-    let divide = error.kind() == ErrorKind::TooLarge && calls.len() > 1;
-    let error = SharedError::new(error);
-    let mut again = Vec::new();
-    for mut call in calls {
-        let may_repeat =
-            call.repeat == Repeat::Always || error.get().outcome() == Outcome::NotApplied;
-        if divide && may_repeat {
-            call.is_alone = true;
-            again.push(call);
-        } else {
-            let _left = call.answer.send(Err(error.to_own()));
-        }
-    }
-    again.reverse();
-    again
 }

@@ -4,13 +4,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{Method, RequestBuilder, Response, Url, redirect, retry};
-use session_core::{Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Answer, url};
-
-/// How long a request may take when nobody says: 3 s, so that a second one fits into the 5 s that an operation of a
-/// configured driver has.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long an answer may be when nobody says: 64 MiB.
 pub const DEFAULT_MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -27,7 +24,8 @@ pub struct ClientOptions {
     pub url: String,
     /// Sent with each request; see [`secret_header`](crate::secret_header) for those that hold a secret.
     pub headers: HeaderMap,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it, so that another
+    /// attempt fits, and connecting at most three tenths. Default: 5 s.
     pub timeout: Duration,
     /// What [`HttpClient::call`] repeats. Default: that of [`RetryPolicy`].
     pub retry: RetryPolicy,
@@ -61,6 +59,8 @@ impl ClientOptions {
 pub struct HttpClient {
     client: reqwest::Client,
     url: Url,
+    request_timeout: Duration,
+    connect_timeout: Duration,
     retry: RetryPolicy,
     max_answer: usize,
 }
@@ -86,11 +86,12 @@ impl HttpClient {
                 "a secret goes over plain HTTP, where others can read it; use https"
             );
         }
+        let request_timeout = options.timeout.mul_f64(0.6);
+        let connect_timeout = request_timeout / 2;
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .default_headers(options.headers)
-            .timeout(options.timeout)
-            .connect_timeout(options.timeout / 2)
+            .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE)
             .redirect(redirect::Policy::none())
             .referer(false)
@@ -113,6 +114,8 @@ impl HttpClient {
         Ok(Self {
             client,
             url,
+            request_timeout,
+            connect_timeout,
             retry: options.retry,
             max_answer: options.max_answer,
         })
@@ -125,11 +128,46 @@ impl HttpClient {
         self.client.request(method, [base, path].concat())
     }
 
-    /// Sends `request` once and reads the answer, whatever its status.
+    /// Sends `request` once and reads the answer, whatever its status. It ends by `deadline`, or by the time that one
+    /// request has.
     ///
-    /// An error says by its outcome whether the server may have done what was asked: it has not where no connection
-    /// came about.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+    /// An error says by its outcome whether the server may have done what was asked: it has not if no connection was
+    /// made.
+    pub async fn send(&self, request: RequestBuilder, deadline: Instant) -> Result<Answer> {
+        let now = Instant::now();
+        if deadline <= now {
+            return Err(self.timed_out().with_outcome(Outcome::NotApplied));
+        }
+        let end = deadline.min(now + self.request_timeout);
+        match timeout_at(end, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    /// Sends what `request` gives and reads the answer by `read`, again and again as the retry policy and `repeat`
+    /// allow after an error of either. It ends by `deadline`.
+    pub async fn call<T>(
+        &self,
+        deadline: Instant,
+        repeat: Repeat,
+        request: impl Fn() -> RequestBuilder,
+        read: impl Fn(Answer) -> Result<T>,
+    ) -> Result<T> {
+        let attempt = || async { read(self.send(request(), deadline).await?) };
+        let last_start = self.last_start(deadline);
+        self.retry.run_until(last_start, repeat, attempt).await
+    }
+
+    /// When the last attempt may begin of an operation that has this deadline: later than that it could not be told
+    /// whether a connection was made.
+    pub fn last_start(&self, deadline: Instant) -> Instant {
+        deadline
+            .checked_sub(self.connect_timeout)
+            .unwrap_or(deadline)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
@@ -141,19 +179,6 @@ impl HttpClient {
         }
         let body = self.body(response).await?;
         Ok(Answer::new(status, headers, body))
-    }
-
-    /// Sends what `request` gives and makes what is wanted of the answer by `read`, again and again as the retry
-    /// policy and `repeat` allow after an error of either.
-    pub async fn call<T>(
-        &self,
-        repeat: Repeat,
-        request: impl Fn() -> RequestBuilder,
-        read: impl Fn(Answer) -> Result<T>,
-    ) -> Result<T> {
-        self.retry
-            .run(repeat, || async { read(self.send(request()).await?) })
-            .await
     }
 
     async fn body(&self, mut response: Response) -> Result<Bytes> {
@@ -202,8 +227,7 @@ impl HttpClient {
                 format!("no connection to {server}; does it run, and is it within reach?");
             (ErrorKind::Unavailable, Outcome::NotApplied, message)
         } else if error.is_timeout() {
-            let message = format!("no answer from {server} within the `timeout`");
-            (ErrorKind::TimedOut, Outcome::Unknown, message)
+            return self.timed_out().with_source(error.without_url());
         } else {
             let message =
                 format!("the connection to {server} broke before all of its answer was there");
@@ -212,6 +236,14 @@ impl HttpClient {
         Error::new(kind, message)
             .with_outcome(outcome)
             .with_source(error.without_url())
+    }
+
+    fn timed_out(&self) -> Error {
+        let server = self.url.origin().ascii_serialization();
+        Error::new(
+            ErrorKind::TimedOut,
+            format!("no answer from {server} within the `timeout`"),
+        )
     }
 
     fn unexpected(&self, what: &str) -> Error {

@@ -2,7 +2,8 @@
 //!
 //! ```
 //! use http_support::{Answer, ClientOptions, HttpClient, Method, StatusCode};
-//! use session_core::{Bytes, Repeat, Result};
+//! use session_core::{Bytes, DEFAULT_TIMEOUT, Repeat, Result};
+//! use tokio::time::Instant;
 //!
 //! struct Shelf {
 //!     client: HttpClient,
@@ -21,7 +22,8 @@
 //!             StatusCode::NOT_FOUND => Ok(None),
 //!             _ => Err(answer.error()),
 //!         };
-//!         self.client.call(Repeat::Always, request, read).await
+//!         let deadline = Instant::now() + DEFAULT_TIMEOUT;
+//!         self.client.call(deadline, Repeat::Always, request, read).await
 //!     }
 //! }
 //!
@@ -33,9 +35,10 @@
 //!
 //! # What it sees to
 //!
-//! - **Time.** A request with all of its answer takes at most [`ClientOptions::timeout`], and reaching the server at
-//!   most half of it, so that a server which is not there is told apart from one that does not answer: the former
-//!   has certainly done nothing.
+//! - **Time.** Each call ends by the deadline that it is given, retries and pauses included. A request takes at most
+//!   three fifths of [`ClientOptions::timeout`], so that another attempt fits, and connecting at most half of that, so
+//!   that a server which cannot be reached is told apart from one that does not answer: the former has certainly done
+//!   nothing.
 //! - **Memory.** An answer is read up to [`ClientOptions::max_answer`] and refused if it is longer. Compressed answers
 //!   are not asked for, and one that comes all the same is refused as it is, so none can swell.
 //! - **Secrets.** Redirects are not followed, so that no token goes where it was not meant to. No error and no `Debug`
@@ -50,6 +53,7 @@ mod answer;
 mod client;
 mod retry_after;
 mod secret;
+mod shared_error;
 mod url;
 
 pub use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -57,5 +61,6 @@ pub use reqwest::{Method, RequestBuilder, StatusCode};
 pub use secrecy::{ExposeSecret, SecretString};
 
 pub use answer::Answer;
-pub use client::{ClientOptions, DEFAULT_MAX_ANSWER, DEFAULT_TIMEOUT, HttpClient};
+pub use client::{ClientOptions, DEFAULT_MAX_ANSWER, HttpClient};
 pub use secret::secret_header;
+pub use shared_error::SharedError;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use http_support::{
     Answer, ClientOptions, HeaderMap, HttpClient, Method, StatusCode, header, secret_header,
 };
-use session_core::{Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
 use test_support::{HttpFault, HttpProxy, Peer, free_port};
 
 const TOKEN: &str = "t0ken-that-nobody-may-see";
@@ -59,13 +59,17 @@ fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
     HttpClient::new(options).unwrap()
 }
 
+fn deadline() -> tokio::time::Instant {
+    tokio::time::Instant::now() + DEFAULT_TIMEOUT
+}
+
 async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Answer> {
     let request = || client.request(Method::GET, "/book");
     let read = |answer: Answer| match answer.status() {
         StatusCode::OK => Ok(answer),
         _ => Err(answer.error()),
     };
-    client.call(repeat, request, read).await
+    client.call(deadline(), repeat, request, read).await
 }
 
 async fn read(client: &HttpClient) -> Result<Answer> {
@@ -96,7 +100,7 @@ async fn what_the_server_answers_comes_through() {
     assert!(!seen.headers.contains_key("accept-encoding"));
     let missing = client.request(Method::GET, "/none");
     assert_eq!(
-        client.send(missing).await.unwrap().status(),
+        client.send(missing, deadline()).await.unwrap().status(),
         StatusCode::NOT_FOUND
     );
     assert!(!format!("{client:?} {answer:?}").contains(TOKEN));
@@ -140,7 +144,7 @@ async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
 #[tokio::test]
 async fn what_passes_is_repeated_where_that_is_safe() {
     let server = Server::start();
-    let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
+    let client = server.client_with(|options| options.timeout = Duration::from_secs(2));
     for fault in [
         HttpFault::Cut,
         HttpFault::LostAnswer,
@@ -212,7 +216,7 @@ async fn a_server_that_lets_nobody_in_has_done_nothing() {
         queue.push(waiting);
     }
     let client = client(&format!("http://{address}"), |options| {
-        options.timeout = Duration::from_millis(600);
+        options.timeout = Duration::from_secs(1);
         options.retry = RetryPolicy::never();
     });
     let error = read(&client).await.unwrap_err();

@@ -16,6 +16,7 @@
 )]
 
 mod cloudflare_kv;
+mod deadlines;
 mod dynamodb;
 mod http_proxy;
 pub mod kills;
@@ -30,6 +31,7 @@ mod unstorage;
 mod upstash;
 
 pub use cloudflare_kv::CloudflareKv;
+pub use deadlines::{SilentServer, every_call_ends};
 pub use dynamodb::{Dynalite, Ministack};
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use node::NodePackages;
