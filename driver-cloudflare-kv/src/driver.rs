@@ -19,17 +19,19 @@ use crate::config::CloudflareKvOptions;
 use crate::error::{NAME, closed};
 use crate::gather::Gatherer;
 use crate::reads::Reads;
-use crate::stored::text_of;
+use crate::stored::encode;
 use crate::writes::{Change, Put, Writes};
 
-/// Cloudflare's limits.
+/// Cloudflare's limits of keys and values in bytes.
 const MAX_KEY_SIZE: usize = 512;
 const MAX_VALUE_SIZE: usize = 25 * 1024 * 1024;
 
-/// How many keys a clear removes by a request.
+/// How many keys a clear removes in one request.
 const CLEAR_PAGE: usize = 1_000;
 
-/// Sessions, or anything else, in a namespace of Cloudflare KV; see the [crate](crate).
+/// A driver that keeps entries in a namespace of Cloudflare KV.
+///
+/// See the [crate documentation](crate) for what Cloudflare KV does not promise.
 ///
 /// ```
 /// use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
@@ -47,23 +49,23 @@ const CLEAR_PAGE: usize = 1_000;
 /// # }
 /// ```
 ///
-/// Dropping it ends its tasks; [`close`](Driver::close) also waits for what is under way.
+/// Dropping it ends its tasks. [`close`](Driver::close) waits for running requests first.
 pub struct CloudflareKvDriver {
     api: Arc<Api>,
     operations: Operations,
     reads: Gatherer<Reads>,
     writes: Gatherer<Writes>,
-    base: Prefix,
+    prefix: Prefix,
     ttl: Option<Duration>,
     stop: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl CloudflareKvDriver {
-    /// Checks the options and makes the driver; nothing is sent.
+    /// Opens the driver. It sends nothing.
     ///
-    /// It must be called within a tokio runtime with its timer enabled, which has to live as long as the driver is
-    /// used: the tasks that send requests for many callers run on it.
+    /// It must be called within a tokio runtime with its timer enabled. The driver's tasks run on that runtime, so it must
+    /// live as long as the driver is used.
     pub fn open(options: CloudflareKvOptions) -> Result<Self> {
         let operations = Operations::new(NAME, options.timeout);
         let driver = Self::from_options(&options, operations.clone());
@@ -85,14 +87,14 @@ impl CloudflareKvDriver {
             operations,
             reads,
             writes,
-            base: Prefix::new(options.base.as_deref().unwrap_or_default()),
+            prefix: Prefix::from_option(options.prefix.as_deref().unwrap_or_default())?,
             ttl: options.ttl,
             stop,
             tasks: Mutex::new(vec![reading, writing]),
         })
     }
 
-    /// When an operation that begins now has to end.
+    /// The deadline of an operation that begins now.
     fn deadline(&self) -> Instant {
         Instant::now() + self.operations.timeout()
     }
@@ -104,58 +106,58 @@ impl CloudflareKvDriver {
         }
     }
 
-    /// The key as Cloudflare has it.
+    /// The key in the namespace; an error if Cloudflare cannot store it.
     fn full(&self, key: &Key) -> Result<Key> {
         self.check_open()?;
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         if key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "Cloudflare KV limits keys to 512 bytes, `base` included; use a shorter one",
+                "Cloudflare KV limits keys to 512 bytes, the prefix included; use a shorter key",
             ));
         }
         if matches!(key.as_str(), "." | "..") || key.as_str().contains(char::is_control) {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                "Cloudflare KV has no keys `.` and `..`, and none with control characters; use another",
+                "Cloudflare KV does not support the keys `.` and `..`, and control characters in keys; use another key",
             ));
         }
         Ok(key)
     }
 
-    /// What a write does to which key.
+    /// The change that a write makes, with its key.
     fn change(&self, key: &Key, value: Bytes, options: &WriteOptions) -> Result<(Key, Change)> {
         if options.condition != WriteCondition::Always {
             return Err(Error::unsupported(NAME, "write"));
         }
         let key = self.full(key)?;
-        let text = text_of(value);
+        let text = encode(value);
         if text.len() > MAX_VALUE_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "Cloudflare KV limits values to 25 MiB, and those that are no text, which are stored as base64, to \
-                 three quarters of that; store less",
+                "Cloudflare KV limits values to 25 MiB, and values that are not text, which are stored as base64, to \
+                 three quarters of that; use a smaller value",
             ));
         }
-        let end = options.expiry.resolve(self.ttl, Timestamp::now());
-        Ok((key, Change::Put(Put { text, end })))
+        let expires_at = options.expiry.resolve(self.ttl, Timestamp::now());
+        Ok((key, Change::Put(Put { text, expires_at })))
     }
 
-    /// Makes one change.
-    async fn make(&self, key: Key, change: Change) -> Result<()> {
+    /// Submits one change.
+    async fn submit(&self, key: Key, change: Change) -> Result<()> {
         let (deadline, timeout) = (self.deadline(), self.operations.timeout());
         self.writes.run(key, change, deadline, timeout).await
     }
 
-    /// Makes several changes.
-    async fn make_all(&self, changes: Vec<(Key, Change)>) -> Vec<Result<()>> {
+    /// Submits several changes.
+    async fn submit_all(&self, changes: Vec<(Key, Change)>) -> Vec<Result<()>> {
         let (deadline, timeout) = (self.deadline(), self.operations.timeout());
         self.writes.run_all(changes, deadline, timeout).await
     }
 
-    /// What all keys below `prefix` begin with; `None` if that alone is longer than a key may be.
-    fn start_of(&self, prefix: &Prefix) -> Option<String> {
-        let prefix = self.base.join_prefix(prefix);
+    /// The text with which all keys below `prefix` begin; `None` if it is longer than a key may be.
+    fn listing_prefix(&self, prefix: &Prefix) -> Option<String> {
+        let prefix = self.prefix.join_prefix(prefix);
         if prefix.is_root() {
             return Some(String::new());
         }
@@ -165,7 +167,7 @@ impl CloudflareKvDriver {
 
     async fn page(&self, deadline: Instant, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
-        let Some(start) = self.start_of(&options.prefix) else {
+        let Some(start) = self.listing_prefix(&options.prefix) else {
             return Ok(ListPage::default());
         };
         let cursor = options.cursor.as_ref().map(Cursor::as_str);
@@ -176,13 +178,14 @@ impl CloudflareKvDriver {
         let now = Timestamp::now();
         let mut keys = Vec::with_capacity(page.keys.len());
         for listed in page.keys {
-            let end = listed.metadata.unwrap_or_default().end(listed.expiration);
-            // A name that is not normalised was not written through unstorage, and no Key can stand for it.
-            if end.is_none_or(|end| now < end)
+            let metadata = listed.metadata.unwrap_or_default();
+            let expires_at = metadata.expires_at(listed.expiration);
+            // unstorage does not write a name that is not normalised, and it is not a valid key.
+            if expires_at.is_none_or(|at| now < at)
                 && listed.name.starts_with(&start)
                 && let Ok(key) = Key::new(&listed.name)
                 && key.as_str() == listed.name
-                && let Some(key) = self.base.strip(&key)
+                && let Some(key) = self.prefix.strip(&key)
             {
                 keys.push(key);
             }
@@ -193,10 +196,10 @@ impl CloudflareKvDriver {
         })
     }
 
-    /// Removes page after page, what has ended and what is not normalised included. Each request has a deadline of its
-    /// own.
+    /// Removes page after page, expired entries and names that are not normalised included. Each request has a deadline
+    /// of its own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
-        let Some(start) = self.start_of(prefix) else {
+        let Some(start) = self.listing_prefix(prefix) else {
             return Ok(());
         };
         let mut cursor = None;
@@ -207,7 +210,7 @@ impl CloudflareKvDriver {
                 .page(self.deadline(), &start, cursor.as_deref(), CLEAR_PAGE)
                 .await?;
             let names = page.keys.iter().map(|key| key.name.as_str());
-            // Whatever the server may list, nothing beside the prefix is removed.
+            // Whatever the server lists, nothing outside of the prefix is removed.
             let names: Vec<&str> = names.filter(|name| name.starts_with(&start)).collect();
             if !names.is_empty() {
                 let removed = self.api.bulk_delete(self.deadline(), &names).await;
@@ -228,9 +231,9 @@ impl Driver for CloudflareKvDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let overhead = match self.base.is_root() {
+        let overhead = match self.prefix.is_root() {
             true => 0,
-            false => self.base.as_str().len() + 1,
+            false => self.prefix.as_str().len() + 1,
         };
         Capabilities {
             conditions: Conditions::None,
@@ -256,7 +259,7 @@ impl Driver for CloudflareKvDriver {
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let write = async {
             let (key, change) = self.change(key, value, &options)?;
-            self.make(key, change).await?;
+            self.submit(key, change).await?;
             Ok(WriteOutcome::Written { version: None })
         };
         self.operations.change("write", write).await
@@ -267,7 +270,7 @@ impl Driver for CloudflareKvDriver {
             if options.if_version.is_some() {
                 return Err(Error::unsupported(NAME, "remove"));
             }
-            self.make(self.full(key)?, Change::Delete).await?;
+            self.submit(self.full(key)?, Change::Delete).await?;
             Ok(RemoveOutcome::Removed)
         };
         self.operations.change("remove", remove).await
@@ -289,7 +292,7 @@ impl Driver for CloudflareKvDriver {
         self.operations.read("read_many", read).await
     }
 
-    /// Each write tells by itself what became of it, so that there is no timer around all of them.
+    /// Each write has a result and a timeout of its own, so there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let mut changes = Vec::with_capacity(writes.len());
         let mut refused = Vec::with_capacity(writes.len());
@@ -302,7 +305,7 @@ impl Driver for CloudflareKvDriver {
                 Err(error) => refused.push(Some(error)),
             }
         }
-        let mut written = self.make_all(changes).await.into_iter();
+        let mut written = self.submit_all(changes).await.into_iter();
         let outcomes = refused.into_iter().map(|refused| {
             let outcome = match refused {
                 Some(error) => Err(error),
@@ -318,7 +321,7 @@ impl Driver for CloudflareKvDriver {
         let remove = async {
             let removals = keys.iter().map(|key| Ok((self.full(key)?, Change::Delete)));
             let removals = removals.collect::<Result<_>>()?;
-            Operations::combine(self.make_all(removals).await)
+            Operations::combine(self.submit_all(removals).await)
         };
         self.operations.change("remove_many", remove).await
     }
@@ -332,7 +335,7 @@ impl Driver for CloudflareKvDriver {
         let close = async {
             self.stop.cancel();
             let mut tasks = self.tasks.lock().await;
-            // A task is forgotten only once it has ended, so a close that is dropped can be made again.
+            // A task is removed only once it has ended, so a close that was dropped can be repeated.
             while let Some(task) = tasks.last_mut() {
                 let _panicked = task.await;
                 tasks.pop();
@@ -346,7 +349,7 @@ impl Driver for CloudflareKvDriver {
 impl fmt::Debug for CloudflareKvDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloudflareKvDriver")
-            .field("base", &self.base)
+            .field("prefix", &self.prefix)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

@@ -13,11 +13,13 @@ use crate::client::Attempts;
 use crate::error::{During, from_sdk, incomplete, out_of_time};
 use crate::item::Layout;
 
-/// How long a table may take until it can be used. DynamoDB needs some seconds.
+/// How long a new table may take to become active. DynamoDB needs some seconds.
 pub(crate) const READY: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// The table that is to be there when the driver is opened.
+/// How often the state of a new table is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Creates and checks the table when the driver is opened.
 pub(crate) struct Table<'t> {
     pub(crate) client: &'t Client,
     pub(crate) name: &'t str,
@@ -26,7 +28,7 @@ pub(crate) struct Table<'t> {
 }
 
 impl Table<'_> {
-    /// Makes the table where there is none, waits until it can be used, and sees to its time to live.
+    /// Creates the table if it is missing, waits until it is active, and enables its time to live.
     ///
     /// Any number of processes may do this at the same time.
     pub(crate) async fn ensure(&self) -> Result<()> {
@@ -42,7 +44,7 @@ impl Table<'_> {
         self.run(During::Reading, || async {
             let request = self.client.describe_table().table_name(self.name);
             match request.send().await {
-                Ok(answer) => Ok(answer.table),
+                Ok(response) => Ok(response.table),
                 Err(error) => match error.as_service_error() {
                     Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
                     _ => Err(from_sdk(error, During::Reading)),
@@ -67,7 +69,7 @@ impl Table<'_> {
             .billing_mode(BillingMode::PayPerRequest)
             .attribute_definitions(attribute.build().map_err(incomplete)?)
             .key_schema(element.build().map_err(incomplete)?);
-        // A second try would find what the first one made, or what another process does.
+        // A second attempt finds the table of the first one, or that of another process.
         self.run(During::Writing, || async {
             match request.clone().send().await {
                 Ok(_) => Ok(()),
@@ -94,10 +96,10 @@ impl Table<'_> {
             if started.elapsed() > READY {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
-                    "the table was not ready within a minute; see its state in the console, and try again",
+                    "the table was not active within a minute; check its state in the console, and try again",
                 ));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -113,8 +115,8 @@ impl Table<'_> {
             _ => Err(Error::new(
                 ErrorKind::InvalidConfig,
                 format!(
-                    "the table has another key: it must have a partition key `{key}` of type String, and no sort key; \
-                     name another `table`, or mend `attributes.key`"
+                    "the table has the wrong key: it must have a partition key `{key}` of type String, and no sort key; \
+                     set another `table`, or correct `attributes.key`"
                 ),
             )),
         }
@@ -135,18 +137,18 @@ impl Table<'_> {
             .update_time_to_live()
             .table_name(self.name)
             .time_to_live_specification(specification);
-        // It is sent once, so that a refusal is not that of a second attempt.
+        // It is sent once: a second attempt would be refused if the first was applied.
         let sent = timeout_at(self.attempts.deadline(), request.send()).await;
         let error = match sent.map_err(|_| out_of_time(During::Writing))? {
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
         match error.code() {
-            // Another process may have been faster.
+            // Another process may have enabled it first.
             Some("ValidationException") if self.has_time_to_live().await? => Ok(()),
             Some("UnknownOperationException") => {
                 tracing::warn!(
-                    "this server has no time to live: what has ended is hidden, and stays stored"
+                    "this server has no time to live: expired entries are hidden, but stay stored"
                 );
                 Ok(())
             }
@@ -165,7 +167,7 @@ impl Table<'_> {
             .await
     }
 
-    /// Whether what has ended is removed by this table, on our attribute.
+    /// Whether the table's time to live is enabled on the attribute of this driver.
     async fn has_time_to_live(&self) -> Result<bool> {
         let described = self
             .run(During::Reading, || async {

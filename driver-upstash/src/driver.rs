@@ -18,64 +18,67 @@ use crate::{UpstashOptions, listing, scripts, value};
 
 const NAME: &str = "upstash";
 
-/// An entry ends at its millisecond by the database's clock, which counts from when the write arrives: this is what its
-/// way there may take.
+/// By how much an entry may outlive its expiry: the database counts from when the write arrives.
 const EXPIRY_GRANULARITY: Duration = Duration::from_millis(100);
 
-/// How many entries of a batch share a request at most.
-const MOST_AT_ONCE: usize = 100;
+/// How many entries of a batch share one request.
+const BATCH_SIZE: usize = 100;
 
-/// How many bytes of values a batch of writes sends in one request at most, unless a single one is longer.
-const MOST_BYTES_AT_ONCE: usize = 512 * 1024;
+/// How many bytes of values a batch of writes sends in one request, unless a single value is longer.
+const MAX_BATCH_BYTES: usize = 512 * 1024;
 
-/// How many requests of a batch of reads are under way at once.
-const CHUNKS_AT_ONCE: usize = 4;
+/// How many requests of a batch of reads run concurrently.
+const CONCURRENCY: usize = 4;
 
-/// Sessions, or anything else, in Upstash Redis; see the [crate](crate).
+/// A driver that keeps entries in Upstash Redis.
+///
+/// See the [crate documentation](crate) for how it sends requests.
 pub struct UpstashDriver {
     client: HttpClient,
     pipeline: Pipeline,
     operations: Operations,
-    base: Prefix,
+    prefix: Prefix,
     ttl: Option<Duration>,
     scan_count: Option<u32>,
     retry: RetryPolicy,
     read_regions: bool,
 }
 
-/// A write as a command.
-struct Prepared {
+/// A write in the form of a command.
+struct PreparedWrite {
     command: Command,
     repeat: Repeat,
-    then: Then,
+    meaning: ReplyMeaning,
 }
 
-/// What the reply to a write means; each makes this version of what is stored.
-enum Then {
-    /// Whatever it is, the value is stored.
-    Always(Version),
-    /// Of `EXISTS`, in place of a write of what has ended already: whether something is in its way.
-    IfNoneIsThere(Version),
-    /// Of `SET … NX`: nil is that something is there.
-    IfAbsent(Version),
-    /// Of a script: nil is that nothing is there.
-    IfEqual(Version),
+/// What the reply to a write means, with the version of the written value.
+enum ReplyMeaning {
+    /// The value was written, whatever the reply is.
+    Written(Version),
+    /// The reply to `EXISTS`, which replaces a write if absent of an entry that has already expired.
+    WrittenIfZero(Version),
+    /// The reply to `SET … NX`: nil means that the key is present.
+    NilIfPresent(Version),
+    /// The reply to a script: nil means that the key is absent.
+    NilIfAbsent(Version),
 }
 
 impl UpstashDriver {
-    /// Sets the driver up on the runtime of the caller; nothing is sent.
+    /// Opens the driver on the current runtime. It sends nothing.
     ///
-    /// An error of kind [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) says what is wrong with the options.
+    /// If an option is wrong, the error is of kind [`InvalidConfig`](session_core::ErrorKind::InvalidConfig).
     pub async fn open(options: UpstashOptions) -> Result<Self> {
         let options = options.or_from(|name| std::env::var(name).ok());
         let operations = Operations::new(NAME, options.timeout);
         let client = options.client().and_then(HttpClient::new);
         let client = operations.name("open", client)?;
+        let prefix = Prefix::from_option(options.prefix.as_deref().unwrap_or_default());
+        let prefix = operations.name("open", prefix)?;
         Ok(Self {
             pipeline: Pipeline::start(Wire::new(client.clone(), options.read_your_writes)),
             client,
             operations,
-            base: options.base.as_deref().map(Prefix::new).unwrap_or_default(),
+            prefix,
             ttl: options.ttl,
             scan_count: options.scan_count,
             retry: options.retry,
@@ -83,12 +86,12 @@ impl UpstashDriver {
         })
     }
 
-    /// When an operation that begins now has to end.
+    /// The deadline of an operation that begins now.
     fn deadline(&self) -> Instant {
         Instant::now() + self.operations.timeout()
     }
 
-    /// Does what `commands` gives, again and again as the policy and `repeat` allow, until `deadline`.
+    /// Runs `commands`, and again as far as the retry policy and `repeat` allow, until `deadline`.
     async fn run(
         &self,
         deadline: Instant,
@@ -101,18 +104,18 @@ impl UpstashDriver {
         self.retry.run_until(last_start, repeat, run).await
     }
 
-    /// The whole key in the database.
-    fn at(&self, key: &Key) -> String {
-        self.base.join(key).as_str().to_owned()
+    /// The key in the database.
+    fn full(&self, key: &Key) -> String {
+        self.prefix.join(key).as_str().to_owned()
     }
 
-    fn end(&self, expiry: Expiry) -> Option<Timestamp> {
+    fn expires_at(&self, expiry: Expiry) -> Option<Timestamp> {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
     async fn read_some(&self, deadline: Instant, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let both = |key| {
-            let key = self.at(key);
+            let key = self.full(key);
             [
                 Command::new("GET").text(key.clone()),
                 Command::new("PTTL").text(key),
@@ -131,7 +134,7 @@ impl UpstashDriver {
     }
 
     async fn read_value_of(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
-        let read = || vec![Command::new("GET").text(self.at(key))];
+        let read = || vec![Command::new("GET").text(self.full(key))];
         let mut replies = self.run(deadline, Repeat::Always, read).await?;
         let mut entry = reply::value(replies.next()?)?;
         if self.read_regions {
@@ -141,7 +144,7 @@ impl UpstashDriver {
         Ok(entry)
     }
 
-    /// Asks the primary for what a replica does not have, by a script, which no replica runs.
+    /// Reads the missing entries from the primary, by a script, which replicas do not run.
     async fn confirm_misses(
         &self,
         deadline: Instant,
@@ -156,66 +159,74 @@ impl UpstashDriver {
         if missing().next().is_none() {
             return Ok(());
         }
-        let read = |key| script(scripts::READ, self.at(key));
+        let read = |key| script(scripts::READ, self.full(key));
         let reads = || missing().map(read).collect();
         let mut replies = self.run(deadline, Repeat::Always, reads).await?;
         for entry in entries.iter_mut().filter(|entry| entry.is_none()) {
-            if let Changed::Met(found) = replies.next()?.changed()? {
+            if let Changed::Conflict(found) = replies.next()?.changed()? {
                 *entry = Some(found);
             }
         }
         Ok(())
     }
 
-    fn prepare(&self, key: &Key, value: Bytes, options: &WriteOptions) -> Prepared {
-        let key = self.at(key);
+    fn prepare(&self, key: &Key, value: Bytes, options: &WriteOptions) -> PreparedWrite {
+        let key = self.full(key);
         let stored = value::encode(value);
         let version = Version::from_value(stored.clone());
-        let end = self.end(options.expiry);
-        let has_ended = end.is_some_and(|end| end <= Timestamp::now());
-        let set = |end: Option<Timestamp>| {
+        let expires_at = self.expires_at(options.expiry);
+        let is_expired = expires_at.is_some_and(|at| at <= Timestamp::now());
+        let set = |expires_at: Option<Timestamp>| {
             let set = Command::new("SET").text(key.clone()).stored(stored.clone());
-            match end {
-                Some(end) => set.word("PX").until(end),
+            match expires_at {
+                Some(at) => set.word("PX").until(at),
                 None => set,
             }
         };
-        let (command, repeat, then) = match &options.condition {
-            WriteCondition::Always if has_ended => (
+        let (command, repeat, meaning) = match &options.condition {
+            WriteCondition::Always if is_expired => (
                 Command::new("UNLINK").text(key),
                 Repeat::Always,
-                Then::Always(version),
+                ReplyMeaning::Written(version),
             ),
-            WriteCondition::Always => (set(end), Repeat::Always, Then::Always(version)),
-            WriteCondition::IfAbsent if has_ended => (
+            WriteCondition::Always => (
+                set(expires_at),
+                Repeat::Always,
+                ReplyMeaning::Written(version),
+            ),
+            WriteCondition::IfAbsent if is_expired => (
                 Command::new("EXISTS").text(key),
                 Repeat::Always,
-                Then::IfNoneIsThere(version),
+                ReplyMeaning::WrittenIfZero(version),
             ),
             WriteCondition::IfAbsent => (
-                set(end).word("NX"),
+                set(expires_at).word("NX"),
                 Repeat::IfNotApplied,
-                Then::IfAbsent(version),
+                ReplyMeaning::NilIfPresent(version),
             ),
             WriteCondition::IfVersion(expected) => {
-                let text = match has_ended {
+                let text = match is_expired {
                     true => scripts::DELETE_IF_EQUAL,
                     false => scripts::SET_IF_EQUAL,
                 };
                 let mut command = script(text, key).text(value::expected(expected.as_bytes()));
-                if !has_ended {
+                if !is_expired {
                     command = command.stored(stored);
-                    if let Some(end) = end {
-                        command = command.until(end);
+                    if let Some(at) = expires_at {
+                        command = command.until(at);
                     }
                 }
-                (command, Repeat::IfNotApplied, Then::IfEqual(version))
+                (
+                    command,
+                    Repeat::IfNotApplied,
+                    ReplyMeaning::NilIfAbsent(version),
+                )
             }
         };
-        Prepared {
+        PreparedWrite {
             command,
             repeat,
-            then,
+            meaning,
         }
     }
 
@@ -229,30 +240,30 @@ impl UpstashDriver {
         let prepared = self.prepare(key, value, &options);
         let commands = || vec![prepared.command.clone()];
         let mut replies = self.run(deadline, prepared.repeat, commands).await?;
-        prepared.then.outcome(&mut replies)
+        prepared.meaning.outcome(&mut replies)
     }
 
-    /// Makes writes in one request. It is repeated only if each of them may be.
+    /// Writes several entries in one request. It is retried only if each of the writes may be repeated.
     async fn write_some(&self, deadline: Instant, writes: &[Write]) -> Vec<Result<WriteOutcome>> {
         let mut commands = Vec::with_capacity(writes.len());
-        let mut then = Vec::with_capacity(writes.len());
+        let mut meanings = Vec::with_capacity(writes.len());
         let mut repeat = Repeat::Always;
         for write in writes {
             let prepared = self.prepare(&write.key, write.value.clone(), &write.options);
             commands.push(prepared.command);
-            then.push(prepared.then);
+            meanings.push(prepared.meaning);
             if prepared.repeat == Repeat::IfNotApplied {
                 repeat = Repeat::IfNotApplied;
             }
         }
         match self.run(deadline, repeat, || commands.clone()).await {
-            Ok(mut replies) => then
+            Ok(mut replies) => meanings
                 .into_iter()
-                .map(|then| then.outcome(&mut replies))
+                .map(|meaning| meaning.outcome(&mut replies))
                 .collect(),
             Err(error) => {
                 let error = SharedError::new(error);
-                then.iter().map(|_| Err(error.to_error())).collect()
+                meanings.iter().map(|_| Err(error.to_error())).collect()
             }
         }
     }
@@ -263,7 +274,7 @@ impl UpstashDriver {
         key: &Key,
         options: RemoveOptions,
     ) -> Result<RemoveOutcome> {
-        let key = self.at(key);
+        let key = self.full(key);
         let Some(version) = options.if_version else {
             let unlink = || vec![Command::new("UNLINK").text(key.clone())];
             self.run(deadline, Repeat::Always, unlink)
@@ -276,36 +287,36 @@ impl UpstashDriver {
         let delete = || vec![script(scripts::DELETE_IF_EQUAL, key.clone()).text(expected.clone())];
         let mut replies = self.run(deadline, Repeat::IfNotApplied, delete).await?;
         Ok(match replies.next()?.changed()? {
-            Changed::Yes => RemoveOutcome::Removed,
-            Changed::Met(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
-            Changed::No => RemoveOutcome::Conflict(Current::Absent),
+            Changed::Applied => RemoveOutcome::Removed,
+            Changed::Conflict(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
+            Changed::NotApplied => RemoveOutcome::Conflict(Current::Absent),
         })
     }
 
     async fn touch_one(&self, deadline: Instant, key: &Key, options: TouchOptions) -> Result<bool> {
-        let key = self.at(key);
-        let end = self.end(options.expiry);
-        let has_ended = end.is_some_and(|end| end <= Timestamp::now());
+        let key = self.full(key);
+        let expires_at = self.expires_at(options.expiry);
+        let is_expired = expires_at.is_some_and(|at| at <= Timestamp::now());
         if let Some(version) = options.if_version {
-            let text = match has_ended {
+            let text = match is_expired {
                 true => scripts::DELETE_IF_EQUAL,
                 false => scripts::EXPIRE_IF_EQUAL,
             };
             let expected = value::expected(version.as_bytes());
             let touch = || {
                 let command = script(text, key.clone()).text(expected.clone());
-                vec![match end {
-                    Some(end) if !has_ended => command.until(end),
+                vec![match expires_at {
+                    Some(at) if !is_expired => command.until(at),
                     _ => command,
                 }]
             };
             let mut replies = self.run(deadline, Repeat::IfNotApplied, touch).await?;
-            return Ok(replies.next()?.changed()? == Changed::Yes);
+            return Ok(replies.next()?.changed()? == Changed::Applied);
         }
-        let touch = || match end {
-            Some(_) if has_ended => vec![Command::new("UNLINK").text(key.clone())],
-            Some(end) => vec![Command::new("PEXPIRE").text(key.clone()).until(end)],
-            // It says 0 of what never ends, too.
+        let touch = || match expires_at {
+            Some(_) if is_expired => vec![Command::new("UNLINK").text(key.clone())],
+            Some(at) => vec![Command::new("PEXPIRE").text(key.clone()).until(at)],
+            // `PERSIST` returns 0 for a key that never expires, too.
             None => vec![
                 Command::new("PERSIST").text(key.clone()),
                 Command::new("EXISTS").text(key.clone()),
@@ -313,7 +324,7 @@ impl UpstashDriver {
         };
         let mut replies = self.run(deadline, Repeat::Always, touch).await?;
         let mut found = replies.next()?.count()?;
-        if end.is_none() {
+        if expires_at.is_none() {
             found += replies.next()?.count()?;
         }
         Ok(found > 0)
@@ -322,11 +333,11 @@ impl UpstashDriver {
     fn unlink(&self, keys: &[Key]) -> Command {
         let unlink = Command::new("UNLINK");
         keys.iter()
-            .fold(unlink, |unlink, key| unlink.text(self.at(key)))
+            .fold(unlink, |unlink, key| unlink.text(self.full(key)))
     }
 
     async fn exists_one(&self, deadline: Instant, key: &Key) -> Result<bool> {
-        let exists = || vec![Command::new("EXISTS").text(self.at(key))];
+        let exists = || vec![Command::new("EXISTS").text(self.full(key))];
         let count = self
             .run(deadline, Repeat::Always, exists)
             .await?
@@ -341,7 +352,7 @@ impl UpstashDriver {
         Ok(count > 0)
     }
 
-    /// One step through the keys below `prefix`, after `commands`.
+    /// Runs the commands `first` and one step of a scan of the keys below `prefix`.
     async fn scan(
         &self,
         deadline: Instant,
@@ -350,7 +361,7 @@ impl UpstashDriver {
         limit: usize,
         first: &[Command],
     ) -> Result<ListPage> {
-        let below = self.base.join_prefix(prefix);
+        let below = self.prefix.join_prefix(prefix);
         let count = self
             .scan_count
             .map_or_else(|| u64::try_from(limit).unwrap_or(u64::MAX), u64::from);
@@ -362,23 +373,23 @@ impl UpstashDriver {
         for _ in first {
             replies.next()?.count()?;
         }
-        listing::page(replies.next()?, &self.base, prefix)
+        listing::page(replies.next()?, &self.prefix, prefix)
     }
 
-    /// Removes what each step finds along with the next step. Each request has a deadline of its own.
+    /// Removes the keys of each step in the request of the next step. Each request has a deadline of its own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
         let step = listing::CLEAR_STEP;
         let mut page = self
             .scan(self.deadline(), prefix, listing::START, step, &[])
             .await?;
         loop {
-            let chunks = page.keys.chunks(MOST_AT_ONCE);
+            let chunks = page.keys.chunks(BATCH_SIZE);
             let unlink: Vec<Command> = chunks.map(|keys| self.unlink(keys)).collect();
             let Some(cursor) = page.next else {
                 if !unlink.is_empty() {
                     let unlink = || unlink.clone();
                     let mut replies = self.run(self.deadline(), Repeat::Always, unlink).await?;
-                    for _ in page.keys.chunks(MOST_AT_ONCE) {
+                    for _ in page.keys.chunks(BATCH_SIZE) {
                         replies.next()?.count()?;
                     }
                 }
@@ -391,19 +402,19 @@ impl UpstashDriver {
     }
 }
 
-impl Then {
+impl ReplyMeaning {
     fn outcome(self, replies: &mut Replies) -> Result<WriteOutcome> {
         let reply = replies.next()?;
-        let (version, in_the_way) = match self {
-            Self::Always(version) => (version, None),
-            Self::IfNoneIsThere(version) => {
-                let is_there = reply.count()? > 0;
-                (version, is_there.then_some(Current::Unknown))
+        let (version, conflict) = match self {
+            Self::Written(version) => (version, None),
+            Self::WrittenIfZero(version) => {
+                let is_present = reply.count()? > 0;
+                (version, is_present.then_some(Current::Unknown))
             }
-            Self::IfAbsent(version) => (version, met(reply, Current::Unknown)?),
-            Self::IfEqual(version) => (version, met(reply, Current::Absent)?),
+            Self::NilIfPresent(version) => (version, conflict(reply, Current::Unknown)?),
+            Self::NilIfAbsent(version) => (version, conflict(reply, Current::Absent)?),
         };
-        Ok(match in_the_way {
+        Ok(match conflict {
             Some(current) => WriteOutcome::Conflict(current),
             None => WriteOutcome::Written {
                 version: Some(version),
@@ -412,16 +423,16 @@ impl Then {
     }
 }
 
-/// What a change that was not made met; `untold` is what nil stands for.
-fn met(reply: Reply, untold: Current) -> Result<Option<Current>> {
+/// The conflict of a change, if there is one; `nil` is the state that a nil reply means.
+fn conflict(reply: Reply, nil: Current) -> Result<Option<Current>> {
     Ok(match reply.changed()? {
-        Changed::Yes => None,
-        Changed::Met(entry) => Some(Current::Present(entry)),
-        Changed::No => Some(untold),
+        Changed::Applied => None,
+        Changed::Conflict(entry) => Some(Current::Present(entry)),
+        Changed::NotApplied => Some(nil),
     })
 }
 
-/// A call of a script on one key.
+/// A command that runs a script on one key.
 fn script(text: &'static str, key: String) -> Command {
     Command::new("EVAL").word(text).number(1).text(key)
 }
@@ -495,21 +506,21 @@ impl Driver for UpstashDriver {
         let deadline = self.deadline();
         let read = async {
             self.pipeline.check_open()?;
-            let reads = keys.chunks(MOST_AT_ONCE).map(<[Key]>::to_vec);
+            let reads = keys.chunks(BATCH_SIZE).map(<[Key]>::to_vec);
             stream::iter(reads.collect::<Vec<_>>())
                 .map(|keys| async move { self.read_some(deadline, &keys).await })
-                .buffered(CHUNKS_AT_ONCE)
+                .buffered(CONCURRENCY)
                 .try_concat()
                 .await
         };
         self.operations.read("read_many", read).await
     }
 
-    /// Each write tells by itself what became of it, so that there is no timer around all of them.
+    /// Each write has a result and a timeout of its own, so there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let deadline = self.deadline();
         let mut outcomes = Vec::with_capacity(writes.len());
-        // One after the other, so that of two writes to one key the later one is made later.
+        // One after another, so that writes to one key stay in order.
         for writes in by_size(&writes) {
             outcomes.extend(self.write_some(deadline, writes).await);
         }
@@ -524,7 +535,7 @@ impl Driver for UpstashDriver {
         let remove = async {
             self.pipeline.check_open()?;
             let mut results = Vec::new();
-            for keys in keys.chunks(MOST_AT_ONCE) {
+            for keys in keys.chunks(BATCH_SIZE) {
                 let unlink = || vec![self.unlink(keys)];
                 let replies = self.run(deadline, Repeat::Always, unlink).await;
                 results.push(replies.and_then(|mut replies| replies.next()?.count().map(drop)));
@@ -548,18 +559,18 @@ impl Driver for UpstashDriver {
     }
 }
 
-/// Writes in stretches, each of which is a request of its own.
+/// Splits writes into slices, each of which is sent in one request.
 fn by_size(writes: &[Write]) -> impl Iterator<Item = &[Write]> {
     let mut rest = writes;
     std::iter::from_fn(move || {
         let mut bytes = 0;
         let fitting = rest
             .iter()
-            .take(MOST_AT_ONCE)
+            .take(BATCH_SIZE)
             .enumerate()
-            .take_while(|(place, write)| {
+            .take_while(|(index, write)| {
                 bytes += write.value.len();
-                *place == 0 || bytes <= MOST_BYTES_AT_ONCE
+                *index == 0 || bytes <= MAX_BATCH_BYTES
             });
         let (now, later) = rest.split_at(fitting.count());
         rest = later;
@@ -570,7 +581,7 @@ fn by_size(writes: &[Write]) -> impl Iterator<Item = &[Write]> {
 impl fmt::Debug for UpstashDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpstashDriver")
-            .field("base", &self.base)
+            .field("prefix", &self.prefix)
             .field("ttl", &self.ttl)
             .field("read_regions", &self.read_regions)
             .finish_non_exhaustive()

@@ -1,31 +1,32 @@
-use http_support::{Answer, StatusCode};
+use http_support::{Response, StatusCode};
 use session_core::{Error, ErrorKind, Outcome};
 
 use crate::reply::{Failure, Refused};
 
-/// What an error of the database means to a caller. It did not do what it refuses; but an error without a code is that
-/// of a gateway before it, which may have sent the command on and lost the answer.
+/// Converts an error of the database, which did not apply the command.
+///
+/// An error without a code comes from a gateway in front of it, which may have sent the command and lost the reply.
 pub(crate) fn refused(error: &Refused) -> Error {
     let (kind, message) = describe(&error.0);
     if kind == ErrorKind::Backend && code_of(&error.0) == NO_CODE {
         return Error::new(
             ErrorKind::Unavailable,
-            "what stands before the database had no answer of it; is the database running?",
+            "the gateway got no reply from the database; check that the database is running",
         )
         .with_outcome(Outcome::Unknown);
     }
-    // The text is left out, since the database quotes arguments in some.
+    // The message is left out, since the database quotes arguments in some.
     let code = code_of(&error.0);
     Error::new(kind, format!("{message} ({code})")).with_outcome(Outcome::NotApplied)
 }
 
-/// What an answer means that is no success.
-pub(crate) fn failed(answer: &Answer) -> Error {
-    match answer.json::<Failure>() {
-        Ok(failure) if answer.status() == StatusCode::BAD_REQUEST => {
+/// The error of a response without success.
+pub(crate) fn failed(response: &Response) -> Error {
+    match response.json::<Failure>() {
+        Ok(failure) if response.status() == StatusCode::BAD_REQUEST => {
             refused(&Refused(failure.error))
         }
-        _ => answer.error(),
+        _ => response.error(),
     }
 }
 
@@ -46,27 +47,27 @@ fn describe(text: &str) -> (ErrorKind, &'static str) {
     match code_of(text) {
         "WRONGPASS" | "NOAUTH" => (
             ErrorKind::Unauthorized,
-            "the database refuses the `token`; take the REST token from its console",
+            "the database refused the `token`; copy the REST token from its console",
         ),
         "NOPERM" => (
             ErrorKind::Unauthorized,
-            "the `token` may not do this; the read-only one will not do",
+            "the `token` lacks the permission; use the REST token that is not read-only",
         ),
         "WRONGTYPE" => (
             ErrorKind::CorruptData,
-            "what is stored under the key is no string and was not written by this driver; it was left as it is",
+            "the value of the key is not a string, so another program wrote it; it was left unchanged",
         ),
         "OOM" => (
             ErrorKind::Unavailable,
-            "the database is full; make room, or turn its eviction on",
+            "the database is full; free space, or enable eviction",
         ),
         "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => (
             ErrorKind::Unavailable,
-            "the database does not serve this now",
+            "the database cannot process the command now",
         ),
         _ if says("max request size") => (
             ErrorKind::TooLarge,
-            "the value is larger than a request to this database may be",
+            "the value exceeds the maximum request size of the database",
         ),
         _ if says("max requests limit")
             || says("max daily request limit")
@@ -74,7 +75,7 @@ fn describe(text: &str) -> (ErrorKind, &'static str) {
         {
             (
                 ErrorKind::RateLimited,
-                "the database has had as many requests as its plan allows",
+                "the request limit of the database's plan is reached",
             )
         }
         _ => (ErrorKind::Backend, "the database refused the command"),
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_kinds_and_texts_are_not_repeated() {
+    fn codes_have_kinds_and_messages_are_not_repeated() {
         for (text, kind) in [
             (
                 "WRONGPASS invalid or missing auth token",
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_not_the_databases_leaves_open_what_was_done() {
+    fn the_outcome_of_a_gateway_error_is_unknown() {
         for text in ["secret", "", "Connection is closed: secret"] {
             let error = refused(&Refused(text.to_owned()));
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{text}");

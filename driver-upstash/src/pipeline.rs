@@ -1,11 +1,11 @@
-//! Calls of many tasks, gathered into few requests.
+//! Combines concurrent calls into few requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use http_support::{Answer, HeaderValue, HttpClient, Method, SharedError};
+use http_support::{HeaderValue, HttpClient, Method, Response, SharedError};
 use parking_lot::Mutex;
 use session_core::worker::{self, Job, Jobs, Queue};
 use session_core::{Error, ErrorKind, Outcome, Repeat, Result};
@@ -18,30 +18,33 @@ use crate::reply::{self, Replies};
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
-/// How much one request has at most, so that its answer stays small enough to be read in one piece, and so that it is
-/// one that plans of the service allow.
-const MOST_COMMANDS: usize = 256;
-const MOST_BYTES: usize = 512 * 1024;
+/// How many commands one request has at most.
+const MAX_COMMANDS: usize = 256;
 
-/// How many calls wait in the pipeline; further callers wait before it.
-const MOST_WAITING: usize = 1_024;
+/// How many bytes of commands one request has at most, unless a single call has more.
+const MAX_BYTES: usize = 512 * 1024;
 
-/// How many requests are under way at once at most: one as a rule, and more where there is more than one request
-/// holds, or where one takes so long that nobody should wait for it.
-const MOST_IN_FLIGHT: usize = 8;
+/// How many calls wait in the queue, and how many outside of it. Further callers wait for a place.
+const MAX_WAITING: usize = 1_024;
+
+/// How many requests run concurrently at most. Usually it is one. It is more if the waiting calls fill more than one
+/// request, or if a request is slow.
+const MAX_IN_FLIGHT: usize = 8;
+
+/// After this time a request is slow, and other calls no longer wait for it.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// Sends what callers want done, and gives each its own result.
+/// Sends the commands of callers, and gives each caller its own results.
 ///
-/// While nothing is under way, a call goes out at once. What comes in meanwhile waits, and goes out together when the
-/// answer is there.
+/// A call is sent at once if no request is running. Calls that arrive in the meantime are sent together when the response
+/// arrives.
 pub(crate) struct Pipeline {
     queue: Mutex<Option<Queue<Call, Result<Replies>>>>,
-    /// Ends with this value; before that when it was closed and everything is answered.
+    /// The task that sends requests. It ends when this value is dropped, or after a close when all calls are answered.
     worker: tokio::sync::Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
-/// What one caller wants done, in one request and in this order.
+/// The commands of one caller, which run in one request and in this order.
 struct Call {
     commands: Vec<Command>,
     repeat: Repeat,
@@ -54,17 +57,17 @@ type Waiting = Job<Call, Result<Replies>>;
 /// A call that is being sent.
 type Sending = (Call, worker::Reply<Result<Replies>>);
 
-/// The way to the database.
+/// The connection to the database.
 pub(crate) struct Wire {
     client: HttpClient,
-    /// Tells a replica up to where it must be; `None` if that is not wanted.
+    /// The token that tells a replica which writes it must have seen; `None` if disabled.
     sync_token: Option<Mutex<Option<HeaderValue>>>,
 }
 
 impl Pipeline {
-    /// Starts on the runtime of the caller.
+    /// Starts the task on the current runtime.
     pub(crate) fn start(wire: Wire) -> Self {
-        let (queue, jobs) = worker::queue(MOST_WAITING);
+        let (queue, jobs) = worker::queue(MAX_WAITING);
         let worker = tokio::spawn(work(jobs, Arc::new(wire)));
         Self {
             queue: Mutex::new(Some(queue)),
@@ -72,10 +75,10 @@ impl Pipeline {
         }
     }
 
-    /// Does `commands` once, one after the other and together with those of other callers. `repeat` says whether they
-    /// may be sent again after a request whose answer was too large to be read.
+    /// Runs `commands` in order, in one request with those of other callers. `repeat` says whether they may be sent again
+    /// after a response that was too large.
     ///
-    /// It ends by `deadline`; `timeout` is what a message names.
+    /// It ends by `deadline`; `timeout` is for the error message.
     pub(crate) async fn run(
         &self,
         commands: Vec<Command>,
@@ -101,11 +104,11 @@ impl Pipeline {
         }
     }
 
-    /// Takes no more calls, and returns when those that are there have their answers.
+    /// Refuses further calls, and waits until the existing ones are answered.
     pub(crate) async fn close(&self) {
         drop(self.queue.lock().take());
         let mut worker = self.worker.lock().await;
-        // Forgotten only once it has ended, so that a close which is dropped can be made again.
+        // Removed only once it has ended, so that a close that was dropped can be repeated.
         if let Some(running) = worker.as_mut() {
             let _panicked = running.await;
         }
@@ -114,7 +117,7 @@ impl Pipeline {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the driver was closed; open another")
+    Error::new(ErrorKind::Closed, "the driver was closed; open a new one")
 }
 
 async fn work(jobs: Jobs<Call, Result<Replies>>, wire: Arc<Wire>) {
@@ -129,53 +132,53 @@ async fn work(jobs: Jobs<Call, Result<Replies>>, wire: Arc<Wire>) {
             in_flight.push(async move { wire.send(batch).await });
         }
         tokio::select! {
-            job = jobs.recv(), if is_open && waiting.len() < MOST_WAITING => {
+            job = jobs.recv(), if is_open && waiting.len() < MAX_WAITING => {
                 match job {
                     Some(job) => waiting.push_back(job),
                     None => is_open = false,
                 }
-                // What came at the same time goes out at the same time.
+                // Calls that arrived at the same time are sent together.
                 take_queued(&jobs, &mut waiting);
             }
             Some(()) = in_flight.next() => {
-                // Those who were answered may ask again at once. Their calls go out with what waits, and need not wait
-                // for the answer to that.
+                // Callers that were just answered may call again at once. Their calls are sent together with those that
+                // wait, so that they need not wait for another response.
                 let mut known = None;
-                while known != Some(waiting.len()) && waiting.len() < MOST_COMMANDS {
+                while known != Some(waiting.len()) && waiting.len() < MAX_COMMANDS {
                     known = Some(waiting.len());
                     tokio::task::yield_now().await;
                     take_queued(&jobs, &mut waiting);
                 }
             }
             () = tokio::time::sleep_until(last_sent + SLOW),
-                if !waiting.is_empty() && in_flight.len() < MOST_IN_FLIGHT => {}
+                if !waiting.is_empty() && in_flight.len() < MAX_IN_FLIGHT => {}
         }
     }
 }
 
 fn take_queued(jobs: &Jobs<Call, Result<Replies>>, waiting: &mut VecDeque<Waiting>) {
-    while waiting.len() < MOST_WAITING
+    while waiting.len() < MAX_WAITING
         && let Some(job) = jobs.try_recv()
     {
         waiting.push_back(job);
     }
 }
 
-/// What goes out now: everything if nothing is under way, or if that is slow; else a request that is full. Calls that
-/// their callers gave up are dropped.
+/// The calls that are sent now: all if no request is running or the last one is slow, otherwise only a full request. Calls
+/// that were given up are dropped.
 fn next_batch(
     waiting: &mut VecDeque<Waiting>,
     in_flight: usize,
     since_last: Duration,
 ) -> Option<Vec<Sending>> {
     waiting.retain(|job| !job.is_given_up());
-    if waiting.is_empty() || in_flight >= MOST_IN_FLIGHT {
+    if waiting.is_empty() || in_flight >= MAX_IN_FLIGHT {
         return None;
     }
     let (mut calls, mut commands, mut bytes) = (0, 0, 0);
     for call in waiting.iter().map(Job::work) {
         let size: usize = call.commands.iter().map(Command::size).sum();
-        let fits = commands + call.commands.len() <= MOST_COMMANDS && bytes + size <= MOST_BYTES;
+        let fits = commands + call.commands.len() <= MAX_COMMANDS && bytes + size <= MAX_BYTES;
         if calls > 0 && !fits {
             break;
         }
@@ -196,8 +199,8 @@ impl Wire {
         }
     }
 
-    /// Sends `calls` in one request and answers them. If the request or its answer was too large, it is divided, as far
-    /// as that repeats nothing that must not be repeated.
+    /// Sends `calls` in one request and answers them. If the request or its response is too large, it is split, unless
+    /// that would repeat a call that must not be repeated.
     async fn send(&self, calls: Vec<Sending>) {
         let mut parts = vec![calls];
         while let Some(mut calls) = parts.pop() {
@@ -216,11 +219,11 @@ impl Wire {
                 }
                 Err(error) => SharedError::new(error),
             };
-            let divide = error.get().kind() == ErrorKind::TooLarge && calls.len() > 1;
+            let split = error.get().kind() == ErrorKind::TooLarge && calls.len() > 1;
             let may_be_applied = error.get().outcome() == Outcome::Unknown;
-            let (mut again, failed): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(call, _)| {
-                divide && (call.repeat == Repeat::Always || !may_be_applied)
-            });
+            let (mut again, failed): (Vec<_>, Vec<_>) = calls
+                .into_iter()
+                .partition(|(call, _)| split && (call.repeat == Repeat::Always || !may_be_applied));
             for (_, reply) in failed {
                 reply.send(Err(error.to_error()));
             }
@@ -245,16 +248,16 @@ impl Wire {
         {
             request = request.header(SYNC_TOKEN, token);
         }
-        let answer = self.client.send(request, deadline).await?;
-        self.keep_sync_token(&answer);
-        match answer.is_success() {
-            true => reply::read(&answer, commands.len()),
-            false => Err(failed(&answer)),
+        let response = self.client.send(request, deadline).await?;
+        self.keep_sync_token(&response);
+        match response.is_success() {
+            true => reply::parse(&response, commands.len()),
+            false => Err(failed(&response)),
         }
     }
 
-    fn keep_sync_token(&self, answer: &Answer) {
-        if let (Some(kept), Some(token)) = (&self.sync_token, answer.header(SYNC_TOKEN))
+    fn keep_sync_token(&self, response: &Response) {
+        if let (Some(kept), Some(token)) = (&self.sync_token, response.header(SYNC_TOKEN))
             && let Ok(token) = HeaderValue::from_str(token)
         {
             *kept.lock() = Some(token);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use session_core::Error;
 
-/// One error for several callers, such as those whose operations shared a request.
+/// An error of several callers, such as those whose operations shared a request.
 ///
 /// ```
 /// use http_support::SharedError;
@@ -17,7 +17,7 @@ use session_core::Error;
 /// }
 /// ```
 ///
-/// The error must not have a context yet, since that would become a part of the message.
+/// The error must not have a context yet, since the context would become a part of the message.
 #[derive(Clone, Debug)]
 pub struct SharedError(Arc<Error>);
 
@@ -32,7 +32,7 @@ impl SharedError {
         &self.0
     }
 
-    /// An error of one caller: of the same kind, outcome, message, wait and cause.
+    /// Copies the error: the copy has the same kind, outcome, message, wait and cause.
     pub fn to_error(&self) -> Error {
         let shared = &self.0;
         let mut error =

@@ -1,5 +1,5 @@
-//! What goes wrong between a client and a server: what kind of error it is, what is known of the outcome, what is
-//! repeated, and that nothing hangs, swells or leaks.
+//! Faults between a client and a server: the kind and outcome of each error, what is retried, and that nothing hangs, uses
+//! too much memory or leaks a secret.
 
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,14 +8,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use http_support::{
-    Answer, ClientOptions, HeaderMap, HttpClient, Method, StatusCode, header, secret_header,
+    ClientOptions, HeaderMap, HttpClient, Method, Response, StatusCode, header, secret_header,
 };
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Outcome, Repeat, Result, RetryPolicy};
 use test_support::{HttpFault, HttpProxy, Peer, free_port};
 
 const TOKEN: &str = "t0ken-that-nobody-may-see";
 
-/// A file server, and a proxy before it.
+/// A file server behind a proxy.
 struct Server {
     proxy: HttpProxy,
     _peer: Peer,
@@ -54,7 +54,7 @@ fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
     let mut options = ClientOptions::new(url);
     options.headers = HeaderMap::from_iter([(header::AUTHORIZATION, token)]);
     options.retry.min_delay = Duration::from_millis(1);
-    options.max_answer = 1024 * 1024;
+    options.max_response = 1024 * 1024;
     change(&mut options);
     HttpClient::new(options).unwrap()
 }
@@ -63,16 +63,16 @@ fn deadline() -> tokio::time::Instant {
     tokio::time::Instant::now() + DEFAULT_TIMEOUT
 }
 
-async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Answer> {
+async fn read_as(client: &HttpClient, repeat: Repeat) -> Result<Response> {
     let request = || client.request(Method::GET, "/book");
-    let read = |answer: Answer| match answer.status() {
-        StatusCode::OK => Ok(answer),
-        _ => Err(answer.error()),
+    let read = |response: Response| match response.status() {
+        StatusCode::OK => Ok(response),
+        _ => Err(response.error()),
     };
     client.call(deadline(), repeat, request, read).await
 }
 
-async fn read(client: &HttpClient) -> Result<Answer> {
+async fn read(client: &HttpClient) -> Result<Response> {
     read_as(client, Repeat::Always).await
 }
 
@@ -84,12 +84,12 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[tokio::test]
-async fn what_the_server_answers_comes_through() {
+async fn a_response_comes_through() {
     let server = Server::start();
     let client = server.client();
-    let answer = read(&client).await.unwrap();
-    assert_eq!(answer.body(), "once upon a time");
-    assert_eq!(answer.header("content-length"), Some("16"));
+    let response = read(&client).await.unwrap();
+    assert_eq!(response.body(), "once upon a time");
+    assert_eq!(response.header("content-length"), Some("16"));
     let [seen] = &server.proxy.seen()[..] else {
         panic!("one request was expected");
     };
@@ -103,7 +103,7 @@ async fn what_the_server_answers_comes_through() {
         client.send(missing, deadline()).await.unwrap().status(),
         StatusCode::NOT_FOUND
     );
-    assert!(!format!("{client:?} {answer:?}").contains(TOKEN));
+    assert!(!format!("{client:?} {response:?}").contains(TOKEN));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
 }
 
 #[tokio::test]
-async fn what_passes_is_repeated_where_that_is_safe() {
+async fn a_transient_failure_is_retried_where_that_is_safe() {
     let server = Server::start();
     let client = server.client_with(|options| options.timeout = Duration::from_secs(2));
     for fault in [
@@ -157,14 +157,14 @@ async fn what_passes_is_repeated_where_that_is_safe() {
     ] {
         server.proxy.clear();
         server.proxy.next(fault.clone());
-        let answer = read(&client).await.unwrap();
-        assert_eq!(answer.body(), "once upon a time", "{fault:?}");
+        let response = read(&client).await.unwrap();
+        assert_eq!(response.body(), "once upon a time", "{fault:?}");
         assert_eq!(server.proxy.count(), 2, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn what_may_have_happened_is_not_repeated_on_condition() {
+async fn a_conditional_request_that_may_have_been_applied_is_not_retried() {
     let server = Server::start();
     let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
     for (fault, kind) in [
@@ -191,7 +191,7 @@ async fn what_may_have_happened_is_not_repeated_on_condition() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_has_done_nothing() {
+async fn a_server_that_is_not_running_has_applied_nothing() {
     let client = client(&format!("http://127.0.0.1:{}", free_port()), |options| {
         options.retry.attempts = 2;
     });
@@ -200,7 +200,7 @@ async fn a_server_that_is_not_there_has_done_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_lets_nobody_in_has_done_nothing() {
+async fn a_server_that_accepts_no_connection_has_applied_nothing() {
     // A listener whose queue is full: connecting takes for ever.
     let listener = tokio::net::TcpSocket::new_v4().unwrap();
     listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -224,7 +224,7 @@ async fn a_server_that_lets_nobody_in_has_done_nothing() {
 }
 
 #[tokio::test]
-async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
+async fn a_wait_that_the_server_asks_for_is_respected_up_to_a_limit() {
     let server = Server::start();
     let client = server.client();
     server.proxy.next(HttpFault::rate_limited(1));
@@ -241,7 +241,7 @@ async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
 }
 
 #[tokio::test]
-async fn answers_without_bounds_are_refused_and_not_kept() {
+async fn an_oversized_response_is_refused_and_not_buffered() {
     let server = Server::start();
     let client = server.client();
     for (fault, kind) in [
@@ -259,8 +259,8 @@ async fn answers_without_bounds_are_refused_and_not_kept() {
     // Exactly as long as may be.
     let longest = 1024 * 1024;
     server.proxy.next(HttpFault::huge(longest));
-    let answer = read(&client).await.unwrap();
-    assert_eq!(answer.into_body().len() as u64, longest);
+    let response = read(&client).await.unwrap();
+    assert_eq!(response.into_body().len() as u64, longest);
     server.proxy.next(HttpFault::huge(longest + 1));
     tells(
         &read(&client).await.unwrap_err(),
@@ -292,7 +292,7 @@ async fn a_token_does_not_follow_a_redirect() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_an_error_that_does_not_show_it() {
+async fn a_response_that_is_not_json_is_an_error_that_does_not_quote_it() {
     let server = Server::start();
     let client = server.client();
     for fault in [
@@ -302,15 +302,15 @@ async fn what_is_no_json_is_an_error_that_does_not_show_it() {
         HttpFault::answer(200, &[], r#"{"secret-key": "secret-value"}"#),
     ] {
         server.proxy.next(fault);
-        let answer = read(&client).await.unwrap();
-        let error = answer.json::<Vec<String>>().unwrap_err();
+        let response = read(&client).await.unwrap();
+        let error = response.json::<Vec<String>>().unwrap_err();
         tells(&error, ErrorKind::Backend, Outcome::Unknown);
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_server_that_went_away_and_came_back_is_found_again() {
+async fn a_restarted_server_is_used_again() {
     let port = free_port();
     let peer = Server::peer(port);
     let client = client(&format!("http://127.0.0.1:{port}"), |options| {

@@ -15,11 +15,9 @@ const TTL: Duration = Duration::from_secs(3_600);
 
 /// A driver whose server nobody runs.
 fn unreachable(options: CloudflareKvOptions) -> CloudflareKvDriver {
-    let options = CloudflareKvOptions {
-        api_url: format!("http://127.0.0.1:{}", free_port()),
-        retry: RetryPolicy::never(),
-        ..options
-    };
+    let options = options
+        .with_api_url(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
     CloudflareKvDriver::open(options).unwrap()
 }
 
@@ -27,10 +25,7 @@ fn unreachable(options: CloudflareKvOptions) -> CloudflareKvDriver {
 async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
     let base = options.base.as_deref().map(|base| format!("{base}:"));
     let base = base.unwrap_or_default();
-    let options = CloudflareKvOptions {
-        ttl: Some(TTL),
-        ..options
-    };
+    let options = options.with_ttl(TTL);
     Subject::new(CloudflareKvDriver::open(options.clone()).unwrap())
         .with_default_ttl(TTL)
         .with_shared_backend()
@@ -58,10 +53,7 @@ mod below_a_base {
     static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
 
     conformance_tests::suite!(|| {
-        let options = CloudflareKvOptions {
-            base: Some("app:sessions".to_owned()),
-            ..NAMESPACE.options()
-        };
+        let options = NAMESPACE.options().with_prefix("app:sessions");
         super::on(&NAMESPACE, options)
     });
 }

@@ -32,10 +32,7 @@ async fn names(driver: &CloudflareKvDriver, prefix: &str) -> Vec<String> {
 #[tokio::test]
 async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
     for (value, stored) in [
         (&b"text"[..], "text"),
@@ -107,10 +104,7 @@ async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
 #[tokio::test]
 async fn the_least_that_cloudflare_is_told_can_be_raised() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        min_ttl: Duration::from_secs(300),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_min_ttl(Duration::from_secs(300));
     let driver = CloudflareKvDriver::open(options).unwrap();
     let now = Timestamp::now();
     driver
@@ -299,10 +293,7 @@ async fn a_listing_pages_by_cursors() {
 #[tokio::test]
 async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
     let ended = json!({ "metadata": { "expiresAtMs": 1 } });
     for name in [
@@ -332,31 +323,20 @@ async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
 #[tokio::test]
 async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
     let namespace = Namespace::new();
-    let none = CloudflareKvOptions {
-        api_token: None,
-        ..namespace.options()
-    };
-    let by_key = CloudflareKvOptions {
-        email: Some("tests@example.com".to_owned()),
-        api_key: Some("key-for-tests".into()),
-        ..none.clone()
-    };
-    let by_service_key = CloudflareKvOptions {
-        user_service_key: Some("service-key-for-tests".into()),
-        ..none.clone()
-    };
+    let by_key = namespace
+        .options()
+        .with_api_key("tests@example.com", "key-for-tests");
+    let by_service_key = namespace
+        .options()
+        .with_user_service_key("service-key-for-tests");
     for options in [namespace.options(), by_key, by_service_key] {
         let driver = CloudflareKvDriver::open(options).unwrap();
         assert_eq!(driver.get("missing").await.unwrap(), None);
     }
-    let wrong = CloudflareKvOptions {
-        api_token: Some("another".into()),
-        ..none
-    };
-    let other_account = CloudflareKvOptions {
-        account_id: Some("f".repeat(32)),
-        ..namespace.options()
-    };
+    let mut wrong = namespace.options();
+    wrong.api_token = Some("another".into());
+    let mut other_account = namespace.options();
+    other_account.account_id = Some("f".repeat(32));
     for options in [wrong, other_account] {
         let driver = CloudflareKvDriver::open(options).unwrap();
         for error in [
@@ -374,10 +354,8 @@ async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
 #[tokio::test]
 async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        namespace_id: "f".repeat(32),
-        ..namespace.options()
-    };
+    let mut options = namespace.options();
+    options.namespace_id = "f".repeat(32);
     let driver = CloudflareKvDriver::open(options).unwrap();
     for error in [
         driver.get("k").await.unwrap_err(),

@@ -42,12 +42,11 @@ fn waiting(
     proxy: &HttpProxy,
     retry: RetryPolicy,
 ) -> CloudflareKvDriver {
-    let options = CloudflareKvOptions {
-        api_url: proxy.url().to_owned(),
-        timeout,
-        retry,
-        ..namespace.options()
-    };
+    let options = namespace
+        .options()
+        .with_api_url(proxy.url())
+        .with_timeout(timeout)
+        .with_retry(retry);
     CloudflareKvDriver::open(options).unwrap()
 }
 
@@ -164,7 +163,7 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
         let name: String = name.chars().take(200).collect();
         proxy.always(fault);
         for error in failed_reads(driver).await {
-            tells(&error, &name, kind, None);
+            tells(&error, &name, kind, Some(NotApplied));
             if kind == RateLimited {
                 assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
             }
@@ -210,11 +209,10 @@ async fn answers_that_are_not_about_what_was_asked_are_errors() {
 async fn an_answer_without_end_is_refused_and_not_kept() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let options = CloudflareKvOptions {
-        api_url: proxy.url().to_owned(),
-        retry: RetryPolicy::never(),
-        ..namespace.options()
-    };
+    let options = namespace
+        .options()
+        .with_api_url(proxy.url())
+        .with_retry(RetryPolicy::never());
     let driver = CloudflareKvDriver::open(options).unwrap();
     proxy.always(HttpFault::endless());
     let error = driver.get(SECRET_KEY).await.unwrap_err();

@@ -103,10 +103,7 @@ async fn wrangler_works_on_the_gateway() {
 #[tokio::test]
 async fn unstorage_and_this_driver_read_what_the_other_wrote() {
     let namespace = Namespace::new();
-    let options = driver_cloudflare_kv::CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = driver_cloudflare_kv::CloudflareKvDriver::open(options).unwrap();
     let mut unstorage = script("unstorage.mjs", &namespace, "app");
 

@@ -241,10 +241,7 @@ async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
 #[tokio::test]
 async fn reads_that_may_be_older_ask_again_before_they_say_that_nothing_is_there() {
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        consistent_read: false,
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_consistent_read(false);
     let driver = open(options).await;
     driver.put("k", "v").await.unwrap();
     let asked = || {

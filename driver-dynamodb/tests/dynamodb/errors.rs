@@ -27,10 +27,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_retry(RetryPolicy::never());
     let driver = open(options).await;
     let size = "Item size has exceeded the maximum allowed size";
     let element = "The provided key element does not match the schema";
@@ -250,10 +247,7 @@ async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_retry(RetryPolicy::never());
     let driver = open(options).await;
     for (fault, kind, outcome) in [
         (HttpFault::html(), Unavailable, Unknown),
@@ -304,11 +298,9 @@ async fn missing_credentials_and_a_missing_region_are_told() {
     let error = DynamoDbDriver::open(nowhere.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("`region`"), "{error}");
-    let options = DynamoDbOptions {
-        region: Some("us-east-1".to_owned()),
-        endpoint_url: Some(format!("http://127.0.0.1:{}", test_support::free_port())),
-        ..nowhere
-    };
+    let options = nowhere
+        .with_region("us-east-1")
+        .with_endpoint_url(format!("http://127.0.0.1:{}", test_support::free_port()));
     let driver = open(options).await;
     let error = driver.put("k", "v").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");

@@ -326,10 +326,7 @@ async fn a_server_that_comes_back_is_used_again() {
     // Where the packages are, no two may install them at once.
     DYNALITE.url();
     let mut server = Dynalite::start(folder);
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(&server.url())
-    };
+    let options = options(&server.url()).with_retry(RetryPolicy::never());
     let driver = open(options.clone()).await;
     driver.put("k", "v").await.unwrap();
     let version = driver

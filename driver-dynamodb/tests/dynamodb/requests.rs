@@ -74,10 +74,7 @@ impl Meter {
 #[tokio::test]
 async fn a_session_costs_as_few_requests_as_documented() {
     for (consistent_read, read) in [(true, 1.0), (false, 0.5)] {
-        let options = DynamoDbOptions {
-            consistent_read,
-            ..options(&DYNALITE.counting_url())
-        };
+        let options = options(&DYNALITE.counting_url()).with_consistent_read(consistent_read);
         let mut meter = Meter::new(&options.table).await;
         let driver = Arc::new(open(options).await);
         let clock = Arc::new(ManualClock::new(Timestamp::now()));
@@ -194,16 +191,10 @@ const OTHERS: usize = 4_000;
 #[tokio::test]
 async fn a_listing_costs_what_the_table_holds_and_by_partitions_what_the_base_holds() {
     let value = "v".repeat(950);
-    let shared = DynamoDbOptions {
-        // dynalite takes every scan for such a one; otherwise each costs twice as much.
-        consistent_read: false,
-        ..options(&DYNALITE.counting_url())
-    };
+    // dynalite takes every scan for an eventually consistent one; otherwise each costs twice as much.
+    let shared = options(&DYNALITE.counting_url()).with_consistent_read(false);
     let drivers = [("own", OWN), ("others", OTHERS)].map(|(base, count)| {
-        let options = DynamoDbOptions {
-            base: Some(base.to_owned()),
-            ..shared.clone()
-        };
+        let options = shared.clone().with_prefix(base);
         async move {
             let driver = open(options).await;
             let write = |number| Write {

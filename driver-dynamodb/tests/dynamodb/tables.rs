@@ -76,15 +76,8 @@ async fn a_time_to_live_on_another_attribute_is_told() {
     let told = "dynamodb: open: the table's time to live is on the attribute `ttl`; set `attributes.expires_at` to \
                 it, or move it to `expires_at`";
     assert_eq!(error.to_string(), told);
-    let attributes = AttributeNames {
-        expires_at: "ttl".to_owned(),
-        ..AttributeNames::default()
-    };
-    open(DynamoDbOptions {
-        attributes,
-        ..options
-    })
-    .await;
+    let attributes = AttributeNames::default().with_expires_at("ttl");
+    open(options.with_attributes(attributes)).await;
 }
 
 #[tokio::test]
@@ -97,10 +90,7 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains("partition key `key`"), "{error}");
 
-            let options = DynamoDbOptions {
-                create_table: false,
-                ..options
-            };
+            let options = options.with_create_table(false);
             let driver = open(options).await;
             for error in [
                 driver.get("k").await.unwrap_err(),
@@ -118,10 +108,7 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
 #[tokio::test]
 async fn opening_sends_nothing_where_no_table_is_to_be_made() {
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        create_table: false,
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_create_table(false);
     let driver = open(options).await;
     assert_eq!(proxy.count(), 0);
     driver.close().await.unwrap();
@@ -133,10 +120,7 @@ async fn opening_sends_nothing_where_no_table_is_to_be_made() {
 #[tokio::test]
 async fn a_missing_table_is_told_by_every_operation() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
-        let options = DynamoDbOptions {
-            create_table: false,
-            ..options(&url)
-        };
+        let options = options(&url).with_create_table(false);
         let driver = open(options).await;
         let missing = [
             driver.get("k").await.unwrap_err(),

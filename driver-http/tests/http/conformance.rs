@@ -39,19 +39,12 @@ async fn foreign_write(plain: Arc<HttpDriver>, key: Key, value: Bytes) -> Result
 }
 
 fn on(server: &Unstorage, prefix: Option<&str>) -> Subject {
-    let options = HttpOptions {
-        prefix: prefix.map(str::to_owned),
-        ttl: Some(TTL),
-        ..server.options()
-    };
-    let unreachable = HttpOptions {
-        retry: RetryPolicy::never(),
-        ..HttpOptions::new(format!("http://127.0.0.1:{}", free_port()))
-    };
-    let plain = HttpOptions {
-        ttl: None,
-        ..options.clone()
-    };
+    let mut options = server.options().with_ttl(TTL);
+    options.prefix = prefix.map(str::to_owned);
+    let unreachable = HttpOptions::new(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
+    let mut plain = options.clone();
+    plain.ttl = None;
     let plain = Arc::new(HttpDriver::open(plain).unwrap());
     Subject::new(HttpDriver::open(options).unwrap())
         .with_outage(HttpDriver::open(unreachable).unwrap())

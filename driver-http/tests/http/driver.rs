@@ -13,11 +13,10 @@ async fn the_remaining_time_goes_along_in_whole_seconds() {
     let redis = RedisServer::start();
     let server = Unstorage::start(Dialect::V1, &["redis", &redis.url()]);
     let proxy = HttpProxy::start(&server.url);
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        ttl: Some(Duration::from_secs(100)),
-        ..server.options()
-    };
+    let options = server
+        .options()
+        .with_url(proxy.url())
+        .with_ttl(Duration::from_secs(100));
     let driver = HttpDriver::open(options).unwrap();
     driver.put("default", "v").await.unwrap();
     let short = Duration::from_millis(10_500);
@@ -51,10 +50,7 @@ async fn requests_of_a_batch_run_at_the_same_time() {
     let proxy = HttpProxy::start(&server.url);
     let delay = Duration::from_millis(200);
     proxy.always(test_support::HttpFault::Delay(delay));
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        ..server.options()
-    };
+    let options = server.options().with_url(proxy.url());
     let driver = HttpDriver::open(options).unwrap();
     let keys: Vec<_> = (0..16).map(|number| key(&format!("k{number}"))).collect();
     let writes = keys.iter().map(|key| Write {
@@ -76,10 +72,8 @@ async fn requests_of_a_batch_run_at_the_same_time() {
 async fn a_missing_or_wrong_token_is_told_and_not_shown() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     for token in [None, Some(SecretString::from("s3cret"))] {
-        let options = HttpOptions {
-            token,
-            ..server.options()
-        };
+        let mut options = server.options();
+        options.token = token;
         let driver = HttpDriver::open(options).unwrap();
         let error = driver.put("a-session-id", "value").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -96,16 +90,10 @@ async fn a_missing_or_wrong_token_is_told_and_not_shown() {
 async fn headers_of_ones_own_go_along() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let authorization = SecretString::from(format!("Bearer {TOKEN}"));
-    let options = HttpOptions {
-        token: None,
-        headers: [("Authorization".to_owned(), authorization)].into(),
-        ..server.options()
-    };
+    let mut options = server.options().with_header("Authorization", authorization);
+    options.token = None;
     assert!(!format!("{options:?}").contains(TOKEN));
-    let both = HttpOptions {
-        token: Some(SecretString::from("x")),
-        ..options.clone()
-    };
+    let both = options.clone().with_token("x");
     let driver = HttpDriver::open(options).unwrap();
     driver.put("k", "v").await.unwrap();
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");

@@ -17,12 +17,11 @@ struct Broken {
 fn broken(retry: RetryPolicy) -> Broken {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        timeout: Duration::from_millis(800),
-        retry,
-        ..server.options()
-    };
+    let options = server
+        .options()
+        .with_url(proxy.url())
+        .with_timeout(Duration::from_millis(800))
+        .with_retry(retry);
     Broken {
         driver: HttpDriver::open(options).unwrap(),
         proxy,
@@ -69,20 +68,20 @@ async fn no_fault_is_a_miss_or_a_success() {
     ] {
         proxy.always(fault.clone());
         let key = key("a-session-id");
-        tells(&driver.read(&key).await.unwrap_err(), kind, outcome);
+        tells(&driver.read(&key).await.unwrap_err(), kind, NotApplied);
         let write = driver.put("a-session-id", "the-value").await;
         tells(&write.unwrap_err(), kind, outcome);
         let removal = driver.delete("a-session-id").await;
         tells(&removal.unwrap_err(), kind, outcome);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), kind, outcome);
+        tells(&listing.unwrap_err(), kind, NotApplied);
         proxy.clear();
         driver.put("a-session-id", "the-value").await.unwrap();
     }
     for fault in [HttpFault::garbage_json(), HttpFault::html()] {
         proxy.next(fault);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), Backend, Unknown);
+        tells(&listing.unwrap_err(), Backend, NotApplied);
     }
     assert_eq!(elsewhere.count(), 0);
 }

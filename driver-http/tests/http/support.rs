@@ -35,11 +35,9 @@ impl Unstorage {
     }
 
     pub(crate) fn options(&self) -> HttpOptions {
-        HttpOptions {
-            token: Some(SecretString::from(TOKEN)),
-            dialect: self.dialect,
-            ..HttpOptions::new(&self.url)
-        }
+        HttpOptions::new(&self.url)
+            .with_token(TOKEN)
+            .with_dialect(self.dialect)
     }
 
     pub(crate) fn driver(&self) -> HttpDriver {

@@ -14,10 +14,7 @@ use crate::support::{Behind, Gateway, TOKEN, key};
 #[tokio::test]
 async fn entries_lie_where_unstorage_has_them() {
     let gateway = Gateway::start();
-    let options = UpstashOptions {
-        base: Some("app:".to_owned()),
-        ..gateway.options()
-    };
+    let options = gateway.options().with_prefix("app:");
     let driver = UpstashDriver::open(options).await.unwrap();
     driver.put("a:b", r#"{"x":1}"#).await.unwrap();
     driver.put("bytes", vec![1, 2, 255]).await.unwrap();
@@ -180,6 +177,6 @@ fn a_driver_whose_runtime_has_ended_says_so() {
     };
     let driver = runtime().block_on(gateway.driver());
     let error = runtime().block_on(driver.get("k")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(error.to_string().contains("runtime"), "{error}");
 }

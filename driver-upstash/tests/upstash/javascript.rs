@@ -9,10 +9,7 @@ use driver_upstash::{UpstashDriver, UpstashOptions};
 #[tokio::test]
 async fn each_side_reads_what_the_other_wrote() {
     let gateway = Gateway::start();
-    let options = UpstashOptions {
-        base: Some("app".to_owned()),
-        ..gateway.options()
-    };
+    let options = gateway.options().with_prefix("app");
     let driver = UpstashDriver::open(options).await.unwrap();
     let mut unstorage = gateway.unstorage("app");
 
