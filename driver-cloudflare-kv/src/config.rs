@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_would_lead_elsewhere_are_refused() {
+    fn invalid_ids_are_refused() {
         for id in ["", "..", "a/b", "a?b", "a b", "a%2fb", &"a".repeat(65)] {
             for options in [
                 CloudflareKvOptions::new(id, "namespace", "token"),
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_missing_only_on_cloudflares_own_server() {
+    fn an_account_is_required_only_on_the_server_of_cloudflare() {
         let options = CloudflareKvOptions {
             account_id: None,
             ..options()
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_are_none_or_two_are_refused() {
+    fn missing_or_conflicting_credentials_are_refused() {
         let none = CloudflareKvOptions {
             api_token: None,
             ..options()
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minimum_below_cloudflares_is_refused() {
+    fn a_min_ttl_below_the_minimum_of_cloudflare_is_refused() {
         let options = CloudflareKvOptions {
             min_ttl: Duration::from_secs(59),
             ..options()

@@ -76,7 +76,7 @@ async fn read(client: &HttpClient) -> Result<Response> {
     read_as(client, Repeat::Always).await
 }
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!((error.kind(), error.outcome()), (kind, outcome), "{error}");
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(TOKEN), "{shown}");
@@ -135,7 +135,7 @@ async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
     ] {
         server.proxy.next(HttpFault::status(status));
         let error = read(&client).await.unwrap_err();
-        tells(&error, kind, outcome);
+        assert_error(&error, kind, outcome);
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         assert!(!error.to_string().contains("the proxy says so"), "{error}");
     }
@@ -181,7 +181,7 @@ async fn a_conditional_request_that_may_have_been_applied_is_not_retried() {
         server.proxy.clear();
         server.proxy.next(fault.clone());
         let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         assert_eq!(server.proxy.count(), 1, "{fault:?}");
     }
     server.proxy.clear();
@@ -196,7 +196,7 @@ async fn a_server_that_is_not_running_has_applied_nothing() {
         options.retry.attempts = 2;
     });
     let error = read_as(&client, Repeat::IfNotApplied).await.unwrap_err();
-    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn a_server_that_accepts_no_connection_has_applied_nothing() {
         options.retry = RetryPolicy::never();
     });
     let error = read(&client).await.unwrap_err();
-    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
 #[tokio::test]
@@ -235,7 +235,7 @@ async fn a_wait_that_the_server_asks_for_is_respected_up_to_a_limit() {
     server.proxy.clear();
     server.proxy.next(HttpFault::rate_limited(3_600));
     let error = read(&client).await.unwrap_err();
-    tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::RateLimited, Outcome::NotApplied);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
     assert_eq!(server.proxy.count(), 1);
 }
@@ -252,7 +252,7 @@ async fn an_oversized_response_is_refused_and_not_buffered() {
         server.proxy.next(fault);
         let before = peak_memory();
         let error = read(&client).await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         // The client and the proxy are one process here.
         assert!(peak_memory() - before < 32 * 1024, "of KiB");
     }
@@ -262,7 +262,7 @@ async fn an_oversized_response_is_refused_and_not_buffered() {
     let response = read(&client).await.unwrap();
     assert_eq!(response.into_body().len() as u64, longest);
     server.proxy.next(HttpFault::huge(longest + 1));
-    tells(
+    assert_error(
         &read(&client).await.unwrap_err(),
         ErrorKind::TooLarge,
         Outcome::Unknown,
@@ -287,7 +287,7 @@ async fn a_token_does_not_follow_a_redirect() {
         .proxy
         .next(HttpFault::redirect(&format!("{}/book", elsewhere.url())));
     let error = read(&server.client()).await.unwrap_err();
-    tells(&error, ErrorKind::Backend, Outcome::Unknown);
+    assert_error(&error, ErrorKind::Backend, Outcome::Unknown);
     assert_eq!(elsewhere.count(), 0);
 }
 
@@ -304,7 +304,7 @@ async fn a_response_that_is_not_json_is_an_error_that_does_not_quote_it() {
         server.proxy.next(fault);
         let response = read(&client).await.unwrap();
         let error = response.json::<Vec<String>>().unwrap_err();
-        tells(&error, ErrorKind::Backend, Outcome::Unknown);
+        assert_error(&error, ErrorKind::Backend, Outcome::Unknown);
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
 }

@@ -10,7 +10,7 @@ use test_support::CloudflareKv;
 use crate::support::{Namespace, key};
 
 #[tokio::test]
-async fn it_opens_by_name_with_unstorages_names_of_options() {
+async fn it_opens_by_name_with_the_option_names_of_unstorage() {
     let namespace = Namespace::new();
     let mut registry = Registry::new();
     registry.register::<CloudflareKvOptions>("cloudflare-kv");

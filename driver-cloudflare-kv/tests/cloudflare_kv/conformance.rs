@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver: by the REST API, below a base, and by miniflare's explorer.
+//! The conformance suite against this driver: by the REST API, below a base, and by miniflare's explorer.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -47,7 +47,7 @@ mod by_the_rest_api {
     conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.options()));
 }
 
-mod below_a_base {
+mod with_a_prefix {
     use super::*;
 
     static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);

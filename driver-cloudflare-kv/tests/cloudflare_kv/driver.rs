@@ -1,4 +1,4 @@
-//! What the driver stores, reads, lists and refuses, with the binding as a witness.
+//! What the driver stores, reads, lists and refuses, checked through the binding of a Worker.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn names(driver: &CloudflareKvDriver, prefix: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
+async fn a_value_without_expiry_is_stored_as_unstorage_stores_it() {
     let namespace = Namespace::new();
     let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
@@ -53,7 +53,7 @@ async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
 }
 
 #[tokio::test]
-async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflare() {
+async fn an_expiry_is_exact_for_readers_and_at_least_sixty_seconds_for_cloudflare() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let now = Timestamp::now();
@@ -77,7 +77,7 @@ async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflar
 }
 
 #[tokio::test]
-async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
+async fn cloudflare_removes_expired_entries_soon_and_never_too_early() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     for millis in [60_000, 90_500, 3_600_001, 10 * 365 * 86_400_000] {
@@ -102,7 +102,7 @@ async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
 }
 
 #[tokio::test]
-async fn the_least_that_cloudflare_is_told_can_be_raised() {
+async fn the_shortest_ttl_for_cloudflare_can_be_raised() {
     let namespace = Namespace::new();
     let options = namespace.options().with_min_ttl(Duration::from_secs(300));
     let driver = CloudflareKvDriver::open(options).unwrap();
@@ -116,7 +116,7 @@ async fn the_least_that_cloudflare_is_told_can_be_raised() {
 }
 
 #[tokio::test]
-async fn what_a_worker_writes_is_read_with_its_end() {
+async fn the_expiry_that_a_worker_sets_is_respected() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let now = Timestamp::now().as_millis() / 1_000;
@@ -143,7 +143,7 @@ async fn what_a_worker_writes_is_read_with_its_end() {
 }
 
 #[tokio::test]
-async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
+async fn bytes_that_a_worker_wrote_are_read_unchanged() {
     let namespace = Namespace::new();
     for driver in [
         namespace.driver(),
@@ -169,7 +169,7 @@ async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
 }
 
 #[tokio::test]
-async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
+async fn values_that_exceed_one_response_together_are_read() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let keys: Vec<_> = (0..5).map(|number| key(&format!("k{number}"))).collect();
@@ -191,7 +191,7 @@ async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
 }
 
 #[tokio::test]
-async fn limits_are_checked_before_anything_is_sent_and_named() {
+async fn limits_are_checked_before_sending_and_named() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     let too_long = "k".repeat(513);
@@ -233,7 +233,7 @@ async fn limits_are_checked_before_anything_is_sent_and_named() {
 }
 
 #[tokio::test]
-async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
+async fn a_refused_write_of_a_batch_does_not_affect_the_others() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let named = |name: &str, options: WriteOptions| Write {
@@ -291,7 +291,7 @@ async fn a_listing_pages_by_cursors() {
 }
 
 #[tokio::test]
-async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
+async fn a_clear_removes_only_keys_below_its_prefix() {
     let namespace = Namespace::new();
     let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
@@ -321,7 +321,7 @@ async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
 }
 
 #[tokio::test]
-async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
+async fn each_kind_of_credentials_works_and_wrong_ones_fail() {
     let namespace = Namespace::new();
     let by_key = namespace
         .options()
@@ -352,7 +352,7 @@ async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
+async fn a_missing_namespace_is_a_configuration_error() {
     let namespace = Namespace::new();
     let mut options = namespace.options();
     options.namespace_id = "f".repeat(32);
@@ -367,7 +367,7 @@ async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_waits_for_what_was_handed_in() {
+async fn a_close_waits_for_submitted_calls() {
     let namespace = Namespace::new();
     let driver = std::sync::Arc::new(namespace.driver());
     let start = |number: usize| {

@@ -1,4 +1,4 @@
-//! What goes out together, what waits for what, and how many requests that takes.
+//! How concurrent calls share requests, and in which order changes are sent.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn paths(proxy: &HttpProxy) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_reads_at_once_take_at_most_four_requests() {
+async fn a_hundred_concurrent_reads_take_at_most_four_requests() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 100).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -56,7 +56,7 @@ async fn a_hundred_reads_at_once_take_at_most_four_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
+async fn a_hundred_concurrent_writes_and_removals_take_few_requests() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     // So that they are there before the first answer is.
@@ -77,7 +77,7 @@ async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
 }
 
 #[tokio::test]
-async fn batches_are_cut_at_cloudflares_limits() {
+async fn batches_are_split_at_the_limits_of_cloudflare() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     fill(&driver, 1_500).await;
@@ -102,7 +102,7 @@ async fn batches_are_cut_at_cloudflares_limits() {
 }
 
 #[tokio::test]
-async fn a_call_alone_is_one_request_and_waits_for_nobody() {
+async fn a_single_call_is_one_request_and_does_not_wait() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     driver.put("k", "value").await.unwrap();
@@ -133,7 +133,7 @@ async fn a_call_alone_is_one_request_and_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn reads_of_one_key_share_a_place() {
+async fn concurrent_reads_of_one_key_are_combined() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 1).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -195,7 +195,7 @@ async fn the_later_of_two_writes_arrives_later() {
 }
 
 #[tokio::test]
-async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
+async fn only_the_last_of_the_waiting_writes_of_a_key_is_sent() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     proxy.always(HttpFault::Delay(Duration::from_millis(50)));
@@ -212,7 +212,7 @@ async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
 }
 
 #[tokio::test]
-async fn an_answer_that_hangs_holds_nobody_up_for_long() {
+async fn a_hanging_response_does_not_delay_others_for_long() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 2).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -229,7 +229,7 @@ async fn an_answer_that_hangs_holds_nobody_up_for_long() {
 }
 
 #[tokio::test]
-async fn a_caller_that_is_dropped_takes_nobody_along() {
+async fn a_dropped_caller_does_not_affect_others() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 3).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -265,7 +265,7 @@ async fn rate(driver: &CloudflareKvDriver, callers: usize) -> f64 {
 }
 
 #[tokio::test]
-async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
+async fn over_a_slow_network_many_callers_are_served_twenty_times_as_fast_as_one() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 500).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -277,7 +277,7 @@ async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
 }
 
 #[tokio::test]
-async fn keys_stand_percent_encoded_in_full_where_they_are_in_a_path() {
+async fn keys_are_percent_encoded_in_paths() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     let name = "a b:100%:ü#&=+%2F:🔑";

@@ -50,7 +50,7 @@ async fn every_option_can_be_given() {
 }
 
 #[tokio::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (
             "driver = 'dynamodb'",

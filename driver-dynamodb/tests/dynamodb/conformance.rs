@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on both servers: with a base and without, with other names,
+//! The conformance suite against this driver on both servers: with a base and without, with other names,
 //! with reads that may be older.
 
 use std::time::Duration;
@@ -54,7 +54,7 @@ mod on_ministack {
     });
 }
 
-mod below_a_base_with_other_names {
+mod with_a_prefix_with_other_names {
     use driver_dynamodb::{AttributeNames, DynamoDbOptions};
 
     conformance_tests::suite!({

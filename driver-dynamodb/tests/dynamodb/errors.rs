@@ -1,4 +1,4 @@
-//! What DynamoDB refuses: the kind, the outcome, and what to do. No imitation of it has permissions or a bound of
+//! Errors of DynamoDB: the kind, the outcome, and the advice. No imitation of it has permissions or a bound of
 //! capacity, so the proxy answers as its documentation says that it does.
 
 use std::process::Command;
@@ -23,7 +23,7 @@ pub(crate) fn answer(status: u16, code: &str, message: &str) -> HttpFault {
 }
 
 #[tokio::test]
-async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
+async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
@@ -230,7 +230,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
 }
 
 #[tokio::test]
-async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
+async fn parts_of_a_request_that_dynamodb_quotes_are_not_shown() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let driver = open(options(proxy.url())).await;
     let quoting =
@@ -243,7 +243,7 @@ async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
 }
 
 #[tokio::test]
-async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
+async fn responses_of_other_servers_have_their_kind_and_outcome() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
@@ -272,7 +272,7 @@ async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
 
 /// What AWS's tools find in the environment is that of the process, so this runs itself in another one.
 #[tokio::test]
-async fn missing_credentials_and_a_missing_region_are_told() {
+async fn missing_credentials_and_a_missing_region_are_reported() {
     const MARK: &str = "WITHOUT_CREDENTIALS";
     if std::env::var_os(MARK).is_none() {
         let folder = env!("CARGO_TARGET_TMPDIR");
@@ -280,7 +280,7 @@ async fn missing_credentials_and_a_missing_region_are_told() {
         itself
             .args([
                 "--exact",
-                "errors::missing_credentials_and_a_missing_region_are_told",
+                "errors::missing_credentials_and_a_missing_region_are_reported",
             ])
             .env_clear()
             .env(MARK, "yes")

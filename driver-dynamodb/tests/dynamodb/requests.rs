@@ -1,5 +1,5 @@
-//! What operations cost, in requests and in capacity, as the server reckons it. The tables in the documentation of the
-//! crate say the same.
+//! The requests and the capacity of operations, as counted by the server. The tables in the crate documentation show the
+//! same numbers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ async fn visit(store: &SessionStore, browser: &mut HeaderMap, handler: impl Asyn
 }
 
 #[tokio::test]
-async fn capacity_follows_the_size_and_batches_save_requests_alone() {
+async fn capacity_depends_on_the_size_and_batches_save_only_requests() {
     let options = options(&DYNALITE.counting_url());
     let mut meter = Meter::new(&options.table).await;
     let driver = open(options).await;
@@ -189,7 +189,7 @@ const OTHERS: usize = 4_000;
 /// Why the table has a partition key alone: what listing one application's 1,000 entries of 1 KB takes in a table that
 /// others' 4,000 are in too, in the design that was chosen and in the other one.
 #[tokio::test]
-async fn a_listing_costs_what_the_table_holds_and_by_partitions_what_the_base_holds() {
+async fn a_listing_costs_the_whole_table_and_with_partitions_only_the_prefix() {
     let value = "v".repeat(950);
     // dynalite takes every scan for an eventually consistent one; otherwise each costs twice as much.
     let shared = options(&DYNALITE.counting_url()).with_consistent_read(false);

@@ -1,4 +1,4 @@
-//! Opening the driver, with and without making its table.
+//! Opening the driver, with and without creating its table.
 
 use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
 use driver_dynamodb::{AttributeNames, DynamoDbDriver, DynamoDbOptions};
@@ -28,7 +28,7 @@ async fn time_to_live(url: &str, table: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn processes_that_start_together_make_one_table() {
+async fn concurrent_processes_create_one_table() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = options(&url);
         let table = options.table.clone();
@@ -45,7 +45,7 @@ async fn processes_that_start_together_make_one_table() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_made_removes_what_has_ended() {
+async fn a_created_table_has_time_to_live() {
     let options = options(&MINISTACK.url());
     let table = options.table.clone();
     open(options).await;
@@ -54,7 +54,7 @@ async fn a_table_that_is_made_removes_what_has_ended() {
 }
 
 #[tokio::test]
-async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has() {
+async fn time_to_live_is_enabled_on_an_existing_table_once() {
     let url = MINISTACK.url();
     let options = options(&url);
     make_table(&url, &options.table, &["key"]).await;
@@ -66,7 +66,7 @@ async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has(
 }
 
 #[tokio::test]
-async fn a_time_to_live_on_another_attribute_is_told() {
+async fn a_time_to_live_on_another_attribute_is_an_error() {
     let url = MINISTACK.url();
     let options = options(&url);
     make_table(&url, &options.table, &["key"]).await;
@@ -81,7 +81,7 @@ async fn a_time_to_live_on_another_attribute_is_told() {
 }
 
 #[tokio::test]
-async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
+async fn a_table_with_another_key_is_an_error() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         for wrong in [&["id"][..], &["key", "sort"]] {
             let options = options(&url);
@@ -106,7 +106,7 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
 }
 
 #[tokio::test]
-async fn opening_sends_nothing_where_no_table_is_to_be_made() {
+async fn opening_without_create_table_sends_nothing() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let options = options(proxy.url()).with_create_table(false);
     let driver = open(options).await;
@@ -118,7 +118,7 @@ async fn opening_sends_nothing_where_no_table_is_to_be_made() {
 }
 
 #[tokio::test]
-async fn a_missing_table_is_told_by_every_operation() {
+async fn every_operation_reports_a_missing_table() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = options(&url).with_create_table(false);
         let driver = open(options).await;

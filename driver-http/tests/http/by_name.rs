@@ -13,7 +13,7 @@ fn registry() -> Registry {
 }
 
 #[tokio::test]
-async fn all_options_are_taken_in_both_spellings() {
+async fn all_options_are_accepted_in_both_spellings() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let toml = format!(
         r#"
@@ -41,7 +41,7 @@ async fn all_options_are_taken_in_both_spellings() {
 }
 
 #[tokio::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (options, expected) in [
         ("", "http: open: the option `url` is missing"),
         (

@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on unstorage's own server of both versions, over Redis,
+//! The conformance suite against this driver on unstorage's own server of both versions, over Redis,
 //! which heeds a time to live.
 
 use std::sync::{Arc, OnceLock};

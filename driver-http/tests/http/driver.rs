@@ -1,4 +1,4 @@
-//! What the driver does by itself.
+//! The driver's own behaviour.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use test_support::{HttpProxy, RedisServer};
 use crate::support::{TOKEN, Unstorage, key};
 
 #[tokio::test]
-async fn the_remaining_time_goes_along_in_whole_seconds() {
+async fn the_remaining_time_is_sent_in_whole_seconds() {
     let redis = RedisServer::start();
     let server = Unstorage::start(Dialect::V1, &["redis", &redis.url()]);
     let proxy = HttpProxy::start(&server.url);
@@ -45,7 +45,7 @@ async fn the_remaining_time_goes_along_in_whole_seconds() {
 }
 
 #[tokio::test]
-async fn requests_of_a_batch_run_at_the_same_time() {
+async fn requests_of_a_batch_run_concurrently() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
     let delay = Duration::from_millis(200);
@@ -69,7 +69,7 @@ async fn requests_of_a_batch_run_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn a_missing_or_wrong_token_is_told_and_not_shown() {
+async fn a_missing_or_wrong_token_is_reported_and_not_shown() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     for token in [None, Some(SecretString::from("s3cret"))] {
         let mut options = server.options();
@@ -87,7 +87,7 @@ async fn a_missing_or_wrong_token_is_told_and_not_shown() {
 }
 
 #[tokio::test]
-async fn headers_of_ones_own_go_along() {
+async fn custom_headers_are_sent() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let authorization = SecretString::from(format!("Bearer {TOKEN}"));
     let mut options = server.options().with_header("Authorization", authorization);
@@ -102,7 +102,7 @@ async fn headers_of_ones_own_go_along() {
 }
 
 #[tokio::test]
-async fn the_text_that_stands_for_nothing_is_refused_as_a_value() {
+async fn the_text_for_an_empty_value_is_refused_as_a_value() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     let error = driver.put("k", "base64:=").await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What goes wrong between the driver and its server.
+//! Faults between the driver and its server.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ fn broken(retry: RetryPolicy) -> Broken {
     }
 }
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!(
         (error.kind(), error.outcome()),
         (kind, outcome),
@@ -43,7 +43,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[tokio::test]
-async fn no_fault_is_a_miss_or_a_success() {
+async fn a_fault_is_neither_a_miss_nor_a_success() {
     use ErrorKind::*;
     use Outcome::*;
     let broken = broken(RetryPolicy::never());
@@ -68,26 +68,26 @@ async fn no_fault_is_a_miss_or_a_success() {
     ] {
         proxy.always(fault.clone());
         let key = key("a-session-id");
-        tells(&driver.read(&key).await.unwrap_err(), kind, NotApplied);
+        assert_error(&driver.read(&key).await.unwrap_err(), kind, NotApplied);
         let write = driver.put("a-session-id", "the-value").await;
-        tells(&write.unwrap_err(), kind, outcome);
+        assert_error(&write.unwrap_err(), kind, outcome);
         let removal = driver.delete("a-session-id").await;
-        tells(&removal.unwrap_err(), kind, outcome);
+        assert_error(&removal.unwrap_err(), kind, outcome);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), kind, NotApplied);
+        assert_error(&listing.unwrap_err(), kind, NotApplied);
         proxy.clear();
         driver.put("a-session-id", "the-value").await.unwrap();
     }
     for fault in [HttpFault::garbage_json(), HttpFault::html()] {
         proxy.next(fault);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), Backend, NotApplied);
+        assert_error(&listing.unwrap_err(), Backend, NotApplied);
     }
     assert_eq!(elsewhere.count(), 0);
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again() {
+async fn transient_errors_are_retried() {
     let broken = broken(RetryPolicy::default());
     let (driver, proxy) = (&broken.driver, &broken.proxy);
     for fault in [
@@ -112,7 +112,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_server_that_was_killed_is_an_outage_and_no_miss() {
+async fn a_killed_server_is_an_outage_and_not_a_miss() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     driver.put("k", "value").await.unwrap();

@@ -122,7 +122,7 @@ mod on_sqlite {
 }
 
 #[tokio::test]
-async fn a_condition_whose_answer_was_lost_is_unknown_and_not_repeated() {
+async fn a_conditional_write_whose_response_was_lost_is_unknown_and_not_retried() {
     let proxy = HttpProxy::start(over_memory().url.trim_end_matches("/kv"));
     let options = over_memory()
         .options()

@@ -43,7 +43,7 @@ async fn url_and_token_come_from_the_environment_where_they_are_not_set() {
 }
 
 #[tokio::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (options, expected) in [
         (
             "",

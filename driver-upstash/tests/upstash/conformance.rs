@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on the gateway: all of it.
+//! The conformance suite against this driver on the gateway: all of it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -52,7 +52,7 @@ mod on_the_whole_database {
     conformance_tests::suite!(|| super::on(None, |_| {}));
 }
 
-mod below_a_base {
+mod with_a_prefix {
     conformance_tests::suite!(|| super::on(Some("app:sessions"), |_| {}));
 }
 

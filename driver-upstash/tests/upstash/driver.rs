@@ -1,4 +1,4 @@
-//! What the driver does by itself.
+//! The driver's own behaviour.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use test_support::HttpFault;
 use crate::support::{Behind, Gateway, TOKEN, key};
 
 #[tokio::test]
-async fn entries_lie_where_unstorage_has_them() {
+async fn keys_and_values_are_those_of_unstorage() {
     let gateway = Gateway::start();
     let options = gateway.options().with_prefix("app:");
     let driver = UpstashDriver::open(options).await.unwrap();
@@ -29,7 +29,7 @@ async fn entries_lie_where_unstorage_has_them() {
 }
 
 #[tokio::test]
-async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
+async fn bytes_of_other_programs_can_be_read_and_replaced_on_condition() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let script = "return redis.call('SET', 'k', string.char(255, 0, 97))";
@@ -45,7 +45,7 @@ async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
 }
 
 #[tokio::test]
-async fn the_time_left_is_reckoned_anew_for_each_try() {
+async fn the_remaining_time_is_computed_for_each_attempt() {
     let behind = Behind::start(|options| options.retry.attempts = 2).await;
     behind.proxy.next(HttpFault::rate_limited(1));
     let end = Timestamp::now().saturating_add(Duration::from_secs(20));
@@ -60,7 +60,7 @@ async fn the_time_left_is_reckoned_anew_for_each_try() {
 }
 
 #[tokio::test]
-async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() {
+async fn an_entry_that_is_written_expired_is_absent_and_conditions_hold() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let ended = |condition| WriteOptions {
@@ -92,7 +92,7 @@ async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() 
 }
 
 #[tokio::test]
-async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
+async fn only_keys_below_the_prefix_are_listed_in_steps_and_cleared() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let fill = "for n = 1, 2500 do redis.call('SET', 'app:' .. n, 'v') end";
@@ -119,7 +119,7 @@ async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
 }
 
 #[tokio::test]
-async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
+async fn the_sync_token_of_each_response_is_sent_with_the_next_request() {
     for read_your_writes in [true, false] {
         let behind = Behind::start(|options| options.read_your_writes = read_your_writes).await;
         for _ in 0..3 {
@@ -138,7 +138,7 @@ async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_is_told_and_not_shown() {
+async fn a_wrong_token_is_reported_and_not_shown() {
     let gateway = Gateway::start();
     let options = UpstashOptions::new(gateway.url(), "s3cret");
     let driver = UpstashDriver::open(options.clone()).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_wrong_token_is_told_and_not_shown() {
 }
 
 #[tokio::test]
-async fn what_was_begun_is_answered_before_the_driver_is_closed() {
+async fn a_close_waits_for_running_calls() {
     let behind = Behind::start(|_| {}).await;
     behind.far_away(Duration::from_millis(300));
     let driver = behind.driver.clone();
@@ -167,7 +167,7 @@ async fn what_was_begun_is_answered_before_the_driver_is_closed() {
 }
 
 #[test]
-fn a_driver_whose_runtime_has_ended_says_so() {
+fn the_error_of_a_driver_whose_runtime_has_ended_says_so() {
     let gateway = Gateway::start();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()

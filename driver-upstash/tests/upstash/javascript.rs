@@ -7,7 +7,7 @@ use crate::support::{Gateway, key};
 use driver_upstash::{UpstashDriver, UpstashOptions};
 
 #[tokio::test]
-async fn each_side_reads_what_the_other_wrote() {
+async fn each_side_reads_the_writes_of_the_other() {
     let gateway = Gateway::start();
     let options = gateway.options().with_prefix("app");
     let driver = UpstashDriver::open(options).await.unwrap();

@@ -1,4 +1,4 @@
-//! What calls of many tasks cost: few requests, and little time where the database is far away.
+//! How concurrent calls share requests, and how fast they are over a slow network.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use test_support::{HttpFault, Seen};
 use crate::support::{Behind, increment, key};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
+async fn sixty_four_concurrent_reads_of_sessions_take_at_most_four_requests() {
     let behind = Behind::start(|_| {}).await;
     let store = Arc::new(SessionStore::new(behind.driver.clone()));
     let mut ids: Vec<SessionId> = Vec::new();
@@ -43,7 +43,7 @@ async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
 }
 
 #[tokio::test]
-async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
+async fn a_read_of_the_value_alone_does_not_request_its_expiry() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     let asks_for_end = |request: &Seen| request.body.windows(4).any(|part| part == b"PTTL");
@@ -54,7 +54,7 @@ async fn a_read_of_the_value_alone_does_not_ask_for_its_end() {
 }
 
 #[tokio::test]
-async fn a_single_call_goes_out_at_once_and_alone() {
+async fn a_single_call_is_sent_at_once_and_alone() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     let mut fastest = Duration::MAX;
@@ -68,7 +68,7 @@ async fn a_single_call_goes_out_at_once_and_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
+async fn over_a_slow_network_many_tasks_do_twenty_times_as_much_as_one() {
     const TASKS: usize = 64;
     const READS: usize = 10;
     let behind = Behind::start(|_| {}).await;
@@ -129,7 +129,7 @@ async fn each_call_of_a_request_has_its_own_result_or_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+async fn a_dropped_caller_does_not_affect_others() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     behind.far_away(Duration::from_millis(100));
@@ -149,7 +149,7 @@ async fn a_caller_who_leaves_takes_nothing_from_the_others() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_does_not_hold_others_up() {
+async fn a_slow_response_does_not_delay_other_calls() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     behind.proxy.next(HttpFault::Delay(Duration::from_secs(2)));
@@ -171,7 +171,7 @@ async fn a_slow_answer_does_not_hold_others_up() {
 }
 
 #[tokio::test]
-async fn batches_are_few_requests() {
+async fn batches_take_few_requests() {
     let behind = Behind::start(|_| {}).await;
     let keys: Vec<_> = (0..1_000)
         .map(|number| key(&format!("k{number}")))
@@ -196,7 +196,7 @@ async fn batches_are_few_requests() {
 
 /// What is too much for one answer is asked for piece by piece.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_that_are_too_large_together_are_read_apart() {
+async fn values_that_are_too_large_together_are_read_separately() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(60)).await;
     let value = "v".repeat(8 * 1024 * 1024);
     behind.driver.put("large", value.clone()).await.unwrap();
