@@ -245,6 +245,25 @@ async fn a_dropped_caller_does_not_affect_others() {
     assert!(left == "k0002" || left == "new");
 }
 
+#[tokio::test]
+async fn a_write_that_was_given_up_while_it_waited_is_not_sent() {
+    let namespace = Namespace::new();
+    let (driver, proxy) = namespace.behind_proxy();
+    let driver = Arc::new(driver);
+    proxy.next(HttpFault::Delay(Duration::from_millis(300)));
+    let running = driver.clone();
+    let running = tokio::spawn(async move { running.put("k", "first").await });
+    while proxy.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let given_up = tokio::time::timeout(Duration::from_millis(50), driver.put("k", "third"));
+    let (waiting, given_up) = tokio::join!(driver.put("k", "second"), given_up);
+    waiting.unwrap();
+    assert!(given_up.is_err());
+    running.await.unwrap().unwrap();
+    assert_eq!(namespace.stored("k").await.0, "second");
+}
+
 /// So many calls a second by `callers` at once, for about a second.
 async fn rate(driver: &CloudflareKvDriver, callers: usize) -> f64 {
     let started = Instant::now();

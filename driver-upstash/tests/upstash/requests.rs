@@ -149,6 +149,25 @@ async fn a_dropped_caller_does_not_affect_others() {
 }
 
 #[tokio::test]
+async fn a_write_that_was_given_up_while_it_waited_is_not_sent() {
+    let behind = Behind::start(|_| {}).await;
+    behind
+        .proxy
+        .next(HttpFault::Delay(Duration::from_millis(200)));
+    let running = behind.driver.clone();
+    let running = tokio::spawn(async move { running.get("k").await });
+    while behind.proxy.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let write = behind.driver.put("given-up", "v");
+    let given_up = tokio::time::timeout(Duration::from_millis(50), write).await;
+    assert!(given_up.is_err());
+    running.await.unwrap().unwrap();
+    behind.driver.put("k", "v").await.unwrap();
+    assert_eq!(behind.gateway.redis().cli(&["EXISTS", "given-up"]), "0");
+}
+
+#[tokio::test]
 async fn a_slow_response_does_not_delay_other_calls() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
