@@ -53,7 +53,7 @@ async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
             "Rate exceeded",
             RateLimited,
             NotApplied,
-            "slow down",
+            "throttles",
         ),
         (
             400,
@@ -61,7 +61,7 @@ async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
             "Throughput exceeds the limit",
             RateLimited,
             NotApplied,
-            "slow down",
+            "throttles",
         ),
         (
             400,
@@ -149,7 +149,7 @@ async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
             size,
             TooLarge,
             NotApplied,
-            "store less",
+            "smaller value",
         ),
         (
             400,
@@ -189,7 +189,7 @@ async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
             "The request could not be processed",
             Unavailable,
             Unknown,
-            "may pass",
+            "try again",
         ),
         (
             503,
@@ -197,7 +197,7 @@ async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
             "",
             Unavailable,
             Unknown,
-            "may pass",
+            "try again",
         ),
     ] {
         proxy.next(answer(status, code, message));
