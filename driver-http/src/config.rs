@@ -92,6 +92,13 @@ impl HttpOptions {
         }
     }
 
+    /// Sets the URL of the server.
+    #[must_use]
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
     /// Sets the prefix for all keys.
     #[must_use]
     pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {

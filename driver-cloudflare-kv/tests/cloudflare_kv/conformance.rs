@@ -23,7 +23,7 @@ fn unreachable(options: CloudflareKvOptions) -> CloudflareKvDriver {
 
 /// A driver with `options`, on a namespace that other cases use too.
 async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
-    let base = options.base.as_deref().map(|base| format!("{base}:"));
+    let base = options.prefix.as_deref().map(|prefix| format!("{prefix}:"));
     let base = base.unwrap_or_default();
     let options = options.with_ttl(TTL);
     Subject::new(CloudflareKvDriver::open(options.clone()).unwrap())

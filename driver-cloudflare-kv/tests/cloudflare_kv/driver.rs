@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use driver_cloudflare_kv::CloudflareKvDriver;
 use serde_json::{Value, json};
 use session_core::{
     Bytes, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix, Timestamp, Write,

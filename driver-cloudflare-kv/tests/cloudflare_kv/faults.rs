@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use driver_cloudflare_kv::CloudflareKvDriver;
 use parking_lot::Mutex;
 use session_core::{
     Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, Prefix, RemoveOptions, RetryPolicy,

@@ -59,7 +59,8 @@ impl Namespace {
         let body = json!({ "call": call, "arguments": arguments }).to_string();
         let request = self.witness.request(Method::POST, "");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        let answer = self.witness.send(request).await.unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let answer = self.witness.send(request, deadline).await.unwrap();
         let mut answer: Value = answer.json().unwrap();
         assert_eq!(answer.get("error"), None, "{call} of the binding failed");
         answer["result"].take()

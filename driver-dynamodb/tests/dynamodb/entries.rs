@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use driver_dynamodb::DynamoDbOptions;
 use session_core::{
     Current, Cursor, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix,
     RemoveOptions, RemoveOutcome, Timestamp, TouchOptions, Write, WriteOptions, WriteOutcome,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use driver_dynamodb::DynamoDbOptions;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! Opening the driver, with and without creating its table.
 
 use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
-use driver_dynamodb::{AttributeNames, DynamoDbDriver, DynamoDbOptions};
+use driver_dynamodb::{AttributeNames, DynamoDbDriver};
 use futures_util::future::join_all;
 use session_core::{Driver, DriverExt, ErrorKind, Outcome};
 use test_support::HttpProxy;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_http::{Dialect, HttpDriver, SecretString};
 use session_core::{Driver, DriverExt, ErrorKind, Expiry, Timestamp, Write, WriteOptions};
 use test_support::{HttpProxy, RedisServer};
 

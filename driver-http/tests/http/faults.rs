@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions};
+use driver_http::{Dialect, HttpDriver};
 use session_core::{Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, RetryPolicy};
 use test_support::{HttpFault, HttpProxy};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use conformance_tests::Subject;
-use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_http::{Dialect, HttpDriver, HttpOptions};
 use driver_memory::MemoryDriver;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::future::try_join_all;

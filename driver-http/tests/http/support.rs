@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_http::{Dialect, HttpDriver, HttpOptions};
 use serde_json::Value;
 use session_core::Key;
 use test_support::{NodePackages, Script, UnstorageServer};

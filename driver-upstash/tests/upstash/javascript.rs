@@ -4,7 +4,7 @@ use serde_json::json;
 use session_core::{Driver, DriverExt, ListOptions};
 
 use crate::support::{Gateway, key};
-use driver_upstash::{UpstashDriver, UpstashOptions};
+use driver_upstash::UpstashDriver;
 
 #[tokio::test]
 async fn each_side_reads_the_writes_of_the_other() {
