@@ -55,7 +55,7 @@ mod on_ministack {
 }
 
 mod with_a_prefix_with_other_names {
-    use driver_dynamodb::{AttributeNames, DynamoDbOptions};
+    use driver_dynamodb::AttributeNames;
 
     conformance_tests::suite!({
         let options = crate::support::options(&crate::support::MINISTACK.url())
