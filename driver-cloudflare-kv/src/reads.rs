@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use http_support::SharedError;
 use session_core::{Entry, ErrorKind, Key, Result, Timestamp};
 use tokio::time::Instant;
@@ -10,6 +11,9 @@ use crate::error::incomplete;
 use crate::gather::BatchRequest;
 use crate::protocol::Found;
 use crate::stored::{decode, decode_bytes};
+
+/// How many entries that a bulk get cannot return are read concurrently.
+const CONCURRENCY: usize = 16;
 
 /// The character by which the server replaces bytes that are not text.
 const REPLACEMENT: char = '\u{fffd}';
@@ -36,9 +40,13 @@ impl BatchRequest for Reads {
         while let Some(chunk) = chunks.pop() {
             match self.0.bulk_get(deadline, chunk).await {
                 Ok(mut found) => {
-                    for key in chunk {
-                        results.push(self.entry(deadline, key, found.remove(key.as_str())).await);
-                    }
+                    let entries = chunk.iter().map(|key| {
+                        let found = found.remove(key.as_str());
+                        self.entry(deadline, key, found)
+                    });
+                    let entries: Vec<_> = entries.collect();
+                    let entries = stream::iter(entries).buffered(CONCURRENCY);
+                    results.extend(entries.collect::<Vec<_>>().await);
                 }
                 // The values together exceed the limit of a response.
                 Err(error) if error.kind() == ErrorKind::TooLarge => match chunk {

@@ -86,8 +86,8 @@ async fn configuration_errors_name_the_driver_and_the_option() {
             "dynamodb: open: the names in `attributes` must have 1 to 252 bytes",
         ),
         (
-            "driver = { name = 'dynamodb', table = 't', region = 'r', prefix = '..' }",
-            "dynamodb: open: the prefix \"..\" would mean no prefix at all; use names separated by `:`",
+            "driver = { name = 'dynamodb', table = 't', region = 'r', prefix = '?' }",
+            "dynamodb: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

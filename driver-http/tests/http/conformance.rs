@@ -13,6 +13,9 @@ use crate::support::Unstorage;
 
 const TTL: Duration = Duration::from_secs(3_600);
 
+/// Enough time for large batches on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Both versions over one Redis, each below a base of its own, since they write raw bytes in different ways.
 struct Servers {
     v1: Unstorage,
@@ -39,7 +42,7 @@ async fn foreign_write(plain: Arc<HttpDriver>, key: Key, value: Bytes) -> Result
 }
 
 fn on(server: &Unstorage, prefix: Option<&str>) -> Subject {
-    let mut options = server.options().with_ttl(TTL);
+    let mut options = server.options().with_ttl(TTL).with_timeout(PATIENCE);
     options.prefix = prefix.map(str::to_owned);
     let unreachable = HttpOptions::new(format!("http://127.0.0.1:{}", free_port()))
         .with_retry(RetryPolicy::never());

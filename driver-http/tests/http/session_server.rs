@@ -24,6 +24,9 @@ use crate::support::{TOKEN, key};
 
 const TTL: Duration = Duration::from_secs(3_600);
 
+/// Enough time for large batches on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 type Opening = Pin<Box<dyn Future<Output = Arc<dyn Driver>>>>;
 
 /// A server with a runtime of its own, since each test has another.
@@ -94,7 +97,7 @@ fn over_sqlite() -> &'static Server {
 }
 
 fn on(server: &Server, prefix: Option<&str>) -> Subject {
-    let mut options = server.options().with_ttl(TTL);
+    let mut options = server.options().with_ttl(TTL).with_timeout(PATIENCE);
     options.prefix = prefix.map(str::to_owned);
     let unreachable = options
         .clone()
