@@ -100,7 +100,8 @@ impl Attempts {
             if deadline <= Instant::now() {
                 return Err(out_of_time(During::Reading));
             }
-            match timeout_at(deadline, attempt()).await {
+            // Boxed, since the futures of the SDK are nested too deeply for the compiler otherwise.
+            match timeout_at(deadline, Box::pin(attempt())).await {
                 Ok(result) => result,
                 Err(_) => Err(out_of_time(during)),
             }

@@ -54,7 +54,8 @@ impl DynamoDbDriver {
     pub async fn open(options: DynamoDbOptions) -> Result<Self> {
         let operations = Operations::new(NAME, options.timeout);
         let opening = operations.with_timeout(READY + options.timeout);
-        let open = Self::open_inner(options, operations);
+        // Boxed, since it is nested too deeply for the compiler otherwise.
+        let open = Box::pin(Self::open_inner(options, operations));
         opening.read("open", open).await
     }
 
