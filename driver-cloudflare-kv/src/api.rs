@@ -1,49 +1,46 @@
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_support::header::CONTENT_TYPE;
-use http_support::{Answer, ClientOptions, HttpClient, Method, RequestBuilder, StatusCode};
+use http_support::{
+    ClientOptions, HttpClient, Method, RequestBuilder, Response, SharedError, StatusCode,
+};
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use session_core::{Error, ErrorKind, Idempotency, Key, Result};
+use tokio::time::Instant;
 
 use crate::config::CloudflareKvOptions;
-use crate::error::{is_missing_key, refused, shared};
+use crate::error::{is_missing_key, refused};
 use crate::protocol::{BulkGet, BulkResult, Envelope, Found, ListedKey, Pair, Values};
 use crate::stored::KeyMetadata;
 
-/// What no URL treats as special stays as it is.
+/// Characters that have no special meaning in a URL are not encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// For each so many keys a request has its time once more.
-const KEYS_PER_TIMEOUT: usize = 100;
+/// The limits of the size of a page.
+const MIN_PAGE_SIZE: usize = 10;
+const MAX_PAGE_SIZE: usize = 1_000;
 
-/// A page of a listing has at least so many keys, and at most.
-const SMALLEST_PAGE: usize = 10;
-const LARGEST_PAGE: usize = 1_000;
-
-/// The routes of one namespace.
+/// The REST API of one namespace.
 pub(crate) struct Api {
     client: HttpClient,
-    timeout: Duration,
 }
 
-/// What a key has beside its value.
+/// What is stored with the value of a key.
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct Attributes {
     pub(crate) metadata: KeyMetadata,
-    /// In seconds since 1970.
+    /// Seconds since 1970.
     pub(crate) expiration: Option<f64>,
 }
 
-/// A page of a listing, and where the next one starts.
+/// A page of a listing, and the cursor of the next one.
 pub(crate) struct Page {
     pub(crate) keys: Vec<ListedKey>,
     pub(crate) next: Option<String>,
@@ -51,55 +48,61 @@ pub(crate) struct Page {
 
 impl Api {
     pub(crate) fn new(options: &CloudflareKvOptions) -> Result<Self> {
-        let client = HttpClient::new(ClientOptions {
-            headers: options.credentials()?,
-            timeout: options.timeout,
-            retry: options.retry,
-            ..ClientOptions::new(options.url()?)
-        })?;
+        let client = ClientOptions::new(options.url()?)
+            .with_headers(options.credentials()?)
+            .with_timeout(options.timeout)
+            .with_retry(options.retry);
         Ok(Self {
-            client,
-            timeout: options.timeout,
+            client: HttpClient::new(client)?,
         })
     }
 
-    /// What is stored for each of `keys`, as text.
-    pub(crate) async fn bulk_get(&self, keys: &[&Key]) -> Result<HashMap<String, Option<Found>>> {
+    /// Reads several keys, as text.
+    pub(crate) async fn bulk_get(
+        &self,
+        deadline: Instant,
+        keys: &[&Key],
+    ) -> Result<HashMap<String, Option<Found>>> {
         let body = json(&BulkGet {
             keys: keys.iter().map(|key| key.as_str()).collect(),
             r#type: "text",
             with_metadata: true,
         });
-        let request = || self.bulk_request(Method::POST, "/bulk/get", body.clone(), keys.len());
-        let read = |answer| envelope::<Values>(&answer)?.result();
+        let request = || self.bulk_request(Method::POST, "/bulk/get", body.clone());
+        let read = |response| envelope::<Values>(&response)?.result();
         let found = self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await?;
         Ok(found.values)
     }
 
-    /// Writes a pair for each of `keys`; `pair` gives it anew for each try.
+    /// Writes several keys. `pair` builds the pair of a key for each attempt.
     pub(crate) async fn bulk_put<'a>(
         &self,
+        deadline: Instant,
         keys: &[&'a str],
         pair: impl Fn(&'a str) -> Option<Pair<'a>> + Send + Sync,
     ) -> Vec<Result<()>> {
-        self.bulk_change(Method::PUT, "/bulk", keys, |left| {
+        self.bulk_change(deadline, Method::PUT, "/bulk", keys, |left| {
             json(&left.iter().filter_map(|key| pair(key)).collect::<Vec<_>>())
         })
         .await
     }
 
-    /// Removes `keys`, of which some may not be there.
-    pub(crate) async fn bulk_delete(&self, keys: &[&str]) -> Vec<Result<()>> {
-        self.bulk_change(Method::POST, "/bulk/delete", keys, |left| json(&left))
-            .await
+    /// Removes several keys, some of which may be absent.
+    pub(crate) async fn bulk_delete(&self, deadline: Instant, keys: &[&str]) -> Vec<Result<()>> {
+        self.bulk_change(deadline, Method::POST, "/bulk/delete", keys, |left| {
+            json(&left)
+        })
+        .await
     }
 
-    /// Changes all of `keys`, and again those that Cloudflare names as left out; the results stand in their order.
+    /// Changes all of `keys`, and retries those that Cloudflare reports as unsuccessful. The results are in the order of
+    /// `keys`.
     async fn bulk_change<'a>(
         &self,
+        deadline: Instant,
         method: Method,
         path: &str,
         keys: &[&'a str],
@@ -108,10 +111,10 @@ impl Api {
         let left = Mutex::new(keys.to_vec());
         let request = || {
             let left = left.lock();
-            self.bulk_request(method.clone(), path, body(&left), left.len())
+            self.bulk_request(method.clone(), path, body(&left))
         };
-        let read = |answer| {
-            let result: BulkResult = envelope(&answer)?.result_or_default()?;
+        let read = |response| {
+            let result: BulkResult = envelope(&response)?.result_or_default()?;
             let unsuccessful: HashSet<&str> = result
                 .unsuccessful_keys
                 .iter()
@@ -122,91 +125,102 @@ impl Api {
             if left.is_empty() {
                 Ok(())
             } else {
-                Err(left_out())
+                Err(unprocessed())
             }
         };
         let Err(error) = self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await
         else {
             return keys.iter().map(|_| Ok(())).collect();
         };
-        let error = Arc::new(error);
+        let error = SharedError::new(error);
         let left: HashSet<&str> = left.into_inner().into_iter().collect();
         let result = |key: &&str| match left.contains(key) {
-            true => Err(shared(&error)),
+            true => Err(error.to_error()),
             false => Ok(()),
         };
         keys.iter().map(result).collect()
     }
 
-    /// The value of one key byte for byte, with the server's own expiration.
-    pub(crate) async fn value(&self, key: &Key) -> Result<Option<(Bytes, Option<f64>)>> {
+    /// Reads the exact bytes of one key, with the server's own expiration.
+    pub(crate) async fn value(
+        &self,
+        deadline: Instant,
+        key: &Key,
+    ) -> Result<Option<(Bytes, Option<f64>)>> {
         let path = format!("/values/{}", encoded(key.as_str()));
         let request = || self.client.request(Method::GET, &path);
-        let read = |answer: Answer| {
-            if answer.is_success() {
-                let expiration = answer.header("expiration");
+        let read = |response: Response| {
+            if response.is_success() {
+                let expiration = response.header("expiration");
                 let expiration = expiration.and_then(|seconds| seconds.parse().ok());
-                return Ok(Some((answer.into_body(), expiration)));
+                return Ok(Some((response.into_body(), expiration)));
             }
-            match is_missing_key(&answer) {
+            match is_missing_key(&response) {
                 true => Ok(None),
-                false => Err(refused(&answer)),
+                false => Err(refused(&response)),
             }
         };
         self.client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await
     }
 
-    /// What one key has beside its value; `None` if it has none, or no value.
-    pub(crate) async fn metadata(&self, key: &Key) -> Result<Option<Beside>> {
+    /// Reads the attributes of one key; `None` if the key has no value.
+    pub(crate) async fn metadata(
+        &self,
+        deadline: Instant,
+        key: &Key,
+    ) -> Result<Option<Attributes>> {
         let path = format!("/metadata/{}", encoded(key.as_str()));
         let request = || self.client.request(Method::GET, &path);
-        let read = |answer: Answer| match answer.status() {
+        let read = |response: Response| match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
-            _ => envelope::<KeyMetadata>(&answer)?
+            _ => envelope::<KeyMetadata>(&response)?
                 .result_or_default()
                 .map(Some),
         };
         match self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await?
         {
-            Some(metadata) => Ok(Some(Beside {
+            Some(metadata) => Ok(Some(Attributes {
                 metadata,
                 expiration: None,
             })),
             // The key is gone, or the server has no such route.
-            None => self.listed(key).await,
+            None => self.listed(deadline, key).await,
         }
     }
 
-    /// The same from a listing, for servers on which there is no other way.
-    pub(crate) async fn listed(&self, key: &Key) -> Result<Option<Beside>> {
-        // No key sorts before the one that is all that it begins with.
-        let page = self.page(key.as_str(), None, SMALLEST_PAGE).await?;
+    /// Reads the attributes of one key from a listing, for servers without a route for them.
+    pub(crate) async fn listed(&self, deadline: Instant, key: &Key) -> Result<Option<Attributes>> {
+        // Of all keys with this prefix, the one that equals it sorts first.
+        let page = self
+            .page(deadline, key.as_str(), None, MIN_PAGE_SIZE)
+            .await?;
         let found = page
             .keys
             .into_iter()
             .find(|found| found.name == key.as_str());
-        Ok(found.map(|found| Beside {
+        Ok(found.map(|found| Attributes {
             metadata: found.metadata.unwrap_or_default(),
             expiration: found.expiration,
         }))
     }
 
-    /// The keys that begin with `prefix`, from `cursor` on, about `limit` of them.
+    /// Lists about `limit` keys that begin with `prefix`, from `cursor` on.
     pub(crate) async fn page(
         &self,
+        deadline: Instant,
         prefix: &str,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page> {
-        let limit = limit.clamp(SMALLEST_PAGE, LARGEST_PAGE);
+        let limit = limit.clamp(MIN_PAGE_SIZE, MAX_PAGE_SIZE);
         let mut path = format!("/keys?limit={limit}");
         for (name, value) in [("prefix", Some(prefix)), ("cursor", cursor)] {
             if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -214,10 +228,10 @@ impl Api {
             }
         }
         let request = || self.client.request(Method::GET, &path);
-        let read = |answer| envelope::<Vec<ListedKey>>(&answer)?.result_with_info();
+        let read = |response| envelope::<Vec<ListedKey>>(&response)?.result_with_info();
         let (keys, info) = self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await?;
         Ok(Page {
             keys,
@@ -225,11 +239,9 @@ impl Api {
         })
     }
 
-    fn bulk_request(&self, method: Method, path: &str, body: Bytes, keys: usize) -> RequestBuilder {
-        let times = u32::try_from(1 + keys / KEYS_PER_TIMEOUT).unwrap_or(u32::MAX);
+    fn bulk_request(&self, method: Method, path: &str, body: Bytes) -> RequestBuilder {
         self.client
             .request(method, path)
-            .timeout(self.timeout.saturating_mul(times))
             .header(CONTENT_TYPE, "application/json")
             .body(body)
     }
@@ -239,21 +251,21 @@ fn encoded(text: &str) -> impl std::fmt::Display + '_ {
     utf8_percent_encode(text, ENCODED)
 }
 
-/// Texts, numbers and lists have a JSON; nothing else is sent.
+/// Serializes a body. It cannot fail, since only text, numbers and lists are sent.
 fn json(body: &impl Serialize) -> Bytes {
     serde_json::to_vec(body).unwrap_or_default().into()
 }
 
-fn envelope<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<Envelope<T>> {
-    if !answer.is_success() {
-        return Err(refused(answer));
+fn envelope<T: serde::de::DeserializeOwned>(response: &Response) -> Result<Envelope<T>> {
+    if !response.is_success() {
+        return Err(refused(response));
     }
-    answer.json()
+    response.json()
 }
 
-fn left_out() -> Error {
+fn unprocessed() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "Cloudflare left out some keys of a bulk request; it asks to try them again",
+        "Cloudflare did not process some keys of a bulk request; try again",
     )
 }

@@ -1,36 +1,35 @@
 use std::time::Duration;
 
-use http_support::{DEFAULT_TIMEOUT, HeaderMap, HeaderName, SecretString, secret_header};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{HeaderMap, HeaderName, SecretString, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
-/// Where Cloudflare's API is.
+/// The URL of Cloudflare's API.
 pub const DEFAULT_API_URL: &str = "https://api.cloudflare.com";
 
-/// The shortest time to live that Cloudflare KV takes: 60 s.
+/// The shortest time to live that Cloudflare KV supports: 60 s.
 pub const SHORTEST_TTL: Duration = Duration::from_secs(60);
 
-/// Options of the driver; only where the namespace is, and what opens it, has no default.
+/// Options of the driver. All but the namespace and its credentials have a default.
 ///
 /// ```
 /// use driver_cloudflare_kv::CloudflareKvOptions;
 ///
 /// let account = "0123456789abcdef0123456789abcdef";
 /// let namespace = "fedcba9876543210fedcba9876543210";
-/// let options = CloudflareKvOptions {
-///     base: Some("sessions".to_owned()),
-///     ..CloudflareKvOptions::new(account, namespace, "api-token")
-/// };
+/// let options = CloudflareKvOptions::new(account, namespace, "api-token").with_prefix("sessions");
 /// assert!(!format!("{options:?}").contains("api-token"));
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase; times are
-/// in seconds there.
+/// With the feature `config` they can be read from configuration, with these names in snake_case or camelCase and times
+/// in seconds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 pub struct CloudflareKvOptions {
-    /// The account that has the namespace. Without it `api_url` is taken as all that comes before `/storage/kv`, for
-    /// servers that have no accounts, and no credentials are needed: the explorer that miniflare and `wrangler dev`
-    /// serve under `/cdn-cgi/local/explorer/api` is one.
+    /// The account of the namespace.
+    ///
+    /// Without it, `api_url` is everything before `/storage/kv`, for servers without accounts, and no credentials are
+    /// needed. Such a server is the explorer of miniflare and `wrangler dev` under `/cdn-cgi/local/explorer/api`.
     #[cfg_attr(feature = "config", serde(default, alias = "accountID"))]
     pub account_id: Option<String>,
     /// The id of the namespace, which is not its title.
@@ -38,51 +37,57 @@ pub struct CloudflareKvOptions {
     /// An API token with the permission to edit Workers KV storage.
     #[cfg_attr(feature = "config", serde(default))]
     pub api_token: Option<SecretString>,
-    /// In place of a token: the address of a user, together with `api_key`.
+    /// The address of a user, in place of a token and together with `api_key`.
     #[cfg_attr(feature = "config", serde(default))]
     pub email: Option<String>,
     /// The global API key of the user with `email`.
     #[cfg_attr(feature = "config", serde(default))]
     pub api_key: Option<SecretString>,
-    /// In place of a token: a key of Cloudflare's own services.
+    /// A key of Cloudflare's own services, in place of a token.
     #[cfg_attr(feature = "config", serde(default))]
     pub user_service_key: Option<SecretString>,
-    /// Where the API is. Default: `https://api.cloudflare.com`.
+    /// The URL of the API. Default: `https://api.cloudflare.com`.
     #[cfg_attr(feature = "config", serde(default = "default_api_url"))]
     pub api_url: String,
-    /// Keep all keys below this prefix. Default: none.
-    #[cfg_attr(feature = "config", serde(default))]
-    pub base: Option<String>,
-    /// How long an entry lives that is written without an expiry of its own. Default: for ever.
+    /// A prefix for all keys. Default: none. In configuration, `base` is accepted too.
+    #[cfg_attr(feature = "config", serde(default, alias = "base"))]
+    pub prefix: Option<String>,
+    /// The time to live of entries that are written without an expiry. Default: they never expire.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(
+            default,
+            deserialize_with = "session_core::config::durations::optional_seconds"
+        )
     )]
     pub ttl: Option<Duration>,
-    /// The shortest time to live that Cloudflare is told; readers go by the exact one. Default, and least: 60 s.
+    /// The shortest time to live that is sent to Cloudflare. Readers use the exact expiry. Default and minimum: 60 s.
     #[cfg_attr(
         feature = "config",
         serde(
             default = "default_min_ttl",
             alias = "minTTL",
-            deserialize_with = "time::required"
+            deserialize_with = "session_core::config::durations::seconds"
         )
     )]
     pub min_ttl: Duration,
-    /// How long a request may take; one for several hundred keys has more. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_timeout",
+            deserialize_with = "session_core::config::durations::seconds"
+        )
     )]
     pub timeout: Duration,
-    /// How often a failed request is made again, and after what pauses. Default: up to 4 attempts and pauses from
-    /// 250 ms to 1 s, since Cloudflare refuses a second write to a key within a second.
+    /// Which failed requests are sent again. Default: up to 4 attempts with pauses from 250 ms to 1 s, since Cloudflare
+    /// refuses a second write of a key within a second.
     #[cfg_attr(feature = "config", serde(default = "default_retry"))]
     pub retry: RetryPolicy,
 }
 
 impl CloudflareKvOptions {
-    /// The options for a namespace of an account, opened by an API token.
+    /// Options for a namespace of an account, with an API token.
     pub fn new(
         account_id: impl Into<String>,
         namespace_id: impl Into<String>,
@@ -95,12 +100,12 @@ impl CloudflareKvOptions {
         }
     }
 
-    /// The options for a server that has no accounts, where `api_url` is all that comes before `/storage/kv`.
+    /// Options for a server without accounts, where `api_url` is everything before `/storage/kv`.
     ///
     /// ```
     /// use driver_cloudflare_kv::CloudflareKvOptions;
     ///
-    /// // What `wrangler dev` serves.
+    /// // The URL of `wrangler dev`.
     /// let url = "http://127.0.0.1:8787/cdn-cgi/local/explorer/api";
     /// let options = CloudflareKvOptions::without_account(url, "fedcba9876543210fedcba9876543210");
     /// assert!(options.account_id.is_none());
@@ -114,12 +119,75 @@ impl CloudflareKvOptions {
             api_key: None,
             user_service_key: None,
             api_url: api_url.into(),
-            base: None,
+            prefix: None,
             ttl: None,
             min_ttl: default_min_ttl(),
             timeout: default_timeout(),
             retry: default_retry(),
         }
+    }
+
+    /// Uses a global API key in place of a token.
+    #[must_use]
+    pub fn with_api_key(
+        mut self,
+        email: impl Into<String>,
+        api_key: impl Into<SecretString>,
+    ) -> Self {
+        self.api_token = None;
+        self.email = Some(email.into());
+        self.api_key = Some(api_key.into());
+        self
+    }
+
+    /// Uses a key of Cloudflare's own services in place of a token.
+    #[must_use]
+    pub fn with_user_service_key(mut self, key: impl Into<SecretString>) -> Self {
+        self.api_token = None;
+        self.user_service_key = Some(key.into());
+        self
+    }
+
+    /// Sets the URL of the API.
+    #[must_use]
+    pub fn with_api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = url.into();
+        self
+    }
+
+    /// Sets the prefix for all keys.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets the time to live of entries that are written without an expiry.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets the shortest time to live that is sent to Cloudflare.
+    #[must_use]
+    pub fn with_min_ttl(mut self, min_ttl: Duration) -> Self {
+        self.min_ttl = min_ttl;
+        self
+    }
+
+    /// Sets how long an operation may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets which failed requests are sent again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
     }
 
     /// The URL of the namespace.
@@ -135,13 +203,13 @@ impl CloudflareKvOptions {
                 ))
             }
             None if api == DEFAULT_API_URL => Err(invalid(
-                "`account_id` is missing; only with an `api_url` of its own is there a server without accounts",
+                "`account_id` is missing; only a server with another `api_url` has no accounts",
             )),
             None => Ok(format!("{api}/storage/kv/namespaces/{namespace}")),
         }
     }
 
-    /// What proves who we are.
+    /// The headers with the credentials.
     pub(crate) fn credentials(&self) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         let mut add = |name, option, prefix, secret: &SecretString| {
@@ -173,31 +241,31 @@ impl CloudflareKvOptions {
             (None, None, None, None) if self.account_id.is_none() => {}
             _ => {
                 return Err(invalid(
-                    "give one of `api_token`, `email` with `api_key`, and `user_service_key`",
+                    "set exactly one of `api_token`, `email` with `api_key`, and `user_service_key`",
                 ));
             }
         }
         Ok(headers)
     }
 
-    /// Checks what a type cannot.
+    /// Checks the values of the options.
     pub(crate) fn check(&self) -> Result<()> {
         if self.min_ttl < SHORTEST_TTL {
             return Err(invalid(
-                "`min_ttl` must be 60 s or more, the shortest time to live that Cloudflare KV takes",
+                "`min_ttl` must be at least 60 s, the shortest time to live that Cloudflare KV supports",
             ));
         }
         Ok(())
     }
 }
 
-/// An id stands in the path of each request.
+/// Checks an id, which is a part of the path of each request.
 fn check_id(option: &str, id: &str) -> Result<()> {
     const LONGEST: usize = 64;
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if id.is_empty() || id.len() > LONGEST || !id.bytes().all(is_id) {
         return Err(invalid(format!(
-            "`{option}` is no id, which is made of up to 64 letters, digits, `-` and `_`"
+            "`{option}` is not a valid id; expected up to 64 letters, digits, `-` and `_`"
         )));
     }
     Ok(())
@@ -225,24 +293,6 @@ fn default_retry() -> RetryPolicy {
         attempts: 4,
         min_delay: Duration::from_millis(250),
         max_delay: Duration::from_secs(1),
-    }
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::Seconds;
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
     }
 }
 
@@ -291,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_would_lead_elsewhere_are_refused() {
+    fn invalid_ids_are_refused() {
         for id in ["", "..", "a/b", "a?b", "a b", "a%2fb", &"a".repeat(65)] {
             for options in [
                 CloudflareKvOptions::new(id, "namespace", "token"),
@@ -307,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_missing_only_on_cloudflares_own_server() {
+    fn an_account_is_required_only_on_the_server_of_cloudflare() {
         let options = CloudflareKvOptions {
             account_id: None,
             ..options()
@@ -351,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_that_are_none_or_two_are_refused() {
+    fn missing_or_conflicting_credentials_are_refused() {
         let none = CloudflareKvOptions {
             api_token: None,
             ..options()
@@ -382,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minimum_below_cloudflares_is_refused() {
+    fn a_min_ttl_below_the_minimum_of_cloudflare_is_refused() {
         let options = CloudflareKvOptions {
             min_ttl: Duration::from_secs(59),
             ..options()

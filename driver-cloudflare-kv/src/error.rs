@@ -1,9 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
-use http_support::{Answer, StatusCode};
-use session_core::{Error, ErrorKind, Outcome, Result};
+use http_support::{Response, StatusCode};
+use session_core::{Error, ErrorKind};
 
 use crate::protocol::Refusal;
 
@@ -15,111 +14,53 @@ const NO_KEY: u32 = 10009;
 /// Cloudflare's code for a namespace that the account does not have.
 const NO_NAMESPACE: u32 = 10013;
 
-/// Cloudflare's codes for credentials that it cannot read, with which it answers 400.
+/// Cloudflare's codes for malformed credentials, which come with status 400.
 const NO_CREDENTIALS: [u32; 4] = [6003, 6111, 9103, 9106];
 
-pub(crate) fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
-}
-
 pub(crate) fn closed() -> Error {
-    Error::new(
-        ErrorKind::Closed,
-        "the driver was closed, or the runtime on which it was opened has ended",
-    )
+    Error::new(ErrorKind::Closed, "the driver was closed; open a new one")
 }
 
-/// The error of a job whose task ended before it answered.
-pub(crate) fn lost(changes: bool) -> Error {
-    let outcome = if changes {
-        Outcome::Unknown
-    } else {
-        Outcome::NotApplied
-    };
-    closed().with_outcome(outcome)
-}
-
-/// The same error for each of those who share a request.
-pub(crate) fn shared(error: &Arc<Error>) -> Error {
-    // An error of a request has no context yet, so this is its message alone.
-    let copy = Error::new(error.kind(), error.to_string()).with_outcome(error.outcome());
-    let copy = match error.retry_after() {
-        Some(wait) => copy.with_retry_after(wait),
-        None => copy,
-    };
-    match error.source() {
-        Some(_) => copy.with_source(SharedCause(Arc::clone(error))),
-        None => copy,
-    }
-}
-
-/// The cause of an error that several have.
-struct SharedCause(Arc<Error>);
-
-impl fmt::Debug for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
-            Some(cause) => fmt::Debug::fmt(cause, f),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for SharedCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.source() {
-            Some(cause) => fmt::Display::fmt(cause, f),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for SharedCause {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source().and_then(StdError::source)
-    }
-}
-
-/// What Cloudflare says by its codes. Its texts are left out, since some repeat keys.
+/// Cloudflare's error codes. Its messages are left out, since some contain keys.
 #[derive(Debug)]
 struct Codes(Vec<u32>);
 
 impl fmt::Display for Codes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Cloudflare's codes:")?;
+        f.write_str("Cloudflare error codes:")?;
         self.0.iter().try_for_each(|code| write!(f, " {code}"))
     }
 }
 
 impl StdError for Codes {}
 
-fn codes(answer: &Answer) -> Vec<u32> {
-    match answer.json::<Refusal>() {
+fn codes(response: &Response) -> Vec<u32> {
+    match response.json::<Refusal>() {
         Ok(refusal) => refusal.codes().collect(),
         Err(_) => Vec::new(),
     }
 }
 
-/// Whether the answer is that the key has no value, and not that something else is missing.
-pub(crate) fn is_missing_key(answer: &Answer) -> bool {
-    answer.status() == StatusCode::NOT_FOUND && codes(answer).contains(&NO_KEY)
+/// Whether the response says that the key has no value, rather than that something else is missing.
+pub(crate) fn is_missing_key(response: &Response) -> bool {
+    response.status() == StatusCode::NOT_FOUND && codes(response).contains(&NO_KEY)
 }
 
-/// The error that an answer other than success is.
-pub(crate) fn refused(answer: &Answer) -> Error {
-    let codes = codes(answer);
-    let error = if answer.status() == StatusCode::NOT_FOUND && codes.contains(&NO_NAMESPACE) {
+/// The error of a response without success.
+pub(crate) fn refused(response: &Response) -> Error {
+    let codes = codes(response);
+    let error = if response.status() == StatusCode::NOT_FOUND && codes.contains(&NO_NAMESPACE) {
         Error::new(
             ErrorKind::InvalidConfig,
-            "the account has no such namespace; look at `namespace_id` and `account_id`",
+            "the account has no such namespace; check `namespace_id` and `account_id`",
         )
     } else if codes.iter().any(|code| NO_CREDENTIALS.contains(code)) {
         Error::new(
             ErrorKind::Unauthorized,
-            "Cloudflare cannot read the credentials; are they complete, and of the kind that was configured?",
+            "Cloudflare cannot parse the credentials; check that they are complete and of the configured kind",
         )
     } else {
-        answer.error()
+        response.error()
     };
     match codes.is_empty() {
         true => error,
@@ -127,12 +68,12 @@ pub(crate) fn refused(answer: &Answer) -> Error {
     }
 }
 
-/// The error for an answer of success that does not hold what it must.
+/// The error of a response that reports success but is incomplete.
 pub(crate) fn incomplete(what: &str) -> Error {
     Error::new(
         ErrorKind::Backend,
         format!(
-            "the answer {what}; is it Cloudflare's API, and nothing between that changes its answers?"
+            "the response {what}; check that `api_url` is right and that no proxy changes responses"
         ),
     )
 }

@@ -1,4 +1,4 @@
-//! The forms of the REST API, as <https://developers.cloudflare.com/api/resources/kv/> describes them.
+//! The requests and responses of the REST API, as <https://developers.cloudflare.com/api/resources/kv/> describes them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use session_core::Result;
 use crate::error::incomplete;
 use crate::stored::KeyMetadata;
 
-/// What every answer but a value is wrapped in.
+/// The envelope of every response but a single value.
 #[derive(Deserialize)]
 pub(crate) struct Envelope<T> {
     success: bool,
@@ -23,14 +23,14 @@ impl<T> Envelope<T> {
         self.result_with_info().map(|(result, _)| result)
     }
 
-    /// The result, where null is as good as any.
+    /// The result; null means the default.
     pub(crate) fn result_or_default(self) -> Result<T>
     where
         T: Default,
     {
         match self.success {
             true => Ok(self.result.unwrap_or_default()),
-            false => Err(incomplete("does not tell of success")),
+            false => Err(incomplete("does not report success")),
         }
     }
 
@@ -42,7 +42,7 @@ impl<T> Envelope<T> {
     }
 }
 
-/// What an answer that is no success says.
+/// The errors in a response without success.
 #[derive(Deserialize)]
 pub(crate) struct Refusal {
     #[serde(default)]
@@ -60,7 +60,7 @@ impl Refusal {
     }
 }
 
-/// `POST bulk/get`.
+/// The body of `POST bulk/get`.
 #[derive(Serialize)]
 pub(crate) struct BulkGet<'a> {
     pub(crate) keys: Vec<&'a str>,
@@ -69,7 +69,7 @@ pub(crate) struct BulkGet<'a> {
     pub(crate) with_metadata: bool,
 }
 
-/// Its result: null for a key that has no value.
+/// The result of `POST bulk/get`: null for a key that has no value.
 #[derive(Deserialize)]
 pub(crate) struct Values {
     pub(crate) values: HashMap<String, Option<Found>>,
@@ -78,14 +78,14 @@ pub(crate) struct Values {
 /// A value that a bulk get found.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Found {
-    /// As it was asked for.
+    /// The value with its attributes.
     Whole {
         value: String,
         metadata: KeyMetadata,
-        /// In seconds since 1970.
+        /// Seconds since 1970.
         expiration: Option<f64>,
     },
-    /// The value alone, from a server that does not heed `withMetadata`, as miniflare's explorer does not.
+    /// The value alone, from a server that ignores `withMetadata`, such as miniflare's explorer.
     Bare(String),
 }
 
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Found {
     }
 }
 
-/// One of `PUT bulk`.
+/// A key with its value in the body of `PUT bulk`.
 #[derive(Serialize)]
 pub(crate) struct Pair<'a> {
     pub(crate) key: &'a str,
@@ -160,7 +160,7 @@ pub(crate) struct BulkResult {
     pub(crate) unsuccessful_keys: Vec<String>,
 }
 
-/// One of `GET keys`.
+/// A key in the result of `GET keys`.
 #[derive(Deserialize)]
 pub(crate) struct ListedKey {
     pub(crate) name: String,
@@ -169,7 +169,7 @@ pub(crate) struct ListedKey {
     pub(crate) metadata: Option<KeyMetadata>,
 }
 
-/// Where a listing goes on.
+/// The position of a page in a listing.
 #[derive(Default, Deserialize)]
 pub(crate) struct PageInfo {
     /// Empty or missing after the last page.
@@ -203,7 +203,7 @@ mod tests {
             metadata,
             expiration,
         };
-        let ours = KeyMetadata::ending_at(Some(7));
+        let ours = KeyMetadata::from_millis(Some(7));
         assert_eq!(found["a"], Some(whole("1", ours, Some(9.0))));
         assert_eq!(found["b"], Some(whole("2", KeyMetadata::default(), None)));
         assert_eq!(found["c"], Some(Found::Bare("3".to_owned())));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_value_is_refused() {
+    fn malformed_values_are_refused() {
         for json in [
             "{}",
             r#"{"values":null}"#,

@@ -1,54 +1,64 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
+use http_support::SharedError;
 use session_core::{Entry, ErrorKind, Key, Result, Timestamp};
+use tokio::time::Instant;
 
-use crate::api::{Api, Beside};
-use crate::error::{incomplete, shared};
-use crate::gather::Gathered;
+use crate::api::{Api, Attributes};
+use crate::error::incomplete;
+use crate::gather::BatchRequest;
 use crate::protocol::Found;
-use crate::stored::{value_of, value_of_bytes};
+use crate::stored::{decode, decode_bytes};
 
-/// What a reader puts in the place of bytes that are no text.
-const REPLACED: char = '\u{fffd}';
+/// How many entries that a bulk get cannot return are read concurrently.
+const CONCURRENCY: usize = 16;
 
-/// Reads, up to 100 keys by a request.
+/// The character by which the server replaces bytes that are not text.
+const REPLACEMENT: char = '\u{fffd}';
+
+/// Reads up to 100 keys in one request.
 pub(crate) struct Reads(pub(crate) Arc<Api>);
 
-impl Gathered for Reads {
+impl BatchRequest for Reads {
     type Job = ();
-    type Reply = Option<Entry>;
+    type Output = Option<Entry>;
 
-    const MOST_KEYS: usize = 100;
+    const MAX_KEYS: usize = 100;
     const CHANGES: bool = false;
 
     fn bytes(key: &Key, (): &()) -> usize {
         key.as_str().len()
     }
 
-    async fn send(&self, jobs: Vec<(Key, ())>) -> Vec<Result<Option<Entry>>> {
+    async fn send(&self, jobs: Vec<(Key, ())>, deadline: Instant) -> Vec<Result<Option<Entry>>> {
         let keys: Vec<&Key> = jobs.iter().map(|(key, ())| key).collect();
         let mut results = Vec::with_capacity(keys.len());
-        // From the last to the first, since the next ones are taken from the end.
-        let mut stretches = vec![keys.as_slice()];
-        while let Some(stretch) = stretches.pop() {
-            match self.0.bulk_get(stretch).await {
+        // In reverse order, since the next chunk is taken from the end.
+        let mut chunks = vec![keys.as_slice()];
+        while let Some(chunk) = chunks.pop() {
+            match self.0.bulk_get(deadline, chunk).await {
                 Ok(mut found) => {
-                    for key in stretch {
-                        results.push(self.entry(key, found.remove(key.as_str())).await);
-                    }
+                    let entries = chunk.iter().map(|key| {
+                        let found = found.remove(key.as_str());
+                        self.entry(deadline, key, found)
+                    });
+                    let entries: Vec<_> = entries.collect();
+                    let entries = stream::iter(entries).buffered(CONCURRENCY);
+                    results.extend(entries.collect::<Vec<_>>().await);
                 }
-                // Together they are more than an answer may have.
-                Err(error) if error.kind() == ErrorKind::TooLarge => match stretch {
-                    [key] => results.push(self.alone(key).await),
+                // The values together exceed the limit of a response.
+                Err(error) if error.kind() == ErrorKind::TooLarge => match chunk {
+                    [key] => results.push(self.alone(deadline, key).await),
                     _ => {
-                        let (first, second) = stretch.split_at(stretch.len() / 2);
-                        stretches.extend([second, first]);
+                        let (first, second) = chunk.split_at(chunk.len() / 2);
+                        chunks.extend([second, first]);
                     }
                 },
                 Err(error) => {
-                    let error = Arc::new(error);
-                    results.extend(stretch.iter().map(|_| Err(shared(&error))));
+                    let error = SharedError::new(error);
+                    results.extend(chunk.iter().map(|_| Err(error.to_error())));
                 }
             }
         }
@@ -57,50 +67,59 @@ impl Gathered for Reads {
 }
 
 impl Reads {
-    /// The entry of what a bulk get found: not there at all is not the same as null.
-    async fn entry(&self, key: &Key, found: Option<Option<Found>>) -> Result<Option<Entry>> {
-        let (value, beside) = match found {
-            None => return Err(incomplete("leaves out a key that was asked for")),
+    /// The entry of a key in the response to a bulk get. A key without a value is null there; a missing one is an error.
+    async fn entry(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        found: Option<Option<Found>>,
+    ) -> Result<Option<Entry>> {
+        let (value, attributes) = match found {
+            None => return Err(incomplete("lacks a requested key")),
             Some(None) => return Ok(None),
             Some(Some(Found::Whole {
                 value,
                 metadata,
                 expiration,
             })) => {
-                let beside = Beside {
+                let attributes = Attributes {
                     metadata,
                     expiration,
                 };
-                (value, Some(beside))
+                (value, Some(attributes))
             }
             Some(Some(Found::Bare(value))) => (value, None),
         };
-        if value.contains(REPLACED) {
-            return self.alone(key).await;
+        if value.contains(REPLACEMENT) {
+            return self.alone(deadline, key).await;
         }
-        let beside = match beside {
-            Some(beside) => Some(beside),
-            None => self.0.listed(key).await?,
+        let attributes = match attributes {
+            Some(attributes) => Some(attributes),
+            None => self.0.listed(deadline, key).await?,
         };
-        Ok(beside.and_then(|beside| living(value_of(value), beside)))
+        Ok(attributes.and_then(|attributes| unexpired(decode(value), attributes)))
     }
 
-    /// One entry that a bulk get cannot carry: it is too long, or was written by somebody else and is no text.
-    async fn alone(&self, key: &Key) -> Result<Option<Entry>> {
-        let Some((bytes, expiration)) = self.0.value(key).await? else {
+    /// Reads an entry that a bulk get cannot return: it is too large, or another program wrote it and it is not text.
+    async fn alone(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
+        let Some((bytes, expiration)) = self.0.value(deadline, key).await? else {
             return Ok(None);
         };
-        let beside = self.0.metadata(key).await?.map(|beside| Beside {
-            expiration: beside.expiration.or(expiration),
-            ..beside
-        });
-        Ok(beside.and_then(|beside| living(value_of_bytes(bytes), beside)))
+        let attributes = self
+            .0
+            .metadata(deadline, key)
+            .await?
+            .map(|attributes| Attributes {
+                expiration: attributes.expiration.or(expiration),
+                ..attributes
+            });
+        Ok(attributes.and_then(|attributes| unexpired(decode_bytes(bytes), attributes)))
     }
 }
 
-/// The entry, unless it has ended.
-fn living(value: Bytes, beside: Beside) -> Option<Entry> {
-    let end = beside.metadata.end(beside.expiration);
-    let lives = end.is_none_or(|end| Timestamp::now() < end);
-    lives.then(|| Entry::new(value).with_expires_at(end))
+/// The entry, unless it has expired.
+fn unexpired(value: Bytes, attributes: Attributes) -> Option<Entry> {
+    let expires_at = attributes.metadata.expires_at(attributes.expiration);
+    let is_expired = expires_at.is_some_and(|at| at <= Timestamp::now());
+    (!is_expired).then(|| Entry::new(value).with_expires_at(expires_at))
 }

@@ -1,4 +1,4 @@
-//! How values and their ends are kept: values as unstorage keeps them, ends in the metadata of their keys.
+//! The stored form of values and expiry: values as unstorage stores them, expiry in the metadata of the key.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use session_core::Timestamp;
 
-/// What stands before the text of bytes that are none.
+/// The prefix of values that are stored as base64.
 const BASE64: &str = "base64:";
 
-/// The mark that some writers put before a text, and which bulk reads take away.
+/// The byte order mark, which bulk reads remove.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The largest whole number that JavaScript has, in milliseconds the year 287396.
-const LATEST: u64 = (1 << 53) - 1;
+/// The largest exact integer of JavaScript; as milliseconds, the year 287396.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// The most seconds that every server can count, 68 years.
-const LONGEST_TTL: u64 = i32::MAX as u64;
+/// The longest time to live that every server supports, in seconds: 68 years.
+const MAX_TTL: u64 = i32::MAX as u64;
 
-/// The text that is stored for `value`: itself, or its base64 where it would not come back.
-pub(crate) fn text_of(value: Bytes) -> String {
+/// The text that is stored for `value`: the value itself, or its base64 if it would not be read back unchanged.
+pub(crate) fn encode(value: Bytes) -> String {
     let encoded = |bytes: &[u8]| [BASE64, &STANDARD.encode(bytes)].concat();
     match String::from_utf8(value.into()) {
         Ok(text) if text.starts_with(BASE64) || text.starts_with(BYTE_ORDER_MARK) => {
@@ -33,65 +33,71 @@ pub(crate) fn text_of(value: Bytes) -> String {
     }
 }
 
-/// The value for which `text` was stored.
-pub(crate) fn value_of(text: String) -> Bytes {
+/// The value of a stored text.
+pub(crate) fn decode(text: String) -> Bytes {
     let encoded = text.strip_prefix(BASE64);
     match encoded.and_then(|encoded| STANDARD.decode(encoded).ok()) {
         Some(value) => value.into(),
-        // A text that only looks like it, which somebody else wrote.
+        // Another program wrote a text that only looks like base64.
         None => text.into(),
     }
 }
 
-/// The value for which `bytes` were stored, text or not.
-pub(crate) fn value_of_bytes(bytes: Bytes) -> Bytes {
+/// The value of stored bytes, which may not be text.
+pub(crate) fn decode_bytes(bytes: Bytes) -> Bytes {
     match std::str::from_utf8(&bytes) {
-        Ok(text) if text.starts_with(BASE64) => value_of(text.to_owned()),
+        Ok(text) if text.starts_with(BASE64) => decode(text.to_owned()),
         _ => bytes,
     }
 }
 
-/// The metadata of a key: the end of its value, in milliseconds since 1970. Any other is taken as none, and every
-/// write replaces it.
+/// The metadata of a key: the expiry of its value, in milliseconds since 1970. Metadata of another form is ignored, and
+/// every write replaces it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct KeyMetadata {
     #[serde(rename = "expiresAtMs", skip_serializing_if = "Option::is_none")]
-    ends_at: Option<u64>,
+    expires_at_ms: Option<u64>,
 }
 
 impl KeyMetadata {
-    pub(crate) fn ending_at(millis: Option<u64>) -> Self {
-        Self { ends_at: millis }
+    pub(crate) fn from_millis(millis: Option<u64>) -> Self {
+        Self {
+            expires_at_ms: millis,
+        }
     }
 
-    /// The metadata of a value that ends then.
-    pub(crate) fn of(end: Timestamp) -> Self {
-        Self::ending_at(Some(end.as_millis().min(LATEST)))
+    /// The metadata of a value that expires at `at`.
+    pub(crate) fn of(at: Timestamp) -> Self {
+        Self::from_millis(Some(at.as_millis().min(MAX_SAFE_INTEGER)))
     }
 
-    /// When the value ends: as its writer said, or else by the server's `expiration`, in seconds since 1970.
-    pub(crate) fn end(self, expiration: Option<f64>) -> Option<Timestamp> {
-        // A cast of a float saturates.
+    /// When the value expires: as its writer said, or else by the server's `expiration`, in seconds since 1970.
+    pub(crate) fn expires_at(self, expiration: Option<f64>) -> Option<Timestamp> {
+        // A cast from a float saturates.
         let native = || expiration.map(|seconds| (seconds * 1_000.0) as u64);
-        self.ends_at.or_else(native).map(Timestamp::from_millis)
+        self.expires_at_ms
+            .or_else(native)
+            .map(Timestamp::from_millis)
     }
 }
 
 impl<'de> Deserialize<'de> for KeyMetadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let any = Value::deserialize(deserializer)?;
-        Ok(Self::ending_at(
+        Ok(Self::from_millis(
             any.get("expiresAtMs").and_then(Value::as_u64),
         ))
     }
 }
 
-/// After how many seconds the server is to remove what ends at `end`: never before that, however its clock and ours
-/// differ, and never below its minimum. `None` is never, for what lives longer than it can count.
-pub(crate) fn server_ttl(end: Timestamp, now: Timestamp, minimum: Duration) -> Option<u64> {
-    let remaining = end.saturating_since(now).max(minimum);
+/// The time to live in seconds that the server is sent for an entry that expires at `expires_at`.
+///
+/// It is rounded up and not below the server's minimum, so that the server never removes an entry too early. `None` means
+/// never, if the time exceeds what the server supports.
+pub(crate) fn server_ttl(expires_at: Timestamp, now: Timestamp, minimum: Duration) -> Option<u64> {
+    let remaining = expires_at.saturating_since(now).max(minimum);
     let seconds = remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0);
-    (seconds <= LONGEST_TTL).then_some(seconds)
+    (seconds <= MAX_TTL).then_some(seconds)
 }
 
 #[cfg(test)]
@@ -109,25 +115,25 @@ mod tests {
             (b"\xef\xbb\xbfmark", "base64:77u/bWFyaw=="),
         ] {
             let value = Bytes::from_static(value);
-            assert_eq!(text_of(value.clone()), text);
-            assert_eq!(value_of(text.to_owned()), value);
-            assert_eq!(value_of_bytes(Bytes::from(text)), value);
+            assert_eq!(encode(value.clone()), text);
+            assert_eq!(decode(text.to_owned()), value);
+            assert_eq!(decode_bytes(Bytes::from(text)), value);
         }
     }
 
     #[test]
-    fn what_only_looks_like_base64_stays() {
+    fn text_that_only_looks_like_base64_is_unchanged() {
         for text in ["base64:!!", "base64:AP8", "base64:aGk=x"] {
-            assert_eq!(value_of(text.to_owned()), text);
+            assert_eq!(decode(text.to_owned()), text);
         }
         assert_eq!(
-            value_of_bytes(Bytes::from_static(b"base64:\xff")),
+            decode_bytes(Bytes::from_static(b"base64:\xff")),
             &b"base64:\xff"[..]
         );
     }
 
     #[test]
-    fn metadata_of_others_says_nothing() {
+    fn metadata_of_other_programs_is_ignored() {
         for json in [
             "null",
             "5",
@@ -142,7 +148,7 @@ mod tests {
             assert_eq!(metadata, KeyMetadata::default(), "{json}");
         }
         let ours: KeyMetadata = serde_json::from_str(r#"{"expiresAtMs":7,"more":1}"#).unwrap();
-        assert_eq!(ours.end(Some(1.0)), Some(Timestamp::from_millis(7)));
+        assert_eq!(ours.expires_at(Some(1.0)), Some(Timestamp::from_millis(7)));
     }
 
     #[test]
@@ -155,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_expiration_is_never_too_early_and_never_below_its_minimum() {
+    fn the_servers_ttl_is_never_too_short_and_never_below_its_minimum() {
         let minimum = Duration::from_secs(60);
         let now = Timestamp::from_millis(1_000_000);
         let ttl = |millis: u64| {
@@ -174,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn what_another_ends_by_the_servers_own_means_ends_then() {
-        let end = |expiration| KeyMetadata::default().end(expiration);
+    fn the_servers_own_expiration_counts_for_entries_of_other_programs() {
+        let end = |expiration| KeyMetadata::default().expires_at(expiration);
         assert_eq!(end(None), None);
         assert_eq!(end(Some(1.5)), Some(Timestamp::from_millis(1_500)));
         assert_eq!(end(Some(-1.0)), Some(Timestamp::from_millis(0)));

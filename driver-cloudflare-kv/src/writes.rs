@@ -3,37 +3,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use session_core::{Key, Result, Timestamp};
+use tokio::time::Instant;
 
 use crate::api::Api;
-use crate::error::lost;
-use crate::gather::Gathered;
+use crate::error::incomplete;
+use crate::gather::BatchRequest;
 use crate::protocol::Pair;
 use crate::stored::{KeyMetadata, server_ttl};
 
-/// What is to become of a key.
+/// A change of a key.
 pub(crate) enum Change {
     Put(Put),
     Delete,
 }
 
-/// A text to be stored, and when it ends.
+/// A text to store, with its expiry.
 pub(crate) struct Put {
     pub(crate) text: String,
-    pub(crate) end: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// Writes and removals, of many keys by a request each.
+/// Writes and removes many keys in one request each.
 pub(crate) struct Writes {
     pub(crate) api: Arc<Api>,
     pub(crate) min_ttl: Duration,
 }
 
-impl Gathered for Writes {
+impl BatchRequest for Writes {
     type Job = Change;
-    type Reply = ();
+    type Output = ();
 
-    // Cloudflare takes ten times as many; so many are still done in good time.
-    const MOST_KEYS: usize = 1_000;
+    // Cloudflare accepts ten times as many, which would take too long.
+    const MAX_KEYS: usize = 1_000;
     const CHANGES: bool = true;
 
     fn bytes(key: &Key, change: &Change) -> usize {
@@ -44,56 +45,64 @@ impl Gathered for Writes {
         key.as_str().len() + text
     }
 
-    async fn send(&self, jobs: Vec<(Key, Change)>) -> Vec<Result<()>> {
+    async fn send(&self, jobs: Vec<(Key, Change)>, deadline: Instant) -> Vec<Result<()>> {
         let now = Timestamp::now();
         let mut puts = HashMap::new();
         let (mut written, mut removed) = (Vec::new(), Vec::new());
         for (key, change) in &jobs {
             match change {
-                Change::Put(put) if put.end.is_none_or(|end| now < end) => {
+                Change::Put(put) if put.expires_at.is_none_or(|at| now < at) => {
                     puts.insert(key.as_str(), put);
                     written.push(key.as_str());
                 }
-                // What has ended already is as good as removed.
+                // Writing an entry that has already expired is the same as removing the key.
                 Change::Put(_) | Change::Delete => removed.push(key.as_str()),
             }
         }
-        let (done, gone) = tokio::join!(self.put(&written, &puts), self.delete(&removed));
+        let (done, gone) = tokio::join!(
+            self.put(deadline, &written, &puts),
+            self.delete(deadline, &removed)
+        );
         let written = written.into_iter().zip(done);
         let removed = removed.into_iter().zip(gone);
         let mut results: HashMap<&str, Result<()>> = written.chain(removed).collect();
         let result = |(key, _): &(Key, Change)| results.remove(key.as_str());
         let results = jobs.iter().map(result);
         results
-            .map(|result| result.unwrap_or_else(|| Err(lost(true))))
+            .map(|result| result.unwrap_or_else(|| Err(incomplete("lacks a key"))))
             .collect()
     }
 }
 
 impl Writes {
-    async fn put(&self, keys: &[&str], puts: &HashMap<&str, &Put>) -> Vec<Result<()>> {
+    async fn put(
+        &self,
+        deadline: Instant,
+        keys: &[&str],
+        puts: &HashMap<&str, &Put>,
+    ) -> Vec<Result<()>> {
         if keys.is_empty() {
             return Vec::new();
         }
         let pair = |key| Some(self.pair(key, puts.get(key)?));
-        self.api.bulk_put(keys, pair).await
+        self.api.bulk_put(deadline, keys, pair).await
     }
 
-    /// The server is told what remains of a life and not when it ends, so that its clock need not be ours.
+    /// The server is sent the remaining time to live and not a time, so that the clocks may differ.
     fn pair<'a>(&self, key: &'a str, put: &'a Put) -> Pair<'a> {
-        let ttl = |end| server_ttl(end, Timestamp::now(), self.min_ttl);
+        let ttl = |at| server_ttl(at, Timestamp::now(), self.min_ttl);
         Pair {
             key,
             value: &put.text,
-            metadata: put.end.map(KeyMetadata::of),
-            expiration_ttl: put.end.and_then(ttl),
+            metadata: put.expires_at.map(KeyMetadata::of),
+            expiration_ttl: put.expires_at.and_then(ttl),
         }
     }
 
-    async fn delete(&self, keys: &[&str]) -> Vec<Result<()>> {
+    async fn delete(&self, deadline: Instant, keys: &[&str]) -> Vec<Result<()>> {
         if keys.is_empty() {
             return Vec::new();
         }
-        self.api.bulk_delete(keys).await
+        self.api.bulk_delete(deadline, keys).await
     }
 }

@@ -4,16 +4,16 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-/// More than any answer of DynamoDB can have: 16 MB of items, of which each byte may stand as six in JSON.
-const MAX_ANSWER: usize = 128 * 1024 * 1024;
+/// A limit above the largest response of DynamoDB: 16 MB of items, each byte of which may need six in JSON.
+const MAX_RESPONSE: usize = 128 * 1024 * 1024;
 
-/// Ends the reading of an answer that is longer than any of DynamoDB's; the SDK would read it to its end.
+/// Limits the size of a response, which the SDK does not.
 #[derive(Debug)]
-pub(crate) struct BoundedAnswers;
+pub(crate) struct BoundedResponses;
 
-impl Intercept for BoundedAnswers {
+impl Intercept for BoundedResponses {
     fn name(&self) -> &'static str {
-        "BoundedAnswers"
+        "BoundedResponses"
     }
 
     fn modify_before_deserialization(
@@ -24,7 +24,7 @@ impl Intercept for BoundedAnswers {
     ) -> Result<(), BoxError> {
         let body = context.response_mut().body_mut();
         let unbounded = std::mem::replace(body, SdkBody::taken());
-        *body = unbounded.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_ANSWER)));
+        *body = unbounded.map(|body| SdkBody::from_body_1_x(Limited::new(body, MAX_RESPONSE)));
         Ok(())
     }
 }

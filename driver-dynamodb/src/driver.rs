@@ -10,63 +10,70 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, ConflictState, Consistency, Cursor, Driver, Entry, Error, ErrorKind,
-    Expiry, Idempotency, Key, ListOptions, ListPage, Listing, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Result, RetryPolicy, Timestamp, TouchOptions, Write, WriteCondition,
+    Capabilities, Conditions, ConflictState, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver,
+    Entry, Error, ErrorKind, Expiry, Idempotency, Key, ListOptions, ListPage, Listing, Operations,
+    Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition,
     WriteOptions, WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 
 use crate::batch::Batches;
-use crate::client::connect;
+use crate::client::{Attempts, connect};
 use crate::config::DynamoDbOptions;
 use crate::error::{During, closed, from_sdk, shared};
 use crate::expressions::Expression;
 use crate::item::{Item, Layout, MAX_KEY_SIZE, version};
-use crate::table::Table;
+use crate::table::{READY, Table};
 
 const NAME: &str = "dynamodb";
 
-/// So many items are looked at for a page at least, where a part of them are another's: a page of a few keys would
-/// else be a request that finds none of them.
-const LEAST_LOOKED_AT: usize = 1_000;
+/// How many items are scanned at least for a page below a prefix. Otherwise a small page would often find no key.
+const MIN_SCAN: usize = 1_000;
 
-/// Sessions, or anything else, in a table of Amazon DynamoDB; see the [crate](crate).
+/// A driver that keeps entries in a table of Amazon DynamoDB.
 ///
-/// It holds connections, which end a while after their last use, and no tasks.
+/// See the [crate documentation](crate) for what it costs and how the table looks. It holds connections, which are closed
+/// some time after their last use, and has no tasks.
 pub struct DynamoDbDriver {
     client: Client,
     table: String,
     layout: Layout,
     ttl: Option<Duration>,
     consistent_read: bool,
-    retry: RetryPolicy,
+    operations: Operations,
+    attempts: Attempts,
     closed: AtomicBool,
 }
 
 impl DynamoDbDriver {
-    /// Opens the driver, and makes its table where it is missing and the options say so.
+    /// Opens the driver, and creates its table if it is missing and [`create_table`](DynamoDbOptions::create_table) is set.
     ///
-    /// Without that it sends nothing: that the table is missing, or the credentials are, the first operation tells. It
-    /// must be called within a tokio runtime with its timer and its I/O enabled, which has to live as long as the driver
-    /// is used.
+    /// Without that option it sends nothing, so a missing table or missing credentials are reported by the first
+    /// operation. It must be called within a tokio runtime with its timer and I/O enabled, which must live as long as the
+    /// driver is used.
     pub async fn open(options: DynamoDbOptions) -> Result<Self> {
-        Self::open_inner(options)
-            .await
-            .map_err(|error| error.with_outcome(Outcome::NotApplied))
-            .map_err(|error| error.with_context(NAME, "open"))
+        let operations = Operations::new(NAME, options.timeout);
+        let opening = operations.with_timeout(READY + options.timeout);
+        // Boxed, since it is nested too deeply for the compiler otherwise.
+        let open = Box::pin(Self::open_inner(options, operations));
+        opening.read("open", open).await
     }
 
-    async fn open_inner(options: DynamoDbOptions) -> Result<Self> {
+    async fn open_inner(options: DynamoDbOptions, operations: Operations) -> Result<Self> {
         options.check()?;
+        let attempts = Attempts {
+            retry: options.retry,
+            timeout: options.timeout,
+        };
         let client = connect(&options).await?;
-        let base = Prefix::new(options.base.as_deref().unwrap_or_default());
-        let layout = Layout::new(&options.attributes, base);
+        let prefix = Prefix::from_option(options.prefix.as_deref().unwrap_or_default())?;
+        let layout = Layout::new(&options.attributes, prefix);
         if options.create_table {
             let table = Table {
                 client: &client,
                 name: &options.table,
                 layout: &layout,
-                retry: options.retry,
+                attempts,
             };
             table.ensure().await?;
         }
@@ -76,7 +83,8 @@ impl DynamoDbDriver {
             layout,
             ttl: options.ttl,
             consistent_read: options.consistent_read,
-            retry: options.retry,
+            operations,
+            attempts,
             closed: AtomicBool::new(false),
         })
     }
@@ -88,72 +96,96 @@ impl DynamoDbDriver {
         }
     }
 
-    fn batches(&self) -> Batches<'_> {
+    fn batches(&self, deadline: Instant) -> Batches<'_> {
         Batches {
             client: &self.client,
             table: &self.table,
             layout: &self.layout,
-            retry: self.retry,
+            attempts: self.attempts,
+            deadline,
         }
     }
 
-    fn end(&self, expiry: Expiry) -> Option<Timestamp> {
+    fn expires_at(&self, expiry: Expiry) -> Option<Timestamp> {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    /// The item of `key`, as it is or, where that is enough, as it was a moment ago. That it is missing is never of a
-    /// moment ago.
-    async fn get(&self, key: &Key, what: What) -> Result<Option<Item>> {
+    /// Reads the item of `key`. A miss of an eventually consistent read is confirmed by a consistent one.
+    async fn get(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        attributes: Attributes,
+    ) -> Result<Option<Item>> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
-        let found = self.get_once(&key, what, self.consistent_read).await?;
+        let found = self
+            .get_once(deadline, &key, attributes, self.consistent_read)
+            .await?;
         match found {
-            None if !self.consistent_read => self.get_once(&key, what, true).await,
+            None if !self.consistent_read => self.get_once(deadline, &key, attributes, true).await,
             found => Ok(found),
         }
     }
 
-    async fn get_once(&self, key: &str, what: What, consistent: bool) -> Result<Option<Item>> {
-        self.retry
-            .run(Idempotency::Idempotent, || async {
-                let mut request = self
-                    .client
-                    .get_item()
-                    .table_name(&self.table)
-                    .set_key(Some(self.layout.key_item(key.to_owned())))
-                    .consistent_read(consistent);
-                if what == What::WithoutValue {
-                    request = request
-                        .projection_expression("#key, #end, #exact")
-                        .set_expression_attribute_names(Some(self.names_without_value()));
-                }
-                match request.send().await {
-                    Ok(answer) => Ok(answer.item),
-                    Err(error) => Err(from_sdk(error, During::Reading)),
-                }
-            })
+    async fn get_once(
+        &self,
+        deadline: Instant,
+        key: &str,
+        attributes: Attributes,
+        consistent: bool,
+    ) -> Result<Option<Item>> {
+        self.attempts
+            .run(
+                deadline,
+                Idempotency::Idempotent,
+                During::Reading,
+                || async {
+                    let mut request = self
+                        .client
+                        .get_item()
+                        .table_name(&self.table)
+                        .set_key(Some(self.layout.key_item(key.to_owned())))
+                        .consistent_read(consistent);
+                    if attributes == Attributes::WithoutValue {
+                        request = request
+                            .projection_expression("#key, #expires, #exact")
+                            .set_expression_attribute_names(Some(self.names_without_value()));
+                    }
+                    match request.send().await {
+                        Ok(response) => Ok(response.item),
+                        Err(error) => Err(from_sdk(error, During::Reading)),
+                    }
+                },
+            )
             .await
     }
 
     fn names_without_value(&self) -> HashMap<String, String> {
         HashMap::from([
             ("#key".to_owned(), self.layout.key.clone()),
-            ("#end".to_owned(), self.layout.expires_at.clone()),
+            ("#expires".to_owned(), self.layout.expires_at.clone()),
             ("#exact".to_owned(), self.layout.expires_at_ms.clone()),
         ])
     }
 
-    async fn put(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+    async fn put(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        value: Bytes,
+        options: WriteOptions,
+    ) -> Result<WriteOutcome> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
         self.layout.check_value(&value)?;
-        let end = self.end(options.expiry);
+        let expires_at = self.expires_at(options.expiry);
         let repeat = match options.condition {
             WriteCondition::Always => Idempotency::Idempotent,
             WriteCondition::IfAbsent | WriteCondition::IfVersion(_) => Idempotency::NonIdempotent,
         };
-        self.retry
-            .run(repeat, || async {
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let now = Timestamp::now();
                 let condition = match &options.condition {
                     WriteCondition::Always => None,
@@ -166,7 +198,7 @@ impl DynamoDbDriver {
                     .client
                     .put_item()
                     .table_name(&self.table)
-                    .set_item(Some(self.layout.item(key.clone(), &value, end)));
+                    .set_item(Some(self.layout.item(key.clone(), &value, expires_at)));
                 if let Some(condition) = condition {
                     request = request
                         .condition_expression(condition.text)
@@ -187,7 +219,7 @@ impl DynamoDbDriver {
                         let current = self.current(failed.item());
                         Ok(WriteOutcome::Conflict(
                             match (&options.condition, current) {
-                                // What had ended only after it was in the way is no reason for a conflict.
+                                // The item was present when the condition was checked, and has expired since.
                                 (WriteCondition::IfAbsent, ConflictState::Absent) => {
                                     ConflictState::Unknown
                                 }
@@ -201,7 +233,7 @@ impl DynamoDbDriver {
             .await
     }
 
-    /// What a failed condition met. A missing item is not told apart from a server that does not tell.
+    /// The state in a failed condition. A missing item looks like a server that does not return it.
     fn current(&self, item: Option<&Item>) -> ConflictState {
         let Some(item) = item else {
             return ConflictState::Unknown;
@@ -209,17 +241,22 @@ impl DynamoDbDriver {
         match self.layout.entry(item.clone(), Timestamp::now()) {
             Ok(Some(entry)) => ConflictState::Present(entry),
             Ok(None) => ConflictState::Absent,
-            // Reading it tells what is wrong with it.
+            // A read reports what is wrong with it.
             Err(_) => ConflictState::Unknown,
         }
     }
 
-    async fn delete(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
+    async fn delete(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        options: RemoveOptions,
+    ) -> Result<RemoveOutcome> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
-        let repeat = repeat_unless_on(options.if_version.as_ref());
-        self.retry
-            .run(repeat, || async {
+        let repeat = repeat_unless(options.if_version.as_ref());
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let mut request = self
                     .client
                     .delete_item()
@@ -249,19 +286,19 @@ impl DynamoDbDriver {
             .await
     }
 
-    async fn move_end(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+    async fn renew(&self, deadline: Instant, key: &Key, options: TouchOptions) -> Result<bool> {
         self.check_open()?;
         let key = self.layout.table_key(key)?;
-        let end = self.end(options.expiry);
-        let repeat = repeat_unless_on(options.if_version.as_ref());
-        self.retry
-            .run(repeat, || async {
+        let expires_at = self.expires_at(options.expiry);
+        let repeat = repeat_unless(options.if_version.as_ref());
+        self.attempts
+            .run(deadline, repeat, During::Writing, || async {
                 let now = Timestamp::now();
                 let mut expression = match &options.if_version {
                     None => Expression::present(&self.layout, now),
                     Some(version) => Expression::at_version(&self.layout, version, now),
                 };
-                let update = expression.update_of_end(end);
+                let update = expression.update_expiry(expires_at);
                 let request = self
                     .client
                     .update_item()
@@ -283,103 +320,124 @@ impl DynamoDbDriver {
             .await
     }
 
-    /// The items of `keys` in the order of those, as [`get`](Self::get) gives them.
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>> {
+    /// Reads the items of `keys`, in their order, as [`get`](Self::get) does.
+    async fn get_many(&self, deadline: Instant, keys: &[Key]) -> Result<Vec<Option<Item>>> {
         self.check_open()?;
         let keys: Result<Vec<String>> = keys.iter().map(|key| self.layout.table_key(key)).collect();
         let keys = keys?;
         let distinct: HashSet<&String> = keys.iter().collect();
         let distinct = distinct.into_iter().cloned().collect();
-        let mut found = self.batches().read(distinct, self.consistent_read).await?;
+        let mut found = self
+            .batches(deadline)
+            .read(distinct, self.consistent_read)
+            .await?;
         if !self.consistent_read {
             let missing: HashSet<&String> = keys
                 .iter()
                 .filter(|key| !found.contains_key(*key))
                 .collect();
             let missing = missing.into_iter().cloned().collect();
-            found.extend(self.batches().read(missing, true).await?);
+            found.extend(self.batches(deadline).read(missing, true).await?);
         }
         Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
     }
 
-    /// A stretch of the table: the items below `prefix` in it, without their values, and where the next one begins.
+    /// Scans a part of the table: the items below `prefix`, without their values, and the cursor of the next part.
     async fn scan(
         &self,
+        deadline: Instant,
         prefix: &Prefix,
         after: Option<&Cursor>,
         limit: usize,
         consistent: bool,
     ) -> Result<(Vec<Item>, Option<Cursor>)> {
         self.check_open()?;
-        let prefix = self.layout.base.join_prefix(prefix);
+        let prefix = self.layout.prefix.join_prefix(prefix);
         let after = after.map(|cursor| self.start_after(cursor)).transpose()?;
-        let looked_at = match prefix.is_root() {
+        let count = match prefix.is_root() {
             true => limit.max(1),
-            false => limit.max(LEAST_LOOKED_AT),
+            false => limit.max(MIN_SCAN),
         };
-        let answer = self
-            .retry
-            .run(Idempotency::Idempotent, || async {
-                let mut request = self
-                    .client
-                    .scan()
-                    .table_name(&self.table)
-                    .consistent_read(consistent)
-                    .limit(i32::try_from(looked_at).unwrap_or(i32::MAX))
-                    .set_exclusive_start_key(after.clone())
-                    .projection_expression("#key, #end, #exact")
-                    .set_expression_attribute_names(Some(self.names_without_value()));
-                if !prefix.is_root() {
-                    let below = format!("{}:", prefix.as_str());
-                    request = request
-                        .filter_expression("begins_with(#key, :below)")
-                        .expression_attribute_values(":below", AttributeValue::S(below));
-                }
-                let answer = request.send().await;
-                answer.map_err(|error| from_sdk(error, During::Reading))
-            })
+        let response = self
+            .attempts
+            .run(
+                deadline,
+                Idempotency::Idempotent,
+                During::Reading,
+                || async {
+                    let mut request = self
+                        .client
+                        .scan()
+                        .table_name(&self.table)
+                        .consistent_read(consistent)
+                        .limit(i32::try_from(count).unwrap_or(i32::MAX))
+                        .set_exclusive_start_key(after.clone())
+                        .projection_expression("#key, #expires, #exact")
+                        .set_expression_attribute_names(Some(self.names_without_value()));
+                    if !prefix.is_root() {
+                        let below = format!("{}:", prefix.as_str());
+                        request = request
+                            .filter_expression("begins_with(#key, :below)")
+                            .expression_attribute_values(":below", AttributeValue::S(below));
+                    }
+                    let response = request.send().await;
+                    response.map_err(|error| from_sdk(error, During::Reading))
+                },
+            )
             .await?;
-        let last = answer.last_evaluated_key.unwrap_or_default();
+        let last = response.last_evaluated_key.unwrap_or_default();
         let next = self.layout.key_of(&last).map(Cursor::new);
-        Ok((answer.items.unwrap_or_default(), next))
+        Ok((response.items.unwrap_or_default(), next))
     }
 
-    /// The key after which a listing goes on.
+    /// The key after which a listing continues.
     fn start_after(&self, cursor: &Cursor) -> Result<Item> {
         if !(1..=MAX_KEY_SIZE).contains(&cursor.as_str().len()) {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                "the cursor is none of this driver's; begin the listing anew",
+                "the cursor is not one of this driver; start the listing again",
             ));
         }
         Ok(self.layout.key_item(cursor.as_str().to_owned()))
     }
 
-    async fn page(&self, options: &ListOptions) -> Result<ListPage> {
+    async fn page(&self, deadline: Instant, options: &ListOptions) -> Result<ListPage> {
         let after = options.cursor.as_ref();
         let (items, next) = self
-            .scan(&options.prefix, after, options.limit, self.consistent_read)
+            .scan(
+                deadline,
+                &options.prefix,
+                after,
+                options.limit,
+                self.consistent_read,
+            )
             .await?;
         let now = Timestamp::now();
-        let alive = items.iter().filter(|item| self.layout.is_alive(item, now));
-        let keys = alive.filter_map(|item| {
+        let present = items
+            .iter()
+            .filter(|item| !self.layout.is_expired(item, now));
+        let keys = present.filter_map(|item| {
             let text = self.layout.key_of(item)?;
-            // A key that is not normalised is another program's, and no Key can name it.
+            // A key that is not normalised was written by another program, and is not a valid key.
             let key = Key::new(text).ok().filter(|key| key.as_str() == text)?;
-            self.layout.base.strip(&key)
+            self.layout.prefix.strip(&key)
         });
         Ok(ListPage::new(keys.collect(), next))
     }
 
-    /// Removes all below `prefix`, what has ended and was not swept included.
+    /// Removes all items below `prefix`, expired ones included. Each step has a deadline of its own.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
         let mut after = None;
         loop {
+            let deadline = self.attempts.deadline();
             let (items, next) = self
-                .scan(prefix, after.as_ref(), LEAST_LOOKED_AT, true)
+                .scan(deadline, prefix, after.as_ref(), MIN_SCAN, true)
                 .await?;
             let keys = items.iter().filter_map(|item| self.layout.key_of(item));
-            self.batches().delete(keys.map(str::to_owned)).await?;
+            let deadline = self.attempts.deadline();
+            self.batches(deadline)
+                .delete(keys.map(str::to_owned))
+                .await?;
             match next {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -387,17 +445,19 @@ impl DynamoDbDriver {
         }
     }
 
-    /// Writes without conditions, whose places and items are given: together, and of those to one key the last.
+    /// Writes several entries without conditions in batches. `indexes` are those of the writes, and of several writes to one
+    /// key only the last is sent.
     async fn put_many(
         &self,
+        deadline: Instant,
         writes: &[Write],
-        places: &mut Vec<usize>,
+        indexes: &mut Vec<usize>,
         outcomes: &mut [Option<Result<WriteOutcome>>],
     ) {
         let mut items = HashMap::new();
         let mut keys = Vec::new();
-        for place in places.drain(..) {
-            let (Some(write), Some(outcome)) = (writes.get(place), outcomes.get_mut(place)) else {
+        for index in indexes.drain(..) {
+            let (Some(write), Some(outcome)) = (writes.get(index), outcomes.get_mut(index)) else {
                 continue;
             };
             let checked = self
@@ -405,17 +465,17 @@ impl DynamoDbDriver {
                 .and_then(|()| self.layout.check_value(&write.value));
             match checked.and_then(|()| self.layout.table_key(&write.key)) {
                 Ok(key) => {
-                    let end = self.end(write.options.expiry);
-                    let item = self.layout.item(key.clone(), &write.value, end);
+                    let expires_at = self.expires_at(write.options.expiry);
+                    let item = self.layout.item(key.clone(), &write.value, expires_at);
                     items.insert(key.clone(), item);
-                    keys.push((place, key));
+                    keys.push((index, key));
                 }
                 Err(error) => *outcome = Some(Err(error)),
             }
         }
-        let failed = self.batches().put(items).await;
-        for (place, key) in keys {
-            let (Some(write), Some(outcome)) = (writes.get(place), outcomes.get_mut(place)) else {
+        let failed = self.batches(deadline).put(items).await;
+        for (index, key) in keys {
+            let (Some(write), Some(outcome)) = (writes.get(index), outcomes.get_mut(index)) else {
                 continue;
             };
             *outcome = Some(match failed.get(&key) {
@@ -426,22 +486,18 @@ impl DynamoDbDriver {
     }
 }
 
-/// What a read gives.
+/// Which attributes a read returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Everything,
+enum Attributes {
+    All,
     WithoutValue,
 }
 
-fn repeat_unless_on<V>(if_version: Option<&V>) -> Idempotency {
+fn repeat_unless<V>(if_version: Option<&V>) -> Idempotency {
     match if_version {
         None => Idempotency::Idempotent,
         Some(_) => Idempotency::NonIdempotent,
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 #[async_trait]
@@ -467,39 +523,46 @@ impl Driver for DynamoDbDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
+        let deadline = self.attempts.deadline();
         let read = async {
-            match self.get(key, What::Everything).await? {
+            match self.get(deadline, key, Attributes::All).await? {
                 Some(item) => self.layout.entry(item, Timestamp::now()),
                 None => Ok(None),
             }
         };
-        in_operation("read", read.await)
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.put(key, value, options).await)
+        let write = self.put(self.attempts.deadline(), key, value, options);
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
-        in_operation("remove", self.delete(key, options).await)
+        let remove = self.delete(self.attempts.deadline(), key, options);
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        in_operation("list", self.page(&options).await)
+        let page = self.page(self.attempts.deadline(), &options);
+        self.operations.read("list", page).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
-        let item = in_operation("exists", self.get(key, What::WithoutValue).await)?;
-        Ok(item.is_some_and(|item| self.layout.is_alive(&item, Timestamp::now())))
+        let get = self.get(self.attempts.deadline(), key, Attributes::WithoutValue);
+        let item = self.operations.read("exists", get).await?;
+        Ok(item.is_some_and(|item| !self.layout.is_expired(&item, Timestamp::now())))
     }
 
     async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
-        in_operation("touch", self.move_end(key, options).await)
+        let touch = self.renew(self.attempts.deadline(), key, options);
+        self.operations.change("touch", touch).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.attempts.deadline();
         let read = async {
-            let items = self.get_many(keys).await?;
+            let items = self.get_many(deadline, keys).await?;
             let now = Timestamp::now();
             let entry = |item: Option<Item>| match item {
                 Some(item) => self.layout.entry(item, now),
@@ -507,44 +570,51 @@ impl Driver for DynamoDbDriver {
             };
             items.into_iter().map(entry).collect()
         };
-        in_operation("read_many", read.await)
+        self.operations.read("read_many", read).await
     }
 
+    /// Each write has a result and a timeout of its own, so there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.attempts.deadline();
         let mut outcomes: Vec<Option<Result<WriteOutcome>>> = Vec::new();
         outcomes.resize_with(writes.len(), || None);
         let mut together = Vec::new();
-        for (place, write) in writes.iter().enumerate() {
+        for (index, write) in writes.iter().enumerate() {
             if write.options.condition == WriteCondition::Always {
-                together.push(place);
+                together.push(index);
                 continue;
             }
-            // In their order, since the condition may be on what stands before it.
-            self.put_many(&writes, &mut together, &mut outcomes).await;
-            let put = self.put(&write.key, write.value.clone(), write.options.clone());
-            if let Some(outcome) = outcomes.get_mut(place) {
+            // In order, since the condition may depend on an earlier write.
+            self.put_many(deadline, &writes, &mut together, &mut outcomes)
+                .await;
+            let (value, options) = (write.value.clone(), write.options.clone());
+            let put = self.put(deadline, &write.key, value, options);
+            if let Some(outcome) = outcomes.get_mut(index) {
                 *outcome = Some(put.await);
             }
         }
-        self.put_many(&writes, &mut together, &mut outcomes).await;
+        self.put_many(deadline, &writes, &mut together, &mut outcomes)
+            .await;
         let outcomes = outcomes.into_iter().flatten();
         outcomes
-            .map(|outcome| in_operation("write_many", outcome))
+            .map(|outcome| self.operations.name("write_many", outcome))
             .collect()
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let deadline = self.attempts.deadline();
         let remove = async {
             self.check_open()?;
             let keys = keys.iter().map(|key| self.layout.table_key(key));
             let distinct: Result<HashSet<String>> = keys.collect();
-            self.batches().delete(distinct?).await
+            self.batches(deadline).delete(distinct?).await
         };
-        in_operation("remove_many", remove.await)
+        self.operations.change("remove_many", remove).await
     }
 
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
-        in_operation("clear", self.clear_below(prefix).await)
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", self.clear_below(prefix)).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -557,7 +627,7 @@ impl fmt::Debug for DynamoDbDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbDriver")
             .field("table", &self.table)
-            .field("base", &self.layout.base)
+            .field("prefix", &self.layout.prefix)
             .field("ttl", &self.ttl)
             .finish_non_exhaustive()
     }

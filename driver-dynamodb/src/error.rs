@@ -1,3 +1,5 @@
+//! Converts errors of the AWS SDK.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use aws_sdk_dynamodb::operation::RequestId;
 use http_body_util::LengthLimitError;
 use session_core::{Error, ErrorKind, Outcome};
 
-/// What a request was to do, which decides what its failure leaves behind.
+/// The kind of a request, which decides the outcome of its failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum During {
     /// It changes nothing.
@@ -18,8 +20,8 @@ pub(crate) enum During {
     Writing,
 }
 
-/// What DynamoDB answered instead of doing what it was asked to. Unlike the SDK's errors it holds no item: those show
-/// up whole in their `Debug`, the value included.
+/// An error response of DynamoDB. Unlike the SDK's errors it contains no item, since these would show the value in their
+/// `Debug`.
 #[derive(Debug)]
 struct Refusal {
     code: String,
@@ -42,7 +44,7 @@ impl fmt::Display for Refusal {
 
 impl StdError for Refusal {}
 
-/// A chain of causes as text, since the causes themselves may show what they were about.
+/// A chain of causes as text, since the causes themselves may contain keys and values.
 #[derive(Debug)]
 struct Causes(String);
 
@@ -67,15 +69,15 @@ impl fmt::Display for Causes {
 
 impl StdError for Causes {}
 
-/// Turns what the SDK tells into this project's error.
+/// Converts an error of the SDK.
 pub(crate) fn from_sdk<E>(error: SdkError<E, HttpResponse>, during: During) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
     let error = match &error {
-        // The SDK takes what it cannot read for a refusal without a reason.
-        SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
-            unintelligible(answer.raw(), &error)
+        // The SDK reports a response that it cannot parse as an error without a code.
+        SdkError::ServiceError(response) if response.raw().status().is_success() => {
+            unparsable(response.raw(), &error)
         }
         SdkError::ServiceError(refusal) => {
             let request_id = refusal.err().meta().request_id();
@@ -84,7 +86,7 @@ where
         SdkError::ResponseError(_) if find::<LengthLimitError>(&error).is_some() => {
             too_long(&error)
         }
-        SdkError::ResponseError(answer) => unintelligible(answer.raw(), &error),
+        SdkError::ResponseError(response) => unparsable(response.raw(), &error),
         SdkError::ConstructionFailure(_) => unsent(&error),
         SdkError::DispatchFailure(_) if find::<CredentialsError>(&error).is_some() => {
             without_credentials(&error)
@@ -97,17 +99,23 @@ where
         },
         _ => Error::new(ErrorKind::Backend, "the request failed").with_source(Causes::of(&error)),
     };
-    match during {
-        During::Reading => error.with_outcome(Outcome::NotApplied),
-        During::Writing => error,
+    during.with_outcome(error)
+}
+
+impl During {
+    /// Sets the outcome of `error`.
+    fn with_outcome(self, error: Error) -> Error {
+        match self {
+            Self::Reading => error.with_outcome(Outcome::NotApplied),
+            Self::Writing => error,
+        }
     }
 }
 
 fn unsent(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::InvalidConfig,
-        "the request could not be made of what is configured; see the cause, and the options `region`, \
-         `endpoint_url` and `profile`",
+        "the request could not be built; check the cause, and the options `region`, `endpoint_url` and `profile`",
     )
     .with_source(Causes::of(error))
 }
@@ -115,8 +123,8 @@ fn unsent(error: &(dyn StdError + 'static)) -> Error {
 fn without_credentials(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::Unauthorized,
-        "no credentials for AWS could be had; give this process a role, set `AWS_ACCESS_KEY_ID` and \
-         `AWS_SECRET_ACCESS_KEY`, or name a `profile`",
+        "no AWS credentials were found; give this process a role, set `AWS_ACCESS_KEY_ID` and \
+         `AWS_SECRET_ACCESS_KEY`, or set `profile`",
     )
     .with_source(Causes::of(error))
 }
@@ -124,16 +132,25 @@ fn without_credentials(error: &(dyn StdError + 'static)) -> Error {
 fn timed_out(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::TimedOut,
-        "DynamoDB did not answer within `timeout`; is it overloaded, or the network in between?",
+        "DynamoDB did not respond within `timeout`; check the network, or raise `timeout`",
     )
     .with_source(Causes::of(error))
 }
 
-/// No connection came about, so nothing was sent.
+/// The error of an operation whose deadline passed before a response.
+pub(crate) fn out_of_time(during: During) -> Error {
+    let error = Error::new(
+        ErrorKind::TimedOut,
+        "DynamoDB did not respond within `timeout`; check the network, or raise `timeout`",
+    );
+    during.with_outcome(error)
+}
+
+/// The error of a failed connection, over which nothing was sent.
 fn out_of_reach(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "DynamoDB cannot be reached; see the network, and the options `region` and `endpoint_url`",
+        "cannot connect to DynamoDB; check the network, and the options `region` and `endpoint_url`",
     )
     .with_outcome(Outcome::NotApplied)
     .with_source(Causes::of(error))
@@ -142,7 +159,7 @@ fn out_of_reach(error: &(dyn StdError + 'static)) -> Error {
 fn broken(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "the connection to DynamoDB broke before the answer had come",
+        "the connection to DynamoDB broke before the response was complete",
     )
     .with_source(Causes::of(error))
 }
@@ -150,37 +167,40 @@ fn broken(error: &(dyn StdError + 'static)) -> Error {
 fn too_long(error: &(dyn StdError + 'static)) -> Error {
     Error::new(
         ErrorKind::TooLarge,
-        "the answer is longer than any of DynamoDB's; see `endpoint_url` and what stands in between",
+        "the response is longer than any of DynamoDB; check `endpoint_url` and proxies",
     )
     .with_outcome(Outcome::Unknown)
     .with_source(Causes::of(error))
 }
 
-/// An answer came and makes no sense: it was cut off, or is none of DynamoDB's.
-fn unintelligible(response: &HttpResponse, error: &(dyn StdError + 'static)) -> Error {
+/// The error of a response that cannot be parsed: it was cut off, or does not come from DynamoDB.
+fn unparsable(response: &HttpResponse, error: &(dyn StdError + 'static)) -> Error {
     let status = response.status().as_u16();
     let error = match status {
         200..300 => Error::new(
             ErrorKind::Unavailable,
-            "the answer was cut off or is none of DynamoDB's; see `endpoint_url` and what stands in between",
+            "the response was cut off or does not come from DynamoDB; check `endpoint_url` and proxies",
         ),
-        _ => of_status(status, "something that is not DynamoDB"),
+        _ => of_status(status, "a server that is not DynamoDB"),
     }
     .with_source(Causes::of(error));
     with_wait(error, response)
 }
 
-/// By the status alone: there are proxies and load balancers that answer in DynamoDB's place.
+/// The error of a status alone, since proxies and load balancers may respond instead of DynamoDB.
 fn of_status(status: u16, who: &str) -> Error {
-    let told = |advice: &str| format!("{who} answered with the status {status}; {advice}");
-    let unexpected = Error::new(ErrorKind::Backend, told("see `endpoint_url`"));
+    let message = |advice: &str| format!("{who} responded with status {status}; {advice}");
+    let unexpected = Error::new(ErrorKind::Backend, message("check `endpoint_url`"));
     match status {
-        429 => Error::new(ErrorKind::RateLimited, told("wait before the next request")),
+        429 => Error::new(
+            ErrorKind::RateLimited,
+            message("wait before the next request"),
+        ),
         401 | 403 => Error::new(
             ErrorKind::Unauthorized,
-            told("see the credentials, and what stands in between"),
+            message("check the credentials and proxies"),
         ),
-        500.. => Error::new(ErrorKind::Unavailable, told("it may pass")),
+        500.. => Error::new(ErrorKind::Unavailable, message("try again")),
         400..500 => unexpected.with_outcome(Outcome::NotApplied),
         _ => unexpected,
     }
@@ -195,40 +215,39 @@ fn refused(
     let Some(code) = error.code() else {
         return with_wait(of_status(status, "the server"), response);
     };
-    let told = error.message().unwrap_or_default();
-    let mut refusal = match describe(code, told) {
+    let text = error.message().unwrap_or_default();
+    let mut refusal = match describe(code, text) {
         Some((kind, message)) => Error::new(kind, message).with_outcome(Outcome::NotApplied),
         None if status >= 500 => Error::new(
             ErrorKind::Unavailable,
-            "DynamoDB failed inside; it may pass",
+            "DynamoDB had an internal error; try again",
         ),
         None => Error::new(
             ErrorKind::Backend,
-            "DynamoDB refused the request; see the cause",
+            "DynamoDB refused the request; check the cause",
         )
         .with_outcome(Outcome::NotApplied),
     };
     refusal = refusal.with_source(Refusal {
         code: code.to_owned(),
-        message: without_values(told),
+        message: without_values(text),
         request_id: request_id.map(str::to_owned),
     });
     with_wait(refusal, response)
 }
 
-/// What DynamoDB tells of a request of the wrong shape quotes it, keys included.
+/// The message of DynamoDB, unless it quotes the request, keys included.
 fn without_values(message: &str) -> Option<String> {
     let quotes = message.contains("validation error") || message.contains("Value '");
     (!quotes && !message.is_empty()).then(|| message.to_owned())
 }
 
-/// The kinds of the errors that certainly changed nothing, with what to do.
+/// The kind and message of an error after which the request was certainly not applied.
 fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
     Some(match code {
         "ProvisionedThroughputExceededException" => (
             ErrorKind::RateLimited,
-            "the table's capacity, or that of one of its partitions, is used up; raise it, or switch to on-demand \
-             billing",
+            "the capacity of the table or of a partition is exhausted; raise it, or switch to on-demand billing",
         ),
         "ThrottlingException"
         | "Throttling"
@@ -237,18 +256,18 @@ fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
         | "TooManyRequestsException"
         | "LimitExceededException" => (
             ErrorKind::RateLimited,
-            "DynamoDB asks to slow down; wait, and see the limits of the account and of the table's on-demand \
+            "DynamoDB throttles requests; wait, and check the limits of the account and of the table's on-demand \
              throughput",
         ),
         "TransactionConflictException"
         | "ReplicatedWriteConflictException"
         | "TransactionInProgressException" => (
             ErrorKind::Unavailable,
-            "a transaction, or a write in another region, has the item just now; try again",
+            "a transaction or a write in another region uses the item; try again",
         ),
         "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => (
             ErrorKind::Unauthorized,
-            "the credentials have expired; renew them, or leave `credentials` out so that they are renewed",
+            "the credentials have expired; renew them, or remove `credentials` so that they are renewed automatically",
         ),
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -256,7 +275,7 @@ fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
         | "MissingAuthenticationTokenException"
         | "MissingAuthenticationToken" => (
             ErrorKind::Unauthorized,
-            "AWS does not know the credentials; see which ones this process has, and whether they are for this \
+            "AWS does not know the credentials; check which ones this process uses, and that they are for this \
              partition of AWS",
         ),
         "InvalidSignatureException"
@@ -265,17 +284,17 @@ fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
         | "IncompleteSignature"
         | "RequestTimeTooSkewed" => (
             ErrorKind::Unauthorized,
-            "AWS refuses the signature; see the secret access key, and whether the clock of this machine is right",
+            "AWS refused the signature; check the secret access key and the clock of this machine",
         ),
         "AccessDeniedException" | "AccessDenied" | "NotAuthorized" | "OptInRequired" => (
             ErrorKind::Unauthorized,
-            "the credentials lack a permission, which the cause names; the driver needs `dynamodb:GetItem`, \
+            "the credentials lack the permission that the cause names; the driver needs `dynamodb:GetItem`, \
              `PutItem`, `UpdateItem`, `DeleteItem`, `BatchGetItem`, `BatchWriteItem` and, for listing, `Scan` on the \
              table",
         ),
         "ResourceNotFoundException" => (
             ErrorKind::InvalidConfig,
-            "there is no such table, or it is not ready; see `table`, `region` and the account, make the table, or \
+            "the table does not exist or is not active; check `table`, `region` and the account, create the table, or \
              set `create_table`",
         ),
         "ValidationException"
@@ -284,7 +303,7 @@ fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
         {
             (
                 ErrorKind::TooLarge,
-                "the item is longer than DynamoDB takes; store less",
+                "the item exceeds DynamoDB's limit; use a smaller value",
             )
         }
         "ValidationException"
@@ -294,19 +313,19 @@ fn describe(code: &str, message: &str) -> Option<(ErrorKind, &'static str)> {
         {
             (
                 ErrorKind::InvalidConfig,
-                "the table has another key: it must have a partition key of type String, named as `attributes.key`, and \
-             no sort key; make such a table, or mend `attributes`",
+                "the table has the wrong key: it must have a partition key of type String, named as `attributes.key`, and \
+             no sort key; create such a table, or correct `attributes`",
             )
         }
         "UnknownOperationException" => (
             ErrorKind::Unsupported,
-            "the server does not know this operation; see whether `endpoint_url` is DynamoDB",
+            "the server does not support this operation; check that `endpoint_url` is DynamoDB",
         ),
         _ => return None,
     })
 }
 
-/// How long AWS wants callers to wait, where it says so.
+/// Adds the time that AWS asks callers to wait, if it does.
 fn with_wait(error: Error, response: &HttpResponse) -> Error {
     let headers = response.headers();
     let millis = headers.get("x-amz-retry-after").and_then(number);
@@ -322,12 +341,12 @@ fn number(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
-/// Whether it was while connecting that `error` came about.
+/// Whether `error` occurred while connecting.
 fn is_connecting(error: &(dyn StdError + 'static)) -> bool {
     find::<hyper_util::client::legacy::Error>(error).is_some_and(|error| error.is_connect())
 }
 
-/// The first cause of this type.
+/// The first cause of a type.
 fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -339,19 +358,19 @@ fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Optio
     None
 }
 
-/// A part of a request lacks what it must have.
+/// The error of a request that cannot be built.
 pub(crate) fn incomplete(error: BuildError) -> Error {
-    Error::new(ErrorKind::Backend, "the request cannot be made")
+    Error::new(ErrorKind::Backend, "the request cannot be built")
         .with_outcome(Outcome::NotApplied)
         .with_source(error)
 }
 
-/// The driver was closed.
+/// The error of an operation after a close.
 pub(crate) fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the driver was closed")
+    Error::new(ErrorKind::Closed, "the driver was closed; open a new one")
 }
 
-/// The same error for another entry of a batch that failed as a whole.
+/// Copies an error for another entry of a batch that failed as a whole.
 pub(crate) fn shared(error: &Error) -> Error {
     let mut shared = Error::new(error.kind(), error.to_string()).with_outcome(error.outcome());
     if let Some(wait) = error.retry_after() {

@@ -1,3 +1,5 @@
+//! The stored form of entries: the attributes of an item, its expiry and its version.
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -8,52 +10,53 @@ use session_core::{Entry, Error, ErrorKind, Key, Prefix, Timestamp, Version};
 
 use crate::config::AttributeNames;
 
-/// An item of a table.
+/// An item of a table: its attributes by name.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// What DynamoDB takes as an item at most: values and the names of their attributes.
+/// DynamoDB's limit of an item in bytes, with the names of its attributes.
 const MAX_ITEM_SIZE: usize = 400 * 1024;
 
-/// What DynamoDB takes as a partition key at most.
+/// DynamoDB's limit of a partition key in bytes.
 pub(crate) const MAX_KEY_SIZE: usize = 2_048;
 
-/// What a number takes at most.
+/// How many bytes a number has at most.
 const MAX_NUMBER_SIZE: usize = 21;
 
-/// Marks a version of a binary value that could be taken for one of a text, or for a marked one. No text begins so.
+/// Marks the version of a binary value that could be mistaken for that of a text, or for a marked one. No text begins with
+/// this byte.
 const BINARY: u8 = 0xff;
 
-/// How entries stand in items.
+/// The layout of entries in items.
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub(crate) key: String,
     pub(crate) value: String,
     pub(crate) expires_at: String,
     pub(crate) expires_at_ms: String,
-    pub(crate) base: Prefix,
+    pub(crate) prefix: Prefix,
 }
 
 impl Layout {
-    pub(crate) fn new(names: &AttributeNames, base: Prefix) -> Self {
+    pub(crate) fn new(names: &AttributeNames, prefix: Prefix) -> Self {
         Self {
             key: names.key.clone(),
             value: names.value.clone(),
             expires_at: names.expires_at.clone(),
             expires_at_ms: names.expires_at_ms(),
-            base,
+            prefix,
         }
     }
 
-    /// The longest key below the base.
+    /// The longest key, without the prefix.
     pub(crate) fn max_key_size(&self) -> usize {
-        let overhead = match self.base.is_root() {
+        let overhead = match self.prefix.is_root() {
             true => 0,
-            false => self.base.as_str().len() + 1,
+            false => self.prefix.as_str().len() + 1,
         };
         MAX_KEY_SIZE.saturating_sub(overhead)
     }
 
-    /// The longest value, with which an item is within its bound whatever its key and its end.
+    /// The longest value with which an item is within its limit, whatever its key and its expiry.
     pub(crate) fn max_value_size(&self) -> usize {
         let names = [
             &self.key,
@@ -65,13 +68,13 @@ impl Layout {
         MAX_ITEM_SIZE - MAX_KEY_SIZE - 2 * MAX_NUMBER_SIZE - names
     }
 
-    /// The key in the table, if DynamoDB can hold it.
+    /// The key in the table; an error if it is too long.
     pub(crate) fn table_key(&self, key: &Key) -> Result<String, Error> {
-        let key = self.base.join(key);
+        let key = self.prefix.join(key);
         if key.as_str().len() > MAX_KEY_SIZE {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "a key may have 2,048 bytes at most, with the base",
+                "DynamoDB limits keys to 2,048 bytes, the prefix included; use a shorter key",
             ));
         }
         Ok(key.as_str().to_owned())
@@ -83,8 +86,8 @@ impl Layout {
             return Err(Error::new(
                 ErrorKind::TooLarge,
                 format!(
-                    "the value has {} bytes; an item has 400 KiB at most, of which {limit} bytes are for the value; \
-                     store less",
+                    "the value has {} bytes; DynamoDB limits items to 400 KiB, of which {limit} bytes are for the value; \
+                     use a smaller value",
                     value.len()
                 ),
             ));
@@ -92,26 +95,31 @@ impl Layout {
         Ok(())
     }
 
-    /// The attributes by which an item is found.
+    /// The key attribute of an item.
     pub(crate) fn key_item(&self, table_key: String) -> Item {
         Item::from([(self.key.clone(), AttributeValue::S(table_key))])
     }
 
     /// The item of an entry.
-    pub(crate) fn item(&self, table_key: String, value: &Bytes, end: Option<Timestamp>) -> Item {
+    pub(crate) fn item(
+        &self,
+        table_key: String,
+        value: &Bytes,
+        expires_at: Option<Timestamp>,
+    ) -> Item {
         let mut item = self.key_item(table_key);
         item.insert(self.value.clone(), stored(value));
-        if let Some(end) = end {
-            item.insert(self.expires_at.clone(), number(end_second(end)));
-            item.insert(self.expires_at_ms.clone(), number(end.as_millis()));
+        if let Some(at) = expires_at {
+            item.insert(self.expires_at.clone(), number(expiry_second(at)));
+            item.insert(self.expires_at_ms.clone(), number(at.as_millis()));
         }
         item
     }
 
-    /// The entry that `item` is at `now`, or `None` if it has ended.
+    /// The entry of `item`, or `None` if it has expired at `now`.
     pub(crate) fn entry(&self, mut item: Item, now: Timestamp) -> Result<Option<Entry>, Error> {
-        let end = self.end(&item);
-        if end.is_some_and(|end| end.is_over(now)) {
+        let expiry = self.expiry(&item);
+        if expiry.is_some_and(|expiry| expiry.is_past(now)) {
             return Ok(None);
         }
         let (value, version) = match item.remove(&self.value) {
@@ -128,8 +136,8 @@ impl Layout {
                 return Err(Error::new(
                     ErrorKind::CorruptData,
                     format!(
-                        "an item has no attribute `{}` that is text or binary; it was left as it is; see which \
-                         program writes to this table, or mend `attributes.value`",
+                        "an item has no attribute `{}` of type String or Binary; it was left unchanged; check which \
+                         program writes to this table, or correct `attributes.value`",
                         self.value
                     ),
                 ));
@@ -138,13 +146,13 @@ impl Layout {
         Ok(Some(
             Entry::new(value)
                 .with_version(version)
-                .with_expires_at(end.map(End::time)),
+                .with_expires_at(expiry.map(ItemExpiry::time)),
         ))
     }
 
-    /// Whether there is an entry in `item` at `now`.
-    pub(crate) fn is_alive(&self, item: &Item, now: Timestamp) -> bool {
-        !self.end(item).is_some_and(|end| end.is_over(now))
+    /// Whether `item` has expired at `now`.
+    pub(crate) fn is_expired(&self, item: &Item, now: Timestamp) -> bool {
+        self.expiry(item).is_some_and(|expiry| expiry.is_past(now))
     }
 
     /// The text of the partition key of `item`.
@@ -155,27 +163,27 @@ impl Layout {
         }
     }
 
-    /// What is no number is no end, for DynamoDB's own sweeper too.
-    fn end(&self, item: &Item) -> Option<End> {
-        Some(End {
+    /// The expiry of `item`. An attribute that is not a number is ignored, as DynamoDB does.
+    fn expiry(&self, item: &Item) -> Option<ItemExpiry> {
+        Some(ItemExpiry {
             second: numeric(item.get(&self.expires_at))?,
             millis: numeric(item.get(&self.expires_at_ms)),
         })
     }
 }
 
-/// The end of an item as it stands there: the second by which it is over, and the exact millisecond, which counts only
-/// within that second. So a program that sets the second alone, which is DynamoDB's custom, is heeded.
+/// The expiry of an item: the second by which it has expired, and the exact millisecond, which counts only within that
+/// second. So the expiry of a program that sets only the second, as is usual with DynamoDB, is respected.
 ///
-/// The same is said in the conditions of [`crate::expressions`].
+/// The conditions of [`crate::expressions`] implement the same rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct End {
+struct ItemExpiry {
     second: u64,
     millis: Option<u64>,
 }
 
-impl End {
-    fn is_over(self, now: Timestamp) -> bool {
+impl ItemExpiry {
+    fn is_past(self, now: Timestamp) -> bool {
         let current = current_second(now);
         self.second < current
             || self.second == current && self.millis.is_some_and(|millis| millis <= now.as_millis())
@@ -184,27 +192,29 @@ impl End {
     fn time(self) -> Timestamp {
         let whole = Timestamp::from_millis(self.second.saturating_mul(1_000));
         match self.millis.map(Timestamp::from_millis) {
-            Some(exact) if end_second(exact) == self.second => exact,
+            Some(exact) if expiry_second(exact) == self.second => exact,
             _ => whole,
         }
     }
 }
 
-/// The second by which an entry that ends at `end` is over, as DynamoDB's own sweeper counts: it must never come early.
-pub(crate) fn end_second(end: Timestamp) -> u64 {
-    end.as_millis().div_ceil(1_000)
+/// The second by which an entry has expired, rounded up so that DynamoDB never removes it too early.
+pub(crate) fn expiry_second(expires_at: Timestamp) -> u64 {
+    expires_at.as_millis().div_ceil(1_000)
 }
 
-/// The second in which what ends in it may be over or not: the one that has begun at `now`, named by its end.
+/// The second that contains `now`, rounded up. Items that expire in it have expired or not, depending on their
+/// millisecond.
 pub(crate) fn current_second(now: Timestamp) -> u64 {
-    end_second(now.saturating_add(Duration::from_millis(1)))
+    expiry_second(now.saturating_add(Duration::from_millis(1)))
 }
 
+/// A number attribute.
 pub(crate) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A number of DynamoDB as a whole one; what others have written may have a fraction, or be negative.
+/// The integer of a number attribute. Numbers of other programs may have a fraction or be negative.
 fn numeric(attribute: Option<&AttributeValue>) -> Option<u64> {
     let Some(AttributeValue::N(text)) = attribute else {
         return None;
@@ -215,7 +225,7 @@ fn numeric(attribute: Option<&AttributeValue>) -> Option<u64> {
     }
 }
 
-/// A value as it is stored: text where it is text, so that the console shows it.
+/// The attribute of a value: text if possible, so that the console shows it.
 pub(crate) fn stored(value: &Bytes) -> AttributeValue {
     match std::str::from_utf8(value) {
         Ok(text) => AttributeValue::S(text.to_owned()),
@@ -223,7 +233,7 @@ pub(crate) fn stored(value: &Bytes) -> AttributeValue {
     }
 }
 
-/// The version of a value that is stored as [`stored`] does it.
+/// The version of a value that is stored by [`stored`].
 pub(crate) fn version(value: Bytes) -> Version {
     match std::str::from_utf8(&value) {
         Ok(_) => Version::from_value(value),
@@ -231,8 +241,8 @@ pub(crate) fn version(value: Bytes) -> Version {
     }
 }
 
-/// The version of a binary attribute. Another program may have stored text so, which must not be taken for the other
-/// type: to DynamoDB they are not equal.
+/// The version of a binary attribute. Another program may have stored text as binary, which DynamoDB does not treat as
+/// equal to text.
 fn binary_version(value: &Bytes) -> Version {
     if value.first() != Some(&BINARY) && std::str::from_utf8(value).is_err() {
         return Version::from_value(value.clone());
@@ -243,7 +253,7 @@ fn binary_version(value: &Bytes) -> Version {
     Version::from_value(marked.freeze())
 }
 
-/// The attribute that `version` was made from.
+/// The attribute of which `version` is the version.
 pub(crate) fn versioned(version: &Version) -> AttributeValue {
     let bytes = version.as_bytes();
     match std::str::from_utf8(bytes) {
@@ -264,41 +274,41 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_exact_to_the_millisecond() {
+    fn an_expiry_is_exact_to_the_millisecond() {
         for end in [1, 999, 1_000, 1_001, 1_999, 2_000] {
-            let stored = End {
-                second: end_second(at(end)),
+            let stored = ItemExpiry {
+                second: expiry_second(at(end)),
                 millis: Some(end),
             };
             assert_eq!(stored.time(), at(end));
             for now in 0..3_000 {
-                assert_eq!(stored.is_over(at(now)), now >= end, "{end} at {now}");
+                assert_eq!(stored.is_past(at(now)), now >= end, "{end} at {now}");
             }
         }
     }
 
     #[test]
-    fn the_second_alone_counts_where_the_exact_end_is_missing_or_of_another_second() {
+    fn the_second_counts_if_the_exact_expiry_is_missing_or_in_another_second() {
         for millis in [None, Some(500), Some(7_500)] {
-            let stored = End { second: 2, millis };
+            let stored = ItemExpiry { second: 2, millis };
             assert_eq!(stored.time(), at(2_000));
-            assert!(!stored.is_over(at(999)));
-            assert!(stored.is_over(at(2_000)));
+            assert!(!stored.is_past(at(999)));
+            assert!(stored.is_past(at(2_000)));
         }
     }
 
     #[test]
-    fn the_end_of_time_is_never_over() {
-        let stored = End {
-            second: end_second(at(u64::MAX)),
+    fn the_latest_expiry_is_never_past() {
+        let stored = ItemExpiry {
+            second: expiry_second(at(u64::MAX)),
             millis: Some(u64::MAX),
         };
-        assert!(!stored.is_over(Timestamp::now()));
+        assert!(!stored.is_past(Timestamp::now()));
         assert_eq!(stored.time(), at(u64::MAX));
     }
 
     #[test]
-    fn a_version_names_the_attribute_that_it_was_made_from() {
+    fn a_version_identifies_its_attribute() {
         let texts = ["", "text", "\u{feff}"].map(|text| AttributeValue::S(text.to_owned()));
         let binaries: [&[u8]; 8] = [
             b"",
@@ -327,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_others_are_read_as_far_as_they_are_numbers() {
+    fn numbers_of_other_programs_are_read() {
         let read = |text: &str| numeric(Some(&AttributeValue::N(text.to_owned())));
         assert_eq!(read("100"), Some(100));
         assert_eq!(read("100.5"), Some(100));

@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -6,25 +6,29 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
-use session_core::{Error, ErrorKind, Idempotency, Result, RetryPolicy};
+use session_core::{Error, ErrorKind, Idempotency, Result};
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::{During, from_sdk, incomplete};
+use crate::client::Attempts;
+use crate::error::{During, from_sdk, incomplete, out_of_time};
 use crate::item::Layout;
 
-/// How long a table may take until it can be used. DynamoDB needs some seconds.
-const READY: Duration = Duration::from_secs(60);
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long a new table may take to become active. DynamoDB needs some seconds.
+pub(crate) const READY: Duration = Duration::from_secs(60);
 
-/// The table that is to be there when the driver is opened.
+/// How often the state of a new table is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Creates and checks the table when the driver is opened.
 pub(crate) struct Table<'t> {
     pub(crate) client: &'t Client,
     pub(crate) name: &'t str,
     pub(crate) layout: &'t Layout,
-    pub(crate) retry: RetryPolicy,
+    pub(crate) attempts: Attempts,
 }
 
 impl Table<'_> {
-    /// Makes the table where there is none, waits until it can be used, and sees to its time to live.
+    /// Creates the table if it is missing, waits until it is active, and enables its time to live.
     ///
     /// Any number of processes may do this at the same time.
     pub(crate) async fn ensure(&self) -> Result<()> {
@@ -37,18 +41,17 @@ impl Table<'_> {
     }
 
     async fn describe(&self) -> Result<Option<TableDescription>> {
-        self.retry
-            .run(Idempotency::Idempotent, || async {
-                let request = self.client.describe_table().table_name(self.name);
-                match request.send().await {
-                    Ok(answer) => Ok(answer.table),
-                    Err(error) => match error.as_service_error() {
-                        Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
-                        _ => Err(from_sdk(error, During::Reading)),
-                    },
-                }
-            })
-            .await
+        self.run(During::Reading, || async {
+            let request = self.client.describe_table().table_name(self.name);
+            match request.send().await {
+                Ok(response) => Ok(response.table),
+                Err(error) => match error.as_service_error() {
+                    Some(refusal) if refusal.is_resource_not_found_exception() => Ok(None),
+                    _ => Err(from_sdk(error, During::Reading)),
+                },
+            }
+        })
+        .await
     }
 
     async fn create(&self) -> Result<()> {
@@ -66,18 +69,17 @@ impl Table<'_> {
             .billing_mode(BillingMode::PayPerRequest)
             .attribute_definitions(attribute.build().map_err(incomplete)?)
             .key_schema(element.build().map_err(incomplete)?);
-        // A second try would find what the first one made, or what another process does.
-        self.retry
-            .run(Idempotency::Idempotent, || async {
-                match request.clone().send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) => match error.as_service_error() {
-                        Some(refusal) if refusal.is_resource_in_use_exception() => Ok(()),
-                        _ => Err(from_sdk(error, During::Writing)),
-                    },
-                }
-            })
-            .await
+        // A second attempt finds the table of the first one, or that of another process.
+        self.run(During::Writing, || async {
+            match request.clone().send().await {
+                Ok(_) => Ok(()),
+                Err(error) => match error.as_service_error() {
+                    Some(refusal) if refusal.is_resource_in_use_exception() => Ok(()),
+                    _ => Err(from_sdk(error, During::Writing)),
+                },
+            }
+        })
+        .await
     }
 
     async fn until_ready(&self) -> Result<TableDescription> {
@@ -94,10 +96,10 @@ impl Table<'_> {
             if started.elapsed() > READY {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
-                    "the table was not ready within a minute; see its state in the console, and try again",
+                    "the table was not active within a minute; check its state in the console, and try again",
                 ));
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -113,8 +115,8 @@ impl Table<'_> {
             _ => Err(Error::new(
                 ErrorKind::InvalidConfig,
                 format!(
-                    "the table has another key: it must have a partition key `{key}` of type String, and no sort key; \
-                     name another `table`, or mend `attributes.key`"
+                    "the table has the wrong key: it must have a partition key `{key}` of type String, and no sort key; \
+                     set another `table`, or correct `attributes.key`"
                 ),
             )),
         }
@@ -135,15 +137,18 @@ impl Table<'_> {
             .update_time_to_live()
             .table_name(self.name)
             .time_to_live_specification(specification);
-        let Err(error) = request.send().await else {
-            return Ok(());
+        // It is sent once: a second attempt would be refused if the first was applied.
+        let sent = timeout_at(self.attempts.deadline(), request.send()).await;
+        let error = match sent.map_err(|_| out_of_time(During::Writing))? {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
         };
         match error.code() {
-            // Another process may have been faster.
+            // Another process may have enabled it first.
             Some("ValidationException") if self.has_time_to_live().await? => Ok(()),
             Some("UnknownOperationException") => {
                 tracing::warn!(
-                    "this server has no time to live: what has ended is hidden, and stays stored"
+                    "this server has no time to live: expired entries are hidden, but stay stored"
                 );
                 Ok(())
             }
@@ -151,11 +156,26 @@ impl Table<'_> {
         }
     }
 
-    /// Whether what has ended is removed by this table, on our attribute.
+    /// Sends one request, and again as the retry policy allows, within the time of an operation.
+    async fn run<T, F, Running>(&self, during: During, attempt: F) -> Result<T>
+    where
+        F: Fn() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        self.attempts
+            .run(
+                self.attempts.deadline(),
+                Idempotency::Idempotent,
+                during,
+                attempt,
+            )
+            .await
+    }
+
+    /// Whether the table's time to live is enabled on the attribute of this driver.
     async fn has_time_to_live(&self) -> Result<bool> {
         let described = self
-            .retry
-            .run(Idempotency::Idempotent, || async {
+            .run(During::Reading, || async {
                 let request = self.client.describe_time_to_live().table_name(self.name);
                 request
                     .send()

@@ -1,25 +1,25 @@
 use http_support::{HeaderValue, RequestBuilder, header};
 use session_core::{Idempotency, Version};
 
-/// A condition as headers of HTTP.
+/// A condition in the form of HTTP headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// None.
+    /// No condition.
     Always,
-    /// That no item is there.
+    /// The item must be absent.
     Absent,
-    /// That the item has this entity tag.
+    /// The item must have this entity tag.
     Tag(HeaderValue),
 }
 
 impl Condition {
-    /// That the item has `version`; `None` if that is no entity tag, so that no item has it.
+    /// The condition that the item has `version`; `None` if that is not an entity tag, so that no item can have it.
     pub(crate) fn of(version: &Version) -> Option<Self> {
-        let is_of_a_tag = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_tag_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let quoted = version.as_bytes();
         let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
         let tag = HeaderValue::from_bytes(quoted).ok()?;
-        inner.iter().all(is_of_a_tag).then_some(Self::Tag(tag))
+        inner.iter().all(is_tag_byte).then_some(Self::Tag(tag))
     }
 
     pub(crate) fn add_to(&self, request: RequestBuilder) -> RequestBuilder {

@@ -1,45 +1,45 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_support::{
-    ClientOptions, DEFAULT_TIMEOUT, HeaderMap, HeaderName, SecretString, header, secret_header,
-};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{ClientOptions, HeaderMap, HeaderName, SecretString, header, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
-/// Options of the driver; every one but the base has a default.
+/// Options of the driver. All but the URL have a default.
 ///
 /// ```
 /// use driver_http::{Dialect, HttpOptions};
 ///
-/// let options = HttpOptions {
-///     prefix: Some("sessions".to_owned()),
-///     dialect: Dialect::V2,
-///     ..HttpOptions::new("http://127.0.0.1:3000/kv")
-/// };
+/// let options = HttpOptions::new("http://127.0.0.1:3000/kv")
+///     .with_prefix("sessions")
+///     .with_dialect(Dialect::V2);
 /// assert_eq!(options.ttl, None);
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase; times are
-/// in seconds there.
+/// With the feature `config` they can be read from configuration, with these names in snake_case or camelCase and times
+/// in seconds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 pub struct HttpOptions {
-    /// The URL of the server, to which keys are appended. What it names must be the root of the server's storage, or
-    /// a mount at which the server cuts it off: a listing tells keys as the server has them.
-    pub base: String,
-    /// Keep all keys below this prefix. Default: none.
+    /// The URL of the server, to which keys are appended. In configuration, `base` is accepted too.
+    ///
+    /// It must be the root of the server's storage, or a mount that the server removes from keys, since a listing returns
+    /// keys as the server has them.
+    #[cfg_attr(feature = "config", serde(alias = "base"))]
+    pub url: String,
+    /// A prefix for all keys. Default: none.
     #[cfg_attr(feature = "config", serde(default))]
     pub prefix: Option<String>,
-    /// Sent as `Authorization: Bearer …`. Default: none.
+    /// A token, sent as `Authorization: Bearer …`. Default: none.
     #[cfg_attr(feature = "config", serde(default))]
     pub token: Option<SecretString>,
-    /// Sent with each request. Default: none.
+    /// Headers of each request. Default: none.
     #[cfg_attr(feature = "config", serde(default))]
     pub headers: BTreeMap<String, SecretString>,
-    /// Which server it is. Default: [`Dialect::V1`].
+    /// The kind of server. Default: [`Dialect::V1`].
     #[cfg_attr(feature = "config", serde(default))]
     pub dialect: Dialect,
-    /// How long an entry lives that is written without an expiry of its own. Default: for ever.
+    /// The time to live of entries that are written without an expiry. Default: they never expire.
     #[cfg_attr(
         feature = "config",
         serde(
@@ -48,7 +48,7 @@ pub struct HttpOptions {
         )
     )]
     pub ttl: Option<Duration>,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(
@@ -57,31 +57,31 @@ pub struct HttpOptions {
         )
     )]
     pub timeout: Duration,
-    /// What is tried again. Default: that of [`RetryPolicy`].
+    /// Which failed requests are sent again. Default: that of [`RetryPolicy`].
     #[cfg_attr(feature = "config", serde(default))]
     pub retry: RetryPolicy,
 }
 
-/// Which server it is.
+/// The kind of server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "kebab-case"))]
 pub enum Dialect {
-    /// unstorage's of version 1, which decodes what is percent-encoded in a path, and drops empty values.
+    /// unstorage version 1. It percent-decodes paths and drops empty values.
     #[default]
     V1,
-    /// unstorage's of version 2, which takes a path as it comes: a key with a space has `%20` in its backend, as it has
-    /// when unstorage's own driver wrote it. What is listed is decoded here.
+    /// unstorage version 2. It does not decode paths: a key with a space has `%20` in its backend, as it has when
+    /// unstorage's own driver writes it. This driver decodes the keys of a listing.
     V2,
-    /// The one of this project, `session-server`, which also takes conditions: `"session-server"` in configuration.
+    /// `session-server` of this project, which supports conditions. In configuration: `"session-server"`.
     SessionServer,
 }
 
 impl HttpOptions {
-    /// The options for the server at `base`, with defaults.
-    pub fn new(base: impl Into<String>) -> Self {
+    /// Options for the server at `url`, with defaults.
+    pub fn new(url: impl Into<String>) -> Self {
         Self {
-            base: base.into(),
+            url: url.into(),
             prefix: None,
             token: None,
             headers: BTreeMap::new(),
@@ -92,12 +92,67 @@ impl HttpOptions {
         }
     }
 
+    /// Sets the URL of the server.
+    #[must_use]
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.url = url.into();
+        self
+    }
+
+    /// Sets the prefix for all keys.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets the token.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<SecretString>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Adds a header to each request.
+    #[must_use]
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets the kind of server.
+    #[must_use]
+    pub fn with_dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
+    }
+
+    /// Sets the time to live of entries that are written without an expiry.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets how long an operation may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets which failed requests are sent again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
     pub(crate) fn client(&self) -> Result<ClientOptions> {
-        let mut options = ClientOptions::new(&self.base);
-        options.headers = self.headers()?;
-        options.timeout = self.timeout;
-        options.retry = self.retry;
-        Ok(options)
+        Ok(ClientOptions::new(&self.url)
+            .with_headers(self.headers()?)
+            .with_timeout(self.timeout)
+            .with_retry(self.retry))
     }
 
     fn headers(&self) -> Result<HeaderMap> {
@@ -106,7 +161,7 @@ impl HttpOptions {
             let header: HeaderName = name.parse().map_err(|_| {
                 Error::new(
                     ErrorKind::InvalidConfig,
-                    "a name among `headers` is no name of a header",
+                    "`headers` contains an invalid header name",
                 )
             })?;
             headers.append(header, secret_header("headers", "", value)?);
@@ -115,7 +170,7 @@ impl HttpOptions {
             if headers.contains_key(header::AUTHORIZATION) {
                 return Err(Error::new(
                     ErrorKind::InvalidConfig,
-                    "`token` and the header `authorization` are the same; give one of them",
+                    "`token` sets the header `authorization`, which is also in `headers`; remove one of them",
                 ));
             }
             let bearer = secret_header("token", "Bearer ", token)?;

@@ -4,12 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use http_support::{Answer, HttpClient, Method, RequestBuilder, StatusCode, header};
+use http_support::{HttpClient, Method, RequestBuilder, Response, StatusCode, header};
 use session_core::{
-    Bytes, Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Idempotency,
-    Key, ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp,
-    Version, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Bytes, Capabilities, Conditions, ConflictState, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
+    ErrorKind, Idempotency, Key, ListOptions, ListPage, Listing, Operations, Outcome, Prefix,
+    RemoveOptions, RemoveOutcome, Result, Timestamp, Version, Write, WriteCondition, WriteOptions,
+    WriteOutcome, async_trait,
 };
+use tokio::time::Instant;
 
 use crate::condition::Condition;
 use crate::value::Body;
@@ -19,20 +21,25 @@ const NAME: &str = "http";
 const RAW: &str = "application/octet-stream";
 const TEXT: &str = "text/plain;charset=UTF-8";
 
-/// What unstorage says of an item that is not there, in both versions.
+/// The text with which both versions of unstorage report a missing item.
 const NOT_FOUND: &[u8] = b"KV value not found";
 
-/// By how much later an entry may end where the server takes fractions of seconds: what the write is on its way.
-const ON_THE_WAY: Duration = Duration::from_millis(100);
+/// By how much an entry may outlive its expiry on a server that takes fractions of a second: the server counts from when
+/// the write arrives.
+const WRITE_LATENCY: Duration = Duration::from_millis(100);
 
-/// How many requests of a batch run at the same time.
-const AT_ONCE: usize = 16;
+/// How many entries a clear removes within one timeout.
+const CLEAR_CHUNK: usize = 100;
 
-/// Entries on a server that speaks unstorage's HTTP protocol.
+/// How many requests of a batch run concurrently.
+const CONCURRENCY: usize = 16;
+
+/// A driver that keeps entries on a server which speaks unstorage's HTTP protocol.
 ///
-/// See the [crate documentation](crate) for what can be expected of the server.
+/// See the [crate documentation](crate) for what the server can and cannot do.
 pub struct HttpDriver {
     client: HttpClient,
+    operations: Operations,
     prefix: Prefix,
     dialect: Dialect,
     ttl: Option<Duration>,
@@ -40,22 +47,26 @@ pub struct HttpDriver {
 }
 
 impl HttpDriver {
-    /// Sets the driver up; nothing is sent.
+    /// Opens the driver. It sends nothing.
     ///
-    /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) says what is wrong with the options.
+    /// If an option is wrong, the error is of kind [`InvalidConfig`](ErrorKind::InvalidConfig).
     pub fn open(options: HttpOptions) -> Result<Self> {
+        let operations = Operations::new(NAME, options.timeout);
         let client = options.client().and_then(HttpClient::new);
+        let prefix = Prefix::from_option(options.prefix.as_deref().unwrap_or_default());
         Ok(Self {
-            client: in_operation("open", client)?,
-            prefix: options
-                .prefix
-                .as_deref()
-                .map(Prefix::new)
-                .unwrap_or_default(),
+            client: operations.name("open", client)?,
+            prefix: operations.name("open", prefix)?,
+            operations,
             dialect: options.dialect,
             ttl: options.ttl,
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// The deadline of an operation that begins now.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.operations.timeout()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -63,18 +74,18 @@ impl HttpDriver {
             false => Ok(()),
             true => Err(Error::new(
                 ErrorKind::Closed,
-                "the driver was closed; open another",
+                "the driver was closed; open a new one",
             )),
         }
     }
 
-    /// The path of `key`, if the driver is open.
+    /// The path of `key`; an error if the driver was closed.
     fn path(&self, key: &Key) -> Result<String> {
         self.check_open()?;
         path::item(&self.prefix.join(key))
     }
 
-    async fn get(&self, path: &str, as_raw: bool) -> Result<Option<Entry>> {
+    async fn get(&self, deadline: Instant, path: &str, as_raw: bool) -> Result<Option<Entry>> {
         let request = || {
             let request = self.client.request(Method::GET, path);
             match as_raw {
@@ -82,32 +93,35 @@ impl HttpDriver {
                 false => request,
             }
         };
-        let read = |answer: Answer| match answer.status() {
+        let read = |response: Response| match response.status() {
             StatusCode::OK => {
-                let version = version_of(&answer);
-                let mut entry = Entry::new(value::read(answer.into_body(), self.dialect));
+                let version = version_of(&response);
+                let mut entry = Entry::new(value::read(response.into_body(), self.dialect));
                 entry.version = version.filter(|_| self.has_conditions());
                 Ok(Some(entry))
             }
-            _ if is_missing(&answer) => Ok(None),
-            _ => Err(answer.error()),
+            _ if is_missing(&response) => Ok(None),
+            _ => Err(response.error()),
         };
         self.client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await
     }
 
-    async fn read_item(&self, key: &Key) -> Result<Option<Entry>> {
+    async fn read_item(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key)?;
-        match self.get(&path, true).await? {
-            // Where raw bytes have a place of their own, text is found as text alone.
-            None if self.dialect != Dialect::SessionServer => self.get(&path, false).await,
+        match self.get(deadline, &path, true).await? {
+            // Some backends store raw bytes apart from text, so a raw read misses text.
+            None if self.dialect != Dialect::SessionServer => {
+                self.get(deadline, &path, false).await
+            }
             entry => Ok(entry),
         }
     }
 
     async fn write_item(
         &self,
+        deadline: Instant,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
@@ -116,18 +130,18 @@ impl HttpDriver {
         let Some(condition) = self.condition(&options.condition)? else {
             return Ok(WriteOutcome::Conflict(ConflictState::Unknown));
         };
-        let end = options.expiry.resolve(self.ttl, Timestamp::now());
-        let has_ended = end.is_some_and(|end| end <= Timestamp::now());
-        if has_ended && condition == Condition::Absent {
-            return Ok(match self.is_there(key, &path).await? {
+        let expires_at = options.expiry.resolve(self.ttl, Timestamp::now());
+        let is_expired = expires_at.is_some_and(|at| at <= Timestamp::now());
+        if is_expired && condition == Condition::Absent {
+            return Ok(match self.exists_item(deadline, key, &path).await? {
                 true => WriteOutcome::Conflict(ConflictState::Unknown),
-                false => self.ended(),
+                false => self.written_expired(),
             });
         }
-        if has_ended {
-            // What has ended before it is there is as good as removed.
-            return Ok(match self.delete(&path, &condition).await? {
-                true => self.ended(),
+        if is_expired {
+            // Writing an entry that has already expired is the same as removing the key.
+            return Ok(match self.delete(deadline, &path, &condition).await? {
+                true => self.written_expired(),
                 false => WriteOutcome::Conflict(ConflictState::Unknown),
             });
         }
@@ -138,58 +152,64 @@ impl HttpDriver {
         let request = || {
             let request = self.client.request(Method::PUT, &path);
             let request = request.header(header::CONTENT_TYPE, content_type);
-            let request = self.with_ttl(condition.add_to(request), end);
+            let request = self.with_ttl(condition.add_to(request), expires_at);
             request.body(body.clone())
         };
-        let read = |answer: Answer| match answer.status() {
+        let read = |response: Response| match response.status() {
             StatusCode::PRECONDITION_FAILED => Ok(WriteOutcome::Conflict(ConflictState::Unknown)),
             status if status.is_success() => {
-                Ok(WriteOutcome::written(self.written_version(&answer)?))
+                Ok(WriteOutcome::written(self.written_version(&response)?))
             }
-            _ => Err(self.refused(&answer, &condition)),
+            _ => Err(self.refused(&response, &condition)),
         };
-        self.client.call(condition.repeat(), request, read).await
+        self.client
+            .call(deadline, condition.repeat(), request, read)
+            .await
     }
 
-    /// Removes an item, and says whether its condition held.
-    async fn delete(&self, path: &str, condition: &Condition) -> Result<bool> {
+    /// Removes an item and returns whether the condition held.
+    async fn delete(&self, deadline: Instant, path: &str, condition: &Condition) -> Result<bool> {
         let request = || condition.add_to(self.client.request(Method::DELETE, path));
-        let read = |answer: Answer| match answer.status() {
+        let read = |response: Response| match response.status() {
             StatusCode::PRECONDITION_FAILED => Ok(false),
-            _ if answer.is_success() || is_missing(&answer) => Ok(true),
-            _ => Err(self.refused(&answer, condition)),
+            _ if response.is_success() || is_missing(&response) => Ok(true),
+            _ => Err(self.refused(&response, condition)),
         };
-        self.client.call(condition.repeat(), request, read).await
+        self.client
+            .call(deadline, condition.repeat(), request, read)
+            .await
     }
 
-    async fn is_there(&self, key: &Key, path: &str) -> Result<bool> {
+    async fn exists_item(&self, deadline: Instant, key: &Key, path: &str) -> Result<bool> {
         let request = || self.client.request(Method::HEAD, path);
-        let read = |answer: Answer| match answer.status() {
+        let read = |response: Response| match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(answer.error()),
+            _ => Err(response.error()),
         };
-        // An answer to `HEAD` has no text that says whose "not found" it is.
+        // A response to `HEAD` has no body, so a "not found" may come from a proxy.
         match self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await?
         {
             true => Ok(true),
-            false => Ok(self.read_item(key).await?.is_some()),
+            false => Ok(self.read_item(deadline, key).await?.is_some()),
         }
     }
 
-    async fn remove_item(&self, key: &Key) -> Result<()> {
+    async fn remove_item(&self, deadline: Instant, key: &Key) -> Result<()> {
         let path = self.path(key)?;
-        self.delete(&path, &Condition::Always).await.map(drop)
+        self.delete(deadline, &path, &Condition::Always)
+            .await
+            .map(drop)
     }
 
     fn has_conditions(&self) -> bool {
         self.dialect == Dialect::SessionServer
     }
 
-    /// A condition as the server takes it; `None` if it cannot hold.
+    /// The condition in the server's form; `None` if it can never hold.
     fn condition(&self, condition: &WriteCondition) -> Result<Option<Condition>> {
         match condition {
             WriteCondition::Always => Ok(Some(Condition::Always)),
@@ -199,38 +219,46 @@ impl HttpDriver {
         }
     }
 
-    /// What an answer means that refuses a change.
-    fn refused(&self, answer: &Answer, condition: &Condition) -> Error {
-        if answer.status() == StatusCode::NOT_IMPLEMENTED && *condition != Condition::Always {
+    /// The error of a response that refuses a change.
+    fn refused(&self, response: &Response, condition: &Condition) -> Error {
+        if response.status() == StatusCode::NOT_IMPLEMENTED && *condition != Condition::Always {
             return Error::new(
                 ErrorKind::Unsupported,
-                "what the server keeps its entries in has no conditions; have it use another driver",
+                "the server's own driver does not support conditional writes; configure another driver there",
             );
         }
-        answer.error()
+        response.error()
     }
 
-    fn written_version(&self, answer: &Answer) -> Result<Option<Version>> {
-        match version_of(answer) {
+    fn written_version(&self, response: &Response) -> Result<Option<Version>> {
+        match version_of(response) {
             _ if !self.has_conditions() => Ok(None),
             Some(version) => Ok(Some(version)),
             None => Err(Error::new(
                 ErrorKind::Backend,
-                "the server stored the value and told no version; is it a `session-server` over a driver with conditions?",
+                "the server stored the value but returned no version; check that it is a `session-server` over a driver with \
+                 conditions",
             )),
         }
     }
 
-    /// The outcome of a write that has ended already. Its version is none that anything has.
-    fn ended(&self) -> WriteOutcome {
-        let version = self.has_conditions().then(|| Version::from_bytes(b"ended"));
+    /// The outcome of a write of an entry that has already expired. Its version matches no entry.
+    fn written_expired(&self) -> WriteOutcome {
+        let version = self
+            .has_conditions()
+            .then(|| Version::from_bytes(b"expired"));
         WriteOutcome::written(version)
     }
 
-    /// Tells what remains until `end`: in seconds, and for the server that takes them, with fractions.
-    fn with_ttl(&self, request: RequestBuilder, end: Option<Timestamp>) -> RequestBuilder {
-        let Some(end) = end else { return request };
-        let left = end.saturating_since(Timestamp::now()).as_millis().max(1);
+    /// Sends the remaining time to live in seconds, with fractions if the server takes them.
+    fn with_ttl(&self, request: RequestBuilder, expires_at: Option<Timestamp>) -> RequestBuilder {
+        let Some(expires_at) = expires_at else {
+            return request;
+        };
+        let left = expires_at
+            .saturating_since(Timestamp::now())
+            .as_millis()
+            .max(1);
         match self.dialect {
             Dialect::SessionServer => {
                 request.header("x-ttl", format!("{}.{:03}", left / 1_000, left % 1_000))
@@ -239,17 +267,17 @@ impl HttpDriver {
         }
     }
 
-    async fn list_all(&self, options: ListOptions) -> Result<ListPage> {
+    async fn list_all(&self, deadline: Instant, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
-        let path = path::base(&self.prefix.join_prefix(&options.prefix), self.dialect)?;
+        let path = path::listing(&self.prefix.join_prefix(&options.prefix), self.dialect)?;
         let request = || self.client.request(Method::GET, &path);
-        let read = |answer: Answer| match answer.status() {
-            StatusCode::OK => answer.json(),
-            _ => Err(answer.error()),
+        let read = |response: Response| match response.status() {
+            StatusCode::OK => response.json(),
+            _ => Err(response.error()),
         };
         let names: Vec<String> = self
             .client
-            .call(Idempotency::Idempotent, request, read)
+            .call(deadline, Idempotency::Idempotent, request, read)
             .await?;
         let keys = names
             .iter()
@@ -260,18 +288,18 @@ impl HttpDriver {
     }
 }
 
-/// Whether the answer says that there is no such item, and nothing else between says that there is no such page.
-fn is_missing(answer: &Answer) -> bool {
-    answer.status() == StatusCode::NOT_FOUND
-        && answer
+/// Whether unstorage responded that the item is missing. A "not found" of a proxy is an error instead.
+fn is_missing(response: &Response) -> bool {
+    response.status() == StatusCode::NOT_FOUND
+        && response
             .body()
             .windows(NOT_FOUND.len())
             .any(|part| part == NOT_FOUND)
 }
 
-/// The entity tag, which is the version.
-fn version_of(answer: &Answer) -> Option<Version> {
-    let tag = answer.header(header::ETAG.as_str())?;
+/// The version of an item: its entity tag.
+fn version_of(response: &Response) -> Option<Version> {
+    let tag = response.header(header::ETAG.as_str())?;
     Some(Version::from_bytes(tag.as_bytes()))
 }
 
@@ -284,7 +312,7 @@ impl Driver for HttpDriver {
     fn capabilities(&self) -> Capabilities {
         let (conditions, expiry_granularity) = match self.dialect {
             Dialect::V1 | Dialect::V2 => (Conditions::None, Duration::from_secs(1)),
-            Dialect::SessionServer => (Conditions::All, ON_THE_WAY),
+            Dialect::SessionServer => (Conditions::All, WRITE_LATENCY),
         };
         Capabilities::default()
             .with_conditions(conditions)
@@ -295,11 +323,13 @@ impl Driver for HttpDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        in_operation("read", self.read_item(key).await)
+        let read = self.read_item(self.deadline(), key);
+        self.operations.read("read", read).await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        in_operation("write", self.write_item(key, value, options).await)
+        let write = self.write_item(self.deadline(), key, value, options);
+        self.operations.change("write", write).await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -313,7 +343,7 @@ impl Driver for HttpDriver {
                 Some(version) => Condition::of(version),
             };
             let removed = match condition {
-                Some(condition) => self.delete(&path, &condition).await?,
+                Some(condition) => self.delete(self.deadline(), &path, &condition).await?,
                 None => false,
             };
             Ok(match removed {
@@ -321,51 +351,54 @@ impl Driver for HttpDriver {
                 false => RemoveOutcome::Conflict(ConflictState::Unknown),
             })
         };
-        in_operation("remove", remove.await)
+        self.operations.change("remove", remove).await
     }
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
-        in_operation("list", self.list_all(options).await)
+        let list = self.list_all(self.deadline(), options);
+        self.operations.read("list", list).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
         let exists = async {
             let path = self.path(key)?;
-            self.is_there(key, &path).await
+            self.exists_item(self.deadline(), key, &path).await
         };
-        in_operation("exists", exists.await)
+        self.operations.read("exists", exists).await
     }
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let deadline = self.deadline();
         let reads = stream::iter(keys.to_vec())
-            .map(|key| async move { self.read_item(&key).await })
-            .buffered(AT_ONCE);
-        let read = reads.try_collect();
-        in_operation("read_many", read.await)
+            .map(|key| async move { self.read_item(deadline, &key).await })
+            .buffered(CONCURRENCY);
+        self.operations.read("read_many", reads.try_collect()).await
     }
 
+    /// Each write has a result and a timeout of its own, so there is no timer around all of them.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
+        let deadline = self.deadline();
         let mut outcomes: Vec<Option<Result<WriteOutcome>>> = Vec::new();
         outcomes.resize_with(writes.len(), || None);
-        // Those to one key follow each other.
+        // Writes to one key run one after another, in their order.
         let mut by_key: HashMap<Key, Vec<(usize, Write)>> = HashMap::new();
-        for (place, write) in writes.into_iter().enumerate() {
+        for (index, write) in writes.into_iter().enumerate() {
             let key = write.key.clone();
-            by_key.entry(key).or_default().push((place, write));
+            by_key.entry(key).or_default().push((index, write));
         }
         let writing = by_key.into_values().map(|writes| async {
             let mut done = Vec::with_capacity(writes.len());
-            for (place, write) in writes {
-                let written = self.write_item(&write.key, write.value, write.options);
-                done.push((place, written.await));
+            for (index, write) in writes {
+                let written = self.write_item(deadline, &write.key, write.value, write.options);
+                done.push((index, written.await));
             }
             done
         });
-        let mut writing = stream::iter(writing).buffer_unordered(AT_ONCE);
+        let mut writing = stream::iter(writing).buffer_unordered(CONCURRENCY);
         while let Some(done) = writing.next().await {
-            for (place, outcome) in done {
-                if let Some(slot) = outcomes.get_mut(place) {
-                    *slot = Some(in_operation("write_many", outcome));
+            for (index, outcome) in done {
+                if let Some(slot) = outcomes.get_mut(index) {
+                    *slot = Some(self.operations.name("write_many", outcome));
                 }
             }
         }
@@ -373,21 +406,32 @@ impl Driver for HttpDriver {
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
+        let deadline = self.deadline();
         let removals = stream::iter(keys.to_vec())
-            .map(|key| async move { self.remove_item(&key).await })
-            .buffer_unordered(AT_ONCE);
-        let removed = removals.try_collect();
-        in_operation("remove_many", removed.await)
+            .map(|key| async move { self.remove_item(deadline, &key).await })
+            .buffer_unordered(CONCURRENCY);
+        let remove = async { Operations::combine(removals.collect::<Vec<_>>().await) };
+        self.operations.change("remove_many", remove).await
+    }
+
+    /// Lists and removes. The listing, and each chunk of removals, has the timeout of an operation.
+    async fn clear(&self, prefix: &Prefix) -> Result<()> {
+        let clear = async {
+            let page = self.list(ListOptions::below(prefix.clone())).await?;
+            for keys in page.keys.chunks(CLEAR_CHUNK) {
+                let removed = self.remove_many(keys).await;
+                removed.map_err(|error| error.with_outcome(Outcome::Unknown))?;
+            }
+            Ok(())
+        };
+        let operations = self.operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
+        operations.change("clear", clear).await
     }
 
     async fn close(&self) -> Result<()> {
         self.closed.store(true, Ordering::Release);
         Ok(())
     }
-}
-
-fn in_operation<T>(operation: &'static str, result: Result<T>) -> Result<T> {
-    result.map_err(|error| error.with_context(NAME, operation))
 }
 
 impl fmt::Debug for HttpDriver {

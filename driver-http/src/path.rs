@@ -1,12 +1,14 @@
-//! Keys as paths of the protocol, and back.
+//! Converts keys to paths of the protocol, and back.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use session_core::{Error, ErrorKind, Key, Prefix, Result};
 
 use crate::Dialect;
 
-/// What the URL standard encodes in a path, as the JavaScript driver's runtime does, so that a server which does not
-/// decode has one name for a key of either; and what that driver loses: `%`, and `#` with what follows.
+/// The characters that are percent-encoded in a path.
+///
+/// They are those that the URL standard encodes, as the runtime of the JavaScript driver does, so that a server which
+/// does not decode has the same name for a key of both. In addition, `%` and `#`, which that driver does not send right.
 const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -25,20 +27,19 @@ pub(crate) fn item(key: &Key) -> Result<String> {
     if key.as_str().ends_with('$') {
         return Err(Error::new(
             ErrorKind::InvalidKey,
-            "the key ends in `$`, under which the server keeps the metadata of another and which it does not list; \
-             use another key",
+            "keys that end in `$` are reserved by the server for metadata; use another key",
         ));
     }
-    below(key.as_str().split(':'))
+    join(key.as_str().split(':'))
 }
 
-fn below<'s>(segments: impl Iterator<Item = &'s str>) -> Result<String> {
+fn join<'s>(segments: impl Iterator<Item = &'s str>) -> Result<String> {
     let mut path = String::new();
     for segment in segments {
         if matches!(segment, "." | "..") {
             return Err(Error::new(
                 ErrorKind::InvalidKey,
-                "a segment of the key is `.` or `..`, which no URL can have; use another key",
+                "a segment of the key is `.` or `..`, which a URL cannot contain; use another key",
             ));
         }
         path.push('/');
@@ -47,22 +48,22 @@ fn below<'s>(segments: impl Iterator<Item = &'s str>) -> Result<String> {
     Ok(path)
 }
 
-/// The path of all items below a prefix, or of more: in unstorage, `redis` takes brackets for a pattern, which does not
-/// fit itself.
-pub(crate) fn base(prefix: &Prefix, dialect: Dialect) -> Result<String> {
+/// The path that lists the items below a prefix, and possibly more.
+///
+/// unstorage's `redis` driver treats brackets as a pattern that does not match itself, so the path stops before them.
+pub(crate) fn listing(prefix: &Prefix, dialect: Dialect) -> Result<String> {
     let is_pattern = |segment: &&str| dialect != Dialect::SessionServer && segment.contains('[');
     let segments = prefix
         .as_str()
         .split(':')
         .filter(|segment| !segment.is_empty());
-    Ok(below(segments.take_while(|segment| !is_pattern(segment)))? + "/:")
+    Ok(join(segments.take_while(|segment| !is_pattern(segment)))? + "/:")
 }
 
-/// The key of an item as a listing names it; `None` for what is not normalised and so was not written through
-/// unstorage.
+/// The key of an item in a listing; `None` if it is not normalised, since unstorage did not write it then.
 pub(crate) fn listed(name: &str, dialect: Dialect) -> Option<Key> {
     let name = match dialect {
-        // The one sequence that the server leaves encoded.
+        // The server decodes everything but this sequence.
         Dialect::V1 => name.replace("%25", "%").into(),
         Dialect::SessionServer => name.into(),
         Dialect::V2 => percent_decode_str(name).decode_utf8().ok()?,
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_item_of_its_own_is_refused() {
+    fn keys_that_cannot_be_sent_are_refused() {
         for key in ["..", "..:x", "x:..:y", ".", "a:.", "a:b$"] {
             let key = Key::new(key).unwrap();
             assert_eq!(item(&key).unwrap_err().kind(), ErrorKind::InvalidKey);
@@ -103,17 +104,20 @@ mod tests {
     }
 
     #[test]
-    fn a_base_ends_with_a_colon() {
-        assert_eq!(base(&Prefix::root(), Dialect::V1).unwrap(), "/:");
-        assert_eq!(base(&Prefix::new("a:b"), Dialect::V1).unwrap(), "/a/b/:");
-        assert_eq!(base(&Prefix::new("a:[b]:c"), Dialect::V1).unwrap(), "/a/:");
-        let whole = base(&Prefix::new("a:[b]:c"), Dialect::SessionServer);
+    fn a_listing_path_ends_with_a_colon() {
+        assert_eq!(listing(&Prefix::root(), Dialect::V1).unwrap(), "/:");
+        assert_eq!(listing(&Prefix::new("a:b"), Dialect::V1).unwrap(), "/a/b/:");
+        assert_eq!(
+            listing(&Prefix::new("a:[b]:c"), Dialect::V1).unwrap(),
+            "/a/:"
+        );
+        let whole = listing(&Prefix::new("a:[b]:c"), Dialect::SessionServer);
         assert_eq!(whole.unwrap(), "/a/[b]/c/:");
-        assert_eq!(base(&Prefix::new("a$"), Dialect::V1).unwrap(), "/a$/:");
+        assert_eq!(listing(&Prefix::new("a$"), Dialect::V1).unwrap(), "/a$/:");
     }
 
     #[test]
-    fn a_key_that_is_none_is_not_listed() {
+    fn names_that_are_not_normalised_are_not_listed() {
         let of_v1 = listed("50%25", Dialect::V1).unwrap();
         assert_eq!(of_v1.as_str(), "50%");
         for name in ["", "/", "a//b", "a?b"] {

@@ -1,14 +1,14 @@
-//! Values as bodies of the protocol, and back.
+//! Converts values to request bodies, and back.
 
 use session_core::{Bytes, Error, ErrorKind, Result};
 
 use crate::Dialect;
 
-/// An empty value where the server drops empty bodies: as unstorage encodes bytes in text, with a padding that
-/// stands for none.
+/// What is stored for an empty value on a server that drops empty bodies: unstorage's encoding of bytes, with padding
+/// only.
 const EMPTY: &str = "base64:=";
 
-/// The byte order mark, which servers drop from text.
+/// The byte order mark, which servers remove from text.
 const MARK: &str = "\u{feff}";
 
 /// How a value is sent.
@@ -28,7 +28,7 @@ impl Body {
         if dialect == Dialect::V1 && value == EMPTY {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "this very text stands for an empty value on a server of version 1; store another",
+                "the text `base64:=` stands for an empty value on a server of version 1; store another value",
             ));
         }
         match std::str::from_utf8(&value) {
@@ -40,7 +40,7 @@ impl Body {
     }
 }
 
-/// The value that a server gave.
+/// The value in the body of a response.
 pub(crate) fn read(body: Bytes, dialect: Dialect) -> Bytes {
     match dialect {
         Dialect::V1 if body == EMPTY => Bytes::new(),

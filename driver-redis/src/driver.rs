@@ -4,10 +4,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use redis::Value;
 use session_core::{
-    Capabilities, Conditions, Consistency, Current, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Driver,
-    Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing as Lists, Operations,
-    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Capabilities, Conditions, ConflictState, Consistency, DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT,
+    Driver, Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing as Lists,
+    Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions,
+    Version, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -204,9 +204,7 @@ impl RedisDriver {
         replies: Vec<Value>,
         deadline: Instant,
     ) -> Result<WriteOutcome> {
-        let written = WriteOutcome::Written {
-            version: Some(version),
-        };
+        let written = WriteOutcome::written(Some(version));
         match &item.operation {
             Operation::Get if replies.first() == Some(&Value::Nil) => return Ok(written),
             Operation::Delete => return any_yes(replies).map(|_| written),
@@ -214,11 +212,13 @@ impl RedisDriver {
         }
         Ok(match changed(replies, self.format)? {
             Changed::Yes => written,
-            Changed::Conflict(entry) => WriteOutcome::Conflict(Current::Present(entry)),
+            Changed::Conflict(entry) => WriteOutcome::Conflict(ConflictState::Present(entry)),
             Changed::No => {
                 WriteOutcome::Conflict(match Box::pin(self.current(&item.key, deadline)).await {
                     // The conflicting entry has gone since.
-                    Current::Absent if item.operation.wants_nothing() => Current::Unknown,
+                    ConflictState::Absent if item.operation.wants_nothing() => {
+                        ConflictState::Unknown
+                    }
                     current => current,
                 })
             }
@@ -226,12 +226,12 @@ impl RedisDriver {
     }
 
     /// The current entry after a conflict, if it can be read. The conflict is certain in any case.
-    async fn current(&self, key: &str, deadline: Instant) -> Current {
+    async fn current(&self, key: &str, deadline: Instant) -> ConflictState {
         let replies = self.router.run(key, &Operation::Read, deadline).await;
         match replies.and_then(|replies| entry(replies, self.format)) {
-            Ok(Some(entry)) => Current::Present(entry),
-            Ok(None) => Current::Absent,
-            Err(_) => Current::Unknown,
+            Ok(Some(entry)) => ConflictState::Present(entry),
+            Ok(None) => ConflictState::Absent,
+            Err(_) => ConflictState::Unknown,
         }
     }
 
@@ -336,25 +336,20 @@ impl Driver for RedisDriver {
             true => 0,
             false => self.prefix.as_str().len() + 1,
         };
-        Capabilities {
-            conditions: Conditions::All,
-            native_expiry: true,
-            expiry_granularity: EXPIRY_GRANULARITY,
-            minimum_ttl: Duration::ZERO,
-            reports_expiry: true,
-            touch: true,
-            listing: Lists::AtLeastOnce,
-            batch: true,
-            watch: false,
-            read_only: false,
-            nested_keys: true,
-            consistency: match self.read_from {
+        Capabilities::default()
+            .with_conditions(Conditions::All)
+            .with_native_expiry(true)
+            .with_expiry_granularity(EXPIRY_GRANULARITY)
+            .with_reports_expiry(true)
+            .with_touch(true)
+            .with_listing(Lists::AtLeastOnce)
+            .with_batch(true)
+            .with_consistency(match self.read_from {
                 ReadFrom::Primary => Consistency::Strong,
                 ReadFrom::Replica => Consistency::Eventual,
-            },
-            max_key_size: Some(MAX_KEY_SIZE.saturating_sub(overhead)),
-            max_value_size: Some(MAX_VALUE_SIZE),
-        }
+            })
+            .with_max_key_size(Some(MAX_KEY_SIZE.saturating_sub(overhead)))
+            .with_max_value_size(Some(MAX_VALUE_SIZE))
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -395,7 +390,7 @@ impl Driver for RedisDriver {
                 .run(&item.key, &item.operation, deadline)
                 .await?;
             Ok(match changed(replies, self.format)? {
-                Changed::Conflict(entry) => RemoveOutcome::Conflict(Current::Present(entry)),
+                Changed::Conflict(entry) => RemoveOutcome::Conflict(ConflictState::Present(entry)),
                 Changed::No if options.if_version.is_some() => {
                     RemoveOutcome::Conflict(Box::pin(self.current(&item.key, deadline)).await)
                 }

@@ -12,7 +12,7 @@
 //! # let url = server.url();
 //! // The URL is such as "redis://127.0.0.1:6379".
 //! let driver = RedisDriver::open(RedisOptions::new(url).with_prefix("sessions")).await?;
-//! driver.put_for("greeting", "hello", Duration::from_secs(60)).await?;
+//! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
 //! driver.close().await?;
 //! # Ok(())

@@ -76,7 +76,7 @@ impl Listing {
                 primary = router.primary_at(0, deadline).await?.1;
             }
             let Some(primary) = primary else {
-                return Ok(ListPage { keys, next: None });
+                return Ok(ListPage::new(keys, None));
             };
             let found = self
                 .scan(router, &primary, &mut at, (&pattern, count), deadline)
@@ -95,17 +95,14 @@ impl Listing {
                     ..Place::default()
                 };
                 if router.primary_at(at.place, deadline).await?.1.is_none() {
-                    return Ok(ListPage { keys, next: None });
+                    return Ok(ListPage::new(keys, None));
                 }
             }
             if keys.len() >= options.limit {
                 break;
             }
         }
-        Ok(ListPage {
-            keys,
-            next: Some(at.write()),
-        })
+        Ok(ListPage::new(keys, Some(at.write())))
     }
 
     /// One step, from `at` on, which it moves.

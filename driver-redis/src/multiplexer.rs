@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(asked, bytes);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn each_caller_gets_its_own_replies_however_they_come() {
         let (calls, mut far, _work) = start(1024);
         let mut two = request(&[b"PING"]);
@@ -410,7 +410,7 @@ mod tests {
         assert!(matches!(refused.as_slice(), [Value::ServerError(_)]));
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn two_sides_that_both_write_much_do_not_wait_for_each_other() {
         const LENGTH: usize = 1024 * 1024;
         let (calls, far, _work) = start(1000);
@@ -434,7 +434,7 @@ mod tests {
         other.await.unwrap();
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_request_whose_caller_has_gone_is_not_written() {
         let (near, mut far) = duplex(1024);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
@@ -446,7 +446,7 @@ mod tests {
         is_asked(&mut far, PING).await;
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_request_whose_deadline_has_passed_is_not_written() {
         let (near, mut far) = duplex(1024);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
@@ -461,7 +461,7 @@ mod tests {
         is_asked(&mut far, PING).await;
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_request_that_was_written_may_have_been_carried_out_when_its_deadline_passes() {
         let (calls, _far, _work) = start(1024);
         let answer = send_within(SHORT, &calls, request(&[b"PING"])).await;
@@ -471,7 +471,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_full_queue_holds_a_caller_no_longer_than_its_deadline() {
         let (near, _far) = duplex(1024);
         let (calls, _idle) = Multiplexer::new(Box::pin(near), 1, Arc::default());
@@ -484,7 +484,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_caller_that_goes_away_leaves_the_replies_of_others_where_they_are() {
         let (calls, mut far, _work) = start(1024);
         let gone = send(&calls, request(&[b"PING"])).await;
@@ -496,7 +496,7 @@ mod tests {
         assert_eq!(stays.await.unwrap().unwrap(), [Value::Int(2)]);
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn callers_are_told_when_the_stream_ends() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;
@@ -512,7 +512,7 @@ mod tests {
 
     /// A caller on another thread may have its place in the queue, and push its request only after the queue was closed
     /// and emptied. Nobody takes the request any more.
-    #[tokio::test]
+    #[test_support::test]
     async fn a_caller_that_enters_the_queue_after_the_end_of_the_connection_is_told() {
         let (near, _far) = duplex(1024);
         let (calls, multiplexer) = Multiplexer::new(Box::pin(near), 8, Arc::default());
@@ -529,7 +529,7 @@ mod tests {
         );
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn a_reply_that_nobody_asked_for_ends_it() {
         let full = b"-ERR max number of clients reached\r\n".as_slice();
         for (reply, kind) in [
@@ -543,7 +543,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[test_support::test]
     async fn it_ends_with_its_last_caller() {
         let (calls, mut far, work) = start(1024);
         let answer = send(&calls, request(&[b"PING"])).await;

@@ -1,11 +1,11 @@
-//! Commands of Redis as the REST API takes them: arrays of texts.
+//! Redis commands in the form of the REST API: arrays of strings.
 
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use session_core::{Bytes, Timestamp};
 
-/// One command.
+/// A Redis command.
 #[derive(Clone, Debug)]
 pub(crate) struct Command(Vec<Argument>);
 
@@ -13,10 +13,10 @@ pub(crate) struct Command(Vec<Argument>);
 enum Argument {
     Word(&'static str),
     Text(String),
-    /// UTF-8, as what is stored is.
+    /// A stored value, which is UTF-8.
     Stored(Bytes),
     Number(u64),
-    /// Milliseconds until then, reckoned when the command is sent, however long it waited.
+    /// The milliseconds until a time, computed when the command is sent.
     Until(Timestamp),
 }
 
@@ -33,7 +33,7 @@ impl Command {
         self.and(Argument::Text(text.into()))
     }
 
-    /// `stored` must be UTF-8; what is not would reach the database otherwise.
+    /// Adds a stored value, which must be UTF-8. Other bytes would be replaced.
     pub(crate) fn stored(self, stored: Bytes) -> Self {
         self.and(Argument::Stored(stored))
     }
@@ -42,8 +42,8 @@ impl Command {
         self.and(Argument::Number(number))
     }
 
-    pub(crate) fn until(self, end: Timestamp) -> Self {
-        self.and(Argument::Until(end))
+    pub(crate) fn until(self, time: Timestamp) -> Self {
+        self.and(Argument::Until(time))
     }
 
     fn and(mut self, argument: Argument) -> Self {
@@ -51,7 +51,7 @@ impl Command {
         self
     }
 
-    /// About how many bytes it takes.
+    /// About how many bytes the command has in a request.
     pub(crate) fn size(&self) -> usize {
         let sizes = self.0.iter().map(|argument| match argument {
             Argument::Word(word) => word.len(),
@@ -74,8 +74,8 @@ impl Serialize for Command {
                     array.serialize_element(&*String::from_utf8_lossy(stored))?;
                 }
                 Argument::Number(number) => array.serialize_element(&number.to_string())?,
-                Argument::Until(end) => {
-                    array.serialize_element(&millis_until(*end).to_string())?;
+                Argument::Until(time) => {
+                    array.serialize_element(&millis_until(*time).to_string())?;
                 }
             }
         }
@@ -83,11 +83,11 @@ impl Serialize for Command {
     }
 }
 
-/// What is left until `end`; a millisecond at least, since the database refuses none.
-fn millis_until(end: Timestamp) -> u64 {
-    // The longest that Redis adds to the present without an overflow, and some more.
-    const LONGEST: Duration = Duration::from_secs(1 << 40);
-    let left = end.saturating_since(Timestamp::now()).min(LONGEST);
+/// The milliseconds until `time`; at least one, since the database refuses zero.
+fn millis_until(time: Timestamp) -> u64 {
+    // Redis fails if adding it to the current time overflows.
+    const MAX: Duration = Duration::from_secs(1 << 40);
+    let left = time.saturating_since(Timestamp::now()).min(MAX);
     u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_texts() {
+    fn arguments_are_strings() {
         let command = Command::new("SET")
             .text("a:b")
             .stored(Bytes::from_static("\"ü\"\n".as_bytes()))
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_is_reckoned_late_and_is_never_none() {
+    fn the_remaining_time_is_computed_late_and_is_never_zero() {
         let soon = Timestamp::now().saturating_add(Duration::from_millis(40));
         let command = Command::new("PEXPIRE").until(soon);
         std::thread::sleep(Duration::from_millis(60));

@@ -1,32 +1,28 @@
 use std::time::Duration;
 
-use http_support::{
-    ClientOptions, DEFAULT_TIMEOUT, HeaderMap, HeaderValue, SecretString, header, secret_header,
-};
-use session_core::{Error, ErrorKind, Result, RetryPolicy};
+use http_support::{ClientOptions, HeaderMap, HeaderValue, SecretString, header, secret_header};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
-/// Where [`UpstashOptions::url`] comes from when it is not set.
+/// The environment variable that replaces [`UpstashOptions::url`] if that is not set.
 pub const URL_VARIABLE: &str = "UPSTASH_REDIS_REST_URL";
 
-/// Where [`UpstashOptions::token`] comes from when it is not set.
+/// The environment variable that replaces [`UpstashOptions::token`] if that is not set.
 pub const TOKEN_VARIABLE: &str = "UPSTASH_REDIS_REST_TOKEN";
 
-/// Options of the driver; every one has a default.
+/// Options of the driver. All have a default.
 ///
 /// ```
 /// use driver_upstash::UpstashOptions;
 ///
-/// let options = UpstashOptions {
-///     base: Some("sessions".to_owned()),
-///     ..UpstashOptions::new("https://eu1-example.upstash.io", "the token")
-/// };
+/// let options = UpstashOptions::new("https://eu1-example.upstash.io", "the token").with_prefix("sessions");
 /// assert!(options.read_your_writes);
 /// assert!(!format!("{options:?}").contains("the token"));
 /// ```
 ///
-/// With the feature `config` they are read from configuration, under these names in snake_case or camelCase; times are
-/// in seconds there.
+/// With the feature `config` they can be read from configuration, with these names in snake_case or camelCase and times
+/// in seconds.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(default))]
 pub struct UpstashOptions {
@@ -35,29 +31,29 @@ pub struct UpstashOptions {
     /// The REST token of the database, not the read-only one. Default: the environment variable
     /// `UPSTASH_REDIS_REST_TOKEN`.
     pub token: Option<SecretString>,
-    /// Keep all keys below this prefix. Default: none.
-    pub base: Option<String>,
-    /// How long an entry lives that is written without an expiry of its own. Default: for ever.
+    /// A prefix for all keys. Default: none. In configuration, `base` is accepted too.
+    #[cfg_attr(feature = "config", serde(alias = "base"))]
+    pub prefix: Option<String>,
+    /// The time to live of entries that are written without an expiry. Default: they never expire.
     #[cfg_attr(
         feature = "config",
         serde(deserialize_with = "session_core::config::durations::optional_seconds")
     )]
     pub ttl: Option<Duration>,
-    /// How many keys the database is to look at for each step of a listing or clearing. Default: as many as the page
-    /// that is asked for has.
+    /// How many keys the database scans for each step of a listing or a clear. Default: the size of the page.
     pub scan_count: Option<u32>,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it. Default: 5 s.
     #[cfg_attr(
         feature = "config",
         serde(deserialize_with = "session_core::config::durations::seconds")
     )]
     pub timeout: Duration,
-    /// What is tried again. Default: that of [`RetryPolicy`].
+    /// Which failed requests are sent again. Default: that of [`RetryPolicy`].
     pub retry: RetryPolicy,
-    /// Whether this driver always reads what it wrote itself, also from a replica. Default: yes.
+    /// Whether this driver always reads its own writes, also from a replica. Default: true.
     pub read_your_writes: bool,
-    /// Whether the database has replicas in read regions. Reads may then be older than what another server wrote, and
-    /// what is not found is asked for once more, of the primary. Default: no.
+    /// Whether the database has read regions. Reads may then return an older value than another server wrote, and a miss is
+    /// confirmed by the primary. Default: false.
     pub read_regions: bool,
 }
 
@@ -66,7 +62,7 @@ impl Default for UpstashOptions {
         Self {
             url: None,
             token: None,
-            base: None,
+            prefix: None,
             ttl: None,
             scan_count: None,
             timeout: DEFAULT_TIMEOUT,
@@ -78,7 +74,7 @@ impl Default for UpstashOptions {
 }
 
 impl UpstashOptions {
-    /// The options of the database at `url`, with defaults.
+    /// Options for the database at `url`, with defaults.
     pub fn new(url: impl Into<String>, token: impl Into<SecretString>) -> Self {
         Self {
             url: Some(url.into()),
@@ -87,7 +83,63 @@ impl UpstashOptions {
         }
     }
 
-    /// Takes from `variable` what is not set.
+    /// Sets the URL.
+    #[must_use]
+    pub fn with_url(mut self, url: impl Into<String>) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    /// Sets the prefix for all keys.
+    #[must_use]
+    pub fn with_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
+        self
+    }
+
+    /// Sets the time to live of entries that are written without an expiry.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// Sets how many keys the database scans for each step of a listing or a clear.
+    #[must_use]
+    pub fn with_scan_count(mut self, count: u32) -> Self {
+        self.scan_count = Some(count);
+        self
+    }
+
+    /// Sets how long an operation may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets which failed requests are sent again.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets whether this driver always reads its own writes.
+    #[must_use]
+    pub fn with_read_your_writes(mut self, read_your_writes: bool) -> Self {
+        self.read_your_writes = read_your_writes;
+        self
+    }
+
+    /// Sets whether the database has read regions.
+    #[must_use]
+    pub fn with_read_regions(mut self, read_regions: bool) -> Self {
+        self.read_regions = read_regions;
+        self
+    }
+
+    /// Takes the URL and the token from environment variables if they are not set.
     pub(crate) fn or_from(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
         self.url = self.url.or_else(|| variable(URL_VARIABLE));
         self.token = self
@@ -100,9 +152,7 @@ impl UpstashOptions {
         let missing = |option: &str, variable: &str| {
             Error::new(
                 ErrorKind::InvalidConfig,
-                format!(
-                    "`{option}` is missing; give it, or set the environment variable `{variable}`"
-                ),
+                format!("`{option}` is missing; set it, or the environment variable `{variable}`"),
             )
         };
         let url = self
@@ -116,11 +166,10 @@ impl UpstashOptions {
         if self.scan_count == Some(0) {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
-                "`scan_count` must be above zero",
+                "`scan_count` must be greater than zero",
             ));
         }
-        let mut options = ClientOptions::new(url);
-        options.headers = HeaderMap::from_iter([
+        let headers = HeaderMap::from_iter([
             (
                 header::AUTHORIZATION,
                 secret_header("token", "Bearer ", token)?,
@@ -134,9 +183,10 @@ impl UpstashOptions {
                 HeaderValue::from_static("base64"),
             ),
         ]);
-        options.timeout = self.timeout;
-        options.retry = self.retry;
-        Ok(options)
+        Ok(ClientOptions::new(url)
+            .with_headers(headers)
+            .with_timeout(self.timeout)
+            .with_retry(self.retry))
     }
 }
 

@@ -1,34 +1,32 @@
-use std::fmt;
-use std::sync::Arc;
-
-use http_support::{Answer, StatusCode};
+use http_support::{Response, StatusCode};
 use session_core::{Error, ErrorKind, Outcome};
 
 use crate::reply::{Failure, Refused};
 
-/// What an error of the database means to a caller. It did not do what it refuses; but an error without a code is that
-/// of a gateway before it, which may have sent the command on and lost the answer.
+/// Converts an error of the database, which did not apply the command.
+///
+/// An error without a code comes from a gateway in front of it, which may have sent the command and lost the reply.
 pub(crate) fn refused(error: &Refused) -> Error {
     let (kind, message) = describe(&error.0);
     if kind == ErrorKind::Backend && code_of(&error.0) == NO_CODE {
         return Error::new(
             ErrorKind::Unavailable,
-            "what stands before the database had no answer of it; is the database running?",
+            "the gateway got no reply from the database; check that the database is running",
         )
         .with_outcome(Outcome::Unknown);
     }
-    // The text is left out, since the database quotes arguments in some.
+    // The message is left out, since the database quotes arguments in some.
     let code = code_of(&error.0);
     Error::new(kind, format!("{message} ({code})")).with_outcome(Outcome::NotApplied)
 }
 
-/// What an answer means that is no success.
-pub(crate) fn failed(answer: &Answer) -> Error {
-    match answer.json::<Failure>() {
-        Ok(failure) if answer.status() == StatusCode::BAD_REQUEST => {
+/// The error of a response without success.
+pub(crate) fn failed(response: &Response) -> Error {
+    match response.json::<Failure>() {
+        Ok(failure) if response.status() == StatusCode::BAD_REQUEST => {
             refused(&Refused(failure.error))
         }
-        _ => answer.error(),
+        _ => response.error(),
     }
 }
 
@@ -49,27 +47,27 @@ fn describe(text: &str) -> (ErrorKind, &'static str) {
     match code_of(text) {
         "WRONGPASS" | "NOAUTH" => (
             ErrorKind::Unauthorized,
-            "the database refuses the `token`; take the REST token from its console",
+            "the database refused the `token`; copy the REST token from its console",
         ),
         "NOPERM" => (
             ErrorKind::Unauthorized,
-            "the `token` may not do this; the read-only one will not do",
+            "the `token` lacks the permission; use the REST token that is not read-only",
         ),
         "WRONGTYPE" => (
             ErrorKind::CorruptData,
-            "what is stored under the key is no string and was not written by this driver; it was left as it is",
+            "the value of the key is not a string, so another program wrote it; it was left unchanged",
         ),
         "OOM" => (
             ErrorKind::Unavailable,
-            "the database is full; make room, or turn its eviction on",
+            "the database is full; free space, or enable eviction",
         ),
         "READONLY" | "LOADING" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => (
             ErrorKind::Unavailable,
-            "the database does not serve this now",
+            "the database cannot process the command now",
         ),
         _ if says("max request size") => (
             ErrorKind::TooLarge,
-            "the value is larger than a request to this database may be",
+            "the value exceeds the maximum request size of the database",
         ),
         _ if says("max requests limit")
             || says("max daily request limit")
@@ -77,67 +75,10 @@ fn describe(text: &str) -> (ErrorKind, &'static str) {
         {
             (
                 ErrorKind::RateLimited,
-                "the database has had as many requests as its plan allows",
+                "the request limit of the database's plan is reached",
             )
         }
         _ => (ErrorKind::Backend, "the database refused the command"),
-    }
-}
-
-/// An error of a request, for each of those whose commands were in it.
-#[derive(Clone, Debug)]
-pub(crate) struct SharedError(Arc<Error>);
-
-impl SharedError {
-    pub(crate) fn new(error: Error) -> Self {
-        Self(Arc::new(error))
-    }
-
-    pub(crate) fn get(&self) -> &Error {
-        &self.0
-    }
-
-    /// An error of one's own that says the same.
-    pub(crate) fn to_own(&self) -> Error {
-        let shared = &self.0;
-        let mut error =
-            Error::new(shared.kind(), shared.to_string()).with_outcome(shared.outcome());
-        if let Some(wait) = shared.retry_after() {
-            error = error.with_retry_after(wait);
-        }
-        match std::error::Error::source(shared.as_ref()) {
-            Some(_) => error.with_source(Cause(Arc::clone(shared))),
-            None => error,
-        }
-    }
-}
-
-/// The cause of a shared error.
-struct Cause(Arc<Error>);
-
-impl Cause {
-    fn cause(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(self.0.as_ref())
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause()
-            .map_or(Ok(()), |cause| fmt::Display::fmt(cause, f))
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause()
-            .map_or(Ok(()), |cause| fmt::Debug::fmt(cause, f))
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause().and_then(std::error::Error::source)
     }
 }
 
@@ -146,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_have_kinds_and_texts_are_not_repeated() {
+    fn codes_have_kinds_and_messages_are_not_repeated() {
         for (text, kind) in [
             (
                 "WRONGPASS invalid or missing auth token",
@@ -176,30 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_is_not_the_databases_leaves_open_what_was_done() {
+    fn the_outcome_of_a_gateway_error_is_unknown() {
         for text in ["secret", "", "Connection is closed: secret"] {
             let error = refused(&Refused(text.to_owned()));
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{text}");
             assert_eq!(error.outcome(), Outcome::Unknown, "{text}");
             assert!(!error.to_string().contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_shared_error_says_the_same_to_each() {
-        let cause = std::io::Error::other("the cable");
-        let error = Error::new(ErrorKind::Unavailable, "no connection")
-            .with_outcome(Outcome::NotApplied)
-            .with_retry_after(std::time::Duration::from_secs(1))
-            .with_source(cause);
-        let shared = SharedError::new(error);
-        for error in [shared.to_own(), shared.to_own()] {
-            assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert_eq!(error.outcome(), Outcome::NotApplied);
-            assert_eq!(error.retry_after(), shared.get().retry_after());
-            assert_eq!(error.to_string(), "no connection");
-            let source = std::error::Error::source(&error).unwrap();
-            assert_eq!(source.to_string(), "the cable");
         }
     }
 }

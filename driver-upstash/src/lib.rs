@@ -1,5 +1,6 @@
-//! A driver for [`session_core`] on Upstash Redis, over its REST API, with the keys and values that unstorage and Astro
-//! write there.
+//! A [`session_core`] driver that keeps entries in Upstash Redis, over its REST API.
+//!
+//! Keys and values are those of unstorage's drivers `upstash` and `redis`, and so of Astro.
 //!
 //! ```
 //! use driver_upstash::{UpstashDriver, UpstashOptions};
@@ -15,48 +16,48 @@
 //! # }
 //! ```
 //!
-//! It suits servers that cannot hold a connection to a Redis open, or have none near. Conditions hold among all writers.
-//! The REST API can be had over any Redis or Valkey by a gateway that speaks it.
+//! Use it where a server cannot keep a connection to a Redis open. Conditions hold among all writers. A gateway that
+//! speaks the REST API can run in front of any Redis or Valkey.
 //!
 //! # Requests
 //!
-//! Calls of all tasks share requests to `/pipeline`. One that finds nothing under way goes out at once; those that come
-//! while its answer is awaited go out together when it is there, up to 256 commands or 512 KiB in one request. So many
-//! tasks cost few requests, and each has its own result or error. A request that has no answer after a quarter of a
-//! second is not waited for: the next ones go out beside it, up to 8.
+//! Concurrent calls share requests to `/pipeline`. A call is sent at once if no request is running. Calls that arrive in
+//! the meantime are sent together when the response arrives, up to 256 commands or 512 KiB in one request. So many tasks
+//! need few requests, and each call has its own result or error. After a quarter of a second without a response, further
+//! requests are sent beside the slow one, up to 8 in total.
 //!
-//! A read is a `GET` and a `PTTL` (a `GET` alone where the end is not asked for), a write a `SET`, and each is one
-//! request. A page of a listing is one request, and so is the removal of one page together with the look for the next.
+//! A read is a `GET` and a `PTTL` (only a `GET` if the expiry is not needed), and a write is a `SET`. Each is one request.
+//! A page of a listing is one request. A clear removes the keys of one page in the request that lists the next.
 //!
-//! What failed is repeated as [`RetryPolicy`](session_core::RetryPolicy) says: reads and writes without a condition after
-//! every error that may pass, those with a condition only if they were certainly not applied. Where the answer of one of
-//! these was lost, its error says that the outcome is unknown.
+//! Failed requests are retried according to the [`RetryPolicy`](session_core::RetryPolicy): reads and unconditional writes
+//! after every transient error, conditional writes only if they were certainly not applied. If the response to a
+//! conditional write is lost, the outcome in its error is unknown.
 //!
-//! # What is stored
+//! # Stored form
 //!
-//! An entry is a string of Redis under `base`, `:` and the key, as unstorage's drivers `upstash` and `redis` have it. Text
-//! is stored as it is; bytes that are not UTF-8, and text that could be taken for such, as unstorage's `base64:` and the
-//! encoding. The version is the stored string itself, so a write of anybody changes it, and conditions are checked by a
-//! script, in one step with the change.
+//! An entry is a Redis string whose key is the prefix, `:` and the key. Text is stored as it is. Bytes that are not UTF-8
+//! are stored as `base64:` and their base64, as unstorage stores them, and so is text that could be mistaken for that.
+//! The version is the stored string itself, so every write changes it, and a script checks conditions and applies the
+//! change in one step.
 //!
 //! # Expiry
 //!
-//! The database ends entries, at a millisecond that it reckons from when the write arrives. It is told what remains of the
-//! life and not a time, so that a wrong clock here ends nothing too early; an entry ends later by as long as the write
-//! was on its way, for which the declared granularity of 100 ms stands.
+//! The database expires entries to the millisecond. It is sent the remaining time to live and not a time, so a wrong clock
+//! of this machine never expires an entry too early. The time counts from when the write arrives, so an entry may expire
+//! later by the latency of the write. The capabilities declare 100 ms for that.
 //!
 //! # Replicas
 //!
-//! A database with read regions answers reads from the nearest one. The token that each answer has for it is sent with the
-//! next request, so a driver sees its own writes (`read_your_writes`); those of other servers it may see late. With
-//! `read_regions` the driver says so in its capabilities, and asks the primary once more for what it did not find, since
-//! a missing session is a lost login. Conditions are always checked on the primary.
+//! A database with read regions serves reads from the nearest one. Each response has a token that is sent with the next
+//! request, so that a driver sees its own writes (`read_your_writes`). Writes of other servers may be visible later. With
+//! `read_regions` the capabilities say so, and each miss is confirmed by the primary, since a missing session is a lost
+//! login. Conditions are always checked by the primary.
 //!
 //! # Limits
 //!
-//! The plan of the database limits requests and their size; what is over that is an error of kind
-//! [`RateLimited`](session_core::ErrorKind::RateLimited) or [`TooLarge`](session_core::ErrorKind::TooLarge). The tasks
-//! run on the runtime on which the driver was opened.
+//! The plan of the database limits the number and the size of requests. Beyond these limits the error is of kind
+//! [`RateLimited`](session_core::ErrorKind::RateLimited) or [`TooLarge`](session_core::ErrorKind::TooLarge). The tasks run
+//! on the runtime on which the driver was opened.
 
 mod command;
 mod config;

@@ -1,4 +1,4 @@
-//! Steps through the keys of the database.
+//! Lists the keys of the database by `SCAN`.
 
 use session_core::{Cursor, Error, ErrorKind, Key, ListPage, Prefix, Result};
 
@@ -8,22 +8,23 @@ use crate::reply::Reply;
 /// The cursor before the first step, and after the last one.
 pub(crate) const START: &str = "0";
 
-/// How many keys a step of a clearing looks at.
+/// How many keys each step of a clear scans.
 pub(crate) const CLEAR_STEP: usize = 1_000;
 
-/// The most that a step looks at: the database stands still for it.
-const LONGEST_STEP: u64 = 10_000;
+/// How many keys one step scans at most, since it blocks the database.
+const MAX_STEP: u64 = 10_000;
 
+/// The command for one step.
 pub(crate) fn scan(below: &Prefix, cursor: &str, count: u64) -> Command {
     let scan = Command::new("SCAN").text(cursor);
     let scan = match below.is_root() {
         true => scan,
         false => scan.word("MATCH").text(pattern(below)),
     };
-    scan.word("COUNT").number(count.clamp(1, LONGEST_STEP))
+    scan.word("COUNT").number(count.clamp(1, MAX_STEP))
 }
 
-/// The pattern of what lies below a prefix, in which only the last character is special.
+/// The pattern of the keys below a prefix, in which only the last character is special.
 fn pattern(below: &Prefix) -> String {
     let mut pattern = String::with_capacity(below.as_str().len() + 8);
     for character in below.as_str().chars() {
@@ -36,12 +37,12 @@ fn pattern(below: &Prefix) -> String {
     pattern
 }
 
-/// What a step found, of that which lies below `prefix`.
-pub(crate) fn page(reply: Reply, base: &Prefix, prefix: &Prefix) -> Result<ListPage> {
+/// The page of a step: the keys below `prefix`, without the prefix `root` of the driver.
+pub(crate) fn page(reply: Reply, root: &Prefix, prefix: &Prefix) -> Result<ListPage> {
     let unexpected = || {
         Error::new(
             ErrorKind::Backend,
-            "the database answered no step of a scan",
+            "the response is not a step of a scan; check that `url` is that of an Upstash database",
         )
     };
     let Reply::Array(parts) = reply else {
@@ -56,11 +57,11 @@ pub(crate) fn page(reply: Reply, base: &Prefix, prefix: &Prefix) -> Result<ListP
         (cursor != START).then(|| Cursor::new(cursor)),
     );
     for name in names {
-        // What is no text or is not normalised was not written through unstorage, and no key can name it.
+        // unstorage does not write a name that is not normalised text, and it is not a valid key.
         let Ok(name) = name.text() else { continue };
         if let Ok(key) = Key::new(&name)
             && key.as_str() == name
-            && let Some(key) = base.strip(&key)
+            && let Some(key) = root.strip(&key)
             && prefix.contains(&key)
         {
             page.keys.push(key);
@@ -74,12 +75,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_that_are_special_to_patterns_are_ordinary_in_prefixes() {
+    fn special_characters_of_patterns_are_escaped_in_prefixes() {
         assert_eq!(pattern(&Prefix::new("a*[b]^c:d")), r"a\*\[b\]\^c:d:*");
     }
 
     #[test]
-    fn what_is_not_below_the_prefix_or_no_key_is_not_listed() {
+    fn names_outside_of_the_prefix_or_not_normalised_are_not_listed() {
         let names = [
             "app:s:a", "app:s", "app2:s:b", "app:t:c", "app:s:", "app:s::d",
         ];

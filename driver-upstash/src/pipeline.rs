@@ -1,103 +1,114 @@
-//! Calls of many tasks, gathered into few requests.
+//! Combines concurrent calls into few requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use http_support::{Answer, HeaderValue, HttpClient, Method};
+use http_support::{HeaderValue, HttpClient, Method, Response, SharedError};
 use parking_lot::Mutex;
+use session_core::worker::{self, Job, Jobs, Queue};
 use session_core::{Error, ErrorKind, Idempotency, Outcome, Result};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::command::Command;
-use crate::error::{SharedError, failed};
+use crate::error::failed;
 use crate::reply::{self, Replies};
 
 const SYNC_TOKEN: &str = "upstash-sync-token";
 
-/// How much one request has at most, so that its answer stays small enough to be read in one piece, and so that it is
-/// one that plans of the service allow.
-const MOST_COMMANDS: usize = 256;
-const MOST_BYTES: usize = 512 * 1024;
+/// How many commands one request has at most.
+const MAX_COMMANDS: usize = 256;
 
-/// How many calls wait in the pipeline; further callers wait before it.
-const MOST_WAITING: usize = 1_024;
+/// How many bytes of commands one request has at most, unless a single call has more.
+const MAX_BYTES: usize = 512 * 1024;
 
-/// How many requests are under way at once at most: one as a rule, and more where there is more than one request
-/// holds, or where one takes so long that nobody should wait for it.
-const MOST_IN_FLIGHT: usize = 8;
+/// How many calls wait in the queue, and how many outside of it. Further callers wait for a place.
+const MAX_WAITING: usize = 1_024;
+
+/// How many requests run concurrently at most. Usually it is one. It is more if the waiting calls fill more than one
+/// request, or if a request is slow.
+const MAX_IN_FLIGHT: usize = 8;
+
+/// After this time a request is slow, and other calls no longer wait for it.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// Sends what callers want done, and gives each its own result.
+/// Sends the commands of callers, and gives each caller its own results.
 ///
-/// While nothing is under way, a call goes out at once. What comes in meanwhile waits, and goes out together when the
-/// answer is there.
+/// A call is sent at once if no request is running. Calls that arrive in the meantime are sent together when the response
+/// arrives.
 pub(crate) struct Pipeline {
-    calls: Mutex<Option<mpsc::Sender<Call>>>,
-    /// Ends with this value; before that when it was closed and everything is answered.
+    queue: Mutex<Option<Queue<Call, Result<Replies>>>>,
+    /// The task that sends requests. It ends when this value is dropped, or after a close when all calls are answered.
     worker: tokio::sync::Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
-/// What one caller wants done, in one request and in this order.
+/// The commands of one caller, which run in one request and in this order.
 struct Call {
     commands: Vec<Command>,
     repeat: Idempotency,
-    /// Because it was part of a request that was too large.
-    is_alone: bool,
-    answer: oneshot::Sender<Result<Replies>>,
+    deadline: Instant,
 }
 
-/// The way to the database.
+/// A call that has not been sent.
+type Waiting = Job<Call, Result<Replies>>;
+
+/// A call that is being sent.
+type Sending = (Call, worker::Reply<Result<Replies>>);
+
+/// The connection to the database.
 pub(crate) struct Wire {
     client: HttpClient,
-    /// Tells a replica up to where it must be; `None` if that is not wanted.
+    /// The token that tells a replica which writes it must have seen; `None` if disabled.
     sync_token: Option<Mutex<Option<HeaderValue>>>,
 }
 
 impl Pipeline {
-    /// Starts on the runtime of the caller.
+    /// Starts the task on the current runtime.
     pub(crate) fn start(wire: Wire) -> Self {
-        let (calls, incoming) = mpsc::channel(MOST_WAITING);
-        let worker = tokio::spawn(work(incoming, Arc::new(wire)));
+        let (queue, jobs) = worker::queue(MAX_WAITING);
+        let worker = tokio::spawn(work(jobs, Arc::new(wire)));
         Self {
-            calls: Mutex::new(Some(calls)),
+            queue: Mutex::new(Some(queue)),
             worker: tokio::sync::Mutex::new(Some(AbortOnDropHandle::new(worker))),
         }
     }
 
-    /// Does `commands` once, one after the other and together with those of other callers. `repeat` says whether they
-    /// may be sent again, alone, after a request whose answer was too large to be read.
-    pub(crate) async fn run(&self, commands: Vec<Command>, repeat: Idempotency) -> Result<Replies> {
-        let calls = self.calls.lock().clone().ok_or_else(closed)?;
-        let (answer, answered) = oneshot::channel();
+    /// Runs `commands` in order, in one request with those of other callers. `repeat` says whether they may be sent again
+    /// after a response that was too large.
+    ///
+    /// It ends by `deadline`; `timeout` is for the error message.
+    pub(crate) async fn run(
+        &self,
+        commands: Vec<Command>,
+        repeat: Idempotency,
+        deadline: Instant,
+        timeout: Duration,
+    ) -> Result<Replies> {
+        let queue = self.queue.lock().clone().ok_or_else(closed)?;
         let call = Call {
             commands,
             repeat,
-            is_alone: false,
-            answer,
+            deadline,
         };
-        if calls.send(call).await.is_err() {
-            return Err(gone().with_outcome(Outcome::NotApplied));
-        }
-        drop(calls);
-        answered.await.map_err(|_| gone())?
+        let pending = queue.submit(call, deadline, timeout).await?;
+        drop(queue);
+        pending.answer(deadline, timeout).await?
     }
 
     pub(crate) fn check_open(&self) -> Result<()> {
-        match self.calls.lock().is_some() {
+        match self.queue.lock().is_some() {
             true => Ok(()),
             false => Err(closed()),
         }
     }
 
-    /// Takes no more calls, and returns when those that are there have their answers.
+    /// Refuses further calls, and waits until the existing ones are answered.
     pub(crate) async fn close(&self) {
-        drop(self.calls.lock().take());
+        drop(self.queue.lock().take());
         let mut worker = self.worker.lock().await;
-        // Forgotten only once it has ended, so that a close which is dropped can be made again.
+        // Removed only once it has ended, so that a close that was dropped can be repeated.
         if let Some(running) = worker.as_mut() {
             let _panicked = running.await;
         }
@@ -106,18 +117,11 @@ impl Pipeline {
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the driver was closed; open another")
+    Error::new(ErrorKind::Closed, "the driver was closed; open a new one")
 }
 
-fn gone() -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        "the runtime on which the driver was opened has ended; open it on one that lives as long",
-    )
-}
-
-async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
-    let mut waiting: VecDeque<Call> = VecDeque::new();
+async fn work(jobs: Jobs<Call, Result<Replies>>, wire: Arc<Wire>) {
+    let mut waiting = VecDeque::new();
     let mut in_flight = FuturesUnordered::new();
     let mut last_sent = Instant::now();
     let mut is_open = true;
@@ -128,63 +132,63 @@ async fn work(mut incoming: mpsc::Receiver<Call>, wire: Arc<Wire>) {
             in_flight.push(async move { wire.send(batch).await });
         }
         tokio::select! {
-            call = incoming.recv(), if is_open && waiting.len() < MOST_WAITING => {
-                match call {
-                    Some(call) => waiting.push_back(call),
+            job = jobs.recv(), if is_open && waiting.len() < MAX_WAITING => {
+                match job {
+                    Some(job) => waiting.push_back(job),
                     None => is_open = false,
                 }
-                // What came at the same time goes out at the same time.
-                while let Ok(call) = incoming.try_recv() {
-                    waiting.push_back(call);
-                }
+                // Calls that arrived at the same time are sent together.
+                take_queued(&jobs, &mut waiting);
             }
-            Some(again) = in_flight.next() => {
-                for call in again {
-                    waiting.push_front(call);
-                }
-                // Those who were answered may ask again at once. Their calls go out with what waits, and need not wait
-                // for the answer to that.
+            Some(()) = in_flight.next() => {
+                // Callers that were just answered may call again at once. Their calls are sent together with those that
+                // wait, so that they need not wait for another response.
                 let mut known = None;
-                while known != Some(waiting.len()) && waiting.len() < MOST_COMMANDS {
+                while known != Some(waiting.len()) && waiting.len() < MAX_COMMANDS {
                     known = Some(waiting.len());
                     tokio::task::yield_now().await;
-                    while let Ok(call) = incoming.try_recv() {
-                        waiting.push_back(call);
-                    }
+                    take_queued(&jobs, &mut waiting);
                 }
             }
             () = tokio::time::sleep_until(last_sent + SLOW),
-                if !waiting.is_empty() && in_flight.len() < MOST_IN_FLIGHT => {}
+                if !waiting.is_empty() && in_flight.len() < MAX_IN_FLIGHT => {}
         }
     }
 }
 
-/// What goes out now: everything if nothing is under way, or if that is slow; else a request that is full.
+fn take_queued(jobs: &Jobs<Call, Result<Replies>>, waiting: &mut VecDeque<Waiting>) {
+    while waiting.len() < MAX_WAITING
+        && let Some(job) = jobs.try_recv()
+    {
+        waiting.push_back(job);
+    }
+}
+
+/// The calls that are sent now: all if no request is running or the last one is slow, otherwise only a full request. Calls
+/// that were given up are dropped.
 fn next_batch(
-    waiting: &mut VecDeque<Call>,
+    waiting: &mut VecDeque<Waiting>,
     in_flight: usize,
     since_last: Duration,
-) -> Option<Vec<Call>> {
-    if waiting.is_empty() || in_flight >= MOST_IN_FLIGHT {
+) -> Option<Vec<Sending>> {
+    waiting.retain(|job| !job.is_given_up());
+    if waiting.is_empty() || in_flight >= MAX_IN_FLIGHT {
         return None;
     }
     let (mut calls, mut commands, mut bytes) = (0, 0, 0);
-    for call in waiting.iter() {
+    for call in waiting.iter().map(Job::work) {
         let size: usize = call.commands.iter().map(Command::size).sum();
-        let fits = commands + call.commands.len() <= MOST_COMMANDS && bytes + size <= MOST_BYTES;
-        if calls > 0 && (call.is_alone || !fits) {
+        let fits = commands + call.commands.len() <= MAX_COMMANDS && bytes + size <= MAX_BYTES;
+        if calls > 0 && !fits {
             break;
         }
         (calls, commands, bytes) = (calls + 1, commands + call.commands.len(), bytes + size);
-        if call.is_alone {
-            break;
-        }
     }
     let is_full = calls < waiting.len();
     if in_flight > 0 && !is_full && since_last < SLOW {
         return None;
     }
-    Some(waiting.drain(..calls).collect())
+    Some(waiting.drain(..calls).filter_map(Job::begin).collect())
 }
 
 impl Wire {
@@ -195,32 +199,47 @@ impl Wire {
         }
     }
 
-    /// Sends one request and answers its calls. What it gives back is to be sent again, in other company.
-    async fn send(&self, mut calls: Vec<Call>) -> Vec<Call> {
-        // Those who left want nothing any more.
-        calls.retain(|call| !call.answer.is_closed());
-        if calls.is_empty() {
-            return calls;
-        }
-        match self.results(&calls).await {
-            Ok(results) => {
-                let mut results = results.into_iter();
-                for call in calls {
-                    let own = results.by_ref().take(call.commands.len()).collect();
-                    let _left = call.answer.send(Ok(Replies::new(own)));
-                }
-                Vec::new()
+    /// Sends `calls` in one request and answers them. If the request or its response is too large, it is split, unless
+    /// that would repeat a call that must not be repeated.
+    async fn send(&self, calls: Vec<Sending>) {
+        let mut parts = vec![calls];
+        while let Some(mut calls) = parts.pop() {
+            calls.retain(|(_, reply)| !reply.is_given_up());
+            if calls.is_empty() {
+                continue;
             }
-            Err(error) => settle(calls, error),
+            let error = match self.results(&calls).await {
+                Ok(results) => {
+                    let mut results = results.into_iter();
+                    for (call, reply) in calls {
+                        let own = results.by_ref().take(call.commands.len()).collect();
+                        reply.send(Ok(Replies::new(own)));
+                    }
+                    continue;
+                }
+                Err(error) => SharedError::new(error),
+            };
+            let split = error.get().kind() == ErrorKind::TooLarge && calls.len() > 1;
+            let may_be_applied = error.get().outcome() == Outcome::Unknown;
+            let (mut again, failed): (Vec<_>, Vec<_>) = calls.into_iter().partition(|(call, _)| {
+                split && (call.repeat == Idempotency::Idempotent || !may_be_applied)
+            });
+            for (_, reply) in failed {
+                reply.send(Err(error.to_error()));
+            }
+            let second = again.split_off(again.len() / 2);
+            parts.extend([second, again]);
         }
     }
 
-    async fn results(&self, calls: &[Call]) -> Result<Vec<reply::CommandResult>> {
-        let commands: Vec<&Command> = calls.iter().flat_map(|call| &call.commands).collect();
+    async fn results(&self, calls: &[Sending]) -> Result<Vec<reply::CommandResult>> {
+        let commands: Vec<&Command> = calls.iter().flat_map(|(call, _)| &call.commands).collect();
         let body = serde_json::to_vec(&commands).map_err(|error| {
             Error::new(ErrorKind::InvalidKey, "a command cannot be written as JSON")
                 .with_source(error)
         })?;
+        let deadlines = calls.iter().map(|(call, _)| call.deadline);
+        let deadline = deadlines.max().unwrap_or_else(Instant::now);
         let mut request = self.client.request(Method::POST, "/pipeline").body(body);
         if let Some(token) = self
             .sync_token
@@ -229,39 +248,19 @@ impl Wire {
         {
             request = request.header(SYNC_TOKEN, token);
         }
-        let answer = self.client.send(request).await?;
-        self.keep_sync_token(&answer);
-        match answer.is_success() {
-            true => reply::read(&answer, commands.len()),
-            false => Err(failed(&answer)),
+        let response = self.client.send(request, deadline).await?;
+        self.keep_sync_token(&response);
+        match response.is_success() {
+            true => reply::parse(&response, commands.len()),
+            false => Err(failed(&response)),
         }
     }
 
-    fn keep_sync_token(&self, answer: &Answer) {
-        if let (Some(kept), Some(token)) = (&self.sync_token, answer.header(SYNC_TOKEN))
+    fn keep_sync_token(&self, response: &Response) {
+        if let (Some(kept), Some(token)) = (&self.sync_token, response.header(SYNC_TOKEN))
             && let Ok(token) = HeaderValue::from_str(token)
         {
             *kept.lock() = Some(token);
         }
     }
-}
-
-/// Answers calls whose request failed. One that was too large, or whose answer was, is divided instead, as far as that
-/// does nothing twice that must not be.
-fn settle(calls: Vec<Call>, error: Error) -> Vec<Call> {
-    let divide = error.kind() == ErrorKind::TooLarge && calls.len() > 1;
-    let error = SharedError::new(error);
-    let mut again = Vec::new();
-    for mut call in calls {
-        let may_repeat =
-            call.repeat == Idempotency::Idempotent || error.get().outcome() == Outcome::NotApplied;
-        if divide && may_repeat {
-            call.is_alone = true;
-            again.push(call);
-        } else {
-            let _left = call.answer.send(Err(error.to_own()));
-        }
-    }
-    again.reverse();
-    again
 }

@@ -1,8 +1,8 @@
-//! What the REST API answers: for each command its result or its error.
+//! Parses responses of the REST API, which has a result or an error for each command.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_support::Answer;
+use http_support::Response;
 use serde::Deserialize;
 use session_core::{Bytes, Entry, Error, ErrorKind, Outcome, Result, Timestamp, Version};
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub(crate) enum Reply {
     Array(Vec<Self>),
 }
 
-/// What one command came to; the error is the one of the database.
+/// The result of one command, or the error of the database.
 pub(crate) type CommandResult = Result<Reply, Refused>;
 
-/// The text of an error of the database.
+/// The message of an error of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) String);
 
@@ -33,7 +33,7 @@ struct Row {
     error: Option<String>,
 }
 
-/// A result as it stands in the answer.
+/// A result in JSON.
 #[derive(Default, Deserialize)]
 #[serde(untagged)]
 enum Json {
@@ -50,11 +50,11 @@ pub(crate) struct Failure {
     pub(crate) error: String,
 }
 
-/// Reads the answer to a pipeline of `count` commands.
-pub(crate) fn read(answer: &Answer, count: usize) -> Result<Vec<CommandResult>> {
-    let rows: Vec<Row> = answer.json()?;
+/// Parses the response to a pipeline of `count` commands.
+pub(crate) fn parse(response: &Response, count: usize) -> Result<Vec<CommandResult>> {
+    let rows: Vec<Row> = response.json()?;
     if rows.len() != count {
-        return Err(unexpected("another number of results than of commands"));
+        return Err(unexpected("a wrong number of results"));
     }
     Ok(rows.into_iter().map(Row::result).collect())
 }
@@ -69,7 +69,7 @@ impl Row {
 }
 
 impl Json {
-    /// Texts are base64, but for the `OK` of the database, which is no base64.
+    /// Decodes strings, which are base64 except for `OK`, which is not valid base64.
     fn decode(self) -> Reply {
         match self {
             Self::Null => Reply::Nil,
@@ -83,64 +83,69 @@ impl Json {
     }
 }
 
-/// What a change came to.
+/// The result of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
-    Yes,
-    /// Something else is there, which the database told.
-    Met(Entry),
-    /// Nothing is there, or something that was not told.
-    No,
+    Applied,
+    /// It conflicts with this entry.
+    Conflict(Entry),
+    /// It was not applied, and the database returned no entry.
+    NotApplied,
 }
 
 impl Reply {
-    /// What a change says: a command `OK` or 1 if it was made, nil or 0 if not; a script 1, nil, or what is there.
+    /// The result of a change. A command returns `OK` or 1 if it was applied, otherwise nil or 0. A script returns 1, nil, or
+    /// the current value with its remaining time to live.
     pub(crate) fn changed(self) -> Result<Changed> {
         match self {
-            Self::Int(1) => Ok(Changed::Yes),
-            Self::Bytes(text) if text == "OK" => Ok(Changed::Yes),
-            Self::Nil | Self::Int(0) => Ok(Changed::No),
-            Self::Array(met) => match <[Self; 2]>::try_from(met) {
-                Ok([stored, life]) => Ok(entry(stored, life)?.map_or(Changed::No, Changed::Met)),
-                Err(_) => Err(unexpected("something else than a change has")),
+            Self::Int(1) => Ok(Changed::Applied),
+            Self::Bytes(text) if text == "OK" => Ok(Changed::Applied),
+            Self::Nil | Self::Int(0) => Ok(Changed::NotApplied),
+            Self::Array(parts) => match <[Self; 2]>::try_from(parts) {
+                Ok([stored, ttl]) => {
+                    Ok(entry(stored, ttl)?.map_or(Changed::NotApplied, Changed::Conflict))
+                }
+                Err(_) => Err(unexpected("an unexpected result of a change")),
             },
-            _ => Err(unexpected("something else than a change has")),
+            _ => Err(unexpected("an unexpected result of a change")),
         }
     }
 
-    /// How many there are.
+    /// The result of a command that returns a number.
     pub(crate) fn count(self) -> Result<i64> {
         match self {
             Self::Int(count) => Ok(count),
-            _ => Err(unexpected("something else than a number")),
+            _ => Err(unexpected("a result that is not a number")),
         }
     }
 
+    /// The result of a command that returns text.
     pub(crate) fn text(self) -> Result<String> {
         match self {
-            Self::Bytes(bytes) => String::from_utf8(bytes.into())
-                .map_err(|_| unexpected("something else than a text")),
+            Self::Bytes(bytes) => {
+                String::from_utf8(bytes.into()).map_err(|_| unexpected("a result that is not text"))
+            }
             Self::Int(number) => Ok(number.to_string()),
-            _ => Err(unexpected("something else than a text")),
+            _ => Err(unexpected("a result that is not text")),
         }
     }
 }
 
-/// The entry of what is stored and lives for `life` milliseconds: -1 is for ever, -2 is no longer.
-pub(crate) fn entry(stored: Reply, life: Reply) -> Result<Option<Entry>> {
+/// The entry of a value and its remaining milliseconds: -1 means that it never expires, -2 that it has expired.
+pub(crate) fn entry(stored: Reply, ttl: Reply) -> Result<Option<Entry>> {
     let Some(entry) = value(stored)? else {
         return Ok(None);
     };
-    let life = life.count()?;
-    let expires_at = match u64::try_from(life) {
-        Ok(life) => Some(Timestamp::now().saturating_add(Duration::from_millis(life))),
-        Err(_) if life == -1 => None,
+    let ttl = ttl.count()?;
+    let expires_at = match u64::try_from(ttl) {
+        Ok(ttl) => Some(Timestamp::now().saturating_add(Duration::from_millis(ttl))),
+        Err(_) if ttl == -1 => None,
         Err(_) => return Ok(None),
     };
     Ok(Some(entry.with_expires_at(expires_at)))
 }
 
-/// The entry in the reply to `GET`, which says nothing of its end.
+/// The entry in the result of `GET`, without its expiry.
 pub(crate) fn value(stored: Reply) -> Result<Option<Entry>> {
     match stored {
         Reply::Nil => Ok(None),
@@ -148,11 +153,11 @@ pub(crate) fn value(stored: Reply) -> Result<Option<Entry>> {
             let entry = Entry::new(value::decode(&stored));
             Ok(Some(entry.with_version(Version::from_value(stored))))
         }
-        _ => Err(unexpected("something else than a value")),
+        _ => Err(unexpected("a result that is not a value")),
     }
 }
 
-/// The results of one call, taken one by one.
+/// The results of one call, to be taken one by one.
 pub(crate) struct Replies(std::vec::IntoIter<CommandResult>);
 
 impl Replies {
@@ -160,7 +165,7 @@ impl Replies {
         Self(results.into_iter())
     }
 
-    /// The next one; the error of the database is one of this project's.
+    /// The next result, with an error of the database converted.
     pub(crate) fn next(&mut self) -> Result<Reply> {
         match self.0.next() {
             Some(Ok(reply)) => Ok(reply),
@@ -173,7 +178,7 @@ impl Replies {
 fn unexpected(what: &str) -> Error {
     Error::new(
         ErrorKind::Backend,
-        format!("the answer has {what}; is `url` that of an Upstash database?"),
+        format!("the response has {what}; check that `url` is that of an Upstash database"),
     )
     .with_outcome(Outcome::Unknown)
 }
@@ -187,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_decoded_wherever_they_stand_and_ok_is_taken_in_both_forms() {
+    fn strings_are_decoded_at_any_depth_and_ok_is_accepted_in_both_forms() {
         let bytes = |text: &'static str| Reply::Bytes(text.into());
         assert_eq!(decoded("null"), Reply::Nil);
         assert_eq!(decoded("-2"), Reply::Int(-2));
@@ -205,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_change_answers_is_an_error() {
+    fn an_unexpected_result_of_a_change_is_an_error() {
         for json in [r#""YQ==""#, "2", r#"["YQ=="]"#, "[1, 2]"] {
             assert_eq!(
                 decoded(json).changed().unwrap_err().kind(),

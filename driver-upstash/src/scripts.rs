@@ -1,9 +1,10 @@
-//! Scripts for what must happen in one step.
+//! Lua scripts for atomic conditional changes.
 
-/// What they have in common: they compare the whole value, since a visitor chooses parts of it and could find two of
-/// one hash that Redis knows; and they answer 1 if it was as expected, else what is there instead with its remaining
-/// life, or nil.
-macro_rules! unless_equal {
+/// A script that runs `$then` and returns 1 if the value of `KEYS[1]` is `ARGV[1]`. Otherwise it returns the current value
+/// and its remaining time to live, or nil if the key is absent.
+///
+/// It compares the whole value, since users choose parts of it and could find a collision of a hash that Redis supports.
+macro_rules! if_equal {
     ($then:literal) => {
         concat!(
             "local expected = string.sub(ARGV[1], 2)
@@ -21,22 +22,22 @@ end
     };
 }
 
-/// Writes ARGV[2], for ARGV[3] milliseconds or for ever, where ARGV[1] is.
-pub(crate) const SET_IF_EQUAL: &str = unless_equal!(
+/// Replaces the value by `ARGV[2]`, with a time to live of `ARGV[3]` milliseconds or without one.
+pub(crate) const SET_IF_EQUAL: &str = if_equal!(
     "if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 else redis.call('SET', KEYS[1], ARGV[2]) end
 return 1"
 );
 
-/// Removes ARGV[1].
-pub(crate) const DELETE_IF_EQUAL: &str = unless_equal!("redis.call('UNLINK', KEYS[1]) return 1");
+/// Removes the key.
+pub(crate) const DELETE_IF_EQUAL: &str = if_equal!("redis.call('UNLINK', KEYS[1]) return 1");
 
-/// Ends ARGV[1] after ARGV[2] milliseconds, or never.
-pub(crate) const EXPIRE_IF_EQUAL: &str = unless_equal!(
+/// Sets the time to live to `ARGV[2]` milliseconds, or removes it.
+pub(crate) const EXPIRE_IF_EQUAL: &str = if_equal!(
     "if ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2])
 else redis.call('PERSIST', KEYS[1]) end
 return 1"
 );
 
-/// Reads, as the primary alone does for a script.
+/// Reads the value and its remaining time to live from the primary, since replicas do not run scripts.
 pub(crate) const READ: &str = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";

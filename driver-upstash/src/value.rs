@@ -1,13 +1,13 @@
-//! Values as the texts that unstorage stores.
+//! The stored form of values, which is that of unstorage.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use session_core::Bytes;
 
-/// What unstorage begins the text with that it makes of bytes.
+/// The prefix of values that are stored as base64.
 const PREFIX: &[u8] = b"base64:";
 
-/// What is stored for `value`: a text as it is, unless it could be taken for bytes.
+/// The stored form of `value`: text as it is, unless it could be mistaken for encoded bytes.
 pub(crate) fn encode(value: Bytes) -> Bytes {
     if !value.starts_with(PREFIX) && std::str::from_utf8(&value).is_ok() {
         return value;
@@ -17,8 +17,8 @@ pub(crate) fn encode(value: Bytes) -> Bytes {
     text.into()
 }
 
-/// The value that `stored` stands for. A text that begins as an encoded one and is none was written by somebody else,
-/// and is what it is.
+/// The value of a stored text. A text that has the prefix but is not valid base64 was written by another program, and is
+/// returned as it is.
 pub(crate) fn decode(stored: &Bytes) -> Bytes {
     match stored
         .strip_prefix(PREFIX)
@@ -29,8 +29,8 @@ pub(crate) fn decode(stored: &Bytes) -> Bytes {
     }
 }
 
-/// What is stored, as an argument of a script: a text after a `t`, and what is none, for others may have written it,
-/// after an `x` in hexadecimal digits.
+/// The expected stored value as an argument of a script: `t` and the text, or `x` and hexadecimal digits for bytes of
+/// another program that are not text.
 pub(crate) fn expected(stored: &[u8]) -> String {
     match std::str::from_utf8(stored) {
         Ok(text) => ["t", text].concat(),
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_bytes_come_back() {
+    fn any_bytes_are_read_back() {
         for value in [
             &b""[..],
             b"text",
@@ -63,13 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_encoded_is_what_it_is() {
+    fn text_that_only_looks_encoded_is_unchanged() {
         let foreign = Bytes::from_static(b"base64:not base64");
         assert_eq!(decode(&foreign), foreign);
     }
 
     #[test]
-    fn what_is_expected_can_be_sent_whatever_it_is() {
+    fn any_expected_value_can_be_sent() {
         assert_eq!(expected("ü".as_bytes()), "tü");
         assert_eq!(expected(b""), "t");
         assert_eq!(expected(b"\xff\x00a"), "xff0061");

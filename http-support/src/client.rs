@@ -3,52 +3,87 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
-use reqwest::{Method, RequestBuilder, Response, Url, redirect, retry};
-use session_core::{Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
+use reqwest::{Method, RequestBuilder, Url, redirect, retry};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
+use tokio::time::{Instant, timeout_at};
 
-use crate::{Answer, url};
+use crate::{Response, url};
 
-/// How long a request may take when nobody says: 3 s, so that a second one fits into the 5 s that an operation of a
-/// configured driver has.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many bytes the body of a response may have by default: 64 MiB.
+pub const DEFAULT_MAX_RESPONSE: usize = 64 * 1024 * 1024;
 
-/// How long an answer may be when nobody says: 64 MiB.
-pub const DEFAULT_MAX_ANSWER: usize = 64 * 1024 * 1024;
-
-/// Keeps below the time after which proxies and servers usually give up an idle connection.
-const IDLE: Duration = Duration::from_secs(30);
+/// Shorter than the time after which proxies and servers usually close an idle connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 const USER_AGENT: &str = concat!("session-kit/", env!("CARGO_PKG_VERSION"));
 
-/// Where the server is and what goes with each request.
+/// Options of an [`HttpClient`].
+///
+/// ```
+/// use std::time::Duration;
+/// use http_support::ClientOptions;
+///
+/// let options = ClientOptions::new("https://shelf.example/api").with_timeout(Duration::from_secs(2));
+/// assert_eq!(options.max_response, 64 * 1024 * 1024);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientOptions {
-    /// What the path of each request is appended to; `https`, or `http` for trusted networks.
+    /// The URL to which the path of each request is appended. It is `https`, or `http` for trusted networks.
     pub url: String,
-    /// Sent with each request; see [`secret_header`](crate::secret_header) for those that hold a secret.
+    /// Headers of each request. See [`secret_header`](crate::secret_header) for those that hold a secret.
     pub headers: HeaderMap,
-    /// How long a request may take, with all of its answer. Default: 3 s.
+    /// How long an operation may take, retries included. One request takes at most three fifths of it, so that another
+    /// attempt fits, and connecting at most three tenths. Default: 5 s.
     pub timeout: Duration,
-    /// What [`HttpClient::call`] repeats. Default: that of [`RetryPolicy`].
+    /// Which requests [`HttpClient::call`] repeats. Default: that of [`RetryPolicy`].
     pub retry: RetryPolicy,
-    /// How many bytes an answer may have. Default: 64 MiB.
-    pub max_answer: usize,
+    /// How many bytes the body of a response may have. Default: 64 MiB.
+    pub max_response: usize,
 }
 
 impl ClientOptions {
-    /// The options for the server at `url`, with defaults.
+    /// Options for the server at `url`, with defaults.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
             headers: HeaderMap::new(),
             timeout: DEFAULT_TIMEOUT,
             retry: RetryPolicy::default(),
-            max_answer: DEFAULT_MAX_ANSWER,
+            max_response: DEFAULT_MAX_RESPONSE,
         }
+    }
+
+    /// Sets the headers of each request.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Sets how long an operation may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets which requests are repeated.
+    #[must_use]
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets how many bytes the body of a response may have.
+    #[must_use]
+    pub fn with_max_response(mut self, bytes: usize) -> Self {
+        self.max_response = bytes;
+        self
     }
 }
 
-/// A client of one server; clones share its connections.
+/// An HTTP client of one server. Clones share its connections.
 ///
 /// ```
 /// use http_support::{ClientOptions, HttpClient};
@@ -61,20 +96,22 @@ impl ClientOptions {
 pub struct HttpClient {
     client: reqwest::Client,
     url: Url,
+    request_timeout: Duration,
+    connect_timeout: Duration,
     retry: RetryPolicy,
-    max_answer: usize,
+    max_response: usize,
 }
 
 impl HttpClient {
-    /// Sets a client up; nothing is sent.
+    /// Creates a client. It sends nothing.
     ///
-    /// An error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) says what is wrong with the options.
+    /// If an option is wrong, the error is of kind [`InvalidConfig`](ErrorKind::InvalidConfig).
     pub fn new(options: ClientOptions) -> Result<Self> {
         let url = url::parse(&options.url)?;
         if options.timeout.is_zero() {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
-                "`timeout` must be above zero",
+                "`timeout` must be greater than zero",
             ));
         }
         if url.scheme() == "http"
@@ -83,20 +120,21 @@ impl HttpClient {
         {
             tracing::warn!(
                 server = %url.origin().ascii_serialization(),
-                "a secret goes over plain HTTP, where others can read it; use https"
+                "credentials are sent over plain HTTP, where others can read them; use https"
             );
         }
+        let request_timeout = options.timeout.mul_f64(0.6);
+        let connect_timeout = request_timeout / 2;
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .default_headers(options.headers)
-            .timeout(options.timeout)
-            .connect_timeout(options.timeout / 2)
-            .pool_idle_timeout(IDLE)
+            .connect_timeout(connect_timeout)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(redirect::Policy::none())
             .referer(false)
             .retry(retry::never());
         if url.scheme() == "http" {
-            // Machines without certificates of authorities are fine then.
+            // No root certificates are needed then, so their absence is no error.
             builder = builder.tls_certs_only([]);
         }
         if url::is_loopback(&url) {
@@ -105,68 +143,95 @@ impl HttpClient {
         let client = builder.build().map_err(|error| {
             Error::new(
                 ErrorKind::InvalidConfig,
-                "no HTTPS client can be set up; has the system certificates of authorities (on Debian, the \
-                 package `ca-certificates`)?",
+                "cannot create an HTTPS client; check that root certificates are installed (on Debian, the package \
+                 `ca-certificates`)",
             )
             .with_source(error)
         })?;
         Ok(Self {
             client,
             url,
+            request_timeout,
+            connect_timeout,
             retry: options.retry,
-            max_answer: options.max_answer,
+            max_response: options.max_response,
         })
     }
 
-    /// A request for `path`, which is appended to the URL of the options as it is: percent-encoded, beginning with
-    /// `/` unless it is empty, and with a query if there is to be one.
+    /// Builds a request for `path`, which is appended to the URL of the options.
+    ///
+    /// The path is percent-encoded and may have a query. It begins with `/` unless it is empty.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let base = self.url.as_str().trim_end_matches('/');
         self.client.request(method, [base, path].concat())
     }
 
-    /// Sends `request` once and reads the answer, whatever its status.
+    /// Sends `request` once and reads the response, whatever its status.
     ///
-    /// An error says by its outcome whether the server may have done what was asked: it has not where no connection
-    /// came about.
-    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+    /// It ends by `deadline`, or when the time of one request is over. The outcome of an error says whether the server
+    /// may have carried the request out. It has not if no connection was made.
+    pub async fn send(&self, request: RequestBuilder, deadline: Instant) -> Result<Response> {
+        let now = Instant::now();
+        if deadline <= now {
+            return Err(self.timed_out().with_outcome(Outcome::NotApplied));
+        }
+        let end = deadline.min(now + self.request_timeout);
+        match timeout_at(end, self.exchange(request)).await {
+            Ok(response) => response,
+            Err(_) => Err(self.timed_out()),
+        }
+    }
+
+    /// Sends a request, and sends it again as far as the retry policy and `repeat` allow.
+    ///
+    /// `request` builds it for each attempt, and `read` turns the response into a result. An error of either may be
+    /// retried. It ends by `deadline`.
+    pub async fn call<T>(
+        &self,
+        deadline: Instant,
+        repeat: Idempotency,
+        request: impl Fn() -> RequestBuilder,
+        read: impl Fn(Response) -> Result<T>,
+    ) -> Result<T> {
+        let attempt = || async { read(self.send(request(), deadline).await?) };
+        let last_start = self.last_start(deadline);
+        self.retry.run_until(last_start, repeat, attempt).await
+    }
+
+    /// The latest time at which an attempt may begin in an operation with this deadline.
+    ///
+    /// An attempt that begins later could end before it is known whether a connection was made.
+    pub fn last_start(&self, deadline: Instant) -> Instant {
+        deadline
+            .checked_sub(self.connect_timeout)
+            .unwrap_or(deadline)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> Result<Response> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
-            return Err(
-                self.unexpected("the server compressed its answer, which was not asked for")
-            );
+            return Err(self.unexpected(
+                "the server compressed the response, although that was not requested",
+            ));
         }
         let body = self.body(response).await?;
-        Ok(Answer::new(status, headers, body))
+        Ok(Response::new(status, headers, body))
     }
 
-    /// Sends what `request` gives and makes what is wanted of the answer by `read`, again and again as the retry
-    /// policy and `repeat` allow after an error of either.
-    pub async fn call<T>(
-        &self,
-        repeat: Idempotency,
-        request: impl Fn() -> RequestBuilder,
-        read: impl Fn(Answer) -> Result<T>,
-    ) -> Result<T> {
-        self.retry
-            .run(repeat, || async { read(self.send(request()).await?) })
-            .await
-    }
-
-    async fn body(&self, mut response: Response) -> Result<Bytes> {
+    async fn body(&self, mut response: reqwest::Response) -> Result<Bytes> {
         let too_long = || {
             Error::new(
                 ErrorKind::TooLarge,
-                format!("the answer is longer than {} bytes", self.max_answer),
+                format!("the response is longer than {} bytes", self.max_response),
             )
             .with_outcome(Outcome::Unknown)
         };
         let announced = response.content_length().unwrap_or(0);
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        if announced > self.max_answer {
+        if announced > self.max_response {
             return Err(too_long());
         }
         let mut chunk = response.chunk().await.map_err(|error| self.failed(error))?;
@@ -176,10 +241,10 @@ impl HttpClient {
         if first.len() == announced {
             return Ok(first);
         }
-        // What was announced need not come, so it is not reserved.
+        // A server may announce more than it sends, so nothing is reserved.
         let mut body = BytesMut::from(first);
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
-            if body.len() + chunk.len() > self.max_answer {
+            if body.len() + chunk.len() > self.max_response {
                 return Err(too_long());
             }
             body.extend_from_slice(&chunk);
@@ -190,8 +255,7 @@ impl HttpClient {
     fn failed(&self, error: reqwest::Error) -> Error {
         let server = self.url.origin().ascii_serialization();
         let (kind, outcome, message) = if error.is_builder() {
-            let message =
-                "a request cannot be built of what is configured; look at `url` and the headers";
+            let message = "the request cannot be built; check `url` and the headers";
             (
                 ErrorKind::InvalidConfig,
                 Outcome::NotApplied,
@@ -199,14 +263,13 @@ impl HttpClient {
             )
         } else if error.is_connect() {
             let message =
-                format!("no connection to {server}; does it run, and is it within reach?");
+                format!("cannot connect to {server}; check that it is running and reachable");
             (ErrorKind::Unavailable, Outcome::NotApplied, message)
         } else if error.is_timeout() {
-            let message = format!("no answer from {server} within the `timeout`");
-            (ErrorKind::TimedOut, Outcome::Unknown, message)
+            return self.timed_out().with_source(error.without_url());
         } else {
             let message =
-                format!("the connection to {server} broke before all of its answer was there");
+                format!("the connection to {server} broke before the response was complete");
             (ErrorKind::Unavailable, Outcome::Unknown, message)
         };
         Error::new(kind, message)
@@ -214,11 +277,21 @@ impl HttpClient {
             .with_source(error.without_url())
     }
 
+    fn timed_out(&self) -> Error {
+        let server = self.url.origin().ascii_serialization();
+        Error::new(
+            ErrorKind::TimedOut,
+            format!(
+                "no response from {server} within `timeout`; check that it is not overloaded, or raise `timeout`"
+            ),
+        )
+    }
+
     fn unexpected(&self, what: &str) -> Error {
         let server = self.url.origin().ascii_serialization();
         Error::new(
             ErrorKind::Backend,
-            format!("{what}; is {server} the right server?"),
+            format!("{what}; check that {server} is the right server"),
         )
     }
 }

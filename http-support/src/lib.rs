@@ -1,8 +1,9 @@
-//! What drivers over HTTP share: a client with limits, errors that say what became of an operation, and retries.
+//! An HTTP client for drivers, with deadlines, size limits, retries, and errors that tell the outcome of an operation.
 //!
 //! ```
-//! use http_support::{Answer, ClientOptions, HttpClient, Method, StatusCode};
-//! use session_core::{Bytes, Idempotency, Result};
+//! use http_support::{ClientOptions, HttpClient, Method, Response, StatusCode};
+//! use session_core::{Bytes, DEFAULT_TIMEOUT, Idempotency, Result};
+//! use tokio::time::Instant;
 //!
 //! struct Shelf {
 //!     client: HttpClient,
@@ -16,12 +17,13 @@
 //!
 //!     async fn read(&self, name: &str) -> Result<Option<Bytes>> {
 //!         let request = || self.client.request(Method::GET, &format!("/books/{name}"));
-//!         let read = |answer: Answer| match answer.status() {
-//!             StatusCode::OK => Ok(Some(answer.into_body())),
+//!         let read = |response: Response| match response.status() {
+//!             StatusCode::OK => Ok(Some(response.into_body())),
 //!             StatusCode::NOT_FOUND => Ok(None),
-//!             _ => Err(answer.error()),
+//!             _ => Err(response.error()),
 //!         };
-//!         self.client.call(Idempotency::Idempotent, request, read).await
+//!         let deadline = Instant::now() + DEFAULT_TIMEOUT;
+//!         self.client.call(deadline, Idempotency::Idempotent, request, read).await
 //!     }
 //! }
 //!
@@ -29,33 +31,35 @@
 //! assert!(Shelf::open("shelf.example").is_err());
 //! ```
 //!
-//! For the drivers of this project and for those of one's own; an application has no use for it.
+//! It is for authors of drivers. Applications do not need it.
 //!
-//! # What it sees to
+//! # Guarantees
 //!
-//! - **Time.** A request with all of its answer takes at most [`ClientOptions::timeout`], and reaching the server at
-//!   most half of it, so that a server which is not there is told apart from one that does not answer: the former
-//!   has certainly done nothing.
-//! - **Memory.** An answer is read up to [`ClientOptions::max_answer`] and refused if it is longer. Compressed answers
-//!   are not asked for, and one that comes all the same is refused as it is, so none can swell.
-//! - **Secrets.** Redirects are not followed, so that no token goes where it was not meant to. No error and no `Debug`
-//!   holds a URL beyond its origin, a header, or the text of an answer, in each of which keys and tokens occur.
-//! - **Repeating.** Nothing is sent twice but by [`HttpClient::call`], and by that only as
-//!   [`Idempotency`](session_core::Idempotency) allows. (A request that met a kept connection as the server closed it, and of
-//!   which no byte was sent, goes out on another one.)
-//! - **Connections** are kept for half a minute and shared by all clones of a client. `HTTPS_PROXY` and its like in
-//!   the environment count, though not for a server on the same machine.
+//! - **Time.** Each call ends by its deadline, retries and pauses included. A request takes at most three fifths of
+//!   [`ClientOptions::timeout`], so that another attempt fits, and connecting takes at most half of that. So a server that
+//!   cannot be reached is told apart from one that does not respond: the former has certainly done nothing.
+//! - **Memory.** A response is read up to [`ClientOptions::max_response`] and refused if it is longer. Compressed
+//!   responses are not requested, and are refused.
+//! - **Secrets.** Redirects are not followed, so a token is never sent to another server. Errors and `Debug` show no
+//!   headers, no response bodies, and of a URL the origin only, since keys and tokens occur in them.
+//! - **Retries.** Only [`HttpClient::call`] sends a request twice, and only as
+//!   [`Idempotency`](session_core::Idempotency) allows. (One exception is safe: if the server closes a kept connection before any
+//!   byte of the request is sent, the request is sent over another one.)
+//! - **Connections** are kept for half a minute and shared by all clones of a client. Environment variables such as
+//!   `HTTPS_PROXY` are respected, except for a server on the same machine.
 
-mod answer;
 mod client;
+mod response;
 mod retry_after;
 mod secret;
+mod shared_error;
 mod url;
 
 pub use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, RequestBuilder, StatusCode};
 pub use secrecy::{ExposeSecret, SecretString};
 
-pub use answer::Answer;
-pub use client::{ClientOptions, DEFAULT_MAX_ANSWER, DEFAULT_TIMEOUT, HttpClient};
+pub use client::{ClientOptions, DEFAULT_MAX_RESPONSE, HttpClient};
+pub use response::Response;
 pub use secret::secret_header;
+pub use shared_error::SharedError;

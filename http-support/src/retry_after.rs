@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// How long the server asks callers to wait, by its header `Retry-After`: a number of seconds, or a date.
+/// How long the server asks callers to wait: the header `Retry-After`, a number of seconds or a date.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -24,7 +24,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_and_dates_are_read_and_nonsense_is_not() {
+    fn seconds_and_dates_are_parsed_and_other_text_is_ignored() {
         assert_eq!(of("3"), Some(Duration::from_secs(3)));
         assert_eq!(of(" 0 "), Some(Duration::ZERO));
         let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));

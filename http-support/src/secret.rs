@@ -2,7 +2,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use session_core::{Error, ErrorKind, Result};
 
-/// The header that is `prefix` and then `secret`, as in `Bearer …`; its `Debug` does not show it.
+/// Builds a header value of `prefix` and `secret`, such as `Bearer …`, whose `Debug` does not show the secret.
 ///
 /// ```
 /// use http_support::{SecretString, secret_header};
@@ -13,16 +13,17 @@ use session_core::{Error, ErrorKind, Result};
 /// # Ok::<(), session_core::Error>(())
 /// ```
 ///
-/// A secret that is empty, or that no header can hold, is an error of kind
-/// [`InvalidConfig`](ErrorKind::InvalidConfig) which names `option`.
+/// If the secret is empty or contains characters that a header cannot hold, the error is of kind
+/// [`InvalidConfig`](ErrorKind::InvalidConfig) and names `option`.
 pub fn secret_header(option: &str, prefix: &str, secret: &SecretString) -> Result<HeaderValue> {
     let secret = secret.expose_secret();
-    let wrong = |what: &str| Error::new(ErrorKind::InvalidConfig, format!("`{option}` {what}"));
+    let invalid = |what: &str| Error::new(ErrorKind::InvalidConfig, format!("`{option}` {what}"));
     if secret.is_empty() {
-        return Err(wrong("is empty"));
+        return Err(invalid("is empty"));
     }
-    let mut value = HeaderValue::try_from([prefix, secret].concat())
-        .map_err(|_| wrong("has characters that cannot be sent, such as the end of a line"))?;
+    let mut value = HeaderValue::try_from([prefix, secret].concat()).map_err(|_| {
+        invalid("contains characters that a header cannot hold, such as a line break")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -1,7 +1,7 @@
 use reqwest::Url;
 use session_core::{Error, ErrorKind, Result};
 
-/// Reads the URL of a server. No error shows it, for what should not be in it may be a secret.
+/// Parses the URL of a server. Errors do not show it, since it may contain a secret.
 pub(crate) fn parse(text: &str) -> Result<Url> {
     let invalid = |what: &str| {
         Err(Error::new(
@@ -10,21 +10,23 @@ pub(crate) fn parse(text: &str) -> Result<Url> {
         ))
     };
     let Ok(url) = Url::parse(text.trim()) else {
-        return invalid("is none; it looks like `https://host/path`");
+        return invalid("is not valid; expected one such as `https://host/path`");
     };
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return invalid("must begin with `https://` or `http://` and name a host");
+        return invalid("must begin with `https://` or `http://`, followed by a host");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return invalid("must not hold a user or a password; there are options for these");
+        return invalid(
+            "must not contain a user name or a password; use the options for credentials",
+        );
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return invalid("must not have a query or a fragment, since paths are appended to it");
+        return invalid("must not have a query or a fragment");
     }
     Ok(url)
 }
 
-/// Whether the server is on this machine, by its address or as `localhost`.
+/// Whether the server is on this machine: its host is a loopback address or `localhost`.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_url_of_a_server_is_refused_without_being_shown() {
+    fn an_invalid_url_is_refused_and_not_shown() {
         for text in [
             "",
             "secret.example",
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_on_this_machine_are_told_apart() {
+    fn loopback_servers_are_recognized() {
         for (text, local) in [
             ("http://127.0.0.1:80", true),
             ("http://127.1.2.3/x", true),

@@ -1,5 +1,5 @@
-//! What goes wrong between a client and a server: what kind of error it is, what is known of the outcome, what is
-//! repeated, and that nothing hangs, swells or leaks.
+//! Faults between a client and a server: the kind and outcome of each error, what is retried, and that nothing hangs, uses
+//! too much memory or leaks a secret.
 
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -8,14 +8,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use http_support::{
-    Answer, ClientOptions, HeaderMap, HttpClient, Method, StatusCode, header, secret_header,
+    ClientOptions, HeaderMap, HttpClient, Method, Response, StatusCode, header, secret_header,
 };
-use session_core::{Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
+use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
 use test_support::{HttpFault, HttpProxy, Peer, free_port};
 
 const TOKEN: &str = "t0ken-that-nobody-may-see";
 
-/// A file server, and a proxy before it.
+/// A file server behind a proxy.
 struct Server {
     proxy: HttpProxy,
     _peer: Peer,
@@ -54,25 +54,29 @@ fn client(url: &str, change: impl FnOnce(&mut ClientOptions)) -> HttpClient {
     let mut options = ClientOptions::new(url);
     options.headers = HeaderMap::from_iter([(header::AUTHORIZATION, token)]);
     options.retry.min_delay = Duration::from_millis(1);
-    options.max_answer = 1024 * 1024;
+    options.max_response = 1024 * 1024;
     change(&mut options);
     HttpClient::new(options).unwrap()
 }
 
-async fn read_as(client: &HttpClient, repeat: Idempotency) -> Result<Answer> {
-    let request = || client.request(Method::GET, "/book");
-    let read = |answer: Answer| match answer.status() {
-        StatusCode::OK => Ok(answer),
-        _ => Err(answer.error()),
-    };
-    client.call(repeat, request, read).await
+fn deadline() -> tokio::time::Instant {
+    tokio::time::Instant::now() + DEFAULT_TIMEOUT
 }
 
-async fn read(client: &HttpClient) -> Result<Answer> {
+async fn read_as(client: &HttpClient, repeat: Idempotency) -> Result<Response> {
+    let request = || client.request(Method::GET, "/book");
+    let read = |response: Response| match response.status() {
+        StatusCode::OK => Ok(response),
+        _ => Err(response.error()),
+    };
+    client.call(deadline(), repeat, request, read).await
+}
+
+async fn read(client: &HttpClient) -> Result<Response> {
     read_as(client, Idempotency::Idempotent).await
 }
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!((error.kind(), error.outcome()), (kind, outcome), "{error}");
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(TOKEN), "{shown}");
@@ -80,12 +84,12 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[test_support::test]
-async fn what_the_server_answers_comes_through() {
+async fn a_response_comes_through() {
     let server = Server::start();
     let client = server.client();
-    let answer = read(&client).await.unwrap();
-    assert_eq!(answer.body(), "once upon a time");
-    assert_eq!(answer.header("content-length"), Some("16"));
+    let response = read(&client).await.unwrap();
+    assert_eq!(response.body(), "once upon a time");
+    assert_eq!(response.header("content-length"), Some("16"));
     let [seen] = &server.proxy.seen()[..] else {
         panic!("one request was expected");
     };
@@ -96,10 +100,10 @@ async fn what_the_server_answers_comes_through() {
     assert!(!seen.headers.contains_key("accept-encoding"));
     let missing = client.request(Method::GET, "/none");
     assert_eq!(
-        client.send(missing).await.unwrap().status(),
+        client.send(missing, deadline()).await.unwrap().status(),
         StatusCode::NOT_FOUND
     );
-    assert!(!format!("{client:?} {answer:?}").contains(TOKEN));
+    assert!(!format!("{client:?} {response:?}").contains(TOKEN));
 }
 
 #[test_support::test]
@@ -131,16 +135,16 @@ async fn statuses_have_the_kinds_and_outcomes_that_they_mean() {
     ] {
         server.proxy.next(HttpFault::status(status));
         let error = read(&client).await.unwrap_err();
-        tells(&error, kind, outcome);
+        assert_error(&error, kind, outcome);
         assert!(error.to_string().contains(&status.to_string()), "{error}");
         assert!(!error.to_string().contains("the proxy says so"), "{error}");
     }
 }
 
 #[test_support::test]
-async fn what_passes_is_repeated_where_that_is_safe() {
+async fn a_transient_failure_is_retried_where_that_is_safe() {
     let server = Server::start();
-    let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
+    let client = server.client_with(|options| options.timeout = Duration::from_secs(2));
     for fault in [
         HttpFault::Cut,
         HttpFault::LostAnswer,
@@ -153,14 +157,14 @@ async fn what_passes_is_repeated_where_that_is_safe() {
     ] {
         server.proxy.clear();
         server.proxy.next(fault.clone());
-        let answer = read(&client).await.unwrap();
-        assert_eq!(answer.body(), "once upon a time", "{fault:?}");
+        let response = read(&client).await.unwrap();
+        assert_eq!(response.body(), "once upon a time", "{fault:?}");
         assert_eq!(server.proxy.count(), 2, "{fault:?}");
     }
 }
 
 #[test_support::test]
-async fn what_may_have_happened_is_not_repeated_on_condition() {
+async fn a_conditional_request_that_may_have_been_applied_is_not_retried() {
     let server = Server::start();
     let client = server.client_with(|options| options.timeout = Duration::from_millis(500));
     for (fault, kind) in [
@@ -179,7 +183,7 @@ async fn what_may_have_happened_is_not_repeated_on_condition() {
         let error = read_as(&client, Idempotency::NonIdempotent)
             .await
             .unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         assert_eq!(server.proxy.count(), 1, "{fault:?}");
     }
     server.proxy.clear();
@@ -189,18 +193,18 @@ async fn what_may_have_happened_is_not_repeated_on_condition() {
 }
 
 #[test_support::test]
-async fn a_server_that_is_not_there_has_done_nothing() {
+async fn a_server_that_is_not_running_has_applied_nothing() {
     let client = client(&format!("http://127.0.0.1:{}", free_port()), |options| {
         options.retry.attempts = 2;
     });
     let error = read_as(&client, Idempotency::NonIdempotent)
         .await
         .unwrap_err();
-    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
 #[test_support::test]
-async fn a_server_that_lets_nobody_in_has_done_nothing() {
+async fn a_server_that_accepts_no_connection_has_applied_nothing() {
     // A listener whose queue is full: connecting takes for ever.
     let listener = tokio::net::TcpSocket::new_v4().unwrap();
     listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -216,15 +220,15 @@ async fn a_server_that_lets_nobody_in_has_done_nothing() {
         queue.push(waiting);
     }
     let client = client(&format!("http://{address}"), |options| {
-        options.timeout = Duration::from_millis(600);
+        options.timeout = Duration::from_secs(1);
         options.retry = RetryPolicy::never();
     });
     let error = read(&client).await.unwrap_err();
-    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 }
 
 #[test_support::test]
-async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
+async fn a_wait_that_the_server_asks_for_is_respected_up_to_a_limit() {
     let server = Server::start();
     let client = server.client();
     server.proxy.next(HttpFault::rate_limited(1));
@@ -235,13 +239,13 @@ async fn a_wait_that_the_server_asks_for_is_kept_within_bounds() {
     server.proxy.clear();
     server.proxy.next(HttpFault::rate_limited(3_600));
     let error = read(&client).await.unwrap_err();
-    tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::RateLimited, Outcome::NotApplied);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(3_600)));
     assert_eq!(server.proxy.count(), 1);
 }
 
 #[test_support::test]
-async fn answers_without_bounds_are_refused_and_not_kept() {
+async fn an_oversized_response_is_refused_and_not_buffered() {
     let server = Server::start();
     let client = server.client();
     for (fault, kind) in [
@@ -252,17 +256,17 @@ async fn answers_without_bounds_are_refused_and_not_kept() {
         server.proxy.next(fault);
         let before = peak_memory();
         let error = read(&client).await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         // The client and the proxy are one process here.
         assert!(peak_memory() - before < 32 * 1024, "of KiB");
     }
     // Exactly as long as may be.
     let longest = 1024 * 1024;
     server.proxy.next(HttpFault::huge(longest));
-    let answer = read(&client).await.unwrap();
-    assert_eq!(answer.into_body().len() as u64, longest);
+    let response = read(&client).await.unwrap();
+    assert_eq!(response.into_body().len() as u64, longest);
     server.proxy.next(HttpFault::huge(longest + 1));
-    tells(
+    assert_error(
         &read(&client).await.unwrap_err(),
         ErrorKind::TooLarge,
         Outcome::Unknown,
@@ -287,12 +291,12 @@ async fn a_token_does_not_follow_a_redirect() {
         .proxy
         .next(HttpFault::redirect(&format!("{}/book", elsewhere.url())));
     let error = read(&server.client()).await.unwrap_err();
-    tells(&error, ErrorKind::Backend, Outcome::Unknown);
+    assert_error(&error, ErrorKind::Backend, Outcome::Unknown);
     assert_eq!(elsewhere.count(), 0);
 }
 
 #[test_support::test]
-async fn what_is_no_json_is_an_error_that_does_not_show_it() {
+async fn a_response_that_is_not_json_is_an_error_that_does_not_quote_it() {
     let server = Server::start();
     let client = server.client();
     for fault in [
@@ -302,15 +306,15 @@ async fn what_is_no_json_is_an_error_that_does_not_show_it() {
         HttpFault::answer(200, &[], r#"{"secret-key": "secret-value"}"#),
     ] {
         server.proxy.next(fault);
-        let answer = read(&client).await.unwrap();
-        let error = answer.json::<Vec<String>>().unwrap_err();
-        tells(&error, ErrorKind::Backend, Outcome::Unknown);
+        let response = read(&client).await.unwrap();
+        let error = response.json::<Vec<String>>().unwrap_err();
+        assert_error(&error, ErrorKind::Backend, Outcome::Unknown);
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
 }
 
 #[test_support::test]
-async fn a_server_that_went_away_and_came_back_is_found_again() {
+async fn a_restarted_server_is_used_again() {
     let port = free_port();
     let peer = Server::peer(port);
     let client = client(&format!("http://127.0.0.1:{port}"), |options| {

@@ -58,13 +58,14 @@ impl Operations {
         result.map_err(|error| error.with_context(&self.driver, operation))
     }
 
-    /// Runs an operation that changes nothing. When it times out, it was certainly not applied.
+    /// Runs an operation that changes nothing, so that each of its errors says that it was not applied.
     pub async fn read<T>(
         &self,
         operation: &'static str,
         future: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        self.run(operation, Outcome::NotApplied, future).await
+        let result = self.run(operation, Outcome::NotApplied, future).await;
+        result.map_err(|error| error.with_outcome(Outcome::NotApplied))
     }
 
     /// Runs an operation that changes something. When it times out, it may have been applied.
@@ -91,6 +92,29 @@ impl Operations {
             Err(_) => std::iter::repeat_with(|| Err(self.timed_out(operation, Outcome::Unknown)))
                 .take(count)
                 .collect(),
+        }
+    }
+
+    /// Combines the results of the parts of one change, such as the removals of a batch.
+    ///
+    /// The first error is that of the whole. It says that the change was not applied only if no part of it may have
+    /// been.
+    pub fn combine(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
+        let (mut outcome, mut first) = (Outcome::NotApplied, None);
+        for result in results {
+            match result {
+                Ok(()) => outcome = Outcome::Unknown,
+                Err(error) => {
+                    if error.outcome() == Outcome::Unknown {
+                        outcome = Outcome::Unknown;
+                    }
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        match first {
+            None => Ok(()),
+            Some(error) => Err(error.with_outcome(outcome)),
         }
     }
 
@@ -121,4 +145,24 @@ pub(crate) fn timed_out(timeout: Duration) -> Error {
             "no answer within {timeout:?}; check that the backend is reachable and not overloaded, or raise `timeout`"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_several_parts_was_not_applied_only_if_no_part_was() {
+        use Outcome::{NotApplied, Unknown};
+        let failed = |outcome| Err(Error::new(ErrorKind::Unavailable, "").with_outcome(outcome));
+        Operations::combine([Ok(()), Ok(())]).unwrap();
+        for (results, outcome) in [
+            ([failed(NotApplied), failed(NotApplied)], NotApplied),
+            ([failed(NotApplied), failed(Unknown)], Unknown),
+            ([failed(NotApplied), Ok(())], Unknown),
+        ] {
+            let error = Operations::combine(results).unwrap_err();
+            assert_eq!(error.outcome(), outcome);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Outcome, Result};
 
@@ -94,27 +95,63 @@ impl RetryPolicy {
     ///
     /// `operation` is called for each try, so that it can reckon anew what depends on the time. A caller that is
     /// dropped ends it, in a pause too.
-    pub async fn run<T, F, Running>(&self, repeat: Idempotency, mut operation: F) -> Result<T>
+    pub async fn run<T, F, Running>(&self, repeat: Idempotency, operation: F) -> Result<T>
+    where
+        F: FnMut() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        self.attempt(None, repeat, operation).await
+    }
+
+    /// Runs `operation` as [`run`](Self::run) does, but begins no further attempt after `last_start`.
+    ///
+    /// It is for operations that have a deadline: where no time is left for another attempt, the last error is given at
+    /// once. The first attempt is always made. Once an attempt may have been applied, so may the operation, and the
+    /// error says so although a later attempt was certainly not applied.
+    pub async fn run_until<T, F, Running>(
+        &self,
+        last_start: Instant,
+        repeat: Idempotency,
+        operation: F,
+    ) -> Result<T>
+    where
+        F: FnMut() -> Running,
+        Running: Future<Output = Result<T>>,
+    {
+        self.attempt(Some(last_start), repeat, operation).await
+    }
+
+    async fn attempt<T, F, Running>(
+        &self,
+        last_start: Option<Instant>,
+        repeat: Idempotency,
+        mut operation: F,
+    ) -> Result<T>
     where
         F: FnMut() -> Running,
         Running: Future<Output = Result<T>>,
     {
         let mut pauses = self.pauses();
+        let mut outcome = Outcome::NotApplied;
         loop {
             let error = match operation().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
-            match pauses.next() {
-                Some(pause) if repeat.allows(&error) => {
-                    let Some(pause) = self.pause(pause, &error) else {
-                        return Err(error);
-                    };
-                    tracing::debug!(kind = ?error.kind(), ?pause, "trying again");
-                    tokio::time::sleep(pause).await;
-                }
-                _ => return Err(error),
+            let may_repeat = repeat.allows(&error);
+            if error.outcome() == Outcome::Unknown {
+                outcome = Outcome::Unknown;
             }
+            let error = error.with_outcome(outcome);
+            let pause = pauses.next().filter(|_| may_repeat);
+            let Some(pause) = pause.and_then(|pause| self.pause(pause, &error)) else {
+                return Err(error);
+            };
+            if last_start.is_some_and(|last| last < Instant::now() + pause) {
+                return Err(error);
+            }
+            tracing::debug!(kind = ?error.kind(), ?pause, "trying again");
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -243,6 +280,44 @@ mod tests {
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_secs(60));
         let (count, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, long).await;
         assert_eq!((count, took), (1, Duration::ZERO));
+    }
+
+    #[test_support::test(start_paused = true)]
+    async fn no_attempt_begins_after_the_last_start() {
+        let policy = RetryPolicy {
+            attempts: 100,
+            min_delay: Duration::from_millis(100),
+            max_delay: Duration::from_millis(100),
+        };
+        let started = Instant::now();
+        let last_start = started + Duration::from_secs(1);
+        let mut last_attempt = started;
+        let result: Result<()> = policy
+            .run_until(last_start, Idempotency::Idempotent, || {
+                last_attempt = Instant::now();
+                async { Err(unavailable()) }
+            })
+            .await;
+        result.unwrap_err();
+        assert!(last_attempt > started && last_attempt <= last_start);
+        assert_eq!(Instant::now(), last_attempt);
+    }
+
+    #[test_support::test(start_paused = true)]
+    async fn an_attempt_that_may_have_been_applied_is_not_forgotten() {
+        let mut attempts = 0;
+        let result: Result<()> = RetryPolicy::default()
+            .run(Idempotency::Idempotent, || {
+                attempts += 1;
+                let outcome = match attempts {
+                    1 => Outcome::Unknown,
+                    _ => Outcome::NotApplied,
+                };
+                async move { Err(unavailable().with_outcome(outcome)) }
+            })
+            .await;
+        assert_eq!(result.unwrap_err().outcome(), Outcome::Unknown);
+        assert_eq!(attempts, 3);
     }
 
     #[test_support::test(start_paused = true)]

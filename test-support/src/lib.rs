@@ -21,6 +21,7 @@
 extern crate self as test_support;
 
 mod cloudflare_kv;
+mod deadlines;
 mod dynamodb;
 mod http_proxy;
 pub mod kills;
@@ -36,6 +37,7 @@ mod unstorage;
 mod upstash;
 
 pub use cloudflare_kv::CloudflareKv;
+pub use deadlines::{SilentServer, every_call_ends};
 pub use dynamodb::{Dynalite, Ministack};
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use limit::step;

@@ -10,7 +10,7 @@ use test_support::CloudflareKv;
 use crate::support::{Namespace, key};
 
 #[test_support::test]
-async fn it_opens_by_name_with_unstorages_names_of_options() {
+async fn it_opens_by_name_with_the_option_names_of_unstorage() {
     let namespace = Namespace::new();
     let mut registry = Registry::new();
     registry.register::<CloudflareKvOptions>("cloudflare-kv");
@@ -50,5 +50,7 @@ async fn it_opens_by_name_with_unstorages_names_of_options() {
         "{error}"
     );
     let error = open(options().with("min_ttl", 5)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let error = open(options().with("base", "?")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }

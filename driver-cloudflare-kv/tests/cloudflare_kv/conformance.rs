@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver: by the REST API, below a base, and by miniflare's explorer.
+//! The conformance suite against this driver: by the REST API, below a base, and by miniflare's explorer.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -15,22 +15,17 @@ const TTL: Duration = Duration::from_secs(3_600);
 
 /// A driver whose server nobody runs.
 fn unreachable(options: CloudflareKvOptions) -> CloudflareKvDriver {
-    let options = CloudflareKvOptions {
-        api_url: format!("http://127.0.0.1:{}", free_port()),
-        retry: RetryPolicy::never(),
-        ..options
-    };
+    let options = options
+        .with_api_url(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
     CloudflareKvDriver::open(options).unwrap()
 }
 
 /// A driver with `options`, on a namespace that other cases use too.
 async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
-    let base = options.base.as_deref().map(|base| format!("{base}:"));
+    let base = options.prefix.as_deref().map(|prefix| format!("{prefix}:"));
     let base = base.unwrap_or_default();
-    let options = CloudflareKvOptions {
-        ttl: Some(TTL),
-        ..options
-    };
+    let options = options.with_ttl(TTL);
     Subject::new(CloudflareKvDriver::open(options.clone()).unwrap())
         .with_default_ttl(TTL)
         .with_shared_backend()
@@ -52,16 +47,13 @@ mod by_the_rest_api {
     conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.options()));
 }
 
-mod below_a_base {
+mod with_a_prefix {
     use super::*;
 
     static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
 
     conformance_tests::suite!(|| {
-        let options = CloudflareKvOptions {
-            base: Some("app:sessions".to_owned()),
-            ..NAMESPACE.options()
-        };
+        let options = NAMESPACE.options().with_prefix("app:sessions");
         super::on(&NAMESPACE, options)
     });
 }

@@ -1,8 +1,8 @@
-//! What the driver stores, reads, lists and refuses, with the binding as a witness.
+//! What the driver stores, reads, lists and refuses, checked through the binding of a Worker.
 
 use std::time::Duration;
 
-use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use driver_cloudflare_kv::CloudflareKvDriver;
 use serde_json::{Value, json};
 use session_core::{
     Bytes, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix, Timestamp, Write,
@@ -11,9 +11,9 @@ use session_core::{
 
 use crate::support::{Namespace, all_written, key, write};
 
-fn never() -> WriteOptions {
-    WriteOptions::default().with_expiry(Expiry::Never)
-}
+const NEVER: WriteOptions = WriteOptions::default()
+    .with_expiry(Expiry::Never)
+    .with_condition(session_core::WriteCondition::Always);
 
 fn until(end: Timestamp) -> WriteOptions {
     WriteOptions::default().with_expiry(Expiry::At(end))
@@ -29,12 +29,9 @@ async fn names(driver: &CloudflareKvDriver, prefix: &str) -> Vec<String> {
 }
 
 #[test_support::test]
-async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
+async fn a_value_without_expiry_is_stored_as_unstorage_stores_it() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
     for (value, stored) in [
         (&b"text"[..], "text"),
@@ -44,7 +41,7 @@ async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
         (b"\x00\xff", "base64:AP8="),
         (b"base64:AP8=", "base64:YmFzZTY0OkFQOD0="),
     ] {
-        write(&driver, "a/b", value, never()).await;
+        write(&driver, "a/b", value, NEVER).await;
         assert_eq!(
             namespace.stored("app:a:b").await,
             (stored.to_owned(), Value::Null)
@@ -55,7 +52,7 @@ async fn what_has_no_end_is_stored_as_unstorage_stores_it() {
 }
 
 #[test_support::test]
-async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflare() {
+async fn an_expiry_is_exact_for_readers_and_at_least_sixty_seconds_for_cloudflare() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let now = Timestamp::now();
@@ -79,7 +76,7 @@ async fn an_end_is_exact_for_readers_and_never_below_sixty_seconds_for_cloudflar
 }
 
 #[test_support::test]
-async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
+async fn cloudflare_removes_expired_entries_soon_and_never_too_early() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     for millis in [60_000, 90_500, 3_600_001, 10 * 365 * 86_400_000] {
@@ -104,12 +101,9 @@ async fn cloudflare_removes_what_has_ended_no_earlier_and_little_later() {
 }
 
 #[test_support::test]
-async fn the_least_that_cloudflare_is_told_can_be_raised() {
+async fn the_shortest_ttl_for_cloudflare_can_be_raised() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        min_ttl: Duration::from_secs(300),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_min_ttl(Duration::from_secs(300));
     let driver = CloudflareKvDriver::open(options).unwrap();
     let now = Timestamp::now();
     driver
@@ -121,7 +115,7 @@ async fn the_least_that_cloudflare_is_told_can_be_raised() {
 }
 
 #[test_support::test]
-async fn what_a_worker_writes_is_read_with_its_end() {
+async fn the_expiry_that_a_worker_sets_is_respected() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let now = Timestamp::now().as_millis() / 1_000;
@@ -148,7 +142,7 @@ async fn what_a_worker_writes_is_read_with_its_end() {
 }
 
 #[test_support::test]
-async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
+async fn bytes_that_a_worker_wrote_are_read_unchanged() {
     let namespace = Namespace::new();
     for driver in [
         namespace.driver(),
@@ -174,7 +168,7 @@ async fn bytes_that_a_worker_wrote_come_back_as_they_are() {
 }
 
 #[test_support::test]
-async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
+async fn values_that_exceed_one_response_together_are_read() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let keys: Vec<_> = (0..5).map(|number| key(&format!("k{number}"))).collect();
@@ -194,12 +188,12 @@ async fn values_that_are_too_long_for_one_answer_are_read_all_the_same() {
 }
 
 #[test_support::test]
-async fn limits_are_checked_before_anything_is_sent_and_named() {
+async fn limits_are_checked_before_sending_and_named() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     let too_long = "k".repeat(513);
     let refused =
-        async |name: &str, value| driver.write(&key(name), value, never()).await.unwrap_err();
+        async |name: &str, value| driver.write(&key(name), value, NEVER).await.unwrap_err();
     let (short, long) = (
         Bytes::from("v"),
         Bytes::from(vec![b'v'; 25 * 1024 * 1024 + 1]),
@@ -236,17 +230,17 @@ async fn limits_are_checked_before_anything_is_sent_and_named() {
 }
 
 #[test_support::test]
-async fn one_refused_write_of_a_batch_leaves_the_others_alone() {
+async fn a_refused_write_of_a_batch_does_not_affect_the_others() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let named =
         |name: &str, options: WriteOptions| Write::new(key(name), "value").with_options(options);
     let written = driver
         .write_many(vec![
-            named("a", never()),
-            named(&"k".repeat(513), never()),
+            named("a", NEVER),
+            named(&"k".repeat(513), NEVER),
             named("b", WriteOptions::if_absent()),
-            named("c", never()),
+            named("c", NEVER),
         ])
         .await;
     let kinds: Vec<_> = written
@@ -268,7 +262,7 @@ async fn a_listing_pages_by_cursors() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let writes = (0..35)
-        .map(|number| Write::new(key(&format!("list:{number:02}")), "v").with_options(never()));
+        .map(|number| Write::new(key(&format!("list:{number:02}")), "v").with_options(NEVER));
     all_written(driver.write_many(writes.collect()).await);
     driver.put("list2:beside", "v").await.unwrap();
     let mut options = ListOptions::below(Prefix::new("list")).with_limit(10);
@@ -288,12 +282,9 @@ async fn a_listing_pages_by_cursors() {
 }
 
 #[test_support::test]
-async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
+async fn a_clear_removes_only_keys_below_its_prefix() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = CloudflareKvDriver::open(options).unwrap();
     let ended = json!({ "metadata": { "expiresAtMs": 1 } });
     for name in [
@@ -321,33 +312,22 @@ async fn a_clear_takes_what_is_below_its_base_and_nothing_beside() {
 }
 
 #[test_support::test]
-async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
+async fn each_kind_of_credentials_works_and_wrong_ones_fail() {
     let namespace = Namespace::new();
-    let none = CloudflareKvOptions {
-        api_token: None,
-        ..namespace.options()
-    };
-    let by_key = CloudflareKvOptions {
-        email: Some("tests@example.com".to_owned()),
-        api_key: Some("key-for-tests".into()),
-        ..none.clone()
-    };
-    let by_service_key = CloudflareKvOptions {
-        user_service_key: Some("service-key-for-tests".into()),
-        ..none.clone()
-    };
+    let by_key = namespace
+        .options()
+        .with_api_key("tests@example.com", "key-for-tests");
+    let by_service_key = namespace
+        .options()
+        .with_user_service_key("service-key-for-tests");
     for options in [namespace.options(), by_key, by_service_key] {
         let driver = CloudflareKvDriver::open(options).unwrap();
         assert_eq!(driver.get("missing").await.unwrap(), None);
     }
-    let wrong = CloudflareKvOptions {
-        api_token: Some("another".into()),
-        ..none
-    };
-    let other_account = CloudflareKvOptions {
-        account_id: Some("f".repeat(32)),
-        ..namespace.options()
-    };
+    let mut wrong = namespace.options();
+    wrong.api_token = Some("another".into());
+    let mut other_account = namespace.options();
+    other_account.account_id = Some("f".repeat(32));
     for options in [wrong, other_account] {
         let driver = CloudflareKvDriver::open(options).unwrap();
         for error in [
@@ -363,12 +343,10 @@ async fn each_kind_of_credentials_opens_and_a_wrong_one_does_not() {
 }
 
 #[test_support::test]
-async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
+async fn a_missing_namespace_is_a_configuration_error() {
     let namespace = Namespace::new();
-    let options = CloudflareKvOptions {
-        namespace_id: "f".repeat(32),
-        ..namespace.options()
-    };
+    let mut options = namespace.options();
+    options.namespace_id = "f".repeat(32);
     let driver = CloudflareKvDriver::open(options).unwrap();
     for error in [
         driver.get("k").await.unwrap_err(),
@@ -380,7 +358,7 @@ async fn a_namespace_that_does_not_exist_is_a_mistake_of_configuration() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn closing_waits_for_what_was_handed_in() {
+async fn a_close_waits_for_submitted_calls() {
     let namespace = Namespace::new();
     let driver = std::sync::Arc::new(namespace.driver());
     let start = |number: usize| {

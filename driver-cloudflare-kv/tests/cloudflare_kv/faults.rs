@@ -1,11 +1,11 @@
-//! What goes wrong between the driver and Cloudflare: the kind of the error, what is known of the outcome, what is
-//! repeated; never a miss, never a hang, never a secret told.
+//! Faults between the driver and Cloudflare: the kind and outcome of each error, what is retried, and that no secret is
+//! shown.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
+use driver_cloudflare_kv::CloudflareKvDriver;
 use parking_lot::Mutex;
 use session_core::{
     Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, Prefix, RemoveOptions, RetryPolicy,
@@ -42,12 +42,11 @@ fn waiting(
     proxy: &HttpProxy,
     retry: RetryPolicy,
 ) -> CloudflareKvDriver {
-    let options = CloudflareKvOptions {
-        api_url: proxy.url().to_owned(),
-        timeout,
-        retry,
-        ..namespace.options()
-    };
+    let options = namespace
+        .options()
+        .with_api_url(proxy.url())
+        .with_timeout(timeout)
+        .with_retry(retry);
     CloudflareKvDriver::open(options).unwrap()
 }
 
@@ -98,7 +97,7 @@ async fn failed_changes(driver: &CloudflareKvDriver) -> Vec<Error> {
     errors
 }
 
-fn tells(error: &Error, fault: &str, kind: ErrorKind, outcome: Option<Outcome>) {
+fn assert_error(error: &Error, fault: &str, kind: ErrorKind, outcome: Option<Outcome>) {
     let shown = format!("{fault}: {error} {error:?}");
     assert_eq!(error.kind(), kind, "{shown}");
     if let Some(outcome) = outcome {
@@ -115,7 +114,7 @@ fn json(body: &str) -> HttpFault {
 }
 
 #[test_support::test]
-async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
+async fn each_fault_has_its_kind_and_outcome_and_is_never_a_miss() {
     use ErrorKind::*;
     use Outcome::{NotApplied, Unknown};
     let namespace = Namespace::new();
@@ -160,16 +159,16 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
         let name: String = name.chars().take(200).collect();
         proxy.always(fault);
         for error in failed_reads(driver).await {
-            tells(&error, &name, kind, None);
+            assert_error(&error, &name, kind, Some(NotApplied));
             if kind == RateLimited {
                 assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
             }
         }
         for error in failed_changes(driver).await {
-            tells(&error, &name, kind, Some(outcome));
+            assert_error(&error, &name, kind, Some(outcome));
         }
         let error = driver.clear(&Prefix::root()).await.unwrap_err();
-        tells(&error, &name, kind, None);
+        assert_error(&error, &name, kind, None);
     }
     assert_eq!(elsewhere.count(), 0, "a token went elsewhere");
     // It works again as soon as the network does.
@@ -182,7 +181,7 @@ async fn each_fault_has_its_kind_and_its_outcome_and_none_is_a_miss() {
 }
 
 #[test_support::test]
-async fn answers_that_are_not_about_what_was_asked_are_errors() {
+async fn responses_that_do_not_match_the_request_are_errors() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let driver = patient(&namespace, &proxy, RetryPolicy::never());
@@ -203,22 +202,21 @@ async fn answers_that_are_not_about_what_was_asked_are_errors() {
 }
 
 #[test_support::test]
-async fn an_answer_without_end_is_refused_and_not_kept() {
+async fn an_endless_response_is_refused_and_not_buffered() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-    let options = CloudflareKvOptions {
-        api_url: proxy.url().to_owned(),
-        retry: RetryPolicy::never(),
-        ..namespace.options()
-    };
+    let options = namespace
+        .options()
+        .with_api_url(proxy.url())
+        .with_retry(RetryPolicy::never());
     let driver = CloudflareKvDriver::open(options).unwrap();
     proxy.always(HttpFault::endless());
     let error = driver.get(SECRET_KEY).await.unwrap_err();
-    tells(&error, "endless", ErrorKind::TooLarge, None);
+    assert_error(&error, "endless", ErrorKind::TooLarge, None);
 }
 
 #[test_support::test]
-async fn what_may_pass_is_tried_again() {
+async fn transient_errors_are_retried() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let patient = patient(&namespace, &proxy, RETRY);
@@ -260,7 +258,7 @@ async fn what_may_pass_is_tried_again() {
 }
 
 #[test_support::test]
-async fn what_does_not_pass_is_not_tried_again() {
+async fn permanent_errors_are_not_retried() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let driver = patient(&namespace, &proxy, RETRY);
@@ -279,7 +277,7 @@ async fn what_does_not_pass_is_not_tried_again() {
 }
 
 #[test_support::test]
-async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
+async fn the_wait_that_cloudflare_asks_for_is_respected_up_to_a_limit() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let driver = patient(&namespace, &proxy, RETRY);
@@ -290,7 +288,7 @@ async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
 
     proxy.next(HttpFault::rate_limited(300));
     let error = driver.put("k", "again").await.unwrap_err();
-    tells(
+    assert_error(
         &error,
         "429",
         ErrorKind::RateLimited,
@@ -301,7 +299,7 @@ async fn the_wait_that_cloudflare_asks_for_is_kept_within_bounds() {
 }
 
 #[test_support::test]
-async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
+async fn unprocessed_keys_are_retried_and_reported_separately() {
     const LEFT_OUT: &str =
         r#"{"success":true,"result":{"successful_key_count":2,"unsuccessful_keys":["b"]}}"#;
     let namespace = Namespace::new();
@@ -329,7 +327,7 @@ async fn keys_that_cloudflare_leaves_out_are_tried_again_and_told_apart() {
 }
 
 #[test_support::test]
-async fn what_remains_of_a_life_is_told_anew_at_each_try() {
+async fn the_remaining_time_to_live_is_computed_for_each_attempt() {
     let namespace = Namespace::new();
     let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
     let driver = patient(&namespace, &proxy, RETRY);

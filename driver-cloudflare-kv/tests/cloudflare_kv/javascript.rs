@@ -24,7 +24,7 @@ fn script(name: &str, namespace: &Namespace, base: &str) -> Script {
 }
 
 #[test_support::test]
-async fn the_official_client_finds_the_gateway_to_be_cloudflares_api() {
+async fn the_official_client_works_on_the_gateway() {
     let namespace = Namespace::new();
     let mut sdk = script("sdk.mjs", &namespace, "");
     for topic in [
@@ -101,12 +101,9 @@ async fn wrangler_works_on_the_gateway() {
 }
 
 #[test_support::test]
-async fn unstorage_and_this_driver_read_what_the_other_wrote() {
+async fn unstorage_and_this_driver_read_the_writes_of_the_other() {
     let namespace = Namespace::new();
-    let options = driver_cloudflare_kv::CloudflareKvOptions {
-        base: Some("app".to_owned()),
-        ..namespace.options()
-    };
+    let options = namespace.options().with_prefix("app");
     let driver = driver_cloudflare_kv::CloudflareKvDriver::open(options).unwrap();
     let mut unstorage = script("unstorage.mjs", &namespace, "app");
 

@@ -1,4 +1,4 @@
-//! What goes out together, what waits for what, and how many requests that takes.
+//! How concurrent calls share requests, and in which order changes are sent.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ fn paths(proxy: &HttpProxy) -> Vec<String> {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_reads_at_once_take_at_most_four_requests() {
+async fn a_hundred_concurrent_reads_take_at_most_four_requests() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 100).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -52,7 +52,7 @@ async fn a_hundred_reads_at_once_take_at_most_four_requests() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
+async fn a_hundred_concurrent_writes_and_removals_take_few_requests() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     // So that they are there before the first answer is.
@@ -73,7 +73,7 @@ async fn a_hundred_writes_and_removals_at_once_take_few_requests() {
 }
 
 #[test_support::test]
-async fn batches_are_cut_at_cloudflares_limits() {
+async fn batches_are_split_at_the_limits_of_cloudflare() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     fill(&driver, 1_500).await;
@@ -98,7 +98,7 @@ async fn batches_are_cut_at_cloudflares_limits() {
 }
 
 #[test_support::test]
-async fn a_call_alone_is_one_request_and_waits_for_nobody() {
+async fn a_single_call_is_one_request_and_does_not_wait() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     driver.put("k", "value").await.unwrap();
@@ -129,7 +129,7 @@ async fn a_call_alone_is_one_request_and_waits_for_nobody() {
 }
 
 #[test_support::test]
-async fn reads_of_one_key_share_a_place() {
+async fn concurrent_reads_of_one_key_are_combined() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 1).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -191,7 +191,7 @@ async fn the_later_of_two_writes_arrives_later() {
 }
 
 #[test_support::test]
-async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
+async fn only_the_last_of_the_waiting_writes_of_a_key_is_sent() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     proxy.always(HttpFault::Delay(Duration::from_millis(50)));
@@ -208,7 +208,7 @@ async fn of_writes_that_wait_for_one_key_the_last_is_sent() {
 }
 
 #[test_support::test]
-async fn an_answer_that_hangs_holds_nobody_up_for_long() {
+async fn a_hanging_response_does_not_delay_others_for_long() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 2).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -225,7 +225,7 @@ async fn an_answer_that_hangs_holds_nobody_up_for_long() {
 }
 
 #[test_support::test]
-async fn a_caller_that_is_dropped_takes_nobody_along() {
+async fn a_dropped_caller_does_not_affect_others() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 3).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -239,6 +239,25 @@ async fn a_caller_that_is_dropped_takes_nobody_along() {
     assert_eq!(last.unwrap().unwrap(), "k0001");
     let left = driver.get("k0002").await.unwrap().unwrap();
     assert!(left == "k0002" || left == "new");
+}
+
+#[test_support::test]
+async fn a_write_that_was_given_up_while_it_waited_is_not_sent() {
+    let namespace = Namespace::new();
+    let (driver, proxy) = namespace.behind_proxy();
+    let driver = Arc::new(driver);
+    proxy.next(HttpFault::Delay(Duration::from_millis(300)));
+    let running = driver.clone();
+    let running = tokio::spawn(async move { running.put("k", "first").await });
+    while proxy.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let given_up = tokio::time::timeout(Duration::from_millis(50), driver.put("k", "third"));
+    let (waiting, given_up) = tokio::join!(driver.put("k", "second"), given_up);
+    waiting.unwrap();
+    assert!(given_up.is_err());
+    running.await.unwrap().unwrap();
+    assert_eq!(namespace.stored("k").await.0, "second");
 }
 
 /// So many calls a second by `callers` at once, for about a second.
@@ -261,7 +280,7 @@ async fn rate(driver: &CloudflareKvDriver, callers: usize) -> f64 {
 }
 
 #[test_support::test]
-async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
+async fn over_a_slow_network_many_callers_are_served_twenty_times_as_fast_as_one() {
     let namespace = Namespace::new();
     fill(&namespace.driver(), 500).await;
     let (driver, proxy) = namespace.behind_proxy();
@@ -273,7 +292,7 @@ async fn over_a_slow_network_many_are_served_twenty_times_as_fast_as_one() {
 }
 
 #[test_support::test]
-async fn keys_stand_percent_encoded_in_full_where_they_are_in_a_path() {
+async fn keys_are_percent_encoded_in_paths() {
     let namespace = Namespace::new();
     let (driver, proxy) = namespace.behind_proxy();
     let name = "a b:100%:ü#&=+%2F:🔑";

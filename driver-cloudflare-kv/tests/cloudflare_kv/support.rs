@@ -20,30 +20,23 @@ impl Namespace {
     pub(crate) fn new() -> Self {
         let kv = CloudflareKv::shared();
         let id = kv.namespace();
-        let witness = HttpClient::new(ClientOptions {
-            timeout: PATIENCE,
-            ..ClientOptions::new(kv.witness_url(&id))
-        });
+        let witness =
+            HttpClient::new(ClientOptions::new(kv.witness_url(&id)).with_timeout(PATIENCE));
         let witness = witness.unwrap();
         Self { id, witness }
     }
 
     /// Options for the REST API, with time enough on a machine that has much to do.
     pub(crate) fn options(&self) -> CloudflareKvOptions {
-        CloudflareKvOptions {
-            api_url: CloudflareKv::shared().api_url().to_owned(),
-            timeout: PATIENCE,
-            ..CloudflareKvOptions::new(CloudflareKv::ACCOUNT, &self.id, CloudflareKv::TOKEN)
-        }
+        CloudflareKvOptions::new(CloudflareKv::ACCOUNT, &self.id, CloudflareKv::TOKEN)
+            .with_api_url(CloudflareKv::shared().api_url())
+            .with_timeout(PATIENCE)
     }
 
     /// Options for miniflare's explorer.
     pub(crate) fn explorer_options(&self) -> CloudflareKvOptions {
         let url = CloudflareKv::shared().explorer_url();
-        CloudflareKvOptions {
-            timeout: PATIENCE,
-            ..CloudflareKvOptions::without_account(url, &self.id)
-        }
+        CloudflareKvOptions::without_account(url, &self.id).with_timeout(PATIENCE)
     }
 
     pub(crate) fn driver(&self) -> CloudflareKvDriver {
@@ -57,11 +50,7 @@ impl Namespace {
 
     pub(crate) fn behind_proxy_with(&self, retry: RetryPolicy) -> (CloudflareKvDriver, HttpProxy) {
         let proxy = HttpProxy::start(CloudflareKv::shared().api_url());
-        let options = CloudflareKvOptions {
-            api_url: proxy.url().to_owned(),
-            retry,
-            ..self.options()
-        };
+        let options = self.options().with_api_url(proxy.url()).with_retry(retry);
         (CloudflareKvDriver::open(options).unwrap(), proxy)
     }
 
@@ -70,7 +59,8 @@ impl Namespace {
         let body = json!({ "call": call, "arguments": arguments }).to_string();
         let request = self.witness.request(Method::POST, "");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        let answer = self.witness.send(request).await.unwrap();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let answer = self.witness.send(request, deadline).await.unwrap();
         let mut answer: Value = answer.json().unwrap();
         assert_eq!(answer.get("error"), None, "{call} of the binding failed");
         answer["result"].take()

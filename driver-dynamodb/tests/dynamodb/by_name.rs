@@ -50,7 +50,7 @@ async fn every_option_can_be_given() {
 }
 
 #[test_support::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (toml, expected) in [
         (
             "driver = 'dynamodb'",
@@ -70,7 +70,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'dynamodb', table = '' }",
-            "dynamodb: open: `table` is empty; name a table",
+            "dynamodb: open: `table` is empty; set the name of a table",
         ),
         (
             "driver = { name = 'dynamodb', table = 't', endpoint_url = 'localhost:8000' }",
@@ -78,12 +78,16 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'dynamodb', table = 't', attributes = { key = 'value' } }",
-            "dynamodb: open: the names in `attributes` must differ from each other, and from that of `expires_at` with \
-             `_ms` behind it",
+            "dynamodb: open: the names in `attributes` must differ from each other, and from `expires_at` with `_ms` \
+             appended",
         ),
         (
             "driver = { name = 'dynamodb', table = 't', attributes = { value = '' } }",
             "dynamodb: open: the names in `attributes` must have 1 to 252 bytes",
+        ),
+        (
+            "driver = { name = 'dynamodb', table = 't', region = 'r', prefix = '?' }",
+            "dynamodb: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

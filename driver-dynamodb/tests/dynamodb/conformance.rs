@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on both servers: with a base and without, with other names,
+//! The conformance suite against this driver on both servers: with a base and without, with other names,
 //! with reads that may be older.
 
 use std::time::Duration;
@@ -13,19 +13,15 @@ const TTL: Duration = Duration::from_secs(3_600);
 
 /// The driver by `options`, which are the same for all of its cases.
 async fn on(options: DynamoDbOptions) -> Subject {
-    let options = DynamoDbOptions {
-        ttl: Some(TTL),
-        ..options
-    };
+    let options = options.with_ttl(TTL);
     let url = options.endpoint_url.clone().unwrap();
     let (table, names) = (options.table.clone(), options.attributes.clone());
-    let base = Prefix::new(options.base.as_deref().unwrap_or_default());
+    let base = Prefix::new(options.prefix.as_deref().unwrap_or_default());
     let nobody = format!("http://127.0.0.1:{}", test_support::free_port());
-    let outage = DynamoDbOptions {
-        endpoint_url: Some(nobody),
-        create_table: false,
-        ..options.clone()
-    };
+    let outage = options
+        .clone()
+        .with_endpoint_url(nobody)
+        .with_create_table(false);
     Subject::new(open(options).await)
         .with_default_ttl(TTL)
         .with_outage(open(outage).await)
@@ -58,20 +54,19 @@ mod on_ministack {
     });
 }
 
-mod below_a_base_with_other_names {
-    use driver_dynamodb::{AttributeNames, DynamoDbOptions};
+mod with_a_prefix_with_other_names {
+    use driver_dynamodb::AttributeNames;
 
     conformance_tests::suite!({
-        let options = DynamoDbOptions {
-            base: Some("app:sessions".to_owned()),
-            consistent_read: false,
-            attributes: AttributeNames {
-                key: "Id".to_owned(),
-                value: "the data".to_owned(),
-                expires_at: "ttl".to_owned(),
-            },
-            ..crate::support::options(&crate::support::MINISTACK.url())
-        };
+        let options = crate::support::options(&crate::support::MINISTACK.url())
+            .with_prefix("app:sessions")
+            .with_consistent_read(false)
+            .with_attributes(
+                AttributeNames::default()
+                    .with_key("Id")
+                    .with_value("the data")
+                    .with_expires_at("ttl"),
+            );
         move || super::on(options.clone())
     });
 }

@@ -1,8 +1,7 @@
-//! How entries stand in the table, also beside other programs that use it.
+//! How entries are stored in the table, also together with other programs.
 
 use std::time::Duration;
 
-use driver_dynamodb::DynamoDbOptions;
 use session_core::{
     ConflictState, Cursor, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Outcome, Prefix,
     RemoveOptions, RemoveOutcome, Timestamp, TouchOptions, Write, WriteOptions, WriteOutcome,
@@ -34,7 +33,7 @@ async fn text_is_stored_as_text_and_everything_else_as_binary() {
 }
 
 #[test_support::test]
-async fn an_item_has_its_end_in_seconds_and_exactly() {
+async fn an_item_has_its_expiry_in_seconds_and_milliseconds() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
     let driver = open(options).await;
@@ -47,7 +46,7 @@ async fn an_item_has_its_end_in_seconds_and_exactly() {
 }
 
 #[test_support::test]
-async fn the_end_that_another_program_sets_in_seconds_is_heeded() {
+async fn the_expiry_that_another_program_sets_in_seconds_is_respected() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
     let driver = open(options).await;
@@ -134,7 +133,7 @@ async fn text_that_another_program_stored_as_binary_can_be_replaced_on_condition
 }
 
 #[test_support::test]
-async fn an_item_that_holds_no_entry_is_an_error_and_left_alone() {
+async fn an_item_without_an_entry_is_an_error_and_left_unchanged() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
     let driver = open(options).await;
@@ -160,7 +159,7 @@ async fn an_item_that_holds_no_entry_is_an_error_and_left_alone() {
 }
 
 #[test_support::test]
-async fn a_touch_leaves_what_others_keep_in_the_item_and_sends_no_value() {
+async fn a_touch_keeps_attributes_of_other_programs_and_sends_no_value() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let options = options(proxy.url());
     let table = options.table.clone();
@@ -201,7 +200,7 @@ async fn a_touch_leaves_what_others_keep_in_the_item_and_sends_no_value() {
 }
 
 #[test_support::test]
-async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
+async fn the_longest_value_fits_with_the_longest_key_and_a_longer_one_is_not_sent() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let driver = open(options(proxy.url())).await;
     let capabilities = driver.capabilities();
@@ -235,12 +234,9 @@ async fn the_longest_value_fits_beside_the_longest_key_and_more_is_not_sent() {
 }
 
 #[test_support::test]
-async fn reads_that_may_be_older_ask_again_before_they_say_that_nothing_is_there() {
+async fn a_miss_of_an_eventually_consistent_read_is_confirmed() {
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        consistent_read: false,
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_consistent_read(false);
     let driver = open(options).await;
     driver.put("k", "v").await.unwrap();
     let asked = || {
@@ -271,7 +267,7 @@ async fn reads_that_may_be_older_ask_again_before_they_say_that_nothing_is_there
 }
 
 #[test_support::test]
-async fn a_conflict_shows_what_it_met_where_the_server_tells() {
+async fn a_conflict_has_the_current_entry_if_the_server_returns_it() {
     for (url, tells) in [(DYNALITE.url(), false), (MINISTACK.url(), true)] {
         let driver = open(options(&url)).await;
         driver.put("k", "there").await.unwrap();
@@ -300,7 +296,7 @@ async fn a_conflict_shows_what_it_met_where_the_server_tells() {
 }
 
 #[test_support::test]
-async fn clearing_removes_what_has_ended_and_was_not_swept() {
+async fn a_clear_removes_expired_items() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
     let driver = open(options).await;
@@ -321,7 +317,7 @@ async fn clearing_removes_what_has_ended_and_was_not_swept() {
 }
 
 #[test_support::test]
-async fn a_listing_passes_over_keys_that_are_no_keys_of_ours() {
+async fn a_listing_skips_keys_that_are_not_normalised() {
     let (url, options) = (DYNALITE.url(), options(&DYNALITE.url()));
     let table = options.table.clone();
     let driver = open(options).await;
@@ -342,7 +338,7 @@ async fn a_listing_passes_over_keys_that_are_no_keys_of_ours() {
 }
 
 #[test_support::test]
-async fn a_cursor_of_others_is_an_error_or_a_place() {
+async fn a_foreign_cursor_is_an_error_or_a_position() {
     let driver = open(options(&DYNALITE.url())).await;
     driver.put("k", "v").await.unwrap();
     for cursor in ["", &"x".repeat(3_000)] {

@@ -1,4 +1,4 @@
-//! What DynamoDB refuses: the kind, the outcome, and what to do. No imitation of it has permissions or a bound of
+//! Errors of DynamoDB: the kind, the outcome, and the advice. No imitation of it has permissions or a bound of
 //! capacity, so the proxy answers as its documentation says that it does.
 
 use std::process::Command;
@@ -23,14 +23,11 @@ pub(crate) fn answer(status: u16, code: &str, message: &str) -> HttpFault {
 }
 
 #[test_support::test]
-async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
+async fn each_error_of_dynamodb_has_its_kind_and_outcome() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_retry(RetryPolicy::never());
     let driver = open(options).await;
     let size = "Item size has exceeded the maximum allowed size";
     let element = "The provided key element does not match the schema";
@@ -56,7 +53,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
             "Rate exceeded",
             RateLimited,
             NotApplied,
-            "slow down",
+            "throttles",
         ),
         (
             400,
@@ -64,7 +61,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
             "Throughput exceeds the limit",
             RateLimited,
             NotApplied,
-            "slow down",
+            "throttles",
         ),
         (
             400,
@@ -152,7 +149,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
             size,
             TooLarge,
             NotApplied,
-            "store less",
+            "smaller value",
         ),
         (
             400,
@@ -192,7 +189,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
             "The request could not be processed",
             Unavailable,
             Unknown,
-            "may pass",
+            "try again",
         ),
         (
             503,
@@ -200,7 +197,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
             "",
             Unavailable,
             Unknown,
-            "may pass",
+            "try again",
         ),
     ] {
         proxy.next(answer(status, code, message));
@@ -233,7 +230,7 @@ async fn refusals_have_the_kinds_and_outcomes_that_they_mean() {
 }
 
 #[test_support::test]
-async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
+async fn parts_of_a_request_that_dynamodb_quotes_are_not_shown() {
     let proxy = HttpProxy::start(&DYNALITE.url());
     let driver = open(options(proxy.url())).await;
     let quoting =
@@ -246,14 +243,11 @@ async fn what_dynamodb_quotes_of_a_request_is_not_told_on() {
 }
 
 #[test_support::test]
-async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
+async fn responses_of_other_servers_have_their_kind_and_outcome() {
     use ErrorKind::*;
     use Outcome::*;
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_retry(RetryPolicy::never());
     let driver = open(options).await;
     for (fault, kind, outcome) in [
         (HttpFault::html(), Unavailable, Unknown),
@@ -278,7 +272,7 @@ async fn answers_of_others_have_the_kinds_and_outcomes_that_they_mean() {
 
 /// What AWS's tools find in the environment is that of the process, so this runs itself in another one.
 #[test_support::test]
-async fn missing_credentials_and_a_missing_region_are_told() {
+async fn missing_credentials_and_a_missing_region_are_reported() {
     const MARK: &str = "WITHOUT_CREDENTIALS";
     if std::env::var_os(MARK).is_none() {
         let folder = env!("CARGO_TARGET_TMPDIR");
@@ -286,7 +280,7 @@ async fn missing_credentials_and_a_missing_region_are_told() {
         itself
             .args([
                 "--exact",
-                "errors::missing_credentials_and_a_missing_region_are_told",
+                "errors::missing_credentials_and_a_missing_region_are_reported",
             ])
             .env_clear()
             .env(MARK, "yes")
@@ -304,11 +298,9 @@ async fn missing_credentials_and_a_missing_region_are_told() {
     let error = DynamoDbDriver::open(nowhere.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("`region`"), "{error}");
-    let options = DynamoDbOptions {
-        region: Some("us-east-1".to_owned()),
-        endpoint_url: Some(format!("http://127.0.0.1:{}", test_support::free_port())),
-        ..nowhere
-    };
+    let options = nowhere
+        .with_region("us-east-1")
+        .with_endpoint_url(format!("http://127.0.0.1:{}", test_support::free_port()));
     let driver = open(options).await;
     let error = driver.put("k", "v").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthorized, "{error:?}");

@@ -1,5 +1,5 @@
-//! What goes wrong between the driver and the table: what is known of the outcome, what is repeated, and that nothing
-//! hangs or swells.
+//! Faults between the driver and the table: the outcome of each error, what is retried, and that nothing hangs or uses too
+//! much memory.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ impl Table {
     }
 }
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!(
         (error.kind(), error.outcome()),
         (kind, outcome),
@@ -71,7 +71,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[test_support::test]
-async fn what_may_have_happened_on_condition_is_unknown_and_sent_once() {
+async fn a_conditional_write_that_may_have_been_applied_is_unknown_and_sent_once() {
     use ErrorKind::*;
     for (fault, kind, applied) in [
         (HttpFault::Cut, Unavailable, false),
@@ -88,7 +88,7 @@ async fn what_may_have_happened_on_condition_is_unknown_and_sent_once() {
         let table = Table::new().await;
         table.proxy.next(fault.clone());
         let error = table.write_on_condition().await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         assert_eq!(table.proxy.count(), 1, "{fault:?}");
         let expected = if applied { SECRET } else { "old" };
         assert_eq!(table.holds().await, expected, "{fault:?}");
@@ -97,29 +97,29 @@ async fn what_may_have_happened_on_condition_is_unknown_and_sent_once() {
         table.proxy.next(fault.clone());
         let removal = RemoveOptions::if_version(table.version.clone());
         let error = table.driver.remove(&key("k"), removal).await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         table.proxy.next(fault.clone());
         let touch = TouchOptions::default().if_version(table.version.clone());
         let error = table.driver.touch(&key("k"), touch).await.unwrap_err();
-        tells(&error, kind, Outcome::Unknown);
+        assert_error(&error, kind, Outcome::Unknown);
         assert_eq!(table.proxy.count(), 2, "{fault:?}");
     }
 }
 
 #[test_support::test]
-async fn a_write_on_condition_that_is_not_answered_in_time_is_unknown_and_sent_once() {
+async fn a_conditional_write_that_times_out_is_unknown_and_sent_once() {
     let table = Table::with(|options| options.timeout = Duration::from_secs(1)).await;
     table.proxy.next(HttpFault::HungAnswer);
     let started = Instant::now();
     let error = table.write_on_condition().await.unwrap_err();
-    tells(&error, ErrorKind::TimedOut, Outcome::Unknown);
-    assert!(started.elapsed() >= Duration::from_millis(900));
+    assert_error(&error, ErrorKind::TimedOut, Outcome::Unknown);
+    assert!(started.elapsed() >= Duration::from_millis(500));
     assert_eq!(table.proxy.count(), 1);
     assert_eq!(table.holds().await, SECRET);
 }
 
 #[test_support::test]
-async fn a_write_on_condition_that_was_refused_for_now_is_repeated() {
+async fn a_throttled_conditional_write_is_retried() {
     let table = Table::new().await;
     table
         .proxy
@@ -137,7 +137,7 @@ fn refusal(code: &str) -> HttpFault {
 }
 
 #[test_support::test]
-async fn what_is_safe_to_repeat_is_repeated() {
+async fn requests_that_are_safe_to_repeat_are_retried() {
     let table = Table::new().await;
     let faults = [
         HttpFault::Cut,
@@ -180,10 +180,10 @@ async fn what_is_safe_to_repeat_is_repeated() {
 }
 
 #[test_support::test]
-async fn tries_end_and_the_last_error_is_told() {
+async fn retries_end_and_the_last_error_is_returned() {
     let table = Table::new().await;
     table.proxy.always(HttpFault::status(503));
-    tells(
+    assert_error(
         &table.driver.get("k").await.unwrap_err(),
         ErrorKind::Unavailable,
         Outcome::NotApplied,
@@ -192,7 +192,7 @@ async fn tries_end_and_the_last_error_is_told() {
     table.proxy.clear();
     table.proxy.always(refusal("ThrottlingException"));
     let error = table.write_on_condition().await.unwrap_err();
-    tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::RateLimited, Outcome::NotApplied);
     assert_eq!(table.proxy.count(), 3);
 
     let never = Table::with(|options| options.retry = RetryPolicy::never()).await;
@@ -202,17 +202,17 @@ async fn tries_end_and_the_last_error_is_told() {
 }
 
 #[test_support::test]
-async fn a_wait_that_the_server_asks_for_is_told() {
+async fn a_wait_that_the_server_asks_for_is_reported() {
     let table = Table::new().await;
     table.proxy.always(HttpFault::rate_limited(60));
     let error = table.write_on_condition().await.unwrap_err();
-    tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::RateLimited, Outcome::NotApplied);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert_eq!(table.proxy.count(), 1);
 }
 
 #[test_support::test]
-async fn what_a_batch_left_undone_is_sent_again() {
+async fn unprocessed_items_of_a_batch_are_sent_again() {
     let table = Table::new().await;
     let undone = |requests: &str| {
         let body = format!(
@@ -244,13 +244,13 @@ async fn what_a_batch_left_undone_is_sent_again() {
     table.proxy.always(undone(&both));
     for result in table.driver.write_many(writes.to_vec()).await {
         let error = result.unwrap_err();
-        tells(&error, ErrorKind::RateLimited, Outcome::NotApplied);
+        assert_error(&error, ErrorKind::RateLimited, Outcome::NotApplied);
     }
     assert_eq!(table.proxy.count(), 3);
 }
 
 #[test_support::test]
-async fn reads_of_more_than_an_answer_holds_come_whole() {
+async fn reads_that_exceed_one_response_are_complete() {
     let table = Table::new().await;
     let value = "v".repeat(380_000);
     let keys: Vec<_> = (0..45).map(|number| key(&format!("k{number}"))).collect();
@@ -273,16 +273,16 @@ async fn reads_of_more_than_an_answer_holds_come_whole() {
 }
 
 #[test_support::test]
-async fn an_answer_without_end_is_given_up() {
+async fn an_endless_response_is_refused() {
     let table = Table::with(|options| options.retry = RetryPolicy::never()).await;
     for fault in [HttpFault::huge(u64::from(u32::MAX)), HttpFault::endless()] {
         table.proxy.next(fault);
         let error = table.write_on_condition().await.unwrap_err();
-        tells(&error, ErrorKind::TooLarge, Outcome::Unknown);
+        assert_error(&error, ErrorKind::TooLarge, Outcome::Unknown);
     }
     table.proxy.next(HttpFault::gzip_bomb());
     let error = table.write_on_condition().await.unwrap_err();
-    tells(&error, ErrorKind::Unavailable, Outcome::Unknown);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::Unknown);
     assert!(matches!(
         table.write_on_condition().await.unwrap(),
         WriteOutcome::Written { .. }
@@ -299,7 +299,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[test_support::test]
-async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
+async fn a_call_to_a_hanging_server_ends_by_its_timeout() {
     let table = Table::with(|options| {
         options.timeout = Duration::from_secs(2);
         options.retry = RetryPolicy::never();
@@ -308,22 +308,19 @@ async fn a_server_that_hangs_costs_the_timeout_and_no_more() {
     table.proxy.always(HttpFault::Hang);
     let started = Instant::now();
     let error = table.driver.get("k").await.unwrap_err();
-    tells(&error, ErrorKind::TimedOut, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::TimedOut, Outcome::NotApplied);
     assert!(started.elapsed() < Duration::from_secs(30));
     table.proxy.clear();
     assert_eq!(table.driver.get("k").await.unwrap().unwrap(), "old");
 }
 
 #[test_support::test]
-async fn a_server_that_comes_back_is_used_again() {
+async fn a_restarted_server_is_used_again() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-dynamodb-dynalite");
     // Where the packages are, no two may install them at once.
     DYNALITE.url();
     let mut server = Dynalite::start(folder);
-    let options = DynamoDbOptions {
-        retry: RetryPolicy::never(),
-        ..options(&server.url())
-    };
+    let options = options(&server.url()).with_retry(RetryPolicy::never());
     let driver = open(options.clone()).await;
     driver.put("k", "v").await.unwrap();
     let version = driver
@@ -347,7 +344,7 @@ async fn a_server_that_comes_back_is_used_again() {
             break error;
         }
     };
-    tells(&error, ErrorKind::Unavailable, Outcome::NotApplied);
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
 
     server.restart();
     // It has forgotten its tables.

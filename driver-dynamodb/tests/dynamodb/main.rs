@@ -5,6 +5,8 @@ mod by_name;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod entries;
 #[cfg(test)]
 mod errors;

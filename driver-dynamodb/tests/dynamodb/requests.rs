@@ -1,12 +1,11 @@
-//! What operations cost, in requests and in capacity, as the server reckons it. The tables in the documentation of the
-//! crate say the same.
+//! The requests and the capacity of operations, as counted by the server. The tables in the crate documentation show the
+//! same numbers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use driver_dynamodb::DynamoDbOptions;
 use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use serde_json::Value;
@@ -74,10 +73,7 @@ impl Meter {
 #[test_support::test]
 async fn a_session_costs_as_few_requests_as_documented() {
     for (consistent_read, read) in [(true, 1.0), (false, 0.5)] {
-        let options = DynamoDbOptions {
-            consistent_read,
-            ..options(&DYNALITE.counting_url())
-        };
+        let options = options(&DYNALITE.counting_url()).with_consistent_read(consistent_read);
         let mut meter = Meter::new(&options.table).await;
         let driver = Arc::new(open(options).await);
         let clock = Arc::new(ManualClock::new(Timestamp::now()));
@@ -154,7 +150,7 @@ async fn visit(
 }
 
 #[test_support::test]
-async fn capacity_follows_the_size_and_batches_save_requests_alone() {
+async fn capacity_depends_on_the_size_and_batches_save_only_requests() {
     let options = options(&DYNALITE.counting_url());
     let mut meter = Meter::new(&options.table).await;
     let driver = open(options).await;
@@ -192,18 +188,12 @@ const OTHERS: usize = 4_000;
 /// Why the table has a partition key alone: what listing one application's 1,000 entries of 1 KB takes in a table that
 /// others' 4,000 are in too, in the design that was chosen and in the other one.
 #[test_support::test]
-async fn a_listing_costs_what_the_table_holds_and_by_partitions_what_the_base_holds() {
+async fn a_listing_costs_the_whole_table_and_with_partitions_only_the_prefix() {
     let value = "v".repeat(950);
-    let shared = DynamoDbOptions {
-        // dynalite takes every scan for such a one; otherwise each costs twice as much.
-        consistent_read: false,
-        ..options(&DYNALITE.counting_url())
-    };
+    // dynalite takes every scan for an eventually consistent one; otherwise each costs twice as much.
+    let shared = options(&DYNALITE.counting_url()).with_consistent_read(false);
     let drivers = [("own", OWN), ("others", OTHERS)].map(|(base, count)| {
-        let options = DynamoDbOptions {
-            base: Some(base.to_owned()),
-            ..shared.clone()
-        };
+        let options = shared.clone().with_prefix(base);
         async move {
             let driver = open(options).await;
             let write = |number| Write::new(key(&format!("{number:08}-session")), "v".repeat(950));

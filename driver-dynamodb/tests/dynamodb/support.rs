@@ -37,24 +37,18 @@ pub(crate) fn new_table() -> String {
 
 /// The options of a table of its own at `url`, which is made when it is opened.
 pub(crate) fn options(url: &str) -> DynamoDbOptions {
-    DynamoDbOptions {
-        region: Some("us-east-1".to_owned()),
-        endpoint_url: Some(url.to_owned()),
-        credentials: Some(AwsCredentials {
-            access_key_id: "AKIDEXAMPLE".to_owned(),
-            secret_access_key: "secret-of-the-tests".into(),
-            session_token: None,
-        }),
-        create_table: true,
+    DynamoDbOptions::new(new_table())
+        .with_region("us-east-1")
+        .with_endpoint_url(url)
+        .with_credentials(AwsCredentials::new("AKIDEXAMPLE", "secret-of-the-tests"))
+        .with_create_table(true)
         // Machines of tests are slow and busy.
-        timeout: Duration::from_secs(30),
-        retry: RetryPolicy {
+        .with_timeout(Duration::from_secs(30))
+        .with_retry(RetryPolicy {
             attempts: 3,
             min_delay: Duration::from_millis(1),
             max_delay: Duration::from_millis(10),
-        },
-        ..DynamoDbOptions::new(new_table())
-    }
+        })
 }
 
 pub(crate) async fn open(options: DynamoDbOptions) -> DynamoDbDriver {

@@ -1,7 +1,7 @@
-//! Opening the driver, with and without making its table.
+//! Opening the driver, with and without creating its table.
 
 use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
-use driver_dynamodb::{AttributeNames, DynamoDbDriver, DynamoDbOptions};
+use driver_dynamodb::{AttributeNames, DynamoDbDriver};
 use futures_util::future::join_all;
 use session_core::{Driver, DriverExt, ErrorKind, Outcome};
 use test_support::HttpProxy;
@@ -28,7 +28,7 @@ async fn time_to_live(url: &str, table: &str) -> Option<String> {
 }
 
 #[test_support::test]
-async fn processes_that_start_together_make_one_table() {
+async fn concurrent_processes_create_one_table() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         let options = options(&url);
         let table = options.table.clone();
@@ -45,7 +45,7 @@ async fn processes_that_start_together_make_one_table() {
 }
 
 #[test_support::test]
-async fn a_table_that_is_made_removes_what_has_ended() {
+async fn a_created_table_has_time_to_live() {
     let options = options(&MINISTACK.url());
     let table = options.table.clone();
     open(options).await;
@@ -54,7 +54,7 @@ async fn a_table_that_is_made_removes_what_has_ended() {
 }
 
 #[test_support::test]
-async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has() {
+async fn time_to_live_is_enabled_on_an_existing_table_once() {
     let url = MINISTACK.url();
     let options = options(&url);
     make_table(&url, &options.table, &["key"]).await;
@@ -66,7 +66,7 @@ async fn a_table_that_was_there_gets_its_time_to_live_and_keeps_one_that_it_has(
 }
 
 #[test_support::test]
-async fn a_time_to_live_on_another_attribute_is_told() {
+async fn a_time_to_live_on_another_attribute_is_an_error() {
     let url = MINISTACK.url();
     let options = options(&url);
     make_table(&url, &options.table, &["key"]).await;
@@ -76,19 +76,12 @@ async fn a_time_to_live_on_another_attribute_is_told() {
     let told = "dynamodb: open: the table's time to live is on the attribute `ttl`; set `attributes.expires_at` to \
                 it, or move it to `expires_at`";
     assert_eq!(error.to_string(), told);
-    let attributes = AttributeNames {
-        expires_at: "ttl".to_owned(),
-        ..AttributeNames::default()
-    };
-    open(DynamoDbOptions {
-        attributes,
-        ..options
-    })
-    .await;
+    let attributes = AttributeNames::default().with_expires_at("ttl");
+    open(options.with_attributes(attributes)).await;
 }
 
 #[test_support::test]
-async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
+async fn a_table_with_another_key_is_an_error() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
         for wrong in [&["id"][..], &["key", "sort"]] {
             let options = options(&url);
@@ -97,10 +90,7 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains("partition key `key`"), "{error}");
 
-            let options = DynamoDbOptions {
-                create_table: false,
-                ..options
-            };
+            let options = options.with_create_table(false);
             let driver = open(options).await;
             for error in [
                 driver.get("k").await.unwrap_err(),
@@ -116,12 +106,9 @@ async fn a_table_with_another_key_is_told_when_it_is_opened_or_used() {
 }
 
 #[test_support::test]
-async fn opening_sends_nothing_where_no_table_is_to_be_made() {
+async fn opening_without_create_table_sends_nothing() {
     let proxy = HttpProxy::start(&DYNALITE.url());
-    let options = DynamoDbOptions {
-        create_table: false,
-        ..options(proxy.url())
-    };
+    let options = options(proxy.url()).with_create_table(false);
     let driver = open(options).await;
     assert_eq!(proxy.count(), 0);
     driver.close().await.unwrap();
@@ -131,12 +118,9 @@ async fn opening_sends_nothing_where_no_table_is_to_be_made() {
 }
 
 #[test_support::test]
-async fn a_missing_table_is_told_by_every_operation() {
+async fn every_operation_reports_a_missing_table() {
     for url in [DYNALITE.url(), MINISTACK.url()] {
-        let options = DynamoDbOptions {
-            create_table: false,
-            ..options(&url)
-        };
+        let options = options(&url).with_create_table(false);
         let driver = open(options).await;
         let missing = [
             driver.get("k").await.unwrap_err(),

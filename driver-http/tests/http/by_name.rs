@@ -13,13 +13,13 @@ fn registry() -> Registry {
 }
 
 #[test_support::test]
-async fn all_options_are_taken_in_both_spellings() {
+async fn all_options_are_accepted_in_both_spellings() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let toml = format!(
         r#"
         driver = "http"
         [options]
-        base = "{}"
+        url = "{}"
         prefix = "sessions"
         token = {{ env = "STORAGE_TOKEN" }}
         headers = {{ x-app = "shop" }}
@@ -41,28 +41,32 @@ async fn all_options_are_taken_in_both_spellings() {
 }
 
 #[test_support::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (options, expected) in [
-        ("", "http: open: the option `base` is missing"),
+        ("", "http: open: the option `url` is missing"),
         (
-            "base = 'http://h', dialect = 'v3'",
+            "url = 'http://h', dialect = 'v3'",
             "http: open: the option `dialect` must be one of `v1`, `v2`, `session-server`",
         ),
         (
-            "base = 'http://h', retry = { attempts = -1 }",
+            "url = 'http://h', retry = { attempts = -1 }",
             "http: open: the option `retry.attempts` must be a whole number from 0 to 4294967295, and not another whole number",
         ),
         (
             "base = 'h'",
-            "http: open: the URL is none; it looks like `https://host/path`",
+            "http: open: the URL is not valid; expected one such as `https://host/path`",
         ),
         (
-            "base = 'http://h', token = ''",
+            "url = 'http://h', token = ''",
             "http: open: `token` is empty",
         ),
         (
-            "base = 'http://h', headers = { 'a b' = 'c' }",
-            "http: open: a name among `headers` is no name of a header",
+            "url = 'http://h', headers = { 'a b' = 'c' }",
+            "http: open: `headers` contains an invalid header name",
+        ),
+        (
+            "url = 'http://h', prefix = '?'",
+            "http: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
     ] {
         let toml = match options {

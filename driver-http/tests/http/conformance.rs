@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on unstorage's own server of both versions, over Redis,
+//! The conformance suite against this driver on unstorage's own server of both versions, over Redis,
 //! which heeds a time to live.
 
 use std::sync::{Arc, OnceLock};
@@ -12,6 +12,9 @@ use test_support::{RedisServer, free_port};
 use crate::support::Unstorage;
 
 const TTL: Duration = Duration::from_secs(3_600);
+
+/// Enough time for large batches on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both versions over one Redis, each below a base of its own, since they write raw bytes in different ways.
 struct Servers {
@@ -39,19 +42,12 @@ async fn foreign_write(plain: Arc<HttpDriver>, key: Key, value: Bytes) -> Result
 }
 
 fn on(server: &Unstorage, prefix: Option<&str>) -> Subject {
-    let options = HttpOptions {
-        prefix: prefix.map(str::to_owned),
-        ttl: Some(TTL),
-        ..server.options()
-    };
-    let unreachable = HttpOptions {
-        retry: RetryPolicy::never(),
-        ..HttpOptions::new(format!("http://127.0.0.1:{}", free_port()))
-    };
-    let plain = HttpOptions {
-        ttl: None,
-        ..options.clone()
-    };
+    let mut options = server.options().with_ttl(TTL).with_timeout(PATIENCE);
+    options.prefix = prefix.map(str::to_owned);
+    let unreachable = HttpOptions::new(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
+    let mut plain = options.clone();
+    plain.ttl = None;
     let plain = Arc::new(HttpDriver::open(plain).unwrap());
     Subject::new(HttpDriver::open(options).unwrap())
         .with_outage(HttpDriver::open(unreachable).unwrap())

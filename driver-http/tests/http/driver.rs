@@ -1,23 +1,22 @@
-//! What the driver does by itself.
+//! The driver's own behaviour.
 
 use std::time::Duration;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_http::{Dialect, HttpDriver, SecretString};
 use session_core::{Driver, DriverExt, ErrorKind, Expiry, Timestamp, Write, WriteOptions};
 use test_support::{HttpProxy, RedisServer};
 
 use crate::support::{TOKEN, Unstorage, key};
 
 #[test_support::test]
-async fn the_remaining_time_goes_along_in_whole_seconds() {
+async fn the_remaining_time_is_sent_in_whole_seconds() {
     let redis = RedisServer::start();
     let server = Unstorage::start(Dialect::V1, &["redis", &redis.url()]);
     let proxy = HttpProxy::start(&server.url);
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        ttl: Some(Duration::from_secs(100)),
-        ..server.options()
-    };
+    let options = server
+        .options()
+        .with_url(proxy.url())
+        .with_ttl(Duration::from_secs(100));
     let driver = HttpDriver::open(options).unwrap();
     driver.put("default", "v").await.unwrap();
     let short = Duration::from_millis(10_500);
@@ -46,15 +45,12 @@ async fn the_remaining_time_goes_along_in_whole_seconds() {
 }
 
 #[test_support::test]
-async fn requests_of_a_batch_run_at_the_same_time() {
+async fn requests_of_a_batch_run_concurrently() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
     let delay = Duration::from_millis(200);
     proxy.always(test_support::HttpFault::Delay(delay));
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        ..server.options()
-    };
+    let options = server.options().with_url(proxy.url());
     let driver = HttpDriver::open(options).unwrap();
     let keys: Vec<_> = (0..16).map(|number| key(&format!("k{number}"))).collect();
     let writes = keys.iter().map(|key| Write::new(key.clone(), "v"));
@@ -69,13 +65,11 @@ async fn requests_of_a_batch_run_at_the_same_time() {
 }
 
 #[test_support::test]
-async fn a_missing_or_wrong_token_is_told_and_not_shown() {
+async fn a_missing_or_wrong_token_is_reported_and_not_shown() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     for token in [None, Some(SecretString::from("s3cret"))] {
-        let options = HttpOptions {
-            token,
-            ..server.options()
-        };
+        let mut options = server.options();
+        options.token = token;
         let driver = HttpDriver::open(options).unwrap();
         let error = driver.put("a-session-id", "value").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthorized);
@@ -89,19 +83,13 @@ async fn a_missing_or_wrong_token_is_told_and_not_shown() {
 }
 
 #[test_support::test]
-async fn headers_of_ones_own_go_along() {
+async fn custom_headers_are_sent() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let authorization = SecretString::from(format!("Bearer {TOKEN}"));
-    let options = HttpOptions {
-        token: None,
-        headers: [("Authorization".to_owned(), authorization)].into(),
-        ..server.options()
-    };
+    let mut options = server.options().with_header("Authorization", authorization);
+    options.token = None;
     assert!(!format!("{options:?}").contains(TOKEN));
-    let both = HttpOptions {
-        token: Some(SecretString::from("x")),
-        ..options.clone()
-    };
+    let both = options.clone().with_token("x");
     let driver = HttpDriver::open(options).unwrap();
     driver.put("k", "v").await.unwrap();
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
@@ -110,7 +98,7 @@ async fn headers_of_ones_own_go_along() {
 }
 
 #[test_support::test]
-async fn the_text_that_stands_for_nothing_is_refused_as_a_value() {
+async fn the_text_for_an_empty_value_is_refused_as_a_value() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     let error = driver.put("k", "base64:=").await.unwrap_err();

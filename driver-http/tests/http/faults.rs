@@ -1,8 +1,8 @@
-//! What goes wrong between the driver and its server.
+//! Faults between the driver and its server.
 
 use std::time::Duration;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions};
+use driver_http::{Dialect, HttpDriver};
 use session_core::{Driver, DriverExt, Error, ErrorKind, ListOptions, Outcome, RetryPolicy};
 use test_support::{HttpFault, HttpProxy};
 
@@ -17,12 +17,11 @@ struct Broken {
 fn broken(retry: RetryPolicy) -> Broken {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
-    let options = HttpOptions {
-        base: proxy.url().to_owned(),
-        timeout: Duration::from_millis(800),
-        retry,
-        ..server.options()
-    };
+    let options = server
+        .options()
+        .with_url(proxy.url())
+        .with_timeout(Duration::from_millis(800))
+        .with_retry(retry);
     Broken {
         driver: HttpDriver::open(options).unwrap(),
         proxy,
@@ -30,7 +29,7 @@ fn broken(retry: RetryPolicy) -> Broken {
     }
 }
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!(
         (error.kind(), error.outcome()),
         (kind, outcome),
@@ -44,7 +43,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[test_support::test]
-async fn no_fault_is_a_miss_or_a_success() {
+async fn a_fault_is_neither_a_miss_nor_a_success() {
     use ErrorKind::*;
     use Outcome::*;
     let broken = broken(RetryPolicy::never());
@@ -69,26 +68,26 @@ async fn no_fault_is_a_miss_or_a_success() {
     ] {
         proxy.always(fault.clone());
         let key = key("a-session-id");
-        tells(&driver.read(&key).await.unwrap_err(), kind, outcome);
+        assert_error(&driver.read(&key).await.unwrap_err(), kind, NotApplied);
         let write = driver.put("a-session-id", "the-value").await;
-        tells(&write.unwrap_err(), kind, outcome);
+        assert_error(&write.unwrap_err(), kind, outcome);
         let removal = driver.delete("a-session-id").await;
-        tells(&removal.unwrap_err(), kind, outcome);
+        assert_error(&removal.unwrap_err(), kind, outcome);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), kind, outcome);
+        assert_error(&listing.unwrap_err(), kind, NotApplied);
         proxy.clear();
         driver.put("a-session-id", "the-value").await.unwrap();
     }
     for fault in [HttpFault::garbage_json(), HttpFault::html()] {
         proxy.next(fault);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), Backend, Unknown);
+        assert_error(&listing.unwrap_err(), Backend, NotApplied);
     }
     assert_eq!(elsewhere.count(), 0);
 }
 
 #[test_support::test]
-async fn what_passes_is_tried_again() {
+async fn transient_errors_are_retried() {
     let broken = broken(RetryPolicy::default());
     let (driver, proxy) = (&broken.driver, &broken.proxy);
     for fault in [
@@ -113,7 +112,7 @@ async fn what_passes_is_tried_again() {
 }
 
 #[test_support::test]
-async fn a_server_that_was_killed_is_an_outage_and_no_miss() {
+async fn a_killed_server_is_an_outage_and_not_a_miss() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     driver.put("k", "value").await.unwrap();

@@ -9,7 +9,7 @@ use crate::support::{Unstorage, key, sorted};
 const DIALECTS: [Dialect; 2] = [Dialect::V1, Dialect::V2];
 
 #[test_support::test]
-async fn each_side_reads_what_the_other_wrote() {
+async fn each_side_reads_the_writes_of_the_other() {
     for dialect in DIALECTS {
         let server = Unstorage::start(dialect, &["memory"]);
         let driver = server.driver();
@@ -61,7 +61,7 @@ async fn each_side_reads_what_the_other_wrote() {
 }
 
 #[test_support::test]
-async fn metadata_of_unstorage_stays_beside_its_item() {
+async fn metadata_of_unstorage_is_kept() {
     let server = Unstorage::start(Dialect::V1, &["memory"]);
     let driver = server.driver();
     let mut unstorage = server.javascript();
@@ -81,7 +81,7 @@ async fn metadata_of_unstorage_stays_beside_its_item() {
 
 /// The protocol's own clear acknowledges what it does not do.
 #[test_support::test]
-async fn clearing_a_prefix_that_is_no_mount_clears_it() {
+async fn a_prefix_that_is_not_a_mount_can_be_cleared() {
     for dialect in DIALECTS {
         let server = Unstorage::start(dialect, &["memory"]);
         let driver = server.driver();
@@ -97,7 +97,7 @@ async fn clearing_a_prefix_that_is_no_mount_clears_it() {
 
 /// unstorage's `db0` keeps raw bytes in a column of their own and finds no text there.
 #[test_support::test]
-async fn text_is_found_where_raw_bytes_have_a_place_of_their_own() {
+async fn text_is_found_in_backends_that_store_raw_bytes_separately() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("test.db");
     let server = Unstorage::start(Dialect::V1, &["db0", file.to_str().unwrap()]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use driver_http::{Dialect, HttpDriver, HttpOptions, SecretString};
+use driver_http::{Dialect, HttpDriver, HttpOptions};
 use serde_json::Value;
 use session_core::Key;
 use test_support::{NodePackages, Script, UnstorageServer};
@@ -35,11 +35,9 @@ impl Unstorage {
     }
 
     pub(crate) fn options(&self) -> HttpOptions {
-        HttpOptions {
-            token: Some(SecretString::from(TOKEN)),
-            dialect: self.dialect,
-            ..HttpOptions::new(&self.url)
-        }
+        HttpOptions::new(&self.url)
+            .with_token(TOKEN)
+            .with_dialect(self.dialect)
     }
 
     pub(crate) fn driver(&self) -> HttpDriver {

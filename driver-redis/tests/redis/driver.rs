@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use driver_redis::{ReadFrom, RedisDriver, RedisOptions};
 use session_core::{
-    Current, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
+    ConflictState, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
     RemoveOutcome, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
 };
 use test_support::{RedisCluster, RedisSentinels, RedisServer, TcpFault, TcpProxy};
@@ -25,7 +25,7 @@ async fn count_up(driver: &RedisDriver, times: u64) {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn each_read_and_each_conditional_write_is_one_round_trip() {
     let server = RedisServer::start();
     let proxy = TcpProxy::start(([127, 0, 0, 1], server.port()).into()).await;
@@ -45,10 +45,15 @@ async fn each_read_and_each_conditional_write_is_one_round_trip() {
     assert!(matches!(written, WriteOutcome::Written { .. }));
     // A conflict brings what is there.
     let met = took(2 * delay, write(version.clone())).await.unwrap();
-    assert!(matches!(met, WriteOutcome::Conflict(Current::Present(entry)) if entry.value == "3"));
+    assert!(
+        matches!(met, WriteOutcome::Conflict(ConflictState::Present(entry)) if entry.value == "3")
+    );
     let remove = driver.remove(&n, RemoveOptions::if_version(version));
     let met = took(2 * delay, remove).await.unwrap();
-    assert!(matches!(met, RemoveOutcome::Conflict(Current::Present(_))));
+    assert!(matches!(
+        met,
+        RemoveOutcome::Conflict(ConflictState::Present(_))
+    ));
     let touch = TouchOptions::to(Expiry::after(Duration::from_secs(60)));
     assert!(took(2 * delay, driver.touch(&n, touch)).await.unwrap());
     let keys: Vec<_> = (0..100).map(|n| key(&format!("k{n}"))).collect();
@@ -68,7 +73,7 @@ async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
     result
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn redis_7_is_found_to_have_no_compare_and_set_and_runs_scripts() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -85,7 +90,7 @@ async fn redis_7_is_found_to_have_no_compare_and_set_and_runs_scripts() {
     assert_eq!(removed, RemoveOutcome::Removed);
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     let server = start_valkey();
     let driver = open(&server).await;
@@ -94,7 +99,9 @@ async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     let version = entry.version.unwrap();
     let stale = RemoveOptions::if_version(Version::from_bytes(b"19"));
     let met = driver.remove(&key("n"), stale).await.unwrap();
-    assert!(matches!(met, RemoveOutcome::Conflict(Current::Present(entry)) if entry.value == "20"));
+    assert!(
+        matches!(met, RemoveOutcome::Conflict(ConflictState::Present(entry)) if entry.value == "20")
+    );
     let removed = driver
         .remove(&key("n"), RemoveOptions::if_version(version))
         .await
@@ -104,18 +111,18 @@ async fn valkey_9_is_found_to_compare_and_set_by_itself() {
     assert_eq!((calls(&server, "set"), calls(&server, "delifeq")), (20, 2));
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_conflict_tells_when_the_current_entry_expires() {
     for server in [RedisServer::start(), start_valkey()] {
         let driver = open(&server).await;
         driver
-            .put_for("k", "v", Duration::from_secs(100))
+            .put_with_ttl("k", "v", Duration::from_secs(100))
             .await
             .unwrap();
         let version = Version::from_bytes(b"other");
         let options = WriteOptions::if_version(version);
         let outcome = driver.write(&key("k"), "w".into(), options).await.unwrap();
-        let WriteOutcome::Conflict(Current::Present(entry)) = outcome else {
+        let WriteOutcome::Conflict(ConflictState::Present(entry)) = outcome else {
             panic!("no conflict");
         };
         let there = driver.read(&key("k")).await.unwrap().unwrap();
@@ -128,12 +135,12 @@ async fn a_conflict_tells_when_the_current_entry_expires() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_write_is_sent_with_what_remains_and_not_with_a_time() {
     let server = RedisServer::start();
     let driver = open(&server).await;
     driver
-        .put_for("k", "v", Duration::from_secs(100))
+        .put_with_ttl("k", "v", Duration::from_secs(100))
         .await
         .unwrap();
     let left: i64 = server.cli(&["PTTL", "k"]).parse().unwrap();
@@ -141,7 +148,7 @@ async fn a_write_is_sent_with_what_remains_and_not_with_a_time() {
     assert_eq!(server.cli(&["GET", "k"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_socket_of_the_file_system_serves_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("redis.sock");
@@ -153,7 +160,7 @@ async fn a_socket_of_the_file_system_serves_as_well() {
     assert_eq!(server.cli(&["-n", "1", "GET", "k"]), "v");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn keys_of_other_types_are_neither_listed_nor_cleared() {
     let server = RedisServer::start();
     let driver = open(&server).await;
@@ -165,7 +172,7 @@ async fn keys_of_other_types_are_neither_listed_nor_cleared() {
     assert_eq!(server.cli(&["KEYS", "*"]), "queue");
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn a_closed_driver_and_a_dropped_one_leave_no_connection() {
     let server = RedisServer::start();
     let options = || RedisOptions::new(server.url()).with_connections(4);
@@ -209,17 +216,13 @@ async fn list_with(driver: &RedisDriver, between: impl FnOnce()) -> BTreeSet<Str
 }
 
 async fn fill(driver: &RedisDriver, count: usize) {
-    let writes = (0..count).map(|n| Write {
-        key: key(&format!("l:{n}")),
-        value: "v".into(),
-        options: WriteOptions::default(),
-    });
+    let writes = (0..count).map(|n| Write::new(key(&format!("l:{n}")), "v"));
     for outcome in driver.write_many(writes.collect()).await {
         assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_misses_no_key_when_the_server_is_started_anew_meanwhile() {
     let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     let driver = open(&server).await;
@@ -232,7 +235,7 @@ async fn a_listing_misses_no_key_when_the_server_is_started_anew_meanwhile() {
     assert_eq!(keys.len(), 1_000);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_misses_no_key_when_a_slot_moves_meanwhile() {
     let servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();
@@ -248,17 +251,15 @@ async fn a_listing_misses_no_key_when_a_slot_moves_meanwhile() {
     }
 }
 
-#[tokio::test]
+#[test_support::test]
 async fn batches_go_to_the_nodes_that_have_their_keys() {
     let servers = cluster();
     let driver = RedisDriver::open(on_cluster(servers)).await.unwrap();
     let names: Vec<String> = (0..300).map(|n| format!("batch:{n}")).collect();
     let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
-    let writes = keys.iter().map(|key| Write {
-        key: key.clone(),
-        value: key.as_str().to_owned().into(),
-        options: WriteOptions::default(),
-    });
+    let writes = keys
+        .iter()
+        .map(|key| Write::new(key.clone(), key.as_str().to_owned()));
     for outcome in driver.write_many(writes.collect()).await {
         assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
     }
@@ -277,7 +278,7 @@ async fn batches_go_to_the_nodes_that_have_their_keys() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_a_slot_on_its_way_are_found_at_either_end() {
     let servers = RedisCluster::start();
     let driver = RedisDriver::open(on_cluster(&servers)).await.unwrap();
@@ -315,7 +316,7 @@ async fn keys_of_a_slot_on_its_way_are_found_at_either_end() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primary() {
     let sentinels = RedisSentinels::start();
     let options = on_sentinels(&sentinels).with_read_from(ReadFrom::Replica);
@@ -342,7 +343,7 @@ async fn replicas_are_read_and_what_they_do_not_have_is_looked_for_at_the_primar
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_driver_that_does_not_wait_for_its_server_finds_it_later() {
     let port = test_support::free_port();
     let options = RedisOptions::new(format!("redis://127.0.0.1:{port}")).with_pre_connect(false);

@@ -52,7 +52,7 @@ fn lost_masters() -> usize {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_outlasts_its_timeout_when_clients_are_killed() {
     let server = RedisServer::start();
     let mut soak = Soak::start("killed clients", RedisOptions::new(server.url())).await;
@@ -72,7 +72,7 @@ async fn no_call_outlasts_its_timeout_when_clients_are_killed() {
     soak.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_outlasts_its_timeout_when_the_server_is_killed() {
     let mut server = RedisServer::start();
     let mut soak = Soak::start("killed servers", RedisOptions::new(server.url())).await;
@@ -87,7 +87,7 @@ async fn no_call_outlasts_its_timeout_when_the_server_is_killed() {
     soak.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_outlasts_its_timeout_when_sentinels_fail_over() {
     let servers =
         RedisSentinels::start_with(Duration::from_millis(200), Duration::from_millis(1_000));
@@ -108,7 +108,7 @@ async fn no_call_outlasts_its_timeout_when_sentinels_fail_over() {
     soak.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_outlasts_its_timeout_when_masters_of_a_cluster_are_killed() {
     let mut servers = RedisCluster::start_with(Duration::from_millis(300));
     let options = RedisOptions::cluster(servers.addresses());

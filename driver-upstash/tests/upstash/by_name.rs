@@ -43,19 +43,19 @@ async fn url_and_token_come_from_the_environment_where_they_are_not_set() {
 }
 
 #[test_support::test]
-async fn mistakes_name_the_driver_and_the_option() {
+async fn configuration_errors_name_the_driver_and_the_option() {
     for (options, expected) in [
         (
             "",
-            "upstash: open: `url` is missing; give it, or set the environment variable `UPSTASH_REDIS_REST_URL`",
+            "upstash: open: `url` is missing; set it, or the environment variable `UPSTASH_REDIS_REST_URL`",
         ),
         (
             "url = 'https://h'",
-            "upstash: open: `token` is missing; give it, or set the environment variable `UPSTASH_REDIS_REST_TOKEN`",
+            "upstash: open: `token` is missing; set it, or the environment variable `UPSTASH_REDIS_REST_TOKEN`",
         ),
         (
             "url = 'rediss://h', token = 't'",
-            "upstash: open: the URL must begin with `https://` or `http://` and name a host",
+            "upstash: open: the URL must begin with `https://` or `http://`, followed by a host",
         ),
         (
             "url = 'https://h', tokn = 't'",
@@ -63,7 +63,11 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "url = 'https://h', token = 't', scan_count = 0",
-            "upstash: open: `scan_count` must be above zero",
+            "upstash: open: `scan_count` must be greater than zero",
+        ),
+        (
+            "url = 'https://h', token = 't', prefix = '?'",
+            "upstash: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
         ),
         (
             "url = 'https://h', token = 't', timeout = 0",

@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver on the gateway: all of it.
+//! The conformance suite against this driver on the gateway: all of it.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -32,17 +32,13 @@ async fn foreign_write(key: String, value: Bytes) -> Result<(), HookError> {
 }
 
 async fn on(base: Option<&'static str>, change: fn(&mut UpstashOptions)) -> Subject {
-    let mut options = UpstashOptions {
-        base: base.map(str::to_owned),
-        ttl: Some(TTL),
-        ..gateway().options()
-    };
+    let mut options = gateway().options().with_ttl(TTL);
+    options.prefix = base.map(str::to_owned);
     change(&mut options);
-    let unreachable = UpstashOptions {
-        url: Some(format!("http://127.0.0.1:{}", free_port())),
-        retry: RetryPolicy::never(),
-        ..options.clone()
-    };
+    let unreachable = options
+        .clone()
+        .with_url(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
     let base = base.map(|base| format!("{base}:")).unwrap_or_default();
     let whole = move |key: &Key| format!("{base}{}", key.as_str());
     Subject::new(UpstashDriver::open(options).await.unwrap())
@@ -56,7 +52,7 @@ mod on_the_whole_database {
     conformance_tests::suite!(|| super::on(None, |_| {}));
 }
 
-mod below_a_base {
+mod with_a_prefix {
     conformance_tests::suite!(|| super::on(Some("app:sessions"), |_| {}));
 }
 

@@ -1,4 +1,4 @@
-//! What the driver does by itself.
+//! The driver's own behaviour.
 
 use std::time::Duration;
 
@@ -12,12 +12,9 @@ use test_support::HttpFault;
 use crate::support::{Behind, Gateway, TOKEN, key};
 
 #[test_support::test]
-async fn entries_lie_where_unstorage_has_them() {
+async fn keys_and_values_are_those_of_unstorage() {
     let gateway = Gateway::start();
-    let options = UpstashOptions {
-        base: Some("app:".to_owned()),
-        ..gateway.options()
-    };
+    let options = gateway.options().with_prefix("app:");
     let driver = UpstashDriver::open(options).await.unwrap();
     driver.put("a:b", r#"{"x":1}"#).await.unwrap();
     driver.put("bytes", vec![1, 2, 255]).await.unwrap();
@@ -32,7 +29,7 @@ async fn entries_lie_where_unstorage_has_them() {
 }
 
 #[test_support::test]
-async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
+async fn bytes_of_other_programs_can_be_read_and_replaced_on_condition() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let script = "return redis.call('SET', 'k', string.char(255, 0, 97))";
@@ -48,7 +45,7 @@ async fn bytes_that_others_stored_can_be_read_and_replaced_on_condition() {
 }
 
 #[test_support::test]
-async fn the_time_left_is_reckoned_anew_for_each_try() {
+async fn the_remaining_time_is_computed_for_each_attempt() {
     let behind = Behind::start(|options| options.retry.attempts = 2).await;
     behind.proxy.next(HttpFault::rate_limited(1));
     let end = Timestamp::now().saturating_add(Duration::from_secs(20));
@@ -63,7 +60,7 @@ async fn the_time_left_is_reckoned_anew_for_each_try() {
 }
 
 #[test_support::test]
-async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() {
+async fn an_entry_that_is_written_expired_is_absent_and_conditions_hold() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let ended = |condition| {
@@ -96,7 +93,7 @@ async fn what_has_ended_before_it_is_written_is_not_there_and_conditions_hold() 
 }
 
 #[test_support::test]
-async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
+async fn only_keys_below_the_prefix_are_listed_in_steps_and_cleared() {
     let gateway = Gateway::start();
     let driver = gateway.driver().await;
     let fill = "for n = 1, 2500 do redis.call('SET', 'app:' .. n, 'v') end";
@@ -123,7 +120,7 @@ async fn only_what_is_below_the_prefix_is_cleared_and_listed_in_steps() {
 }
 
 #[test_support::test]
-async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
+async fn the_sync_token_of_each_response_is_sent_with_the_next_request() {
     for read_your_writes in [true, false] {
         let behind = Behind::start(|options| options.read_your_writes = read_your_writes).await;
         for _ in 0..3 {
@@ -142,7 +139,7 @@ async fn the_sync_token_of_each_answer_goes_back_with_the_next_request() {
 }
 
 #[test_support::test]
-async fn a_wrong_token_is_told_and_not_shown() {
+async fn a_wrong_token_is_reported_and_not_shown() {
     let gateway = Gateway::start();
     let options = UpstashOptions::new(gateway.url(), "s3cret");
     let driver = UpstashDriver::open(options.clone()).await.unwrap();
@@ -155,7 +152,7 @@ async fn a_wrong_token_is_told_and_not_shown() {
 }
 
 #[test_support::test]
-async fn what_was_begun_is_answered_before_the_driver_is_closed() {
+async fn a_close_waits_for_running_calls() {
     let behind = Behind::start(|_| {}).await;
     behind.far_away(Duration::from_millis(300));
     let driver = behind.driver.clone();
@@ -170,8 +167,8 @@ async fn what_was_begun_is_answered_before_the_driver_is_closed() {
     assert_eq!(behind.gateway.redis().cli(&["GET", "k"]), "v");
 }
 
-#[test_support::test]
-fn a_driver_whose_runtime_has_ended_says_so() {
+#[test]
+fn the_error_of_a_driver_whose_runtime_has_ended_says_so() {
     let gateway = Gateway::start();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
@@ -181,6 +178,6 @@ fn a_driver_whose_runtime_has_ended_says_so() {
     };
     let driver = runtime().block_on(gateway.driver());
     let error = runtime().block_on(driver.get("k")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(error.to_string().contains("runtime"), "{error}");
 }

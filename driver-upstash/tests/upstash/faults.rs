@@ -1,4 +1,4 @@
-//! What goes wrong between the driver and its database.
+//! Faults between the driver and its database.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use test_support::{HttpFault, HttpProxy};
 
 use crate::support::{Behind, TOKEN, increment, key};
 
-fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
+fn assert_error(error: &Error, kind: ErrorKind, outcome: Outcome) {
     assert_eq!(
         (error.kind(), error.outcome()),
         (kind, outcome),
@@ -24,7 +24,7 @@ fn tells(error: &Error, kind: ErrorKind, outcome: Outcome) {
 }
 
 #[test_support::test]
-async fn no_fault_is_a_miss_or_a_success() {
+async fn a_fault_is_neither_a_miss_nor_a_success() {
     use ErrorKind::*;
     use Outcome::*;
     let behind = Behind::start(|options| {
@@ -62,18 +62,18 @@ async fn no_fault_is_a_miss_or_a_success() {
     ] {
         proxy.always(fault.clone());
         let key = key("a-session-id");
-        tells(&driver.read(&key).await.unwrap_err(), kind, outcome);
+        assert_error(&driver.read(&key).await.unwrap_err(), kind, NotApplied);
         let write = driver.put("a-session-id", "the-value").await;
-        tells(&write.unwrap_err(), kind, outcome);
+        assert_error(&write.unwrap_err(), kind, outcome);
         let write = WriteOptions::if_version(version.clone());
         let write = driver.write(&key, "the-value".into(), write).await;
-        tells(&write.unwrap_err(), kind, outcome);
+        assert_error(&write.unwrap_err(), kind, outcome);
         let removal = driver.remove(&key, RemoveOptions::default()).await;
-        tells(&removal.unwrap_err(), kind, outcome);
+        assert_error(&removal.unwrap_err(), kind, outcome);
         let listing = driver.list(ListOptions::default()).await;
-        tells(&listing.unwrap_err(), kind, outcome);
+        assert_error(&listing.unwrap_err(), kind, NotApplied);
         let batch = driver.read_many(&[key.clone(), key]).await;
-        tells(&batch.unwrap_err(), kind, outcome);
+        assert_error(&batch.unwrap_err(), kind, NotApplied);
         proxy.clear();
         driver.put("a-session-id", "the-value").await.unwrap();
     }
@@ -81,7 +81,7 @@ async fn no_fault_is_a_miss_or_a_success() {
 }
 
 #[test_support::test]
-async fn an_endless_answer_ends() {
+async fn reading_an_endless_response_ends() {
     let behind = Behind::start(|options| {
         options.retry = RetryPolicy::never();
         options.timeout = Duration::from_secs(20);
@@ -90,12 +90,12 @@ async fn an_endless_answer_ends() {
     behind.proxy.next(HttpFault::endless());
     let started = Instant::now();
     let error = behind.driver.get("k").await.unwrap_err();
-    tells(&error, ErrorKind::TooLarge, Outcome::Unknown);
+    assert_error(&error, ErrorKind::TooLarge, Outcome::NotApplied);
     assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test_support::test]
-async fn what_passes_is_tried_again_where_that_is_safe() {
+async fn transient_errors_are_retried_where_that_is_safe() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(3)).await;
     let (driver, proxy) = (&behind.driver, &behind.proxy);
     for fault in [
@@ -121,7 +121,7 @@ async fn what_passes_is_tried_again_where_that_is_safe() {
 
 /// An answer that was lost leaves two truths, and the driver claims neither.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_increment_whose_answer_was_lost_is_unknown_and_never_made_twice() {
+async fn an_increment_whose_response_was_lost_is_unknown_and_never_applied_twice() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(2)).await;
     behind.driver.put("n", "0").await.unwrap();
     // Every seventh request that may change something loses its answer or does not arrive.
@@ -168,7 +168,7 @@ async fn an_increment_whose_answer_was_lost_is_unknown_and_never_made_twice() {
 }
 
 #[test_support::test]
-async fn a_gateway_that_went_away_is_an_outage_and_no_miss() {
+async fn a_killed_gateway_is_an_outage_and_not_a_miss() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "value").await.unwrap();
     behind.gateway.kill();
@@ -186,13 +186,13 @@ async fn a_redis_that_hangs_behind_the_gateway_times_out() {
     behind.driver.put("k", "value").await.unwrap();
     behind.gateway.redis().pause();
     let error = behind.driver.get("k").await.unwrap_err();
-    tells(&error, ErrorKind::TimedOut, Outcome::Unknown);
+    assert_error(&error, ErrorKind::TimedOut, Outcome::NotApplied);
     behind.gateway.redis().resume();
     assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "value");
 }
 
 #[test_support::test]
-async fn a_gateway_without_its_database_does_not_make_it_certain_that_nothing_was_done() {
+async fn the_outcome_is_unknown_if_the_gateway_loses_its_database() {
     let behind = Behind::start(|options| options.retry = RetryPolicy::never()).await;
     behind
         .driver
@@ -201,8 +201,9 @@ async fn a_gateway_without_its_database_does_not_make_it_certain_that_nothing_wa
         .unwrap();
     behind.gateway.redis().kill();
     let driver = &behind.driver;
-    let unknown = |error: &Error| tells(error, ErrorKind::Unavailable, Outcome::Unknown);
-    unknown(&driver.get("a-session-id").await.unwrap_err());
+    let unknown = |error: &Error| assert_error(error, ErrorKind::Unavailable, Outcome::Unknown);
+    let error = driver.get("a-session-id").await.unwrap_err();
+    assert_error(&error, ErrorKind::Unavailable, Outcome::NotApplied);
     unknown(&driver.put("a-session-id", "another").await.unwrap_err());
     let (new, if_absent) = (key("b"), WriteOptions::if_absent());
     let write = driver.write(&new, "the-value".into(), if_absent).await;

@@ -1,9 +1,9 @@
-//! The gateway on which the driver is tested, proven by the client of others.
+//! The official client against the gateway on which the driver is tested.
 
 use crate::support::Gateway;
 
-#[test_support::test]
-fn the_gateway_is_one_by_the_official_client() {
+#[test]
+fn the_official_client_works_on_the_gateway() {
     let gateway = Gateway::start();
     let output = gateway.official_client().output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

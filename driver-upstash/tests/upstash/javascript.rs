@@ -4,15 +4,12 @@ use serde_json::json;
 use session_core::{Driver, DriverExt, ListOptions};
 
 use crate::support::{Gateway, key};
-use driver_upstash::{UpstashDriver, UpstashOptions};
+use driver_upstash::UpstashDriver;
 
 #[test_support::test]
-async fn each_side_reads_what_the_other_wrote() {
+async fn each_side_reads_the_writes_of_the_other() {
     let gateway = Gateway::start();
-    let options = UpstashOptions {
-        base: Some("app".to_owned()),
-        ..gateway.options()
-    };
+    let options = gateway.options().with_prefix("app");
     let driver = UpstashDriver::open(options).await.unwrap();
     let mut unstorage = gateway.unstorage("app");
 

@@ -13,6 +13,8 @@ mod by_name;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod driver;
 #[cfg(test)]
 mod faults;

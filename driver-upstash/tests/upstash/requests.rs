@@ -1,4 +1,4 @@
-//! What calls of many tasks cost: few requests, and little time where the database is far away.
+//! How concurrent calls share requests, and how fast they are over a slow network.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use test_support::{HttpFault, Seen};
 use crate::support::{Behind, increment, key};
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
+async fn sixty_four_concurrent_reads_of_sessions_take_at_most_four_requests() {
     let behind = Behind::start(|_| {}).await;
     let store = Arc::new(SessionManager::new(behind.driver.clone()));
     let mut ids: Vec<SessionId> = Vec::new();
@@ -43,7 +43,18 @@ async fn sixty_four_sessions_are_read_at_once_in_at_most_four_requests() {
 }
 
 #[test_support::test]
-async fn a_single_call_goes_out_at_once_and_alone() {
+async fn a_read_of_the_value_alone_does_not_request_its_expiry() {
+    let behind = Behind::start(|_| {}).await;
+    behind.driver.put("k", "v").await.unwrap();
+    let asks_for_end = |request: &Seen| request.body.windows(4).any(|part| part == b"PTTL");
+    assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "v");
+    assert!(!behind.proxy.seen().iter().any(asks_for_end));
+    behind.driver.read(&key("k")).await.unwrap().unwrap();
+    assert!(behind.proxy.seen().iter().any(asks_for_end));
+}
+
+#[test_support::test]
+async fn a_single_call_is_sent_at_once_and_alone() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     let mut fastest = Duration::MAX;
@@ -57,7 +68,7 @@ async fn a_single_call_goes_out_at_once_and_alone() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn far_away_many_tasks_do_twenty_times_as_much_as_one() {
+async fn over_a_slow_network_many_tasks_do_twenty_times_as_much_as_one() {
     const TASKS: usize = 64;
     const READS: usize = 10;
     let behind = Behind::start(|_| {}).await;
@@ -118,7 +129,7 @@ async fn each_call_of_a_request_has_its_own_result_or_error() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_who_leaves_takes_nothing_from_the_others() {
+async fn a_dropped_caller_does_not_affect_others() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     behind.far_away(Duration::from_millis(100));
@@ -138,7 +149,26 @@ async fn a_caller_who_leaves_takes_nothing_from_the_others() {
 }
 
 #[test_support::test]
-async fn a_slow_answer_does_not_hold_others_up() {
+async fn a_write_that_was_given_up_while_it_waited_is_not_sent() {
+    let behind = Behind::start(|_| {}).await;
+    behind
+        .proxy
+        .next(HttpFault::Delay(Duration::from_millis(200)));
+    let running = behind.driver.clone();
+    let running = tokio::spawn(async move { running.get("k").await });
+    while behind.proxy.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let write = behind.driver.put("given-up", "v");
+    let given_up = tokio::time::timeout(Duration::from_millis(50), write).await;
+    assert!(given_up.is_err());
+    running.await.unwrap().unwrap();
+    behind.driver.put("k", "v").await.unwrap();
+    assert_eq!(behind.gateway.redis().cli(&["EXISTS", "given-up"]), "0");
+}
+
+#[test_support::test]
+async fn a_slow_response_does_not_delay_other_calls() {
     let behind = Behind::start(|_| {}).await;
     behind.driver.put("k", "v").await.unwrap();
     behind.proxy.next(HttpFault::Delay(Duration::from_secs(2)));
@@ -160,7 +190,7 @@ async fn a_slow_answer_does_not_hold_others_up() {
 }
 
 #[test_support::test]
-async fn batches_are_few_requests() {
+async fn batches_take_few_requests() {
     let behind = Behind::start(|_| {}).await;
     let keys: Vec<_> = (0..1_000)
         .map(|number| key(&format!("k{number}")))
@@ -181,7 +211,7 @@ async fn batches_are_few_requests() {
 
 /// What is too much for one answer is asked for piece by piece.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn values_that_are_too_large_together_are_read_apart() {
+async fn values_that_are_too_large_together_are_read_separately() {
     let behind = Behind::start(|options| options.timeout = Duration::from_secs(60)).await;
     let value = "v".repeat(8 * 1024 * 1024);
     behind.driver.put("large", value.clone()).await.unwrap();

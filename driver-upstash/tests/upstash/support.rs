@@ -76,10 +76,7 @@ impl Behind {
     pub(crate) async fn start(change: impl FnOnce(&mut UpstashOptions)) -> Self {
         let gateway = Gateway::start();
         let proxy = HttpProxy::start(gateway.url());
-        let mut options = UpstashOptions {
-            url: Some(proxy.url().to_owned()),
-            ..gateway.options()
-        };
+        let mut options = gateway.options().with_url(proxy.url());
         change(&mut options);
         let driver = UpstashDriver::open(options).await.unwrap();
         Self {

@@ -82,6 +82,9 @@ impl<T, R> Queue<T, R> {
         deadline: Instant,
         timeout: Duration,
     ) -> Result<Pending<R>> {
+        if deadline <= Instant::now() {
+            return Err(not_begun(timed_out(timeout)));
+        }
         let shared = &self.0.0;
         let place = match shared.room.try_acquire() {
             Ok(place) => place,

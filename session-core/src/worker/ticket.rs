@@ -125,6 +125,11 @@ impl<R> Ticket<R> {
 pub struct Reply<R>(oneshot::Sender<R>);
 
 impl<R> Reply<R> {
+    /// Whether the caller no longer waits.
+    pub fn is_given_up(&self) -> bool {
+        self.0.is_closed()
+    }
+
     /// Answers the call. A caller that no longer waits gets nothing.
     pub fn send(self, answer: R) {
         let _the_caller_may_have_gone = self.0.send(answer);

@@ -20,13 +20,12 @@ use tower::ServiceExt;
 /// Sessions in Cloudflare KV, in a namespace of their own.
 pub(crate) fn cloudflare_kv() -> Arc<dyn Driver> {
     let kv = CloudflareKv::shared();
-    let options = CloudflareKvOptions {
-        api_url: kv.api_url().to_owned(),
-        base: Some("sessions".to_owned()),
-        // A machine of tests may have much to do.
-        timeout: Duration::from_secs(60),
-        ..CloudflareKvOptions::new(CloudflareKv::ACCOUNT, kv.namespace(), CloudflareKv::TOKEN)
-    };
+    let options =
+        CloudflareKvOptions::new(CloudflareKv::ACCOUNT, kv.namespace(), CloudflareKv::TOKEN)
+            .with_api_url(kv.api_url())
+            .with_prefix("sessions")
+            // A machine of tests may be busy.
+            .with_timeout(Duration::from_secs(60));
     Arc::new(CloudflareKvDriver::open(options).unwrap())
 }
 

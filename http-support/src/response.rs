@@ -8,17 +8,17 @@ use session_core::{Error, ErrorKind, Outcome, Result};
 
 use crate::retry_after::retry_after;
 
-/// What a server answered, with all of its body.
+/// A response with its whole body.
 ///
-/// `Debug` shows the status and the length of the body.
+/// `Debug` shows the status and the length of the body only.
 #[derive(Clone)]
-pub struct Answer {
+pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn new(status: StatusCode, headers: HeaderMap, body: Bytes) -> Self {
         Self {
             status,
@@ -27,17 +27,17 @@ impl Answer {
         }
     }
 
-    /// The status; errors of the server are answers too.
+    /// The status. A response with an error status is a response too.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Whether the status is one of success, 200 to 299.
+    /// Whether the status is a success, 200 to 299.
     pub fn is_success(&self) -> bool {
         self.status.is_success()
     }
 
-    /// A header, if it is there and is text.
+    /// The value of a header, if it is present and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -52,20 +52,21 @@ impl Answer {
         self.body
     }
 
-    /// The body as JSON; an error of kind [`Backend`](ErrorKind::Backend), whose outcome is unknown, if it is not the
-    /// JSON that a `T` is made of.
+    /// Parses the body as JSON.
+    ///
+    /// If that fails, the error is of kind [`Backend`](ErrorKind::Backend) and its outcome is unknown.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            // The error itself can show what it stumbled over.
+            // The error of `serde_json` can quote the body, so it is left out.
             let what = match error.classify() {
-                serde_json::error::Category::Data => "JSON of another form than was expected",
-                _ => "no whole JSON",
+                serde_json::error::Category::Data => "JSON of an unexpected shape",
+                _ => "not complete JSON",
             };
             Error::new(
                 ErrorKind::Backend,
                 format!(
-                    "the answer (HTTP {}, {} bytes) is {what}, in line {} and column {}; is it the right server, and \
-                     nothing between that changes its answers?",
+                    "the response (HTTP {}, {} bytes) is {what}, at line {} and column {}; check that the URL is right \
+                     and that no proxy changes responses",
                     self.status.as_u16(),
                     self.body.len(),
                     error.line(),
@@ -75,7 +76,10 @@ impl Answer {
         })
     }
 
-    /// The error that this answer is, by its status alone:
+    /// The error that this response stands for, by its status alone.
+    ///
+    /// Drivers first check for the statuses that have a meaning of their own. The text of the response is not part of
+    /// the error, since servers repeat keys and values in it.
     ///
     /// | status | kind | outcome |
     /// |---|---|---|
@@ -83,21 +87,18 @@ impl Answer {
     /// | 408, 504, 524 | `TimedOut` | unknown |
     /// | 413, 414, 431 | `TooLarge` | not applied |
     /// | 429 | `RateLimited`, with the wait | not applied |
-    /// | other 4xx, among them 400, 404 and 409; 501, 505 | `Backend` | not applied |
+    /// | other 4xx, such as 400, 404 and 409; 501, 505 | `Backend` | not applied |
     /// | 507 | `TooLarge` | not applied |
-    /// | other 5xx | `Unavailable`, with the wait if one is told | unknown |
-    /// | everything else, among it redirects | `Backend` | unknown |
-    ///
-    /// Drivers look first for the statuses that mean something to them. The text of the answer is not part of the
-    /// error, since servers repeat keys and values in it.
+    /// | other 5xx | `Unavailable`, with the wait if the server names one | unknown |
+    /// | all others, redirects included | `Backend` | unknown |
     pub fn error(&self) -> Error {
         let (kind, outcome, advice) = meaning(self.status.as_u16());
         let reason = self
             .status
             .canonical_reason()
-            .unwrap_or("no standard status");
+            .unwrap_or("not a standard status");
         let message = format!(
-            "the server answered {} ({reason}); {advice}",
+            "the server responded with status {} ({reason}); {advice}",
             self.status.as_u16()
         );
         let error = Error::new(kind, message).with_outcome(outcome);
@@ -117,45 +118,53 @@ fn meaning(status: u16) -> (ErrorKind, Outcome, &'static str) {
         300..=399 => (
             Backend,
             Unknown,
-            "redirects are not followed; configure the URL that it leads to",
+            "redirects are not followed; configure the URL that it redirects to",
         ),
-        401 | 407 => (Unauthorized, NotApplied, "are the credentials right?"),
+        401 | 407 => (Unauthorized, NotApplied, "check the credentials"),
         403 => (
             Unauthorized,
             NotApplied,
-            "have the credentials the permission?",
+            "check that the credentials have the permission",
         ),
         404 => (
             Backend,
             NotApplied,
-            "is the URL right, and does what it names exist?",
+            "check that the URL is right and that what it names exists",
         ),
-        408 | 504 | 524 => (TimedOut, Unknown, "it or something behind it took too long"),
+        408 | 504 | 524 => (
+            TimedOut,
+            Unknown,
+            "the server or a backend behind it took too long",
+        ),
         413 | 414 | 431 => (
             TooLarge,
             NotApplied,
-            "the key or the value is too long for it",
+            "the key or the value is too large for the server",
         ),
-        507 => (TooLarge, NotApplied, "it has no room left"),
-        429 => (RateLimited, NotApplied, "it asks for fewer requests"),
-        501 | 505 => (Backend, NotApplied, "it cannot do what was asked"),
+        507 => (TooLarge, NotApplied, "the server has no space left"),
+        429 => (RateLimited, NotApplied, "send fewer requests"),
+        501 | 505 => (
+            Backend,
+            NotApplied,
+            "the server does not support this request",
+        ),
         400..=499 => (
             Backend,
             NotApplied,
-            "it refuses the request; is it the right server, and the URL right?",
+            "the server refused the request; check that the URL is right",
         ),
-        500..=599 => (Unavailable, Unknown, "it does not serve now"),
+        500..=599 => (Unavailable, Unknown, "the server is unavailable"),
         _ => (
             Backend,
             Unknown,
-            "which nobody expects; is it the right server?",
+            "the status is unexpected; check that the URL is right",
         ),
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("Response")
             .field("status", &self.status.as_u16())
             .field("len", &self.body.len())
             .finish_non_exhaustive()
