@@ -56,7 +56,10 @@ pub struct CloudflareKvOptions {
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(
+            default,
+            deserialize_with = "session_core::config::durations::optional_seconds"
+        )
     )]
     pub ttl: Option<Duration>,
     /// The shortest time to live that Cloudflare is told; readers go by the exact one. Default, and least: 60 s.
@@ -65,14 +68,17 @@ pub struct CloudflareKvOptions {
         serde(
             default = "default_min_ttl",
             alias = "minTTL",
-            deserialize_with = "time::required"
+            deserialize_with = "session_core::config::durations::seconds"
         )
     )]
     pub min_ttl: Duration,
     /// How long a request may take; one for several hundred keys has more. Default: 3 s.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_timeout",
+            deserialize_with = "session_core::config::durations::seconds"
+        )
     )]
     pub timeout: Duration,
     /// How often a failed request is made again, and after what pauses. Default: up to 4 attempts and pauses from
@@ -225,24 +231,6 @@ fn default_retry() -> RetryPolicy {
         attempts: 4,
         min_delay: Duration::from_millis(250),
         max_delay: Duration::from_secs(1),
-    }
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::Seconds;
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
     }
 }
 

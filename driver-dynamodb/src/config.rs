@@ -51,7 +51,10 @@ pub struct DynamoDbOptions {
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(
+            default,
+            deserialize_with = "session_core::config::durations::optional_seconds"
+        )
     )]
     pub ttl: Option<Duration>,
     /// Whether reads see every write that was acknowledged before them. Otherwise they cost half, may be older by
@@ -65,7 +68,10 @@ pub struct DynamoDbOptions {
     /// How long one try of a request may take, half of it for connecting. Default: 3 s.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_timeout",
+            deserialize_with = "session_core::config::durations::seconds"
+        )
     )]
     pub timeout: Duration,
     /// How often a request that failed is tried again; see [the crate](crate#failures-and-repeats).
@@ -193,24 +199,6 @@ fn yes() -> bool {
 #[cfg(feature = "config")]
 fn default_timeout() -> Duration {
     DEFAULT_TIMEOUT
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::Seconds;
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
-    }
 }
 
 #[cfg(feature = "config")]

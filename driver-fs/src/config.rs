@@ -30,7 +30,10 @@ pub struct FsOptions {
     /// configuration's file. Default: `.astro/session`, as in Astro.
     pub base: PathBuf,
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::ttl"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "session_core::config::durations::optional_seconds")
+    )]
     pub ttl: Option<Duration>,
     /// When a write is on the disk. Default: [`Durability::None`], which is safe against a killed process.
     pub durability: Durability,
@@ -45,7 +48,10 @@ pub struct FsOptions {
     pub read_only: bool,
     /// How often what has ended is removed, and what killed writers left behind; `None` leaves it to others.
     /// Default: every ten minutes, the first time at once.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::sweep"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "session_core::config::durations::lifetime")
+    )]
     pub sweep: Option<Duration>,
 }
 
@@ -123,19 +129,9 @@ fn invalid(message: &'static str) -> Error {
 #[cfg(feature = "config")]
 mod parse {
     use std::fmt;
-    use std::time::Duration;
 
+    use serde::Deserializer;
     use serde::de::{self, Unexpected, Visitor};
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn ttl<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(from).map(|ttl| Some(ttl.as_duration()))
-    }
-
-    pub(super) fn sweep<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 
     pub(super) fn mode<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
         from.deserialize_any(ModeVisitor)

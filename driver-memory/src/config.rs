@@ -1,7 +1,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
-use session_core::config::{ConfigContext, DriverOptions, Seconds};
+use session_core::config::{ConfigContext, DriverOptions, durations};
 use session_core::decorators::Prefixed;
 use session_core::{Driver, Prefix, Result, async_trait};
 
@@ -38,7 +39,8 @@ pub struct MemoryOptions {
     /// A prefix for all keys. Each open driver has a map of its own, so it rarely matters.
     pub base: Option<String>,
     /// How long an entry lives that is written without an expiry; for ever, if this is not set.
-    pub ttl: Option<Seconds>,
+    #[serde(deserialize_with = "durations::optional_seconds")]
+    pub ttl: Option<Duration>,
     /// How many entries there may be; [`DEFAULT_MAX_ENTRIES`](crate::DEFAULT_MAX_ENTRIES), if this is not
     /// set. See the [crate documentation](crate#the-bound).
     pub max_entries: Option<NonZeroUsize>,
@@ -49,7 +51,7 @@ impl MemoryOptions {
     pub fn into_driver(self) -> Arc<dyn Driver> {
         let mut driver = MemoryDriver::new();
         if let Some(ttl) = self.ttl {
-            driver = driver.with_ttl(ttl.as_duration());
+            driver = driver.with_ttl(ttl);
         }
         if let Some(max_entries) = self.max_entries {
             driver = driver.with_max_entries(max_entries.get());

@@ -50,7 +50,10 @@ pub struct RedisOptions {
     /// Keep all keys below this prefix. Default: none.
     pub base: Option<String>,
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "session_core::config::durations::optional_seconds")
+    )]
     pub ttl: Option<Duration>,
     /// About how many keys the server looks at in one step of a listing, from 1 to 100,000. Default: as many as the
     /// page asks for, from 10 to 1,000.
@@ -62,10 +65,16 @@ pub struct RedisOptions {
     pub sentinel: Option<Sentinel>,
     /// How long an operation may take, connecting included. Default: 4 s, within the 5 s that an operation has when it
     /// is opened by configuration.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "session_core::config::durations::optional_seconds")
+    )]
     pub timeout: Option<Duration>,
     /// How long one attempt to connect may take. Default: 2 s.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "time::optional"))]
+    #[cfg_attr(
+        feature = "config",
+        serde(deserialize_with = "session_core::config::durations::optional_seconds")
+    )]
     pub connect_timeout: Option<Duration>,
     /// How many connections to each server, from 1 to 64; each serves any number of callers at once. Default: 1.
     pub connections: Option<usize>,
@@ -358,20 +367,6 @@ impl fmt::Debug for Sentinel {
             .field("username", &self.username)
             .field("password", &hidden(&self.password))
             .finish()
-    }
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::Seconds;
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Seconds::deserialize(from).map(|seconds| Some(seconds.as_duration()))
     }
 }
 

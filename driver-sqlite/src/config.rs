@@ -37,7 +37,10 @@ pub struct SqliteOptions {
     /// How long an entry lives that is written without an expiry of its own. Default: for ever.
     #[cfg_attr(
         feature = "config",
-        serde(default, deserialize_with = "time::optional")
+        serde(
+            default,
+            deserialize_with = "session_core::config::durations::optional_seconds"
+        )
     )]
     pub ttl: Option<Duration>,
     /// How many connections read; one more writes. Default: one per processor, at most 4.
@@ -50,7 +53,10 @@ pub struct SqliteOptions {
     /// has when it is opened by configuration.
     #[cfg_attr(
         feature = "config",
-        serde(default = "default_busy_timeout", deserialize_with = "time::required")
+        serde(
+            default = "default_busy_timeout",
+            deserialize_with = "session_core::config::durations::seconds"
+        )
     )]
     pub busy_timeout: Duration,
     /// How often what has ended is removed; `None` leaves it to others. Default: a minute.
@@ -58,7 +64,7 @@ pub struct SqliteOptions {
         feature = "config",
         serde(
             default = "default_sweep_interval",
-            deserialize_with = "time::lifetime"
+            deserialize_with = "session_core::config::durations::lifetime"
         )
     )]
     pub sweep_interval: Option<Duration>,
@@ -178,30 +184,6 @@ fn default_busy_timeout() -> Duration {
 #[allow(clippy::unnecessary_wraps)]
 fn default_sweep_interval() -> Option<Duration> {
     Some(Duration::from_secs(60))
-}
-
-#[cfg(feature = "config")]
-mod time {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer};
-    use session_core::config::{Lifetime, Seconds};
-
-    pub(super) fn required<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Seconds::deserialize(from).map(Seconds::as_duration)
-    }
-
-    pub(super) fn optional<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        required(from).map(Some)
-    }
-
-    pub(super) fn lifetime<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Lifetime::deserialize(from).map(Lifetime::as_duration)
-    }
 }
 
 #[cfg(feature = "config")]

@@ -168,7 +168,7 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
         .on_event(move |event| seen.lock().push(event.to_string()))
         .build()
         .unwrap();
-    let app = routes().layer(SessionLayer::from_store(store));
+    let app = routes().layer(SessionLayer::from_manager(store));
     probe.fail("write", Outcome::Unknown);
     let answer = Browser::default().get(&app, "/").await;
     assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "1"));
@@ -249,7 +249,7 @@ async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
         let store = SessionManager::builder(Arc::new(MemoryDriver::new()))
             .cookie(CookieOptions::default().with_name(name))
             .build();
-        SessionLayer::from_store(store.unwrap())
+        SessionLayer::from_manager(store.unwrap())
     };
     let handler = |session: Session, sessions: Sessions| async move {
         let outer = sessions.by_cookie("outer").unwrap();
@@ -257,7 +257,7 @@ async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
         session.set("is", "inner")?;
         assert!(sessions.by_cookie("other").is_none());
         assert_eq!(sessions.iter().count(), 2);
-        Ok::<_, Error>(session.store().cookie_name().to_owned())
+        Ok::<_, Error>(session.manager().cookie_name().to_owned())
     };
     let app = Router::new()
         .route("/", get(handler))
@@ -317,7 +317,7 @@ async fn a_detached_handle_saves_after_the_response() {
     let app = Router::new()
         .route("/", get(handler))
         .route("/peek", get(peek))
-        .layer(SessionLayer::from_store(store))
+        .layer(SessionLayer::from_manager(store))
         .with_state(Arc::clone(&kept));
     let mut browser = Browser::default();
     let answer = browser.get(&app, "/").await;

@@ -148,7 +148,7 @@ impl Commit<'_> {
         let Some(encoded) = self.encode(None, &changes)? else {
             return Ok(unchanged(id, base.clone()));
         };
-        let mut tries = Tries::new(store.commit_deadline);
+        let mut tries = Tries::new(store.settings.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
@@ -167,8 +167,11 @@ impl Commit<'_> {
     /// of what somebody else wrote.
     async fn update(self, id: SessionId, snapshot: &Snapshot, changes: &Changes) -> Result<Done> {
         let store = self.store;
-        let _turn = store.queue.enter(id, store.commit_deadline).await?;
-        let mut tries = Tries::new(store.commit_deadline);
+        let _turn = store
+            .queue
+            .enter(id, store.settings.commit_deadline)
+            .await?;
+        let mut tries = Tries::new(store.settings.commit_deadline);
         // What somebody else wrote meanwhile, and the changes on top of it.
         let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
         if !store.has_conditions() {
@@ -194,7 +197,7 @@ impl Commit<'_> {
                 condition: store.unchanged_since(current)?,
             };
             match store
-                .driver
+                .driver()?
                 .write(&id.key()?, encoded.bytes.clone(), options)
                 .await?
             {
@@ -224,8 +227,11 @@ impl Commit<'_> {
         let store = self.store;
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
-        let _turn = store.queue.enter(old_id, store.commit_deadline).await?;
-        let mut tries = Tries::new(store.commit_deadline);
+        let _turn = store
+            .queue
+            .enter(old_id, store.settings.commit_deadline)
+            .await?;
+        let mut tries = Tries::new(store.settings.commit_deadline);
         let mut current = snapshot;
         let mut encoded = if store.has_conditions() {
             self.encode_whole(&current, changes)?
@@ -262,7 +268,7 @@ impl Commit<'_> {
                 }
                 Ok(Some(base)) => {
                     let removed = store
-                        .driver
+                        .driver()?
                         .remove(&new_id.key()?, RemoveOptions::default())
                         .await;
                     if let Err(error) = removed {
@@ -286,14 +292,17 @@ impl Commit<'_> {
     /// Replaces the old record by a tombstone, unless somebody changed, moved or destroyed it first; gives what is
     /// there then.
     async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
-        let grace = self.store.now().saturating_add(self.store.regenerate_grace);
+        let grace = self
+            .store
+            .now()
+            .saturating_add(self.store.settings.regenerate_grace);
         let options = WriteOptions {
             expiry: Expiry::At(grace),
             condition: self.store.unchanged_since(current)?,
         };
         let outcome = self
             .store
-            .driver
+            .driver()?
             .write(&old_id.key()?, TOMBSTONE, options)
             .await?;
         match outcome {
@@ -319,7 +328,7 @@ impl Commit<'_> {
         };
         let outcome = self
             .store
-            .driver
+            .driver()?
             .write(&new_id.key()?, encoded.bytes.clone(), options)
             .await?;
         match outcome {
@@ -356,7 +365,7 @@ impl Commit<'_> {
             record,
             changes,
             &store.rules,
-            store.max_record_size,
+            store.settings.max_record_size,
             store.now(),
         )? {
             encode::Outcome::Unchanged => Ok(None),
@@ -390,7 +399,7 @@ impl Commit<'_> {
             condition,
         };
         self.store
-            .driver
+            .driver()?
             .write(&id.key()?, encoded.bytes.clone(), options)
             .await
     }
@@ -468,7 +477,7 @@ pub(crate) fn version_of(store: &ManagerInner, version: Option<&Version>) -> Res
              run the conformance suite on it",
         )
         .with_outcome(Outcome::NotApplied)
-        .with_context(store.driver.name(), "read")
+        .with_context(store.backing.name(), "read")
     })
 }
 

@@ -48,7 +48,7 @@ impl ManagerInner {
         if !self.keep_alive_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
-        match self.queue.enter(id, self.commit_deadline).await {
+        match self.queue.enter(id, self.settings.commit_deadline).await {
             Ok(_turn) => self.keep_alive_in_turn(id, snapshot).await,
             // A request that only reads does not fail for it: the next one tries again.
             Err(error) => {
@@ -102,7 +102,7 @@ impl ManagerInner {
                     false => None,
                 },
             };
-            let touched = self.driver.touch(&key, options).await?;
+            let touched = self.driver()?.touch(&key, options).await?;
             return Ok(touched.then(|| snapshot.version.clone()));
         }
         if !self.has_conditions() {
@@ -116,7 +116,7 @@ impl ManagerInner {
             condition: self.unchanged_since(snapshot)?,
         };
         let outcome = self
-            .driver
+            .driver()?
             .write(&key, snapshot.record.bytes().clone(), options)
             .await?;
         match outcome {

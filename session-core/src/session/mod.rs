@@ -85,6 +85,7 @@
 //! Astro writes whole records without a condition: what it overwrites or revives is its doing. A commit
 //! of ours notices a record that Astro changed meanwhile, and replays its changes on it.
 
+mod backing;
 mod changes;
 mod commit;
 mod cookie;
@@ -105,8 +106,6 @@ mod keep_alive;
 mod lifetime;
 mod manager;
 mod named;
-#[cfg(feature = "cookie-session")]
-mod no_driver;
 mod queue;
 mod record;
 mod rejection;
@@ -118,9 +117,8 @@ mod tries;
 mod typed_key;
 mod typed_session;
 
-pub use crate::OnCommitError;
+pub use crate::{CookieOptions, DEFAULT_COOKIE_NAME, OnCommitError, SameSite, SessionSettings};
 pub use commit::SaveOutcome;
-pub use cookie::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
 #[cfg(feature = "cookie-session")]
 pub use cookie_session::{CookieFormat, CookieSessionOptions, MAX_PARTS, SHORTEST_SECRET, Secret};
 pub use event::SessionEvent;

@@ -105,7 +105,7 @@ impl Browser {
         handler(session.clone()).await?;
         let finished = session.commit().await;
         let cookies: Vec<String> = finished
-            .effects
+            .headers
             .set_cookies()
             .map(|cookie| cookie.to_str().unwrap().to_owned())
             .collect();

@@ -27,7 +27,7 @@ pub(crate) async fn end(s: &Session) -> HeaderMap {
     let f = s.commit().await;
     assert!(f.error.is_none(), "{:?}", f.error);
     let mut h = HeaderMap::new();
-    f.effects.apply(&mut h);
+    f.headers.apply(&mut h);
     h
 }
 pub(crate) async fn stored(store: &SessionManager) -> SessionId {
