@@ -6,6 +6,7 @@ mod support;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -468,4 +469,30 @@ async fn a_cookie_that_was_certain_goes_out_with_a_failing_response() {
     assert_ne!(browser.key(), old);
     probe.heal();
     assert_eq!(browser.get(&app, "/").await.body, "2");
+}
+
+#[tokio::test]
+async fn a_layer_takes_its_cookie_and_lifetimes() {
+    let layer = SessionLayer::new(MemoryDriver::new())
+        .with_cookie(CookieOptions::default().with_name("shop"))
+        .and_then(|layer| layer.with_idle_timeout(Duration::from_secs(60)))
+        .and_then(|layer| layer.with_absolute_timeout(None))
+        .unwrap();
+    let settings = layer.manager().settings();
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(settings.absolute_timeout, None);
+    let answer = Browser::default().get(&routes().layer(layer), "/").await;
+    assert!(answer.set_cookies()[0].starts_with("shop="));
+}
+
+#[tokio::test]
+async fn a_layer_refuses_settings_that_do_not_fit() {
+    let layer = || SessionLayer::new(MemoryDriver::new());
+    for refused in [
+        layer().with_cookie(CookieOptions::default().with_name("a b")),
+        layer().with_idle_timeout(Duration::ZERO),
+        layer().with_absolute_timeout(Duration::ZERO),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    }
 }

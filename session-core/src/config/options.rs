@@ -116,7 +116,9 @@ option_value_from!(&str, String, bool, i64, i32, u32, f64);
 
 impl<T: Into<Self>> From<Vec<T>> for OptionValue {
     fn from(values: Vec<T>) -> Self {
-        Self(Value::Array(values.into_iter().map(|value| value.into().0).collect()))
+        Self(Value::Array(
+            values.into_iter().map(|value| value.into().0).collect(),
+        ))
     }
 }
 

@@ -13,15 +13,15 @@ use crate::{Error, ErrorKind, Result};
 /// What a response does to the cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CookieChange {
-    /// Sets it to `id`, with a Max-Age if the session's cookie is to outlive the browser.
+    /// Sets it to `id`, with a Max-Age if the cookie is to be kept when the browser is closed.
     Set {
         id: SessionId,
         max_age: Option<Duration>,
     },
-    /// Puts the session itself into it, and into more where one is too small.
+    /// Stores the session itself in it, split over several cookies if it is too large for one.
     #[cfg(feature = "cookie-session")]
     Hold(Vec<HeaderValue>),
-    /// Takes it from the browser.
+    /// Removes it from the browser.
     Remove,
 }
 
@@ -67,7 +67,7 @@ impl CookieCodec {
         &self.name
     }
 
-    /// The Max-Age of the cookie of a session that ends after `left` and is to outlive the browser if
+    /// The Max-Age of the cookie of a session that expires after `left` and is kept when the browser is closed if
     /// `persistent`.
     pub(crate) fn max_age(
         &self,
@@ -77,13 +77,12 @@ impl CookieCodec {
         if !persistent {
             return self.max_age;
         }
-        // Browsers cut it to 400 days; a session without an end asks for that much.
+        // Browsers cut it to 400 days, which is what a session without expiry asks for.
         const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
         Some(left().map_or(LONGEST, |left| left.min(LONGEST)))
     }
 
-    /// The id that the request's cookie names; the first of several cookies of the name counts, and one that
-    /// is no id counts as none.
+    /// The session id in the request's cookie; of several cookies with the name, the first counts.
     pub(crate) fn read(&self, headers: &HeaderMap) -> RequestCookie {
         let mut values = headers
             .get_all(COOKIE)
@@ -96,7 +95,7 @@ impl CookieCodec {
         }
     }
 
-    /// The value of the first cookie of the name in a header.
+    /// The value of the first cookie with the name in a header.
     fn value_in<'h>(&self, header: &'h [u8]) -> Option<&'h [u8]> {
         let mut pairs = header;
         loop {
@@ -110,7 +109,7 @@ impl CookieCodec {
         }
     }
 
-    /// The `Set-Cookie` header that gives the cookie `name` this value.
+    /// The `Set-Cookie` header that sets the cookie `name` to `value`.
     pub(crate) fn set(
         &self,
         name: &str,
@@ -131,7 +130,7 @@ impl CookieCodec {
         Self::header(&cookie)
     }
 
-    /// The `Set-Cookie` header that takes the cookie `name` from the browser.
+    /// The `Set-Cookie` header that removes the cookie `name` from the browser.
     pub(crate) fn removal(&self, name: &str) -> Result<HeaderValue> {
         let mut cookie = self.template.clone();
         if name != self.name {
@@ -156,14 +155,14 @@ impl CookieCodec {
     }
 }
 
-/// What a request says of its session.
+/// The session id of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestCookie {
-    /// It has no cookie of the name.
+    /// The request has no cookie with the name.
     Missing,
-    /// It has one that is no session id.
+    /// The cookie is not a session id.
     NoId,
-    /// It has this id, which may or may not have a record.
+    /// The cookie has this id, which may or may not have a record.
     Id(SessionId),
 }
 

@@ -118,6 +118,8 @@ impl<D> Clone for SessionStorage<D> {
 
 impl<D> fmt::Debug for SessionStorage<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionStorage").field(&self.manager).finish()
+        f.debug_tuple("SessionStorage")
+            .field(&self.manager)
+            .finish()
     }
 }
