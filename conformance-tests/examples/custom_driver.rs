@@ -5,13 +5,17 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use parking_lot::Mutex;
-use session_core::*;
+use session_core::{
+    Bytes, Capabilities, Conditions, ConflictState, Cursor, Driver, Entry, Key, ListOptions,
+    ListPage, Listing, RemoveOptions, RemoveOutcome, Result, Timestamp, Version, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
+};
 
 /// Entries in the order of their keys, and the last version that was given out.
 #[derive(Default)]
 pub(crate) struct Shelf(Mutex<(BTreeMap<Key, Entry>, u64)>);
 
-/// An entry that has ended is as good as none.
+/// The entry of `key`, unless it has expired.
 fn alive<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> {
     let entry = entries.get(key)?;
     entry

@@ -86,7 +86,7 @@ async fn serve(arguments: &Arguments, sessions: &SessionLayer) -> Result<(), Box
         "The demo is on http://{}, its sessions in {}; Ctrl-C stops it.",
         listener.local_addr()?,
         sessions
-            .store()
+            .manager()
             .driver()
             .map_or("cookies", |driver| driver.name()),
     );

@@ -38,7 +38,7 @@ impl StorageArguments {
         let Some(address) = &self.serve_storage else {
             return Ok(None);
         };
-        let driver = sessions.store().driver().ok_or(
+        let driver = sessions.manager().driver().ok_or(
             "--serve-storage serves the driver that sessions are kept in, and these are kept in cookies",
         )?;
         let authorization = self.authorization()?;

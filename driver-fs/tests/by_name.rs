@@ -87,7 +87,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'fs', mode = 640 }",
-            "fs: open: the option `mode` must be an octal number of three digits, as in `0o600` or \"600\", and not another whole number",
+            "fs: open: the option `mode`: expected an octal number of three digits, as in `0o600` or \"600\", got another integer",
         ),
         (
             "driver = { name = 'fs', mode = '444' }",

@@ -1,7 +1,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
-use session_core::config::{ConfigContext, DriverOptions, Seconds};
+use session_core::config::{ConfigContext, DriverOptions, durations};
 use session_core::decorators::Prefixed;
 use session_core::{Driver, Prefix, Result, async_trait};
 
@@ -30,7 +31,8 @@ pub struct MemoryOptions {
     #[serde(alias = "base")]
     pub prefix: Option<String>,
     /// After how long an entry expires that is written without an expiry. Never by default.
-    pub ttl: Option<Seconds>,
+    #[serde(deserialize_with = "durations::optional_seconds")]
+    pub ttl: Option<Duration>,
     /// How many entries the driver may hold. [`DEFAULT_MAX_ENTRIES`](crate::DEFAULT_MAX_ENTRIES) by default.
     /// See [Limits](crate#limits).
     pub max_entries: Option<NonZeroUsize>,
@@ -48,7 +50,7 @@ impl DriverOptions for MemoryOptions {
             )
             .with_max_bytes(self.max_bytes.map_or(usize::MAX, NonZeroUsize::get));
         if let Some(ttl) = self.ttl {
-            driver = driver.with_ttl(ttl.as_duration());
+            driver = driver.with_ttl(ttl);
         }
         let prefix = self.prefix.as_deref().map(Prefix::new).unwrap_or_default();
         if prefix.is_root() {

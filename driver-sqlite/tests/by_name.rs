@@ -88,7 +88,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'sqlite', path = ':memory:', ttl = 0 }",
-            "sqlite: open: the option `ttl` must be a number of seconds above 0, and not another whole number",
+            "sqlite: open: the option `ttl`: expected a number of seconds above 0, got another integer",
         ),
         (
             "driver = { name = 'sqlite', path = ':memory:', synchronous = 'sometimes' }",

@@ -1,7 +1,6 @@
 //! Sessions for actix-web: a middleware and an extractor.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use actix_web::{App, web};
 //! use driver_memory::MemoryDriver;
 //! use session_actix::{Error, Session, SessionMiddleware};
@@ -19,7 +18,7 @@
 //! }
 //!
 //! # async fn serve() -> std::io::Result<()> {
-//! let sessions = SessionMiddleware::new(Arc::new(MemoryDriver::new()));
+//! let sessions = SessionMiddleware::new(MemoryDriver::new());
 //! let app = {
 //!     let sessions = sessions.clone();
 //!     move || {

@@ -1,18 +1,17 @@
 use std::future::{Ready, ready};
-use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
-use session_core::session::SessionManager;
+use session_core::session::{CookieOptions, SessionManager, SessionSettings};
 use session_core::{Driver, Result};
 use tokio::runtime::Handle;
 
 use crate::SessionService;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response goes out.
+/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use actix_web::{App, web};
 /// use driver_memory::MemoryDriver;
 /// use session_actix::{Error, Session, SessionMiddleware};
@@ -22,30 +21,30 @@ use crate::SessionService;
 ///     Ok(format!("visit number {n}"))
 /// }
 ///
-/// let sessions = SessionMiddleware::new(Arc::new(MemoryDriver::new()));
+/// let sessions = SessionMiddleware::new(MemoryDriver::new());
 /// let app = App::new().route("/", web::get().to(visits)).wrap(sessions.clone());
 /// # let _ = app;
 /// ```
 ///
-/// It is cheap to clone; all clones are the same middleware. Make it where the server is started, and not within the closure
-/// that makes the `App` of each worker: what a client left behind goes on where it was made. Call [`close`](Self::close) when
-/// the server has stopped.
+/// It is cheap to clone; all clones are the same middleware. Make it where the server is started, and not in the closure
+/// that makes the `App` of each worker: the commit of a disconnected client continues on the runtime where it was made.
+/// Call [`close`](Self::close) when the server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware {
-    store: SessionManager,
+    manager: SessionManager,
     runtime: Option<Handle>,
 }
 
 impl SessionMiddleware {
     /// Sessions in `driver` with default settings.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self::from_store(SessionManager::new(driver))
+    pub fn new(driver: impl Driver) -> Self {
+        Self::from_manager(SessionManager::new(driver))
     }
 
-    /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionManager) -> Self {
+    /// The sessions of `manager`, with its settings.
+    pub fn from_manager(manager: SessionManager) -> Self {
         Self {
-            store,
+            manager,
             runtime: Handle::try_current().ok(),
         }
     }
@@ -58,17 +57,58 @@ impl SessionMiddleware {
     ) -> Result<Self> {
         SessionManager::from_config(config, registry)
             .await
-            .map(Self::from_store)
+            .map(Self::from_manager)
+    }
+
+    /// The same sessions with this cookie; an error of kind
+    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if browsers would refuse it.
+    ///
+    /// ```
+    /// use driver_memory::MemoryDriver;
+    /// use session_core::session::CookieOptions;
+    /// use session_actix::{Error, SessionMiddleware};
+    ///
+    /// fn sessions() -> Result<SessionMiddleware, Error> {
+    ///     SessionMiddleware::new(MemoryDriver::new()).with_cookie(CookieOptions::default().with_name("shop"))
+    /// }
+    /// ```
+    pub fn with_cookie(self, cookie: CookieOptions) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.cookie = cookie;
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.idle_timeout = timeout.into();
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
+    /// error.
+    pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.absolute_timeout = timeout.into();
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with these settings; an error if they do not fit together.
+    ///
+    /// It is a middleware of its own, so set everything before you clone it.
+    pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
+        let manager = self.manager.with_settings(settings)?;
+        Ok(Self { manager, ..self })
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionManager {
-        &self.store
+    pub fn manager(&self) -> &SessionManager {
+        &self.manager
     }
 
-    /// Waits for the commits that still run, those of clients that have gone among them, and closes the driver.
+    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
     pub async fn close(&self) -> Result<()> {
-        self.store.close().await
+        self.manager.close().await
     }
 }
 
@@ -84,7 +124,7 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let service = SessionService::new(service, self.store.clone(), self.runtime.clone());
+        let service = SessionService::new(service, self.manager.clone(), self.runtime.clone());
         ready(Ok(service))
     }
 }

@@ -15,15 +15,15 @@ use crate::{CommitError, headers};
 #[derive(Debug)]
 pub struct SessionService<S> {
     inner: S,
-    store: SessionManager,
+    manager: SessionManager,
     runtime: Option<Handle>,
 }
 
 impl<S> SessionService<S> {
-    pub(crate) fn new(inner: S, store: SessionManager, runtime: Option<Handle>) -> Self {
+    pub(crate) fn new(inner: S, manager: SessionManager, runtime: Option<Handle>) -> Self {
         Self {
             inner,
-            store,
+            manager,
             runtime,
         }
     }
@@ -33,17 +33,17 @@ impl<S> SessionService<S> {
     fn attach(&self, request: &ServiceRequest) -> Option<Session> {
         let mut extensions = request.extensions_mut();
         let sessions = Sessions::from_extensions(&extensions);
-        if let Some(outer) = sessions.by_cookie(self.store.cookie_name()) {
-            if !outer.store().ptr_eq(&self.store) {
+        if let Some(outer) = sessions.by_cookie(self.manager.cookie_name()) {
+            if !outer.manager().ptr_eq(&self.manager) {
                 tracing::warn!(
-                    cookie = self.store.cookie_name(),
+                    cookie = self.manager.cookie_name(),
                     "two session middlewares have the same cookie name; the inner one does nothing"
                 );
             }
             return None;
         }
         let cookies = headers::cookies_of(request.headers());
-        let session = self.store.session_from_headers(&cookies);
+        let session = self.manager.session_from_headers(&cookies);
         if let Some(outer) = extensions.insert(session.clone()) {
             let mut outers: OuterSessions = extensions.remove().unwrap_or_default();
             outers.push(outer);

@@ -44,7 +44,7 @@ impl Sessions {
     pub fn by_cookie(&self, name: &str) -> Option<&Session> {
         self.0
             .iter()
-            .find(|session| session.store().cookie_name() == name)
+            .find(|session| session.manager().cookie_name() == name)
     }
 
     /// All of them, from the outermost middleware in.

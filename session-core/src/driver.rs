@@ -77,7 +77,10 @@ pub enum ChangeKind {
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};
-/// use session_core::*;
+/// use session_core::{
+///     async_trait, Bytes, Capabilities, Driver, DriverExt, Entry, Error, Key, ListOptions, ListPage, RemoveOptions,
+///     RemoveOutcome, Result, Timestamp, WriteCondition, WriteOptions, WriteOutcome,
+/// };
 ///
 /// #[derive(Default)]
 /// struct Shelf(Mutex<BTreeMap<Key, Entry>>);

@@ -18,7 +18,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `config` | drivers picked by name, typed options, configuration from TOML |
-//! | `session` | sessions, their store and their cookie |
+//! | `session` | sessions, their manager and their cookie |
 //! | `cookie-session` | sessions whose data lives in the cookie |
 //! | `actix` | the session as an actix-web extractor, errors as its responses |
 //! | `axum` | the session as an axum extractor, errors as axum responses |
@@ -41,16 +41,22 @@ mod condition;
 mod delegate;
 mod driver;
 mod driver_ext;
+#[cfg(any(feature = "config", feature = "session"))]
+mod durations;
 mod entry;
 mod error;
 mod expiry;
 mod fingerprint;
+#[cfg(any(feature = "config", feature = "session"))]
+mod into_arc;
 mod key;
 mod list;
 #[cfg(any(feature = "config", feature = "session"))]
 mod on_commit_error;
 mod operations;
 mod retry;
+#[cfg(any(feature = "config", feature = "session"))]
+mod settings;
 #[cfg(test)]
 mod test_support;
 mod timestamp;
@@ -78,5 +84,7 @@ pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
 pub use on_commit_error::OnCommitError;
 pub use operations::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Operations};
 pub use retry::{Idempotency, RetryPolicy};
+#[cfg(any(feature = "config", feature = "session"))]
+pub use settings::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite, SessionSettings};
 pub use timestamp::Timestamp;
 pub use version::Version;

@@ -11,7 +11,7 @@
 //! }
 //!
 //! async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-//!     let sessions = SessionMiddleware::from_store(session_kit::open_store("session.toml").await?);
+//!     let sessions = SessionMiddleware::from_manager(session_kit::open_manager("session.toml").await?);
 //!     let workers = sessions.clone();
 //!     let app = move || App::new().route("/", web::get().to(visits)).wrap(workers.clone());
 //!     HttpServer::new(app).bind(("127.0.0.1", 3000))?.run().await?;

@@ -1,15 +1,14 @@
-use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::time::Duration;
 
 use session_core::config::{Registry, SessionConfig};
-use session_core::session::SessionManager;
+use session_core::session::{CookieOptions, SessionManager, SessionSettings};
 use session_core::{Driver, Result};
 use tower_layer::Layer;
 
 use crate::registry;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response goes out.
+/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -26,9 +25,9 @@ use crate::registry;
 /// }
 /// ```
 ///
-/// It is the layer of `session-tower`, made from a configuration that names any driver of this build; what the
-/// layer does when is in [that crate's documentation](session_tower). Keep a clone of it and call
-/// [`close`](session_tower::SessionLayer::close) when the server has stopped.
+/// It is the layer of `session-tower`, with constructors for a configuration that names any driver of this build; what
+/// the layer does when is in [that crate's documentation](session_tower). Keep a clone of it and call
+/// [`close`](Self::close) when the server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionLayer(session_tower::SessionLayer);
 
@@ -52,21 +51,55 @@ impl SessionLayer {
     }
 
     /// Sessions in `driver` with default settings.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
+    pub fn new(driver: impl Driver) -> Self {
         Self(session_tower::SessionLayer::new(driver))
     }
 
-    /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionManager) -> Self {
-        Self(session_tower::SessionLayer::from_store(store))
+    /// The sessions of `manager`, with its settings.
+    pub fn from_manager(manager: SessionManager) -> Self {
+        Self(session_tower::SessionLayer::from_manager(manager))
     }
-}
 
-impl Deref for SessionLayer {
-    type Target = session_tower::SessionLayer;
+    /// The same sessions with this cookie; an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if
+    /// browsers would refuse it.
+    ///
+    /// ```
+    /// use session_kit::{CookieOptions, Result, SessionLayer, drivers::MemoryDriver};
+    ///
+    /// fn sessions() -> Result<SessionLayer> {
+    ///     SessionLayer::new(MemoryDriver::new()).with_cookie(CookieOptions::default().with_name("shop"))
+    /// }
+    /// ```
+    pub fn with_cookie(self, cookie: CookieOptions) -> Result<Self> {
+        self.0.with_cookie(cookie).map(Self)
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        self.0.with_idle_timeout(timeout).map(Self)
+    }
+
+    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
+    /// error.
+    pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        self.0.with_absolute_timeout(timeout).map(Self)
+    }
+
+    /// The same sessions with these settings; an error if they do not fit together.
+    ///
+    /// It is a layer of its own, so set everything before you clone it.
+    pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
+        self.0.with_settings(settings).map(Self)
+    }
+
+    /// The sessions, for what happens outside of requests.
+    pub fn manager(&self) -> &SessionManager {
+        self.0.manager()
+    }
+
+    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
+    pub async fn close(&self) -> Result<()> {
+        self.0.close().await
     }
 }
 

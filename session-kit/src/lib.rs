@@ -27,8 +27,8 @@
 //! path = "sessions.db"
 //! ```
 //!
-//! What a [`Session`] does is in the documentation of [`session`]; what a driver must do, and how to write one,
-//! in that of [`Driver`].
+//! What a [`Session`] does is in the documentation of [`session`]; the settings are in that of [`SessionSettings`];
+//! what a driver must do, and how to write one, in that of [`Driver`].
 //!
 //! # Features
 //!
@@ -56,11 +56,20 @@ mod layer;
 mod open;
 mod registry;
 
-pub use session_core::session::{self, Session, SessionManager};
+pub use session_core::session::{
+    self, Lifetime, Session, SessionEvent, SessionId, SessionManager, SessionManagerBuilder,
+    SessionStorage, TypedSession, create_session_storage,
+};
+// The whole contract, so that a driver can be written against this crate alone.
 pub use session_core::{
-    Bytes, Capabilities, Change, ChangeKind, Conditions, Consistency, Driver, DriverExt, Entry,
-    Error, ErrorKind, Expiry, Fingerprint, Key, Listing, Metadata, Outcome, Prefix, Result,
-    Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome, config, decorators, storage,
+    BoxStream, Bytes, Capabilities, Change, ChangeKind, Clock, Conditions, ConflictState,
+    Consistency, CookieOptions, Cursor, DEFAULT_CLEAR_TIMEOUT, DEFAULT_COOKIE_NAME,
+    DEFAULT_PAGE_SIZE, DEFAULT_TIMEOUT, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
+    Fingerprint, Idempotency, Key, ListOptions, ListPage, Listing, ManualClock, Metadata,
+    OnCommitError, Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, RetryPolicy,
+    SameSite, SessionSettings, SystemClock, Timestamp, TouchOptions, Version, Write,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait, config, decorators, session_data,
+    storage, worker,
 };
 #[cfg(feature = "server")]
 pub use session_server as server;
@@ -73,9 +82,7 @@ pub use session_tower::{MissingSessionLayer, ResponseError};
 pub use layer::SessionLayer;
 #[cfg(feature = "memory")]
 pub use open::create_memory_session_storage;
-pub use open::open_store;
+pub use open::open_manager;
 pub use registry::registry;
 #[cfg(feature = "cookie")]
 pub use session_core::session::create_cookie_session_storage;
-pub use session_core::session::{SessionStorage, TypedSession, create_session_storage};
-pub use session_core::session_data;

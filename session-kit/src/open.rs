@@ -8,8 +8,9 @@ use session_core::session::{SessionData, SessionStorage};
 
 use crate::registry;
 
-/// The sessions that the TOML file at `path` describes, in a driver of this build or in the cookie. Relative paths in it are
-/// relative to its folder.
+/// Opens the sessions that the TOML file at `path` describes, in a driver of this build or in the cookie.
+///
+/// Relative paths in the file are relative to its folder.
 ///
 /// ```
 /// use session_kit::{SessionStorage, create_session_storage, session_data};
@@ -21,10 +22,10 @@ use crate::registry;
 /// }
 ///
 /// async fn sessions() -> session_kit::Result<SessionStorage<Visitor>> {
-///     Ok(create_session_storage(session_kit::open_store("session.toml").await?))
+///     Ok(create_session_storage(session_kit::open_manager("session.toml").await?))
 /// }
 /// ```
-pub async fn open_store(path: impl AsRef<Path> + Send) -> Result<SessionManager> {
+pub async fn open_manager(path: impl AsRef<Path> + Send) -> Result<SessionManager> {
     let config = SessionConfig::from_toml_file(path).await?;
     SessionManager::from_config(&config, &registry()).await
 }
@@ -32,6 +33,6 @@ pub async fn open_store(path: impl AsRef<Path> + Send) -> Result<SessionManager>
 /// Sessions with the values of `D` in the memory of this process, with default settings.
 #[cfg(feature = "memory")]
 pub fn create_memory_session_storage<D: SessionData>() -> SessionStorage<D> {
-    let driver = std::sync::Arc::new(driver_memory::MemoryDriver::new());
+    let driver = driver_memory::MemoryDriver::new();
     session_core::session::create_session_storage(SessionManager::new(driver))
 }

@@ -1,15 +1,14 @@
-use std::sync::Arc;
+use std::time::Duration;
 
-use session_core::session::SessionManager;
+use session_core::session::{CookieOptions, SessionManager, SessionSettings};
 use session_core::{Driver, Result};
 use tower_layer::Layer;
 
 use crate::SessionService;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response goes out.
+/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
 ///
 /// ```
-/// use std::sync::Arc;
 /// use axum::{routing::get, Router};
 /// use driver_memory::MemoryDriver;
 /// use session_tower::{Session, SessionLayer};
@@ -20,7 +19,7 @@ use crate::SessionService;
 /// }
 ///
 /// # fn app() -> Router {
-/// let sessions = SessionLayer::new(Arc::new(MemoryDriver::new()));
+/// let sessions = SessionLayer::new(MemoryDriver::new());
 /// Router::new().route("/", get(visits)).layer(sessions)
 /// # }
 /// ```
@@ -29,18 +28,18 @@ use crate::SessionService;
 /// server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
-    store: SessionManager,
+    manager: SessionManager,
 }
 
 impl SessionLayer {
     /// Sessions in `driver` with default settings.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
-        Self::from_store(SessionManager::new(driver))
+    pub fn new(driver: impl Driver) -> Self {
+        Self::from_manager(SessionManager::new(driver))
     }
 
-    /// The sessions of `store`, with its settings.
-    pub fn from_store(store: SessionManager) -> Self {
-        Self { store }
+    /// The sessions of `manager`, with its settings.
+    pub fn from_manager(manager: SessionManager) -> Self {
+        Self { manager }
     }
 
     /// The sessions that `config` describes, in the driver that it names.
@@ -51,17 +50,57 @@ impl SessionLayer {
     ) -> Result<Self> {
         SessionManager::from_config(config, registry)
             .await
-            .map(Self::from_store)
+            .map(Self::from_manager)
+    }
+
+    /// The same sessions with this cookie; an error of kind
+    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if browsers would refuse it.
+    ///
+    /// ```
+    /// use driver_memory::MemoryDriver;
+    /// use session_core::session::CookieOptions;
+    /// use session_tower::{Error, SessionLayer};
+    ///
+    /// fn sessions() -> Result<SessionLayer, Error> {
+    ///     SessionLayer::new(MemoryDriver::new()).with_cookie(CookieOptions::default().with_name("shop"))
+    /// }
+    /// ```
+    pub fn with_cookie(self, cookie: CookieOptions) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.cookie = cookie;
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.idle_timeout = timeout.into();
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
+    /// error.
+    pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        let mut settings = self.manager.settings().clone();
+        settings.absolute_timeout = timeout.into();
+        self.with_settings(settings)
+    }
+
+    /// The same sessions with these settings; an error if they do not fit together.
+    ///
+    /// It is a layer of its own, so set everything before you clone it.
+    pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
+        self.manager.with_settings(settings).map(Self::from_manager)
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionManager {
-        &self.store
+    pub fn manager(&self) -> &SessionManager {
+        &self.manager
     }
 
-    /// Waits for the commits that still run, those of clients that have gone among them, and closes the driver.
+    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
     pub async fn close(&self) -> Result<()> {
-        self.store.close().await
+        self.manager.close().await
     }
 }
 
@@ -69,6 +108,6 @@ impl<S> Layer<S> for SessionLayer {
     type Service = SessionService<S>;
 
     fn layer(&self, inner: S) -> SessionService<S> {
-        SessionService::new(inner, self.store.clone())
+        SessionService::new(inner, self.manager.clone())
     }
 }

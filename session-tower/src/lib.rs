@@ -1,7 +1,6 @@
 //! Sessions for any tower HTTP service, with an axum extractor.
 //!
 //! ```
-//! use std::sync::Arc;
 //! use axum::{routing::{get, post}, Router};
 //! use driver_memory::MemoryDriver;
 //! use session_tower::{Error, Session, SessionLayer};
@@ -21,7 +20,7 @@
 //! Router::new()
 //!     .route("/", get(home))
 //!     .route("/login", post(login))
-//!     .layer(SessionLayer::new(Arc::new(MemoryDriver::new())))
+//!     .layer(SessionLayer::new(MemoryDriver::new()))
 //! # }
 //! ```
 //!
@@ -29,14 +28,14 @@
 //!
 //! - It looks for the session's cookie in all `cookie` headers of the request (HTTP/2 may split them), and puts
 //!   a [`Session`] into the request's extensions. That costs no I/O.
-//! - When the inner service has given its response, whatever the status, and before its headers go out, it
-//!   commits the session. For a session with nothing to write this costs no I/O either.
+//! - When the inner service has given its response, whatever the status, it commits the session before the headers
+//!   are sent. For a session with nothing to write this costs no I/O either.
 //! - It adds the cookie where one is due, and then forces `Cache-Control: private`; and `Vary: Cookie` where the
 //!   session was used.
 //! - A commit that failed replaces the response by an empty one with status 500 and without the cookie that it would have set, with
 //!   the error in its extensions as [`CommitError`]; or, with
 //!   [`OnCommitError::Keep`](session_core::session::OnCommitError::Keep), it is reported to the
-//!   store's hook alone.
+//!   manager's hook alone.
 //!
 //! # What happens when
 //!

@@ -11,18 +11,18 @@ use crate::sessions::OuterSessions;
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
-    store: SessionManager,
+    manager: SessionManager,
 }
 
 impl<S> SessionService<S> {
-    pub(crate) fn new(inner: S, store: SessionManager) -> Self {
-        Self { inner, store }
+    pub(crate) fn new(inner: S, manager: SessionManager) -> Self {
+        Self { inner, manager }
     }
 
     /// The session of this request, put where handlers find it; `None` if a layer further out with the same
     /// cookie has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
-        let session = self.store.session_from_headers(request.headers());
+        let session = self.manager.session_from_headers(request.headers());
         let extensions = request.extensions_mut();
         match extensions.insert(session.clone()) {
             None => Some(session),
@@ -40,16 +40,16 @@ impl<S> SessionService<S> {
     ) -> Option<Session> {
         let others = extensions.get_or_insert_default::<OuterSessions>();
         let same = others.with(&outer).find(|other| {
-            let other = other.store();
-            other.cookie_name() == self.store.cookie_name()
+            let other = other.manager();
+            other.cookie_name() == self.manager.cookie_name()
         });
         let Some(same) = same else {
             others.push(outer);
             return Some(session);
         };
-        if !same.store().ptr_eq(&self.store) {
+        if !same.manager().ptr_eq(&self.manager) {
             tracing::warn!(
-                cookie = self.store.cookie_name(),
+                cookie = self.manager.cookie_name(),
                 "two session layers have the same cookie name; the inner one does nothing"
             );
         }

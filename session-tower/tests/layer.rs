@@ -6,6 +6,7 @@ mod support;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -168,7 +169,7 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
         .on_event(move |event| seen.lock().push(event.to_string()))
         .build()
         .unwrap();
-    let app = routes().layer(SessionLayer::from_store(store));
+    let app = routes().layer(SessionLayer::from_manager(store));
     probe.fail("write", Outcome::Unknown);
     let answer = Browser::default().get(&app, "/").await;
     assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "1"));
@@ -249,7 +250,7 @@ async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
         let store = SessionManager::builder(Arc::new(MemoryDriver::new()))
             .cookie(CookieOptions::default().with_name(name))
             .build();
-        SessionLayer::from_store(store.unwrap())
+        SessionLayer::from_manager(store.unwrap())
     };
     let handler = |session: Session, sessions: Sessions| async move {
         let outer = sessions.by_cookie("outer").unwrap();
@@ -257,7 +258,7 @@ async fn layers_with_cookies_of_different_names_keep_sessions_apart() {
         session.set("is", "inner")?;
         assert!(sessions.by_cookie("other").is_none());
         assert_eq!(sessions.iter().count(), 2);
-        Ok::<_, Error>(session.store().cookie_name().to_owned())
+        Ok::<_, Error>(session.manager().cookie_name().to_owned())
     };
     let app = Router::new()
         .route("/", get(handler))
@@ -317,7 +318,7 @@ async fn a_detached_handle_saves_after_the_response() {
     let app = Router::new()
         .route("/", get(handler))
         .route("/peek", get(peek))
-        .layer(SessionLayer::from_store(store))
+        .layer(SessionLayer::from_manager(store))
         .with_state(Arc::clone(&kept));
     let mut browser = Browser::default();
     let answer = browser.get(&app, "/").await;
@@ -468,4 +469,30 @@ async fn a_cookie_that_was_certain_goes_out_with_a_failing_response() {
     assert_ne!(browser.key(), old);
     probe.heal();
     assert_eq!(browser.get(&app, "/").await.body, "2");
+}
+
+#[test_support::test]
+async fn a_layer_takes_its_cookie_and_lifetimes() {
+    let layer = SessionLayer::new(MemoryDriver::new())
+        .with_cookie(CookieOptions::default().with_name("shop"))
+        .and_then(|layer| layer.with_idle_timeout(Duration::from_secs(60)))
+        .and_then(|layer| layer.with_absolute_timeout(None))
+        .unwrap();
+    let settings = layer.manager().settings();
+    assert_eq!(settings.idle_timeout, Some(Duration::from_secs(60)));
+    assert_eq!(settings.absolute_timeout, None);
+    let answer = Browser::default().get(&routes().layer(layer), "/").await;
+    assert!(answer.set_cookies()[0].starts_with("shop="));
+}
+
+#[test_support::test]
+async fn a_layer_refuses_settings_that_do_not_fit() {
+    let layer = || SessionLayer::new(MemoryDriver::new());
+    for refused in [
+        layer().with_cookie(CookieOptions::default().with_name("a b")),
+        layer().with_idle_timeout(Duration::ZERO),
+        layer().with_absolute_timeout(Duration::ZERO),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidConfig);
+    }
 }

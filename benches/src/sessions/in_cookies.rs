@@ -135,7 +135,7 @@ fn ours() -> Peer {
         StatusCode::NO_CONTENT
     }
     let store = SessionManager::in_cookies(CookieSessionOptions::new([SECRET])).build();
-    let layer = SessionLayer::from_store(store.expect("a good configuration"));
+    let layer = SessionLayer::from_manager(store.expect("a good configuration"));
     let app = Router::new()
         .route("/seed", get(seed))
         .route("/read", get(read))

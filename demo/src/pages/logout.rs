@@ -15,7 +15,7 @@ pub(crate) fn routes() -> Router {
 async fn ask(session: Session) -> Result<Markup, Error> {
     let content = html! {
         h1 { "Log out?" }
-        @if session.store().driver().is_some() {
+        @if session.manager().driver().is_some() {
             p { "Your session ends, on the server too: the cart and the visits go with it." }
         } @else {
             p {

@@ -18,7 +18,7 @@ pub(crate) fn routes() -> Router {
 async fn show(session: Session) -> Result<Markup, Error> {
     // This loads the session, so that its id is one that the store knows and not just what the browser sent.
     let names = session.keys().await?;
-    let Some(driver) = session.store().driver() else {
+    let Some(driver) = session.manager().driver() else {
         return page(&session, Section::Session, "Session", in_the_cookie(&names)).await;
     };
     let stored = match session.id() {

@@ -71,7 +71,7 @@ async fn configuration_errors_name_the_driver_and_the_option() {
         ),
         (
             "url = 'https://h', token = 't', timeout = 0",
-            "upstash: open: the option `timeout` must be a number of seconds above 0, and not another whole number",
+            "upstash: open: the option `timeout`: expected a number of seconds above 0, got another integer",
         ),
     ] {
         let toml = match options {

@@ -89,7 +89,7 @@ async fn a_session_lasts_from_one_request_to_the_next() {
 async fn a_session_lives_in_the_cookie_alone() {
     let options = CookieSessionOptions::new(["correct horse battery staple, and 32 bytes"]);
     let store = SessionManager::in_cookies(options.with_max_parts(2)).build();
-    let sessions = SessionMiddleware::from_store(store.unwrap());
+    let sessions = SessionMiddleware::from_manager(store.unwrap());
     let app = app(sessions.clone()).await;
     let mut browser = Browser::default();
     for visit in ["1", "2", "3"] {
@@ -195,7 +195,7 @@ async fn a_failed_commit_can_be_configured_to_keep_the_response() {
         .on_event(move |event| seen.lock().push(event.to_string()))
         .build()
         .unwrap();
-    let app = app(SessionMiddleware::from_store(store)).await;
+    let app = app(SessionMiddleware::from_manager(store)).await;
     probe.fail("write", Outcome::Unknown);
     let answer = Browser::default().get(&app, "/").await;
     assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, "1"));
@@ -281,7 +281,7 @@ async fn the_same_middleware_twice_is_one() {
 fn named(name: &str, driver: Arc<dyn Driver>) -> SessionMiddleware {
     let store =
         SessionManager::builder(driver).cookie(CookieOptions::default().with_name(name.to_owned()));
-    SessionMiddleware::from_store(store.build().unwrap())
+    SessionMiddleware::from_manager(store.build().unwrap())
 }
 
 #[test_support::test(runtime = "actix")]
@@ -292,7 +292,7 @@ async fn middlewares_with_cookies_of_different_names_keep_sessions_apart() {
         session.set("is", "inner")?;
         assert!(sessions.by_cookie("other").is_none());
         assert_eq!(sessions.iter().count(), 2);
-        Ok(session.store().cookie_name().to_owned())
+        Ok(session.manager().cookie_name().to_owned())
     }
     let probe = Probe::new();
     let app = App::new()

@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where a driver is opened: the folder that relative paths are relative to, and the environment.
+/// The folder that relative paths are relative to, and the environment that variables come from.
 ///
 /// ```
 /// use session_core::config::ConfigContext;
@@ -25,7 +25,7 @@ pub struct ConfigContext {
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl ConfigContext {
-    /// Relative paths are relative to `folder`.
+    /// A context in which relative paths are relative to `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -43,7 +43,7 @@ impl ConfigContext {
         self
     }
 
-    /// `path` as seen from the folder; an absolute one stays as it is.
+    /// The path `path` relative to the folder; an absolute path is unchanged.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.join(path)
     }

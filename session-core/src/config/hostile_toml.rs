@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::Error;
+use crate::{CookieOptions, Error};
 
-use super::{ConfigContext, CookieConfig, SessionConfig};
+use super::{ConfigContext, SessionConfig};
 
 fn shows(error: &Error, secret: &str) -> bool {
     format!("{error} {error:?}").contains(secret)
@@ -68,7 +68,7 @@ proptest! {
     fn hostile_toml_never_panics(text in prop_oneof![nearly_toml(), any::<String>()]) {
         if let Ok(config) = SessionConfig::from_toml_str(&text) {
             let _ = format!("{config:?}");
-            let _ = config.options.parse::<CookieConfig>("any", &ConfigContext::default());
+            let _ = config.options.parse::<CookieOptions>("any", &ConfigContext::default());
         }
     }
 
@@ -80,7 +80,7 @@ proptest! {
             Ok(config) => {
                 let shown = format!("{config:?}");
             prop_assert!(!shown.contains(SECRET));
-                if let Err(error) = config.options.parse::<CookieConfig>("any", &ConfigContext::default()) {
+                if let Err(error) = config.options.parse::<CookieOptions>("any", &ConfigContext::default()) {
                     prop_assert!(!shows(&error, SECRET), "{}", error);
                 }
             }

@@ -1,7 +1,7 @@
 //! Drivers by name, typed options, and configuration from TOML.
 //!
 //! ```
-//! use session_core::config::{Lifetime, SessionConfig};
+//! use session_core::config::SessionConfig;
 //!
 //! let config = SessionConfig::from_toml_str(r#"
 //!     driver = "upstash"            # or { name = "upstash", … } with the options in it
@@ -13,37 +13,52 @@
 //!     token = { env = "UPSTASH_REDIS_REST_TOKEN" }
 //! "#)?;
 //! assert_eq!(config.driver, "upstash");
-//! assert_eq!(config.cookie.name.as_deref(), Some("my-session-id"));
+//! assert_eq!(config.settings.cookie.name, "my-session-id");
 //! # Ok::<(), session_core::Error>(())
 //! ```
 //!
 //! [`SessionConfig`] is what an application configures, [`Registry`] knows the drivers, and
-//! [`DriverOptions`] is what a driver implements to be in it.
+//! [`DriverOptions`] is what a driver implements to be in it. A configuration becomes a driver in these steps:
+//! [`SessionConfig::from_toml_str`] reads the TOML and the settings, [`SessionConfig::open_driver`] gives the name and
+//! the options to [`Registry::open`], which reads the options by [`Options::parse`] into the driver's own type and
+//! calls its [`DriverOptions::open`].
 //!
 //! Every mistake is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) that names the setting,
-//! or the driver and the option, and the nearest right name. No error and no `Debug` of this module shows a
-//! configured value, which may be a secret; names of settings, options, drivers, environment variables and
-//! files are shown.
+//! or the driver and the option, and the nearest right name. No error and no `Debug` of this module shows the value
+//! of an option, which may be a secret; names of settings, options, drivers, environment variables and files are
+//! shown.
 
 mod context;
-mod cookie;
-pub mod durations;
-mod env;
 #[cfg(test)]
 mod hostile_toml;
 mod names;
 mod options;
 mod problem;
 mod registry;
-mod seconds;
 mod session_config;
 mod toml_text;
 mod typed;
-mod value;
 
 pub use context::ConfigContext;
-pub use cookie::{CookieConfig, SameSiteConfig};
 pub use options::{OptionValue, Options};
 pub use registry::{DriverOptions, NoOptions, Registry};
-pub use seconds::{Lifetime, Seconds};
 pub use session_config::{Backend, SessionConfig};
+
+/// Durations in the options of a driver, for `#[serde(deserialize_with = …)]`.
+///
+/// ```
+/// use serde::Deserialize;
+/// use session_core::config::durations;
+/// use std::time::Duration;
+///
+/// #[derive(Deserialize)]
+/// struct ShelfOptions {
+///     #[serde(deserialize_with = "durations::seconds")]
+///     timeout: Duration,
+///     #[serde(default, deserialize_with = "durations::optional_seconds")]
+///     ttl: Option<Duration>,
+/// }
+/// ```
+pub mod durations {
+    pub use crate::durations::{lifetime, optional_seconds, seconds};
+}

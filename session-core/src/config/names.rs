@@ -27,7 +27,7 @@ pub(super) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// The one of `known` that `name` was probably meant to be.
+/// The one of `known` that is most similar to `name`, if any is similar.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.75;
     const LONGEST: usize = 64;
@@ -52,7 +52,7 @@ pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     quoted.join(", ")
 }
 
-/// A name as it may stand in a message: what is too long or unprintable is not repeated.
+/// A name without control characters, and cut if it is long, for a message.
 pub(super) fn shown(name: &str) -> String {
     const LONGEST: usize = 64;
     let mut shown: String = name

@@ -2,14 +2,14 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer};
+use toml::{Table, Value};
 
 use crate::{Error, ErrorKind};
 
-use super::ConfigContext;
-use super::value::{Table, Value};
-use super::{env, typed};
+use super::problem::kind;
+use super::{ConfigContext, typed};
 
-/// A driver's options as they were configured, before the driver puts its type on them.
+/// The options of a driver as they are configured, before they get the driver's type.
 ///
 /// ```
 /// use session_core::config::{OptionValue, Options};
@@ -23,7 +23,7 @@ use super::{env, typed};
 ///
 /// It deserializes from any format. `Debug` shows names and never values, since some are secrets.
 #[derive(Clone, Default, PartialEq)]
-pub struct Options(Table);
+pub struct Options(pub(super) Table);
 
 impl Options {
     /// No options.
@@ -31,7 +31,7 @@ impl Options {
         Self::default()
     }
 
-    /// Sets one option; what it had before is replaced.
+    /// Sets one option, in place of its earlier value.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
         self.0.insert(name.into(), value.into().0);
@@ -50,22 +50,16 @@ impl Options {
 
     /// Reads the options of `driver` into its options struct.
     ///
-    /// References to the environment are resolved with `context`. Names may be in snake_case or
-    /// camelCase. An option that the struct does not have, that is missing or that has a wrong type is an
-    /// error of kind [`InvalidConfig`](ErrorKind::InvalidConfig) which names it and holds no value.
+    /// References to the environment are resolved with `context`. Names may be in snake_case or camelCase. An option
+    /// that is unknown, missing or of a wrong type is an error of kind [`InvalidConfig`](ErrorKind::InvalidConfig),
+    /// which names it and shows no value.
     pub fn parse<T: DeserializeOwned>(
         self,
         driver: &str,
         context: &ConfigContext,
     ) -> Result<T, Error> {
-        let resolved = env::resolve(self.0, context)
-            .map_err(|message| invalid(message).with_context(driver, "open"))?;
-        typed::from_table(resolved)
+        typed::parse(self.0, Some(context), &[])
             .map_err(|problem| invalid(problem.describe("option")).with_context(driver, "open"))
-    }
-
-    pub(super) fn from_table(table: Table) -> Self {
-        Self(table)
     }
 }
 
@@ -81,78 +75,48 @@ impl<'de> Deserialize<'de> for Options {
         match Value::deserialize(deserializer)? {
             Value::Table(table) => Ok(Self(table)),
             other => Err(de::Error::custom(format_args!(
-                "options must be a table, and not {}",
-                other.kind()
+                "expected a table of options, got {}",
+                kind(&other)
             ))),
         }
     }
 }
 
-/// The value of one option; made from a text, a number, a boolean, or a list of these.
+/// The value of one option: a string, a number, a boolean, or a list or table of these.
 ///
-/// `Debug` shows its kind and not the value.
+/// `Debug` shows its type and not the value.
 #[derive(Clone, PartialEq)]
 pub struct OptionValue(Value);
 
 impl OptionValue {
-    /// The value of the environment variable `name`, looked up when the driver is opened: what
-    /// `{ env = "NAME" }` is in TOML.
+    /// The value of the environment variable `name` at the time when the driver is opened, which is
+    /// `{ env = "NAME" }` in TOML.
     pub fn env(name: impl Into<String>) -> Self {
-        Self(env::reference(name.into()))
+        Options::new().with(typed::ENV, name.into()).into()
     }
 }
 
 impl fmt::Debug for OptionValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OptionValue({})", self.0.kind())
+        write!(f, "OptionValue({})", kind(&self.0))
     }
 }
 
-impl From<&str> for OptionValue {
-    fn from(value: &str) -> Self {
-        Self(Value::Text(value.to_owned()))
-    }
+macro_rules! option_value_from {
+    ($($type:ty),*) => {$(
+        impl From<$type> for OptionValue {
+            fn from(value: $type) -> Self {
+                Self(Value::from(value))
+            }
+        }
+    )*};
 }
 
-impl From<String> for OptionValue {
-    fn from(value: String) -> Self {
-        Self(Value::Text(value))
-    }
-}
-
-impl From<bool> for OptionValue {
-    fn from(value: bool) -> Self {
-        Self(Value::Bool(value))
-    }
-}
-
-impl From<i64> for OptionValue {
-    fn from(value: i64) -> Self {
-        Self(Value::Integer(value))
-    }
-}
-
-impl From<i32> for OptionValue {
-    fn from(value: i32) -> Self {
-        Self(Value::Integer(value.into()))
-    }
-}
-
-impl From<u32> for OptionValue {
-    fn from(value: u32) -> Self {
-        Self(Value::Integer(value.into()))
-    }
-}
-
-impl From<f64> for OptionValue {
-    fn from(value: f64) -> Self {
-        Self(Value::Float(value))
-    }
-}
+option_value_from!(&str, String, bool, i64, i32, u32, f64);
 
 impl<T: Into<Self>> From<Vec<T>> for OptionValue {
     fn from(values: Vec<T>) -> Self {
-        Self(Value::List(
+        Self(Value::Array(
             values.into_iter().map(|value| value.into().0).collect(),
         ))
     }
@@ -262,13 +226,13 @@ mod tests {
     fn a_wrong_type_is_told_without_the_value() {
         assert_eq!(
             parse("path='x'\npool_size='s3cr3t'").unwrap_err(),
-            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
-             not a text"
+            "shelf: open: the option `pool_size`: expected an integer from 0 to 4294967295, got a \
+             string"
         );
         assert_eq!(
             parse("path='x'\npool_size=-1").unwrap_err(),
-            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
-             not another whole number"
+            "shelf: open: the option `pool_size`: expected an integer from 0 to 4294967295, got a \
+             negative integer"
         );
         assert_eq!(
             parse("path='x'\nmode='s3cr3t'").unwrap_err(),
@@ -276,11 +240,11 @@ mod tests {
         );
         assert_eq!(
             parse("path=['s3cr3t']").unwrap_err(),
-            "shelf: open: the option `path` must be a text, and not a list"
+            "shelf: open: the option `path`: expected a string, got a list"
         );
         assert_eq!(
             parse("path='x'\nnested='s3cr3t'").unwrap_err(),
-            "shelf: open: the option `nested` must be a table, and not a text"
+            "shelf: open: the option `nested`: expected a table, got a string"
         );
     }
 
@@ -301,18 +265,18 @@ mod tests {
     fn what_the_environment_gives_never_shows_in_an_error() {
         assert_eq!(
             parse("path='x'\npool_size={env='SECRET'}").unwrap_err(),
-            "shelf: open: the option `pool_size` must be a whole number from 0 to 4294967295, and \
-             not a text"
+            "shelf: open: the option `pool_size`: expected an integer from 0 to 4294967295, got a \
+             string"
         );
         assert_eq!(
             parse("path={env='MISSING'}").unwrap_err(),
-            "shelf: open: the option `path` is to come from the environment variable `MISSING`, \
-             which is not set or is not text"
+            "shelf: open: the option `path` refers to the environment variable `MISSING`, which is \
+             not set or is not Unicode"
         );
         assert_eq!(
             parse("path='x'\nnested={host_name={env='MISSING'}}").unwrap_err(),
-            "shelf: open: the option `nested.host_name` is to come from the environment variable \
-             `MISSING`, which is not set or is not text"
+            "shelf: open: the option `nested.host_name` refers to the environment variable \
+             `MISSING`, which is not set or is not Unicode"
         );
     }
 
@@ -343,7 +307,7 @@ mod tests {
         let error = options.parse::<Holder>("shelf", &context()).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "shelf: open: the option `token` has a value that does not fit"
+            "shelf: open: the option `token` has an invalid value"
         );
     }
 
@@ -353,7 +317,7 @@ mod tests {
         assert_eq!(format!("{options:?}"), "Options(size, token)");
         assert_eq!(
             format!("{:?}", OptionValue::from("s3cr3t")),
-            "OptionValue(a text)"
+            "OptionValue(a string)"
         );
     }
 }

@@ -1,143 +1,93 @@
 use std::fmt;
 
 use serde::de::{self, Unexpected};
+use toml::Value;
 
-use super::names::{nearest, quoted, shown};
+use super::names::{nearest, quoted, shown, snake_case};
 
-/// What is wrong with configured values, in words that never repeat a value.
+/// What is wrong with configured values, in a message that never shows a value.
 ///
-/// serde's own messages quote what they find (`invalid type: string "s3cr3t"`), so this keeps of it only
-/// its kind, and drops free texts, into which a type may have put the value.
+/// serde's own messages quote what they find (`invalid type: string "s3cr3t"`). This keeps its type alone, and drops
+/// free text, which may contain the value.
 #[derive(Debug)]
 pub(super) struct Problem {
-    what: What,
-    /// Where it is, innermost first.
-    path: Vec<Step>,
-}
-
-#[derive(Debug)]
-enum What {
-    Unknown {
-        name: String,
-        known: Vec<&'static str>,
-    },
-    Missing(&'static str),
-    Twice(String),
-    Wrong {
-        found: &'static str,
-        expected: String,
-    },
-    NotOneOf(&'static [&'static str]),
-    Invalid,
-}
-
-#[derive(Debug)]
-enum Step {
-    Name(String),
-    Index(usize),
+    /// What comes before "option".
+    lead: &'static str,
+    /// The name of what is wrong: `retry.attempts`, `nodes[0]`.
+    pub(super) name: String,
+    /// What is wrong with it.
+    what: String,
+    /// Whether the name is a key at which serde failed, so that a path to the failure ends with it.
+    pub(super) at_key: bool,
 }
 
 impl Problem {
     pub(super) fn unknown(name: &str, known: &[&'static str]) -> Self {
-        Self::new(What::Unknown {
-            name: name.to_owned(),
-            known: known.to_vec(),
-        })
+        // An alias in camelCase is another spelling and not another name.
+        let known = known
+            .iter()
+            .copied()
+            .filter(|known| snake_case(known) == *known);
+        let what = match nearest(name, known.clone()) {
+            Some(nearest) => format!(" (did you mean `{nearest}`?)"),
+            None if known.clone().next().is_none() => "; there are no options here".to_owned(),
+            None => format!("; there are {}", quoted(known)),
+        };
+        Self {
+            lead: "there is no",
+            ..Self::new(&shown(name), what)
+        }
     }
 
     pub(super) fn twice(name: &str) -> Self {
-        Self::new(What::Twice(name.to_owned()))
+        let what = " is given twice (snake_case and camelCase are one name); keep one";
+        Self::new(&shown(name), what)
     }
 
-    pub(super) fn wrong(found: &'static str, expected: impl Into<String>) -> Self {
-        Self::new(What::Wrong {
-            found,
-            expected: expected.into(),
-        })
+    pub(super) fn missing(name: &str) -> Self {
+        Self::new(name, " is missing")
     }
 
-    fn new(what: What) -> Self {
+    pub(super) fn unset(variable: &str) -> Self {
+        let what = format!(
+            " refers to the environment variable `{}`, which is not set or is not Unicode",
+            shown(variable)
+        );
+        Self::new("", what)
+    }
+
+    pub(super) fn wrong(found: &str, expected: &str) -> Self {
+        Self::new("", format!(": expected {expected}, got {found}"))
+    }
+
+    fn new(name: &str, what: impl Into<String>) -> Self {
         Self {
-            what,
-            path: Vec::new(),
+            lead: "the",
+            name: name.to_owned(),
+            what: what.into(),
+            at_key: false,
         }
     }
 
-    /// Says that this is in the value of `name`.
-    pub(super) fn under(mut self, name: &str) -> Self {
-        self.path.push(Step::Name(name.to_owned()));
+    /// Says that this is inside of `outer`.
+    pub(super) fn under(mut self, outer: &str) -> Self {
+        let dot = if outer.is_empty() || self.name.is_empty() {
+            ""
+        } else {
+            "."
+        };
+        self.name = format!("{outer}{dot}{}", self.name);
         self
     }
 
-    /// Says that this is in the item `index` of a list.
-    pub(super) fn at(mut self, index: usize) -> Self {
-        self.path.push(Step::Index(index));
-        self
-    }
-
-    /// Whether it is an unknown name that stands in no table of its own.
+    /// Whether it is a name that the outermost table should not have.
     pub(super) fn is_unknown_at_the_root(&self) -> bool {
-        matches!(self.what, What::Unknown { .. }) && self.path.is_empty()
+        self.lead == "there is no" && !self.name.contains('.')
     }
 
-    /// The message, where `noun` is what the names are called: an option, a setting.
+    /// A message in which what was configured is called a `noun`.
     pub(super) fn describe(&self, noun: &str) -> String {
-        match &self.what {
-            What::Unknown { name, known } => {
-                let path = self.path_to(Some(name));
-                let advice = match nearest(name, known.iter().copied()) {
-                    Some(nearest) => format!(" (did you mean `{nearest}`?)"),
-                    None if known.is_empty() => format!("; there are no {noun}s here"),
-                    None => format!("; there are {}", quoted(known.iter().copied())),
-                };
-                format!("there is no {noun} `{path}`{advice}")
-            }
-            What::Missing(name) => {
-                format!("the {noun} `{}` is missing", self.path_to(Some(name)))
-            }
-            What::Twice(name) => format!(
-                "the {noun} `{}` is given twice (snake_case and camelCase are one name); keep one",
-                self.path_to(Some(name)),
-            ),
-            What::Wrong { found, expected } => {
-                format!("{} must be {expected}, and not {found}", self.subject(noun),)
-            }
-            What::NotOneOf(variants) => format!(
-                "{} must be one of {}",
-                self.subject(noun),
-                quoted(variants.iter().copied()),
-            ),
-            What::Invalid => format!("{} has a value that does not fit", self.subject(noun)),
-        }
-    }
-
-    fn subject(&self, noun: &str) -> String {
-        if self.path.is_empty() {
-            return format!("what holds the {noun}s");
-        }
-        format!("the {noun} `{}`", self.path_to(None))
-    }
-
-    fn path_to(&self, last: Option<&str>) -> String {
-        let mut text = String::new();
-        for step in self.path.iter().rev() {
-            match step {
-                Step::Name(name) => {
-                    if !text.is_empty() {
-                        text.push('.');
-                    }
-                    text.push_str(&shown(name));
-                }
-                Step::Index(index) => text.push_str(&format!("[{index}]")),
-            }
-        }
-        if let Some(last) = last {
-            if !text.is_empty() {
-                text.push('.');
-            }
-            text.push_str(&shown(last));
-        }
-        text
+        format!("{} {noun} `{}`{}", self.lead, self.name, self.what)
     }
 }
 
@@ -150,77 +100,93 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl de::Error for Problem {
-    fn custom<T: fmt::Display>(_may_hold_the_value: T) -> Self {
-        Self::new(What::Invalid)
+    fn custom<T: fmt::Display>(_may_show_the_value: T) -> Self {
+        Self::new("", " has an invalid value")
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::wrong(kind_of(found), in_words(&expected.to_string()))
+        Self::wrong(type_of(found), &in_words(&expected.to_string()))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::wrong(another(found), in_words(&expected.to_string()))
+        let found = match found {
+            Unexpected::Signed(number) if number < 0 => "a negative integer",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) => "another integer",
+            Unexpected::Float(_) => "another number",
+            Unexpected::Char(_) | Unexpected::Str(_) => "another string",
+            found => type_of(found),
+        };
+        Self::wrong(found, &in_words(&expected.to_string()))
     }
 
     fn invalid_length(_length: usize, expected: &dyn de::Expected) -> Self {
-        Self::wrong("of another length", in_words(&expected.to_string()))
+        Self::wrong("another length", &in_words(&expected.to_string()))
     }
 
     fn unknown_variant(_may_be_secret: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(What::NotOneOf(expected))
+        let variants = quoted(expected.iter().copied());
+        Self::new("", format!(" must be one of {variants}"))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::unknown(field, expected)
+        Self {
+            at_key: true,
+            ..Self::unknown(field, expected)
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(What::Missing(field))
+        Self::missing(field)
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Self::twice(field)
+        Self {
+            at_key: true,
+            ..Self::twice(field)
+        }
     }
 }
 
-fn kind_of(found: Unexpected<'_>) -> &'static str {
+/// The type of a value, for a message.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Boolean(_) => "a boolean",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a float",
+        Value::String(_) => "a string",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+fn type_of(found: Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "a boolean",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "a whole number",
-        Unexpected::Float(_) => "a fraction",
-        Unexpected::Char(_) | Unexpected::Str(_) => "a text",
-        Unexpected::Bytes(_) => "bytes",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "an integer",
+        Unexpected::Float(_) => "a float",
+        Unexpected::Char(_) | Unexpected::Str(_) => "a string",
+        Unexpected::Other("a date") => "a date",
         Unexpected::Seq => "a list",
         Unexpected::Map => "a table",
-        _ => "something else",
+        _ => "another type",
     }
 }
 
-/// The kind is right and the value is not.
-fn another(found: Unexpected<'_>) -> &'static str {
-    match found {
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "another whole number",
-        Unexpected::Float(_) => "another fraction",
-        Unexpected::Char(_) | Unexpected::Str(_) => "another text",
-        found => kind_of(found),
-    }
-}
-
-/// serde names the types of Rust (`u32`); a person who writes TOML does not know them.
+/// serde names the types of Rust (`u32`), which a person who writes TOML may not know.
 fn in_words(expected: &str) -> String {
-    match expected {
-        "u8" => "a whole number from 0 to 255".to_owned(),
-        "u16" => "a whole number from 0 to 65535".to_owned(),
-        "u32" => "a whole number from 0 to 4294967295".to_owned(),
-        "u64" | "u128" | "usize" => "a whole number from 0 up".to_owned(),
-        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => {
-            format!("a whole number in the range of {expected}")
-        }
-        "f32" | "f64" => "a number".to_owned(),
-        "a string" => "a text".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "a map" => "a table".to_owned(),
-        other if other.starts_with("struct ") => "a table".to_owned(),
-        other => other.to_owned(),
-    }
+    let words = match expected {
+        "u8" => "an integer from 0 to 255",
+        "u16" => "an integer from 0 to 65535",
+        "u32" => "an integer from 0 to 4294967295",
+        "u64" | "u128" | "usize" => "a non-negative integer",
+        "a nonzero u32" | "a nonzero u64" | "a nonzero usize" => "a positive integer",
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "an integer",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    };
+    words.to_owned()
 }

@@ -1,19 +1,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_core::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::into_arc::into_arc;
 use crate::{Driver, Error};
 
 use super::names::{nearest, quoted, shown};
 use super::options::invalid;
 use super::{ConfigContext, Options};
 
-/// The options of a driver as a type, which knows how to open it.
+/// The options of a driver, and how to open it with them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,16 +38,16 @@ use super::{ConfigContext, Options};
 /// registry.register::<ShelfOptions>("shelf");
 /// ```
 ///
-/// Fields are named in snake_case; camelCase is accepted for each. An optional one is an `Option` or has
-/// `#[serde(default)]`. `#[serde(flatten)]` hides the names of a struct from the check for unknown ones, so
-/// do without. A secret is an ordinary field; no message of this module shows a value.
+/// Fields are named in snake_case; camelCase is accepted for each. An optional field is an `Option` or has
+/// `#[serde(default)]`. Do not use `#[serde(flatten)]`, which hides the names of a struct from the check for unknown
+/// names. No message of this module shows a value, so a secret needs no attribute.
 #[async_trait]
 pub trait DriverOptions: DeserializeOwned + Send + 'static {
     /// Opens the driver.
     async fn open(self, context: &ConfigContext) -> Result<Arc<dyn Driver>, Error>;
 }
 
-/// The options of a driver that has none: any that is given is an error.
+/// The options of a driver that has none; every option is an error.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct NoOptions {}
 
@@ -54,7 +55,8 @@ pub struct NoOptions {}
 ///
 /// ```
 /// use session_core::config::{ConfigContext, Options, Registry};
-/// # use session_core::*;
+/// # use session_core::{async_trait, Bytes, Capabilities, Driver, Entry, Key, ListOptions, ListPage, RemoveOptions};
+/// # use session_core::{RemoveOutcome, Result, WriteOptions, WriteOutcome};
 /// # #[derive(Default)]
 /// # struct Nothing;
 /// # #[async_trait]
@@ -88,8 +90,8 @@ pub struct NoOptions {}
 /// # }
 /// ```
 ///
-/// It is a value and not a global: each has its own names, and registering a name again replaces what it
-/// stood for. The name `cookie` is taken: in configuration it keeps the session in the cookie.
+/// It is a value and not a global: each has its own names, and registering a name again replaces the driver.
+/// The name `cookie` is reserved: in a configuration it stores the session in the cookie.
 #[derive(Clone, Default)]
 pub struct Registry {
     drivers: BTreeMap<String, Slot>,
@@ -97,57 +99,12 @@ pub struct Registry {
 
 #[derive(Clone)]
 enum Slot {
-    Compiled(Arc<dyn Opener>),
+    Compiled(Arc<Open>),
     NeedsFeature(String),
 }
 
-#[async_trait]
-trait Opener: Send + Sync {
-    async fn open(
-        &self,
-        name: &str,
-        options: Options,
-        context: &ConfigContext,
-    ) -> Result<Arc<dyn Driver>, Error>;
-}
-
-struct Typed<O>(PhantomData<fn() -> O>);
-
-#[async_trait]
-impl<O: DriverOptions> Opener for Typed<O> {
-    async fn open(
-        &self,
-        name: &str,
-        options: Options,
-        context: &ConfigContext,
-    ) -> Result<Arc<dyn Driver>, Error> {
-        options.parse::<O>(name, context)?.open(context).await
-    }
-}
-
-struct Closure<F, O> {
-    open: F,
-    options: PhantomData<fn() -> O>,
-}
-
-#[async_trait]
-impl<F, O, Opening, D> Opener for Closure<F, O>
-where
-    F: Fn(O, ConfigContext) -> Opening + Send + Sync,
-    O: DeserializeOwned + Send + 'static,
-    Opening: Future<Output = Result<D, Error>> + Send,
-    D: Driver,
-{
-    async fn open(
-        &self,
-        name: &str,
-        options: Options,
-        context: &ConfigContext,
-    ) -> Result<Arc<dyn Driver>, Error> {
-        let opening = (self.open)(options.parse::<O>(name, context)?, context.clone());
-        Ok(Arc::new(opening.await?))
-    }
-}
+type Opening = BoxFuture<'static, Result<Arc<dyn Driver>, Error>>;
+type Open = dyn Fn(Options, &ConfigContext) -> Opening + Send + Sync;
 
 impl Registry {
     /// A registry without drivers.
@@ -155,9 +112,11 @@ impl Registry {
         Self::default()
     }
 
-    /// Makes `name` open the driver that `O` are the options of.
+    /// Makes `name` open the driver that has the options `O`.
     pub fn register<O: DriverOptions>(&mut self, name: impl Into<String>) -> &mut Self {
-        self.insert(name, Slot::Compiled(Arc::new(Typed::<O>(PhantomData))))
+        self.insert(name.into(), |options: O, context| {
+            Box::pin(async move { options.open(&context).await })
+        })
     }
 
     /// Makes `name` open a driver by a closure, which gets its options as a type of its choice.
@@ -168,14 +127,29 @@ impl Registry {
         Opening: Future<Output = Result<D, Error>> + Send + 'static,
         D: Driver,
     {
-        let closure = Closure {
-            open,
-            options: PhantomData,
-        };
-        self.insert(name, Slot::Compiled(Arc::new(closure)))
+        self.insert(name.into(), move |options, context| {
+            let opening = open(options, context);
+            Box::pin(async move { opening.await.map(into_arc) })
+        })
     }
 
-    /// Says that the driver `name` exists but needs the cargo feature `feature`, unless it is here already.
+    fn insert<O: DeserializeOwned>(
+        &mut self,
+        name: String,
+        open: impl Fn(O, ConfigContext) -> Opening + Send + Sync + 'static,
+    ) -> &mut Self {
+        let driver = name.clone();
+        let open = move |options: Options, context: &ConfigContext| -> Opening {
+            match options.parse(&driver, context) {
+                Ok(options) => open(options, context.clone()),
+                Err(error) => Box::pin(std::future::ready(Err(error))),
+            }
+        };
+        self.drivers.insert(name, Slot::Compiled(Arc::new(open)));
+        self
+    }
+
+    /// Makes `name` an error that says which cargo feature to enable, unless it is registered already.
     pub fn register_unavailable(
         &mut self,
         name: impl Into<String>,
@@ -206,7 +180,7 @@ impl Registry {
         context: &ConfigContext,
     ) -> Result<Arc<dyn Driver>, Error> {
         match self.drivers.get(name) {
-            Some(Slot::Compiled(opener)) => opener.open(name, options, context).await,
+            Some(Slot::Compiled(open)) => open(options, context).await,
             Some(Slot::NeedsFeature(feature)) => Err(invalid(format!(
                 "the driver `{name}` is not compiled in; enable the cargo feature `{feature}`"
             ))),
@@ -224,11 +198,6 @@ impl Registry {
             names => message.push_str(&format!("; there are {names}")),
         }
         invalid(message)
-    }
-
-    fn insert(&mut self, name: impl Into<String>, slot: Slot) -> &mut Self {
-        self.drivers.insert(name.into(), slot);
-        self
     }
 }
 

@@ -1,28 +1,25 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
+use toml::{Table, Value};
 
 use crate::decorators::{Timeout, Traced};
-use crate::{Driver, Error, ErrorKind, OnCommitError};
+use crate::{Driver, Error, ErrorKind, SessionSettings, durations};
 
-use super::names::shown;
+use super::names::{shown, snake_case};
 use super::options::invalid;
-use super::problem::Problem;
-use super::value::{Table, Value};
-use super::{ConfigContext, CookieConfig, Lifetime, Options, Registry, Seconds, toml_text, typed};
+use super::problem::{Problem, kind};
+use super::{ConfigContext, Options, Registry, toml_text, typed};
 
 const COOKIE: &str = "cookie";
 
-const IDLE_TIMEOUT: Seconds = Seconds::above_zero(14 * 24 * 60 * 60);
-const REGENERATE_GRACE: Seconds = Seconds::above_zero(60);
-const COMMIT_DEADLINE: Seconds = Seconds::above_zero(2);
-const TIMEOUT: Seconds = Seconds::above_zero(5);
-const MAX_RECORD_SIZE: usize = 1024 * 1024;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All that is configured of sessions: the driver and its options, the cookie, the lifetimes.
+/// Everything that is configured of sessions: the driver with its options, and the settings.
 ///
 /// It is a serde type, so it nests in an application's own configuration of any format, and loads from TOML
 /// on its own:
@@ -45,59 +42,36 @@ const MAX_RECORD_SIZE: usize = 1024 * 1024;
 /// "#)?;
 /// let session = app.session.with_context(ConfigContext::new("/etc/app"));
 /// assert_eq!(session.driver, "sqlite");
+/// assert_eq!(session.settings.idle_timeout, None);
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 ///
-/// | setting | unit | default |
-/// |---|---|---|
-/// | `driver` | name, or table with `name` and the options | must be given |
-/// | `options` | table of the driver's options | empty |
-/// | `ttl` | seconds, or `"never"` | `"never"` |
-/// | `cookie` | name, or table: `name`, `domain`, `path`, `max_age`, `same_site`, `secure`, `partitioned` | the session layer's |
-/// | `idle_timeout` | seconds, or `"never"` | 14 days |
-/// | `absolute_timeout` | seconds, or `"never"` | `"never"` |
-/// | `touch_interval` | seconds | the session layer's |
-/// | `regenerate_grace` | seconds | 60 |
-/// | `commit_deadline` | seconds | 2 |
-/// | `max_record_size` | bytes | 1 MiB |
-/// | `on_commit_error` | `"fail"` or `"keep"` | `"fail"` |
-/// | `timeout` | seconds for one operation of the driver | 5 |
+/// In a file, these stand beside the settings of [`SessionSettings`]:
 ///
-/// Names are taken in snake_case and camelCase. Seconds may have a fraction and must be above zero.
-/// `Debug` shows the names of the driver's options and not their values.
+/// | setting | value | default |
+/// |---|---|---|
+/// | `driver` | name, or table with `name` and the driver's options | required |
+/// | `options` | table of the driver's options | empty |
+/// | `timeout` | seconds for one operation of the driver | `5` |
+///
+/// Names are accepted in snake_case and camelCase. `Debug` shows the names of the driver's options and no value.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SessionConfig {
-    /// Name of the driver; `cookie` keeps the session in the cookie, see [`backend`](Self::backend).
+    /// The name of the driver; `cookie` stores the session in the cookie, see [`backend`](Self::backend).
     pub driver: String,
-    /// The driver's own options.
+    /// The options of the driver.
     pub options: Options,
-    /// How long a value of a session lives that is given no time of its own.
-    pub ttl: Lifetime,
-    /// The cookie.
-    pub cookie: CookieConfig,
-    /// How long a session lives after the last request that loaded it.
-    pub idle_timeout: Lifetime,
-    /// How long a session lives in all.
-    pub absolute_timeout: Lifetime,
-    /// How often at most activity alone is noted in the backend.
-    pub touch_interval: Option<Seconds>,
-    /// How long an id that was replaced still stands for an empty session.
-    pub regenerate_grace: Seconds,
-    /// How long a commit tries again when others change the session.
-    pub commit_deadline: Seconds,
-    /// How long the stored record of a session may be, in bytes.
-    pub max_record_size: usize,
-    /// What becomes of a response whose session could not be committed.
-    pub on_commit_error: OnCommitError,
-    /// How long one operation of the driver may take.
-    pub timeout: Seconds,
+    /// How long one operation of the driver may take. Default: 5 s.
+    pub timeout: Duration,
+    /// The settings of the sessions.
+    pub settings: SessionSettings,
     context: ConfigContext,
-    /// Where it was read from, for errors.
+    /// The file that it was read from, for errors.
     file: Option<PathBuf>,
 }
 
-/// Where sessions are kept.
+/// Where sessions are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Backend<'a> {
@@ -108,21 +82,13 @@ pub enum Backend<'a> {
 }
 
 impl SessionConfig {
-    /// A configuration with the driver `name` and defaults.
+    /// A configuration with the driver `name` and default settings.
     pub fn new(driver: impl Into<String>) -> Self {
         Self {
             driver: driver.into(),
             options: Options::new(),
-            ttl: Lifetime::Never,
-            cookie: CookieConfig::default(),
-            idle_timeout: Lifetime::After(IDLE_TIMEOUT),
-            absolute_timeout: Lifetime::Never,
-            touch_interval: None,
-            regenerate_grace: REGENERATE_GRACE,
-            commit_deadline: COMMIT_DEADLINE,
-            max_record_size: MAX_RECORD_SIZE,
-            on_commit_error: OnCommitError::default(),
-            timeout: TIMEOUT,
+            timeout: DEFAULT_TIMEOUT,
+            settings: SessionSettings::default(),
             context: ConfigContext::default(),
             file: None,
         }
@@ -130,11 +96,12 @@ impl SessionConfig {
 
     /// Reads a configuration from TOML; relative paths in it are relative to the current folder.
     pub fn from_toml_str(text: &str) -> Result<Self, Error> {
-        Self::from_value(toml_text::parse(text)?).map_err(invalid)
+        Self::from_table(toml_text::parse(text)?).map_err(|problem| invalid(describe(&problem)))
     }
 
-    /// Reads a configuration from a TOML file of at most 1 MiB; relative paths in it are relative to its
-    /// folder, and an error names it.
+    /// Reads a configuration from a TOML file of at most 1 MiB; relative paths in it are relative to its folder.
+    ///
+    /// An error names the file.
     pub async fn from_toml_file(path: impl AsRef<Path> + Send) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = toml_text::read(path).await?;
@@ -161,12 +128,12 @@ impl SessionConfig {
         self
     }
 
-    /// Where the driver will be opened.
+    /// The folder and the environment that the driver is opened with.
     pub fn context(&self) -> &ConfigContext {
         &self.context
     }
 
-    /// Where sessions are kept: in a driver, or in the cookie.
+    /// Where sessions are stored: in a driver, or in the cookie.
     pub fn backend(&self) -> Backend<'_> {
         match self.driver.as_str() {
             COOKIE => Backend::Cookie,
@@ -174,29 +141,25 @@ impl SessionConfig {
         }
     }
 
-    /// Opens the driver with its options, gives its operations the configured time, and traces them.
+    /// Opens the driver with its options, limits its operations to the timeout, and traces them.
     ///
-    /// Under `driver = "cookie"` there is none to open, which is an error of kind
+    /// With `driver = "cookie"` there is no driver, which is an error of kind
     /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig).
     pub async fn open_driver(&self, registry: &Registry) -> Result<Arc<dyn Driver>, Error> {
-        let name = match self.backend() {
-            Backend::Driver(name) => name,
-            Backend::Cookie => {
-                return Err(invalid(
-                    "`driver = \"cookie\"` keeps the session in the cookie, and this integration keeps \
-                     sessions in a driver; name one",
-                ));
-            }
+        let Backend::Driver(name) = self.backend() else {
+            return Err(invalid(
+                "`driver = \"cookie\"` stores the session in the cookie, but a driver is needed here; name one",
+            ));
         };
         let driver = registry
             .open(name, self.options.clone(), &self.context)
             .await
             .map_err(|error| self.named_file(error))?;
-        let limited = Timeout::new(driver, self.timeout.as_duration());
+        let limited = Timeout::new(driver, self.timeout);
         Ok(Arc::new(Traced::new(limited)))
     }
 
-    /// The options as those of what is not opened by a registry.
+    /// The options, where no registry opens the driver.
     #[cfg(feature = "cookie-session")]
     pub(crate) fn parse_options<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
         let options = self.options.clone();
@@ -211,105 +174,89 @@ impl SessionConfig {
         }
     }
 
-    fn from_value(value: Value) -> Result<Self, String> {
-        let Value::Table(table) = value else {
-            return Err("the configuration of sessions must be a table".to_owned());
-        };
-        Self::from_table(table).map_err(|problem| {
-            let mut message = problem.describe("setting");
-            if problem.is_unknown_at_the_root() {
-                message.push_str("; what belongs to the driver goes below `[options]`");
-            }
-            message
-        })
-    }
-
-    fn from_table(table: Table) -> Result<Self, Problem> {
-        let written: Written = typed::from_table(table)?;
-        let (driver, in_driver) =
-            driver_and_options(written.driver).map_err(|problem| problem.under("driver"))?;
-        let mut options = match written.options {
+    fn from_table(mut table: Table) -> Result<Self, Problem> {
+        let driver = take(&mut table, "driver")?.ok_or_else(|| Problem::missing("driver"));
+        let mut options = match take(&mut table, "options")? {
             None => Table::new(),
             Some(Value::Table(table)) => table,
-            Some(other) => return Err(Problem::wrong(other.kind(), "a table").under("options")),
+            Some(other) => return Err(Problem::wrong(kind(&other), "a table").under("options")),
         };
-        for (name, value) in in_driver {
+        let timeout = match take(&mut table, "timeout")? {
+            Some(timeout) => durations::seconds(typed::untyped(timeout))
+                .map_err(|problem: Problem| problem.under("timeout"))?,
+            None => DEFAULT_TIMEOUT,
+        };
+        // A misspelled `driver` is told as an unknown setting, with the right name.
+        let settings = typed::parse(table, None, &["driver", "options", "timeout"])?;
+        let (name, beside_name) =
+            name_and_options(driver?).map_err(|problem| problem.under("driver"))?;
+        for (name, value) in beside_name {
             if options.insert(name.clone(), value).is_some() {
                 return Err(Problem::twice(&name).under("driver"));
             }
         }
-
-        let mut config = Self::new(driver);
-        config.options = Options::from_table(options);
-        if let Some(cookie) = written.cookie {
-            config.cookie =
-                CookieConfig::from_value(cookie).map_err(|problem| problem.under("cookie"))?;
-        }
-        config.touch_interval = written.touch_interval;
-        set(&mut config.ttl, written.ttl);
-        set(&mut config.idle_timeout, written.idle_timeout);
-        set(&mut config.absolute_timeout, written.absolute_timeout);
-        set(&mut config.regenerate_grace, written.regenerate_grace);
-        set(&mut config.commit_deadline, written.commit_deadline);
-        set(&mut config.max_record_size, written.max_record_size);
-        set(&mut config.on_commit_error, written.on_commit_error);
-        set(&mut config.timeout, written.timeout);
-        Ok(config)
+        Ok(Self {
+            options: Options(options),
+            timeout,
+            settings,
+            ..Self::new(name)
+        })
     }
 }
 
-/// The settings as they stand in a file.
-#[derive(Deserialize)]
-struct Written {
-    driver: Value,
-    options: Option<Value>,
-    ttl: Option<Lifetime>,
-    cookie: Option<Value>,
-    idle_timeout: Option<Lifetime>,
-    absolute_timeout: Option<Lifetime>,
-    touch_interval: Option<Seconds>,
-    regenerate_grace: Option<Seconds>,
-    commit_deadline: Option<Seconds>,
-    max_record_size: Option<usize>,
-    on_commit_error: Option<OnCommitError>,
-    timeout: Option<Seconds>,
-}
-
-fn set<T>(setting: &mut T, written: Option<T>) {
-    if let Some(written) = written {
-        *setting = written;
+/// Takes the entry `name` out of `table`, in either spelling.
+fn take(table: &mut Table, name: &str) -> Result<Option<Value>, Problem> {
+    let mut spellings = table.keys().filter(|key| snake_case(key) == name);
+    let (spelling, other) = (spellings.next().cloned(), spellings.next());
+    match (spelling, other) {
+        (_, Some(_)) => Err(Problem::twice(name)),
+        (spelling, None) => Ok(spelling.and_then(|spelling| table.remove(&spelling))),
     }
 }
 
-fn driver_and_options(written: Value) -> Result<(String, Table), Problem> {
-    match written {
-        Value::Text(name) => Ok((name, Table::new())),
+fn name_and_options(driver: Value) -> Result<(String, Table), Problem> {
+    match driver {
+        Value::String(name) => Ok((name, Table::new())),
         Value::Table(mut table) => match table.remove("name") {
-            Some(Value::Text(name)) => Ok((name, table)),
-            Some(other) => Err(Problem::wrong(other.kind(), "a text").under("name")),
-            None => Err(de::Error::missing_field("name")),
+            Some(Value::String(name)) => Ok((name, table)),
+            Some(other) => Err(Problem::wrong(kind(&other), "a string").under("name")),
+            None => Err(Problem::missing("name")),
         },
-        other => Err(Problem::wrong(other.kind(), "a name or a table")),
+        other => Err(Problem::wrong(kind(&other), "a name or a table")),
     }
 }
 
-/// The same error, with the file to be mended.
+fn describe(problem: &Problem) -> String {
+    let mut message = problem.describe("setting");
+    if problem.is_unknown_at_the_root() {
+        message.push_str("; options of the driver go below `[options]`");
+    }
+    message
+}
+
+/// The same error, with the name of the file to fix.
 fn name_file(file: &Path, error: &Error) -> Error {
     invalid(format!("{}: {error}", file.display()))
 }
 
-/// Absolute, so that it stays the same folder when the process goes to another.
+/// The absolute path of a file's folder, which stays right when the process changes its current folder.
 fn folder_of(file: &Path) -> PathBuf {
-    let folder = file.parent().unwrap_or_else(|| Path::new(""));
-    std::path::absolute(file)
-        .ok()
-        .and_then(|file| file.parent().map(Path::to_owned))
-        .unwrap_or_else(|| folder.to_owned())
+    let absolute = std::path::absolute(file);
+    let file = absolute.as_deref().unwrap_or(file);
+    file.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 impl<'de> Deserialize<'de> for SessionConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(Value::deserialize(deserializer)?).map_err(de::Error::custom)
+        match Value::deserialize(deserializer)? {
+            Value::Table(table) => {
+                Self::from_table(table).map_err(|problem| de::Error::custom(describe(&problem)))
+            }
+            other => Err(de::Error::custom(format_args!(
+                "the configuration of sessions: expected a table, got {}",
+                kind(&other)
+            ))),
+        }
     }
 }
 
@@ -318,16 +265,8 @@ impl fmt::Debug for SessionConfig {
         f.debug_struct("SessionConfig")
             .field("driver", &shown(&self.driver))
             .field("options", &self.options)
-            .field("ttl", &self.ttl)
-            .field("cookie", &self.cookie)
-            .field("idle_timeout", &self.idle_timeout)
-            .field("absolute_timeout", &self.absolute_timeout)
-            .field("touch_interval", &self.touch_interval)
-            .field("regenerate_grace", &self.regenerate_grace)
-            .field("commit_deadline", &self.commit_deadline)
-            .field("max_record_size", &self.max_record_size)
-            .field("on_commit_error", &self.on_commit_error)
             .field("timeout", &self.timeout)
+            .field("settings", &self.settings)
             .field("context", &self.context)
             .finish()
     }
@@ -335,12 +274,10 @@ impl fmt::Debug for SessionConfig {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::config::{NoOptions, SameSiteConfig};
+    use crate::config::NoOptions;
     use crate::test_support::Stuck;
-    use crate::{ErrorKind, Key};
+    use crate::{Key, OnCommitError, SameSite};
 
     fn parse(toml: &str) -> Result<SessionConfig, String> {
         SessionConfig::from_toml_str(toml).map_err(|error| {
@@ -349,8 +286,8 @@ mod tests {
         })
     }
 
-    fn secs(count: u64) -> Lifetime {
-        Lifetime::After(Seconds::above_zero(count))
+    fn secs(count: u64) -> Option<Duration> {
+        Some(Duration::from_secs(count))
     }
 
     #[test]
@@ -358,19 +295,8 @@ mod tests {
         let config = parse("driver = 'memory'").unwrap();
         assert_eq!(config.backend(), Backend::Driver("memory"));
         assert!(config.options.is_empty());
-        assert_eq!(config.ttl, Lifetime::Never);
-        assert_eq!(config.cookie, CookieConfig::default());
-        assert_eq!(config.idle_timeout, secs(14 * 24 * 3_600));
-        assert_eq!(config.absolute_timeout, Lifetime::Never);
-        assert_eq!(config.touch_interval, None);
-        assert_eq!(
-            config.regenerate_grace.as_duration(),
-            Duration::from_secs(60)
-        );
-        assert_eq!(config.commit_deadline.as_duration(), Duration::from_secs(2));
-        assert_eq!(config.max_record_size, 1024 * 1024);
-        assert_eq!(config.on_commit_error, OnCommitError::Fail);
-        assert_eq!(config.timeout.as_duration(), Duration::from_secs(5));
+        assert_eq!(config.settings, SessionSettings::default());
+        assert_eq!(config.timeout, Duration::from_secs(5));
     }
 
     #[test]
@@ -400,34 +326,31 @@ mod tests {
             .replace("on_commit_error", "onCommitError");
         for toml in [snake, &camel] {
             let config = parse(toml).unwrap();
-            assert_eq!(config.ttl, secs(3_600));
-            assert_eq!(
-                config.cookie,
-                CookieConfig {
-                    name: Some("sid".to_owned()),
-                    domain: Some("a.example".to_owned()),
-                    path: Some("/x".to_owned()),
-                    max_age: Some(Seconds::above_zero(60)),
-                    same_site: Some(SameSiteConfig::Strict),
-                    secure: Some(false),
-                    partitioned: Some(true),
-                }
-            );
-            assert_eq!(config.idle_timeout, Lifetime::Never);
-            assert_eq!(config.absolute_timeout, secs(10));
-            assert_eq!(
-                config.touch_interval.map(Seconds::as_duration),
-                Some(Duration::from_millis(500))
-            );
-            assert_eq!(
-                config.regenerate_grace.as_duration(),
-                Duration::from_secs(1)
-            );
-            assert_eq!(config.commit_deadline.as_duration(), Duration::from_secs(3));
-            assert_eq!(config.max_record_size, 10);
-            assert_eq!(config.on_commit_error, OnCommitError::Keep);
-            assert_eq!(config.timeout.as_duration(), Duration::from_millis(1_500));
+            let settings = config.settings;
+            assert_eq!(settings.ttl, secs(3_600));
+            assert_eq!(settings.cookie.name, "sid");
+            assert_eq!(settings.cookie.domain.as_deref(), Some("a.example"));
+            assert_eq!(settings.cookie.path, "/x");
+            assert_eq!(settings.cookie.max_age, secs(60));
+            assert_eq!(settings.cookie.same_site, SameSite::Strict);
+            assert!(!settings.cookie.secure);
+            assert!(settings.cookie.partitioned);
+            assert_eq!(settings.idle_timeout, None);
+            assert_eq!(settings.absolute_timeout, secs(10));
+            assert_eq!(settings.touch_interval, Some(Duration::from_millis(500)));
+            assert_eq!(settings.regenerate_grace, Duration::from_secs(1));
+            assert_eq!(settings.commit_deadline, Duration::from_secs(3));
+            assert_eq!(settings.max_record_size, 10);
+            assert_eq!(settings.on_commit_error, OnCommitError::Keep);
+            assert_eq!(config.timeout, Duration::from_millis(1_500));
         }
+    }
+
+    #[test]
+    fn a_string_is_the_name_of_the_cookie() {
+        let config = parse("driver = 'm'\ncookie = 'sid'").unwrap();
+        assert_eq!(config.settings.cookie.name, "sid");
+        assert!(config.settings.cookie.secure);
     }
 
     #[test]
@@ -448,13 +371,13 @@ mod tests {
             ("", "the setting `driver` is missing"),
             (
                 "driver = 5",
-                "the setting `driver` must be a name or a table, and not a whole number",
+                "the setting `driver`: expected a name or a table, got an integer",
             ),
             ("driver = {}", "the setting `driver.name` is missing"),
             (
                 "driver = 'm'\nidle_timout = 5",
-                "there is no setting `idle_timout` (did you mean `idle_timeout`?); what belongs to the \
-                 driver goes below `[options]`",
+                "there is no setting `idle_timout` (did you mean `idle_timeout`?); options of the \
+                 driver go below `[options]`",
             ),
             (
                 "driver = 'm'\ncookie = { samesite = 'lax' }",
@@ -466,21 +389,39 @@ mod tests {
             ),
             (
                 "driver = 'm'\nttl = 's3cr3t'",
-                "the setting `ttl` must be a number of seconds above 0, or \"never\", and not another \
-                 text",
+                "the setting `ttl`: expected a number of seconds above 0, or \"never\", got another \
+                 string",
             ),
             (
                 "driver = 'm'\ntimeout = 'never'",
-                "the setting `timeout` must be a number of seconds above 0, and not another text",
+                "the setting `timeout`: expected a number of seconds above 0, got another string",
             ),
             (
                 "driver = 'm'\nmax_record_size = -1",
-                "the setting `max_record_size` must be a whole number from 0 up, and not another \
-                 whole number",
+                "the setting `max_record_size`: expected a non-negative integer, got a negative \
+                 integer",
+            ),
+            (
+                "drivr = 'm'",
+                "there is no setting `drivr` (did you mean `driver`?); options of the driver go below \
+                 `[options]`",
+            ),
+            (
+                "driver = 'm'\ncookie = 5",
+                "the setting `cookie`: expected a name or a table, got an integer",
+            ),
+            (
+                "driver = 'm'\nidle_timeout = 1\nidleTimeout = 2",
+                "the setting `idle_timeout` is given twice (snake_case and camelCase are one name); keep \
+                 one",
+            ),
+            (
+                "driver = 'm'\nttl = 1979-05-27",
+                "the setting `ttl`: expected a number of seconds above 0, or \"never\", got a date",
             ),
             (
                 "driver = 'm'\noptions = 's3cr3t'",
-                "the setting `options` must be a table, and not a text",
+                "the setting `options`: expected a table, got a string",
             ),
         ] {
             assert_eq!(parse(toml).unwrap_err(), expected, "{toml}");

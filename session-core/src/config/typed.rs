@@ -1,51 +1,123 @@
 //! Puts a type on configured values: the deserializer behind every options struct.
+//!
+//! serde and `toml` do most of it. This adds what they do not have: a name in camelCase is accepted for a field in
+//! snake_case, an unknown name is an error, `{ env = "NAME" }` stands for a variable of the environment, and no error
+//! shows a value.
 
-use serde::de::value::StringDeserializer;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
-    SeqAccess, VariantAccess, Visitor,
-};
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
+use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_path_to_error::Segment;
+use toml::{Table, Value};
 
-use super::names::snake_case;
-use super::problem::Problem;
-use super::value::{Table, Value};
+use super::ConfigContext;
+use super::names::{shown, snake_case};
+use super::problem::{Problem, kind};
 
-/// Reads a `T` from a table of options.
-pub(super) fn from_table<T: DeserializeOwned>(table: Table) -> Result<T, Problem> {
-    T::deserialize(Typed(Value::Table(table)))
+/// The only key of a table that refers to the environment.
+pub(super) const ENV: &str = "env";
+
+/// Reads a `T` from a table; references to the environment are resolved if there is a `context`.
+///
+/// `beside` are names that the table may also have, and which the caller has taken out of it.
+pub(super) fn parse<T: DeserializeOwned>(
+    table: Table,
+    context: Option<&ConfigContext>,
+    beside: &'static [&'static str],
+) -> Result<T, Problem> {
+    let root = Typed {
+        value: Value::Table(table),
+        context,
+        root: Some(beside),
+    };
+    serde_path_to_error::deserialize(root).map_err(|error| {
+        let mut path = String::new();
+        let mut segments: Vec<_> = error.path().iter().cloned().collect();
+        let problem = error.into_inner();
+        if problem.at_key {
+            segments
+                .pop_if(|last| matches!(last, Segment::Map { key } if shown(key) == problem.name));
+        }
+        for segment in segments {
+            match segment {
+                Segment::Map { key } if path.is_empty() => path = shown(&key),
+                Segment::Map { key } => path.extend([".", &shown(&key)]),
+                Segment::Seq { index } => path.push_str(&format!("[{index}]")),
+                Segment::Enum { .. } | Segment::Unknown => {}
+            }
+        }
+        problem.under(&path)
+    })
 }
 
-struct Typed(Value);
+struct Typed<'c> {
+    value: Value,
+    context: Option<&'c ConfigContext>,
+    /// Names beside those of the outermost struct; `None` further in. The outermost table is no reference to the
+    /// environment: a driver may have an option called `env`.
+    root: Option<&'static [&'static str]>,
+}
 
-/// A number or a boolean may come as text of the environment, which has no other type.
+impl Typed<'_> {
+    /// The value, and whether it comes from the environment, where everything is a string.
+    fn resolve(self) -> Result<(Value, bool), Problem> {
+        if let (Some(context), None, Value::Table(table)) = (self.context, self.root, &self.value)
+            && let (1, Some(Value::String(variable))) = (table.len(), table.get(ENV))
+        {
+            let text = context.variable(variable);
+            let text = text.ok_or_else(|| Problem::unset(variable))?;
+            return Ok((Value::String(text), true));
+        }
+        Ok((self.value, false))
+    }
+}
+
+fn entries<'c, 'de: 'c>(
+    table: Table,
+    context: Option<&'c ConfigContext>,
+) -> MapDeserializer<'de, impl Iterator<Item = (String, Typed<'c>)>, Problem> {
+    MapDeserializer::new(
+        table
+            .into_iter()
+            .map(move |(name, value)| (name, inner(value, context))),
+    )
+}
+
+/// A deserializer of one value, which is no reference to the environment.
+pub(super) fn untyped(value: Value) -> impl for<'de> Deserializer<'de, Error = Problem> {
+    inner(value, None)
+}
+
+fn inner(value: Value, context: Option<&ConfigContext>) -> Typed<'_> {
+    Typed {
+        value,
+        context,
+        root: None,
+    }
+}
+
+/// A number or a boolean may come from the environment as a string.
 macro_rules! parse_text_of_the_environment {
     ($($method:ident => $visit:ident: $type:ty,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-            if let Value::EnvText(text) = &self.0
-                && let Ok(value) = text.trim().parse::<$type>()
+            let context = self.context;
+            let (value, from_env) = self.resolve()?;
+            if from_env
+                && let Some(Ok(value)) = value.as_str().map(|text| text.trim().parse::<$type>())
             {
                 return visitor.$visit(value);
             }
-            self.deserialize_any(visitor)
+            visit(value, context, visitor)
         }
     )*};
 }
 
-impl<'de> Deserializer<'de> for Typed {
+impl<'de> Deserializer<'de> for Typed<'_> {
     type Error = Problem;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        match self.0 {
-            Value::Bool(value) => visitor.visit_bool(value),
-            Value::Integer(value) => visitor.visit_i64(value),
-            Value::Float(value) => visitor.visit_f64(value),
-            Value::Text(value) | Value::EnvText(value) => visitor.visit_string(value),
-            Value::List(list) => visitor.visit_seq(Items {
-                items: list.into_iter().enumerate(),
-            }),
-            Value::Table(table) => visitor.visit_map(Entries::new(table)),
-        }
+        let context = self.context;
+        visit(self.resolve()?.0, context, visitor)
     }
 
     parse_text_of_the_environment! {
@@ -74,16 +146,19 @@ impl<'de> Deserializer<'de> for Typed {
         visitor.visit_newtype_struct(self)
     }
 
-    /// Here the names that a struct knows are told, and the given ones are held to them.
+    /// serde says here which names the struct has; the given names are checked against them.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match self.0 {
-            Value::Table(table) => visitor.visit_map(Entries::new(with_names(table, fields)?)),
-            other => Err(Problem::wrong(other.kind(), "a table")),
+        let (context, beside) = (self.context, self.root.unwrap_or_default());
+        match self.resolve()?.0 {
+            Value::Table(table) => {
+                visitor.visit_map(entries(with_names(table, fields, beside)?, context))
+            }
+            other => Err(Problem::wrong(kind(&other), "a table")),
         }
     }
 
@@ -93,18 +168,13 @@ impl<'de> Deserializer<'de> for Typed {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Problem> {
-        match self.0 {
-            Value::Text(name) | Value::EnvText(name) => {
-                visitor.visit_enum(name.into_deserializer())
-            }
+        let context = self.context;
+        match self.resolve()?.0 {
+            Value::String(name) => visitor.visit_enum(name.into_deserializer()),
             Value::Table(table) if table.len() == 1 => {
-                let mut entries = table.into_iter();
-                match entries.next() {
-                    Some((name, value)) => visitor.visit_enum(Tagged { name, value }),
-                    None => Err(Problem::wrong("an empty table", "a text")),
-                }
+                visitor.visit_enum(MapAccessDeserializer::new(entries(table, context)))
             }
-            other => Err(Problem::wrong(other.kind(), "a text")),
+            other => Err(Problem::wrong(kind(&other), "a string")),
         }
     }
 
@@ -114,8 +184,41 @@ impl<'de> Deserializer<'de> for Typed {
     }
 }
 
+impl<'de> IntoDeserializer<'de, Problem> for Typed<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+fn visit<'de, V: Visitor<'de>>(
+    value: Value,
+    context: Option<&ConfigContext>,
+    visitor: V,
+) -> Result<V::Value, Problem> {
+    match value {
+        Value::Boolean(value) => visitor.visit_bool(value),
+        Value::Integer(value) => visitor.visit_i64(value),
+        Value::Float(value) => visitor.visit_f64(value),
+        Value::String(value) => visitor.visit_string(value),
+        Value::Datetime(_) => Err(de::Error::invalid_type(
+            Unexpected::Other("a date"),
+            &visitor,
+        )),
+        Value::Array(list) => visitor.visit_seq(SeqDeserializer::new(
+            list.into_iter().map(|item| inner(item, context)),
+        )),
+        Value::Table(table) => visitor.visit_map(entries(table, context)),
+    }
+}
+
 /// `table` with each name spelled as in `fields`.
-fn with_names(table: Table, fields: &'static [&'static str]) -> Result<Table, Problem> {
+fn with_names(
+    table: Table,
+    fields: &'static [&'static str],
+    beside: &'static [&'static str],
+) -> Result<Table, Problem> {
     let mut named = Table::new();
     for (name, value) in table {
         let snake = snake_case(&name);
@@ -123,123 +226,10 @@ fn with_names(table: Table, fields: &'static [&'static str]) -> Result<Table, Pr
             .iter()
             .find(|field| **field == name)
             .or_else(|| fields.iter().find(|field| snake_case(field) == snake))
-            .ok_or_else(|| Problem::unknown(&name, fields))?;
+            .ok_or_else(|| Problem::unknown(&name, &[beside, fields].concat()))?;
         if named.insert((*field).to_owned(), value).is_some() {
             return Err(Problem::twice(field));
         }
     }
     Ok(named)
-}
-
-struct Items {
-    items: std::iter::Enumerate<std::vec::IntoIter<Value>>,
-}
-
-impl<'de> SeqAccess<'de> for Items {
-    type Error = Problem;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, Problem> {
-        self.items
-            .next()
-            .map(|(index, item)| {
-                seed.deserialize(Typed(item))
-                    .map_err(|problem| problem.at(index))
-            })
-            .transpose()
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-struct Entries {
-    entries: std::collections::btree_map::IntoIter<String, Value>,
-    value: Option<(String, Value)>,
-}
-
-impl Entries {
-    fn new(table: Table) -> Self {
-        Self {
-            entries: table.into_iter(),
-            value: None,
-        }
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries {
-    type Error = Problem;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, Problem> {
-        let Some((name, value)) = self.entries.next() else {
-            return Ok(None);
-        };
-        let key: StringDeserializer<Problem> = name.clone().into_deserializer();
-        self.value = Some((name, value));
-        seed.deserialize(key).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
-        let (name, value) = self
-            .value
-            .take()
-            .ok_or_else(|| de::Error::custom("a value was asked for before its name"))?;
-        seed.deserialize(Typed(value))
-            .map_err(|problem| problem.under(&name))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
-    }
-}
-
-/// A variant that holds something: `{ variant = … }`.
-struct Tagged {
-    name: String,
-    value: Value,
-}
-
-impl<'de> EnumAccess<'de> for Tagged {
-    type Error = Problem;
-    type Variant = Content;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Content), Problem> {
-        let name: StringDeserializer<Problem> = self.name.into_deserializer();
-        Ok((seed.deserialize(name)?, Content(self.value)))
-    }
-}
-
-struct Content(Value);
-
-impl<'de> VariantAccess<'de> for Content {
-    type Error = Problem;
-
-    fn unit_variant(self) -> Result<(), Problem> {
-        Err(Problem::wrong("a table", "a text"))
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Problem> {
-        seed.deserialize(Typed(self.0))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Problem> {
-        Typed(self.0).deserialize_any(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Problem> {
-        Typed(self.0).deserialize_struct("", fields, visitor)
-    }
 }

@@ -157,7 +157,7 @@ impl Commit<'_> {
         let Some(encoded) = self.encode(None, &changes)? else {
             return Ok(unchanged(id, base.clone()));
         };
-        let mut backoff = Backoff::new(store.commit_deadline);
+        let mut backoff = Backoff::new(store.settings.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
@@ -181,8 +181,11 @@ impl Commit<'_> {
         changes: &Changes,
     ) -> Result<CommitOutput> {
         let store = self.store;
-        let _turn = store.queue.enter(id, store.commit_deadline).await?;
-        let mut backoff = Backoff::new(store.commit_deadline);
+        let _turn = store
+            .queue
+            .enter(id, store.settings.commit_deadline)
+            .await?;
+        let mut backoff = Backoff::new(store.settings.commit_deadline);
         // What somebody else wrote meanwhile, and the changes on top of it.
         let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
         if !store.has_conditions() {
@@ -207,7 +210,7 @@ impl Commit<'_> {
                 .with_expiry(record_expiry(encoded.expires_at))
                 .with_condition(store.unchanged_since(current)?);
             match store
-                .driver
+                .driver()?
                 .write(&id.key(), encoded.bytes.clone(), options)
                 .await?
             {
@@ -237,8 +240,11 @@ impl Commit<'_> {
         let store = self.store;
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
-        let _turn = store.queue.enter(old_id, store.commit_deadline).await?;
-        let mut backoff = Backoff::new(store.commit_deadline);
+        let _turn = store
+            .queue
+            .enter(old_id, store.settings.commit_deadline)
+            .await?;
+        let mut backoff = Backoff::new(store.settings.commit_deadline);
         let mut current = snapshot;
         let mut encoded = if store.has_conditions() {
             self.encode_whole(&current, changes)?
@@ -275,7 +281,7 @@ impl Commit<'_> {
                 }
                 Ok(Some(base)) => {
                     let removed = store
-                        .driver
+                        .driver()?
                         .remove(&new_id.key(), RemoveOptions::default())
                         .await;
                     if let Err(error) = removed {
@@ -299,13 +305,16 @@ impl Commit<'_> {
     /// Replaces the old record by a tombstone, unless somebody changed, moved or destroyed it first; gives what is
     /// there then.
     async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
-        let grace = self.store.now().saturating_add(self.store.regenerate_grace);
+        let grace = self
+            .store
+            .now()
+            .saturating_add(self.store.settings.regenerate_grace);
         let options = WriteOptions::default()
             .with_expiry(Expiry::At(grace))
             .with_condition(self.store.unchanged_since(current)?);
         let outcome = self
             .store
-            .driver
+            .driver()?
             .write(&old_id.key(), TOMBSTONE, options)
             .await?;
         match outcome {
@@ -332,7 +341,7 @@ impl Commit<'_> {
             );
         let outcome = self
             .store
-            .driver
+            .driver()?
             .write(&new_id.key(), encoded.bytes.clone(), options)
             .await?;
         match outcome {
@@ -369,7 +378,7 @@ impl Commit<'_> {
             record,
             changes,
             &store.rules,
-            store.max_record_size,
+            store.settings.max_record_size,
             store.now(),
         )? {
             encode::Outcome::Unchanged => Ok(None),
@@ -402,7 +411,7 @@ impl Commit<'_> {
             .with_expiry(record_expiry(encoded.expires_at))
             .with_condition(condition);
         self.store
-            .driver
+            .driver()?
             .write(&id.key(), encoded.bytes.clone(), options)
             .await
     }
@@ -480,7 +489,7 @@ pub(crate) fn version_of(store: &ManagerInner, version: Option<&Version>) -> Res
              run the conformance suite on it",
         )
         .with_outcome(Outcome::NotApplied)
-        .with_context(store.driver.name(), "read")
+        .with_context(store.backing.name(), "read")
     })
 }
 

@@ -21,30 +21,36 @@ pub(crate) async fn destroy(
     known: Option<&Snapshot>,
 ) -> Result<Destroyed> {
     let key = id.key();
-    let _turn = store.queue.enter(id, store.commit_deadline).await?;
+    let _turn = store
+        .queue
+        .enter(id, store.settings.commit_deadline)
+        .await?;
     store.recent.forget(id);
     if !store.has_conditions() {
-        if let Some(entry) = store.driver.read(&key).await.map_err(not_applied)?
+        if let Some(entry) = store.driver()?.read(&key).await.map_err(not_applied)?
             && is_tombstone(&entry)
         {
             return Ok(Destroyed::HadMoved);
         }
-        let _unconditional = store.driver.remove(&key, RemoveOptions::default()).await?;
+        let _unconditional = store
+            .driver()?
+            .remove(&key, RemoveOptions::default())
+            .await?;
         return Ok(Destroyed::Removed);
     }
-    let mut backoff = Backoff::new(store.commit_deadline);
+    let mut backoff = Backoff::new(store.settings.commit_deadline);
     let mut version = known.and_then(|snapshot| snapshot.version.clone());
     loop {
         let expected = match version.take() {
             Some(version) => version,
-            None => match store.driver.read(&key).await.map_err(not_applied)? {
+            None => match store.driver()?.read(&key).await.map_err(not_applied)? {
                 None => return Ok(Destroyed::Removed),
                 Some(entry) if is_tombstone(&entry) => return Ok(Destroyed::HadMoved),
                 Some(entry) => version_of(store, entry.version.as_ref())?,
             },
         };
         match store
-            .driver
+            .driver()?
             .remove(&key, RemoveOptions::if_version(expected))
             .await?
         {

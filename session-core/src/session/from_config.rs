@@ -1,9 +1,9 @@
-use super::{CookieOptions, SameSite, SessionManager, SessionManagerBuilder};
+use super::{SessionManager, SessionManagerBuilder};
 use crate::Result;
-use crate::config::{Backend, CookieConfig, Registry, SameSiteConfig, SessionConfig};
+use crate::config::{Backend, Registry, SessionConfig};
 
 impl SessionManager {
-    /// Opens the driver that `config` names, and makes the store that it describes.
+    /// Opens the driver that `config` names, and builds a manager with its settings.
     ///
     /// ```
     /// use session_core::{config::{Registry, SessionConfig}, session::SessionManager};
@@ -17,31 +17,19 @@ impl SessionManager {
         Self::builder_from_config(config, registry).await?.build()
     }
 
-    /// The same, with what a file cannot say (a hook, a clock) still to be added.
+    /// Opens the driver that `config` names, and gives a builder with its settings, for what a file cannot say: a
+    /// hook, a clock.
     pub async fn builder_from_config(
         config: &SessionConfig,
         registry: &Registry,
     ) -> Result<SessionManagerBuilder> {
-        let cookie = CookieOptions::from(&config.cookie);
         // Before the driver is opened, so that a wrong setting creates no database.
-        cookie.validate()?;
+        config.settings.validate()?;
         let builder = match config.backend() {
             Backend::Driver(_) => Self::builder(config.open_driver(registry).await?),
             Backend::Cookie => Self::builder_in_cookies(config)?,
         };
-        let mut builder = builder
-            .cookie(cookie)
-            .value_ttl(config.ttl.as_duration())
-            .idle_timeout(config.idle_timeout.as_duration())
-            .absolute_timeout(config.absolute_timeout.as_duration())
-            .regenerate_grace(config.regenerate_grace.as_duration())
-            .commit_deadline(config.commit_deadline.as_duration())
-            .max_record_size(config.max_record_size)
-            .on_commit_error(config.on_commit_error);
-        if let Some(interval) = config.touch_interval {
-            builder = builder.touch_interval(interval.as_duration());
-        }
-        Ok(builder)
+        Ok(builder.settings(config.settings.clone()))
     }
 
     #[cfg(feature = "cookie-session")]
@@ -56,37 +44,5 @@ impl SessionManager {
             "`driver = \"cookie\"` is not compiled in; enable the cargo feature `cookie` (of session-core: \
              `cookie-session`)",
         ))
-    }
-}
-
-impl From<&CookieConfig> for CookieOptions {
-    fn from(config: &CookieConfig) -> Self {
-        let mut options = Self::default();
-        if let Some(name) = &config.name {
-            options = options.with_name(name);
-        }
-        if let Some(domain) = &config.domain {
-            options = options.with_domain(domain);
-        }
-        if let Some(path) = &config.path {
-            options = options.with_path(path);
-        }
-        if let Some(max_age) = config.max_age {
-            options = options.with_max_age(max_age.as_duration());
-        }
-        if let Some(same_site) = config.same_site {
-            options = options.with_same_site(match same_site {
-                SameSiteConfig::Strict => SameSite::Strict,
-                SameSiteConfig::Lax => SameSite::Lax,
-                SameSiteConfig::None => SameSite::None,
-            });
-        }
-        if let Some(secure) = config.secure {
-            options = options.with_secure(secure);
-        }
-        if let Some(partitioned) = config.partitioned {
-            options = options.with_partitioned(partitioned);
-        }
-        options
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_devalue::{Document, Value};
 
+use super::backing::Backing;
 use super::changes::{Flash, Known, Replay};
 use super::commit::{self, CommitInput, SaveOutcome};
 use super::cookie::{CookieChange, RequestCookie};
@@ -65,8 +66,8 @@ impl Session {
         }))
     }
 
-    /// The store that this session belongs to.
-    pub fn store(&self) -> &SessionManager {
+    /// The manager that this session belongs to.
+    pub fn manager(&self) -> &SessionManager {
         &self.0.store
     }
 
@@ -313,7 +314,7 @@ impl Session {
         }
         let mut state = self.0.change()?;
         state.regenerate = true;
-        if self.0.store.inner().in_cookies.is_none() {
+        if self.0.store.inner().backing.cookie().is_none() {
             state.next_id.get_or_insert_with(SessionId::random);
         }
         Ok(())
@@ -443,7 +444,7 @@ impl Session {
     /// It needs an id that the client has: that of a stored session, or of one that was saved in this
     /// request. It does not see what this handle has not saved.
     pub fn detach(&self) -> Result<Self> {
-        if self.0.store.inner().in_cookies.is_some() {
+        if self.0.store.inner().backing.cookie().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "a session that is kept in the cookie can be written with a response only; write it in the \
@@ -550,7 +551,7 @@ impl Inner {
         self.state.lock()
     }
 
-    pub(crate) fn store(&self) -> &SessionManager {
+    pub(crate) fn manager(&self) -> &SessionManager {
         &self.store
     }
 
@@ -559,7 +560,7 @@ impl Inner {
         if let Some(io) = self.io.try_lock() {
             return Ok(io);
         }
-        let limit = self.store.inner().commit_deadline;
+        let limit = self.store.inner().settings.commit_deadline;
         tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
             Error::new(
                 ErrorKind::Contended,
@@ -618,7 +619,8 @@ impl Inner {
     /// Takes the session out of the request's cookies, where it is kept in them and was not yet.
     fn open_cookie(&self, state: &mut State) {
         let store = self.store.inner();
-        if let (Some(backing), Base::Unread, None) = (&store.in_cookies, &state.base, state.id) {
+        let backing = store.backing.cookie();
+        if let (Some(backing), Base::Unread, None) = (backing, &state.base, state.id) {
             let base = backing.open(store, &state.request_cookies);
             state.set_base(base);
         }
@@ -657,9 +659,9 @@ impl Inner {
         };
         let fingerprint = || work.id.map(|id| id.fingerprint());
         let (changes, next_id) = (work.changes.as_ref(), work.next_id);
-        let committed = match &store.in_cookies {
-            Some(backing) => backing.commit(store, &work, &request_cookies),
-            None => commit::commit(store, &work).await,
+        let committed = match &store.backing {
+            Backing::Cookie(cookie) => cookie.commit(store, &work, &request_cookies),
+            Backing::Driver(_) => commit::commit(store, &work).await,
         };
         match committed {
             Ok(done) => {

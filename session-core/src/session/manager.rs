@@ -3,38 +3,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::Stream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http::HeaderMap;
 use http::header::COOKIE;
 use tokio_util::task::TaskTracker;
 
+use super::backing::Backing;
 use super::commit;
 use super::cookie::{CookieCodec, RequestCookie};
-use super::cookie_session::{CookieBacking, CookieSessionOptions};
+use super::cookie_session::CookieSessionOptions;
 use super::destroy;
 use super::event::EventHook;
 use super::handle::Mode;
 use super::lifetime::LifetimeRules;
-#[cfg(feature = "cookie-session")]
-use super::no_driver::NoDriver;
 use super::queue::CommitQueue;
 use super::record::{self, RecentRecords, Record, Stored};
 use super::state::{Base, Snapshot, State};
-use super::{CookieOptions, Session, SessionEvent, SessionId};
+use super::{CookieOptions, Session, SessionEvent, SessionId, SessionSettings};
+use crate::into_arc::into_arc;
 use crate::{
-    Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Error, ErrorKind, Fingerprint,
-    OnCommitError, Prefix, Result, SystemClock, Timestamp,
+    Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Fingerprint, OnCommitError, Prefix,
+    Result, SystemClock, Timestamp,
 };
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// The sessions of an application: where they are stored, for how long, and how their cookie looks.
+/// The sessions of an application: where they are stored, how long they live, and how their cookie looks.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
+/// use std::time::Duration;
 /// use session_core::{session::{CookieOptions, SessionManager}, Driver};
 ///
-/// fn sessions(driver: Arc<dyn Driver>) -> session_core::Result<SessionManager> {
+/// fn sessions(driver: impl Driver) -> session_core::Result<SessionManager> {
 ///     SessionManager::builder(driver)
 ///         .cookie(CookieOptions::default().with_name("shop"))
 ///         .idle_timeout(Duration::from_secs(30 * 60))
@@ -44,82 +42,57 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// A server takes one through an integration, such as the layer of `session-tower`. Outside of requests,
 /// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
-/// any session. It is cheap to clone; all clones are the same store.
+/// any session. It is cheap to clone; all clones are the same manager.
 ///
-/// It keeps up to 64 of the records that it saw last, of at most 4 KiB each, so that of several requests of a visitor
-/// one parses the session; each still reads the record from the driver. A session that is destroyed is not kept.
+/// It caches up to 64 recently seen records of at most 4 KiB each, so that of several requests of a visitor one parses
+/// the session; each still reads the record from the driver. A destroyed session is not cached.
 #[derive(Clone)]
 pub struct SessionManager(Arc<ManagerInner>);
 
 pub(crate) struct ManagerInner {
-    /// One that refuses everything where sessions are kept in cookies.
-    pub(crate) driver: Arc<dyn Driver>,
-    pub(crate) in_cookies: Option<CookieBacking>,
+    pub(crate) backing: Backing,
+    pub(crate) settings: SessionSettings,
     pub(crate) capabilities: Capabilities,
     pub(crate) cookie: CookieCodec,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: LifetimeRules,
-    pub(crate) value_ttl: Option<Duration>,
-    pub(crate) regenerate_grace: Duration,
-    pub(crate) commit_deadline: Duration,
-    pub(crate) on_commit_error: OnCommitError,
-    pub(crate) max_record_size: usize,
     pub(crate) recent: RecentRecords,
     pub(crate) queue: CommitQueue,
     pub(crate) tasks: TaskTracker,
     hook: Option<EventHook>,
 }
 
-/// Settings of a [`SessionManager`].
+/// Builds a [`SessionManager`] from [`SessionSettings`], a clock and a hook.
 pub struct SessionManagerBuilder {
-    driver: Arc<dyn Driver>,
-    in_cookies: Option<CookieSessionOptions>,
-    cookie: CookieOptions,
+    backing: Backing<CookieSessionOptions>,
+    settings: SessionSettings,
     clock: Arc<dyn Clock>,
-    rules: LifetimeRules,
-    value_ttl: Option<Duration>,
-    regenerate_grace: Duration,
-    commit_deadline: Duration,
-    on_commit_error: OnCommitError,
-    max_record_size: usize,
     hook: Option<EventHook>,
 }
 
 impl SessionManagerBuilder {
-    fn new(driver: Arc<dyn Driver>) -> Self {
+    fn new(backing: Backing<CookieSessionOptions>) -> Self {
         Self {
-            driver,
-            in_cookies: None,
-            cookie: CookieOptions::default(),
+            backing,
+            settings: SessionSettings::default(),
             clock: Arc::new(SystemClock),
-            rules: LifetimeRules {
-                idle: Some(14 * DAY),
-                absolute: None,
-                touch_interval: None,
-            },
-            value_ttl: None,
-            regenerate_grace: Duration::from_secs(60),
-            commit_deadline: Duration::from_secs(2),
-            on_commit_error: OnCommitError::default(),
-            max_record_size: 1024 * 1024,
             hook: None,
         }
     }
 
-    fn finish(self, cookie: CookieCodec, in_cookies: Option<CookieBacking>) -> SessionManager {
-        let capabilities = self.driver.capabilities();
+    fn finish(self, cookie: CookieCodec, backing: Backing) -> SessionManager {
+        let capabilities = backing.capabilities();
         SessionManager(Arc::new(ManagerInner {
             capabilities,
             cookie,
-            in_cookies,
-            driver: self.driver,
+            backing,
+            rules: LifetimeRules {
+                idle: self.settings.idle_timeout,
+                absolute: self.settings.absolute_timeout,
+                touch_interval: self.settings.touch_interval,
+            },
+            settings: self.settings,
             clock: self.clock,
-            rules: self.rules,
-            value_ttl: self.value_ttl,
-            regenerate_grace: self.regenerate_grace,
-            commit_deadline: self.commit_deadline,
-            on_commit_error: self.on_commit_error,
-            max_record_size: self.max_record_size,
             recent: RecentRecords::default(),
             queue: CommitQueue::default(),
             tasks: TaskTracker::new(),
@@ -127,69 +100,73 @@ impl SessionManagerBuilder {
         }))
     }
 
-    /// The cookie that carries the session id. Default: [`CookieOptions::default`].
+    /// Replaces all settings, those that other setters have set included.
+    #[must_use]
+    pub fn settings(mut self, settings: SessionSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Sets the [cookie](SessionSettings::cookie).
     #[must_use]
     pub fn cookie(mut self, cookie: CookieOptions) -> Self {
-        self.cookie = cookie;
+        self.settings.cookie = cookie;
         self
     }
 
-    /// How long a value lives after it was set, unless its own call says otherwise. Default: as long as its
-    /// session.
+    /// Sets [how long a value lives](SessionSettings::ttl) whose setter gives no expiry.
     #[must_use]
     pub fn value_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        self.value_ttl = ttl.into();
+        self.settings.ttl = ttl.into();
         self
     }
 
-    /// How long a session lives after the last request that loaded it; `None` is for ever. Default: 14 days.
+    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` is forever.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.rules.idle = timeout.into();
+        self.settings.idle_timeout = timeout.into();
         self
     }
 
-    /// How long a session lives in all, whatever its activity; `None` is for ever. Default: `None`.
+    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` is forever.
     #[must_use]
     pub fn absolute_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.rules.absolute = timeout.into();
+        self.settings.absolute_timeout = timeout.into();
         self
     }
 
-    /// How far the end of a session that is only read must lie off before it is moved, which costs one
-    /// operation. Default: a twentieth of the idle timeout, and an hour at most.
+    /// Sets the [touch interval](SessionSettings::touch_interval).
     #[must_use]
     pub fn touch_interval(mut self, interval: Duration) -> Self {
-        self.rules.touch_interval = Some(interval);
+        self.settings.touch_interval = Some(interval);
         self
     }
 
-    /// How long a request that still carries the id from before a
-    /// [`regenerate`](super::Session::regenerate) is recognised. Default: 60 s.
+    /// Sets the [grace](SessionSettings::regenerate_grace) of an id that was replaced.
     #[must_use]
     pub fn regenerate_grace(mut self, grace: Duration) -> Self {
-        self.regenerate_grace = grace;
+        self.settings.regenerate_grace = grace;
         self
     }
 
-    /// How long a commit tries again while others change the same session. Default: 2 s.
+    /// Sets the [deadline of a commit](SessionSettings::commit_deadline).
     #[must_use]
     pub fn commit_deadline(mut self, deadline: Duration) -> Self {
-        self.commit_deadline = deadline;
+        self.settings.commit_deadline = deadline;
         self
     }
 
-    /// What becomes of a response whose session could not be written. Default: it fails.
+    /// Sets [what happens to a response](SessionSettings::on_commit_error) whose session could not be written.
     #[must_use]
     pub fn on_commit_error(mut self, policy: OnCommitError) -> Self {
-        self.on_commit_error = policy;
+        self.settings.on_commit_error = policy;
         self
     }
 
-    /// The longest record in bytes. Default: 1 MiB.
+    /// Sets the [maximum size of a record](SessionSettings::max_record_size) in bytes.
     #[must_use]
     pub fn max_record_size(mut self, bytes: usize) -> Self {
-        self.max_record_size = bytes;
+        self.settings.max_record_size = bytes;
         self
     }
 
@@ -207,52 +184,65 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Makes the store; an error of kind [`ErrorKind::InvalidConfig`] says what does not go together.
-    pub fn build(mut self) -> Result<SessionManager> {
-        if self.rules.idle.is_some_and(|idle| idle.is_zero())
-            || self
-                .rules
-                .absolute
-                .is_some_and(|absolute| absolute.is_zero())
-        {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                "a session that lives for 0 s is of no use; give `idle_timeout` and `absolute_timeout` \
-                 at least a second, or \"never\"",
-            ));
-        }
-        let cookie = CookieCodec::new(&self.cookie)?;
-        let in_cookies = match self.in_cookies.take() {
-            Some(options) => Some(options.build(&cookie)?),
-            None => None,
+    /// Builds the manager; an error of kind [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) says which
+    /// settings do not fit together.
+    pub fn build(self) -> Result<SessionManager> {
+        self.settings.validate()?;
+        let cookie = CookieCodec::new(&self.settings.cookie);
+        let backing = match &self.backing {
+            Backing::Driver(driver) => Backing::Driver(Arc::clone(driver)),
+            Backing::Cookie(options) => Backing::Cookie(options.clone().build(&cookie)?),
         };
-        Ok(self.finish(cookie, in_cookies))
+        Ok(self.finish(cookie, backing))
     }
 }
 
 impl SessionManager {
     /// Sessions in `driver` with default settings.
-    pub fn new(driver: Arc<dyn Driver>) -> Self {
-        SessionManagerBuilder::new(driver).finish(CookieCodec::default(), None)
+    pub fn new(driver: impl Driver) -> Self {
+        let driver = into_arc(driver);
+        let builder = SessionManagerBuilder::new(Backing::Driver(Arc::clone(&driver)));
+        builder.finish(CookieCodec::default(), Backing::Driver(driver))
     }
 
-    /// Sessions in `driver`, with every setting to be changed before they are built.
-    pub fn builder(driver: Arc<dyn Driver>) -> SessionManagerBuilder {
-        SessionManagerBuilder::new(driver)
+    /// Sessions in `driver`, with settings to be changed before they are built.
+    pub fn builder(driver: impl Driver) -> SessionManagerBuilder {
+        SessionManagerBuilder::new(Backing::Driver(into_arc(driver)))
     }
 
-    /// Sessions that are kept in the visitors' cookies, with every setting to be changed before they are built.
+    /// Sessions that are stored in the visitors' cookies, with settings to be changed before they are built.
+    ///
     /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`].
     #[cfg(feature = "cookie-session")]
     pub fn in_cookies(options: CookieSessionOptions) -> SessionManagerBuilder {
-        let mut builder = SessionManagerBuilder::new(Arc::new(NoDriver));
-        builder.in_cookies = Some(options);
-        builder
+        SessionManagerBuilder::new(Backing::Cookie(options))
     }
 
-    /// The driver below; `None` where sessions are kept in cookies.
+    /// The same sessions with other settings, as a manager of its own.
+    ///
+    /// The clock and the hook stay. [`close`](Self::close) waits for the commits of one manager only.
+    pub fn with_settings(&self, settings: SessionSettings) -> Result<Self> {
+        let backing = match &self.0.backing {
+            Backing::Driver(driver) => Backing::Driver(Arc::clone(driver)),
+            Backing::Cookie(cookie) => Backing::Cookie(cookie.options().clone()),
+        };
+        SessionManagerBuilder {
+            backing,
+            settings,
+            clock: Arc::clone(&self.0.clock),
+            hook: self.0.hook.clone(),
+        }
+        .build()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &SessionSettings {
+        &self.0.settings
+    }
+
+    /// The driver; `None` where sessions are stored in cookies.
     pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
-        self.0.in_cookies.is_none().then_some(&self.0.driver)
+        self.0.backing.driver().ok()
     }
 
     /// The name of the session cookie.
@@ -260,10 +250,12 @@ impl SessionManager {
         self.0.cookie.name()
     }
 
-    /// The session of a request with these headers, for authors of integrations. It costs no I/O.
+    /// The session of a request with these headers, for authors of integrations.
+    ///
+    /// It costs no I/O.
     pub fn session_from_headers(&self, headers: &HeaderMap) -> Session {
         let cookie = self.0.cookie.read(headers);
-        if self.0.in_cookies.is_some() {
+        if self.0.backing.cookie().is_some() {
             let headers = headers.get_all(COOKIE).into_iter().cloned().collect();
             let state = State::held(cookie, headers);
             return Session::with_state(self.clone(), Mode::Request, state);
@@ -271,15 +263,17 @@ impl SessionManager {
         Session::new(self.clone(), Mode::Request, cookie)
     }
 
-    /// The session under `id`, or `None` if there is none. Changes to it are written by
-    /// [`save`](Session::save) alone.
+    /// The session under `id`, or `None` if there is none.
+    ///
+    /// Changes to it are written by [`save`](Session::save) alone.
     pub async fn open(&self, id: SessionId) -> Result<Option<Session>> {
         let session = Session::new(self.clone(), Mode::Detached, RequestCookie::Id(id));
         Ok(session.load_own().await?.then_some(session))
     }
 
-    /// A new session, for programs without requests and for tests of handlers. It is stored, and gets its id,
-    /// by [`save`](Session::save).
+    /// A new session, for programs without requests and for tests of handlers.
+    ///
+    /// It is stored, and gets its id, by [`save`](Session::save).
     ///
     /// ```
     /// use session_core::session::{Session, SessionManager};
@@ -288,8 +282,8 @@ impl SessionManager {
     ///     Ok(format!("Hello, {}!", session.get::<String>("name").await?.unwrap_or_default()))
     /// }
     ///
-    /// async fn test_of_greet(store: SessionManager) -> session_core::Result<()> {
-    ///     let session = store.create();
+    /// async fn test_of_greet(sessions: SessionManager) -> session_core::Result<()> {
+    ///     let session = sessions.create();
     ///     session.set("name", "Ann")?;
     ///     assert_eq!(greet(session).await?, "Hello, Ann!");
     ///     Ok(())
@@ -305,22 +299,29 @@ impl SessionManager {
         Ok(())
     }
 
-    /// The ids under which something is stored, as a stream that pages through the store. An id that was just
-    /// regenerated is among them until its grace is over; [`open`](Self::open) tells it apart.
+    /// The ids under which something is stored, as a stream that reads them page by page.
+    ///
+    /// An id that was just regenerated is among them until its grace is over; [`open`](Self::open) gives `None` for it.
     pub fn ids(&self) -> impl Stream<Item = Result<SessionId>> + Send + '_ {
-        self.0
-            .driver
-            .keys(Prefix::root())
-            .map_ok(|key| SessionId::parse(key.as_str().as_bytes()))
-            .filter_map(|id| std::future::ready(id.transpose()))
+        let ids = self.0.driver().map(|driver| {
+            driver
+                .keys(Prefix::root())
+                .map_ok(|key| SessionId::parse(key.as_str().as_bytes()))
+                .filter_map(|id| std::future::ready(id.transpose()))
+        });
+        stream::once(std::future::ready(ids)).try_flatten()
     }
 
-    /// Waits for the commits that still run, and closes the driver. Sessions cannot be read or written
-    /// afterwards.
+    /// Waits for the commits that still run, and closes the driver.
+    ///
+    /// Sessions cannot be read or written afterwards.
     pub async fn close(&self) -> Result<()> {
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        self.0.driver.close().await
+        match self.driver() {
+            Some(driver) => driver.close().await,
+            None => Ok(()),
+        }
     }
 
     /// The time by which its sessions live: the system's, unless a test set another clock.
@@ -341,7 +342,7 @@ impl SessionManager {
 impl fmt::Debug for SessionManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionManager")
-            .field("driver", &self.0.driver)
+            .field("backing", &self.0.backing)
             .field("cookie", &self.cookie_name())
             .finish_non_exhaustive()
     }
@@ -352,9 +353,15 @@ impl ManagerInner {
         self.clock.now()
     }
 
+    /// The driver; an error where sessions are stored in cookies.
+    pub(crate) fn driver(&self) -> Result<&Arc<dyn Driver>> {
+        self.backing.driver()
+    }
+
     /// The `expires` of a value whose setter gave none.
     pub(crate) fn default_expires(&self) -> Option<f64> {
-        self.value_ttl
+        self.settings
+            .ttl
             .map(|ttl| record::to_expires(self.now().saturating_add(ttl)))
     }
 
@@ -372,7 +379,7 @@ impl ManagerInner {
     /// Reads what is stored under `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
         match self
-            .driver
+            .driver()?
             .read(&id.key())
             .await
             .map_err(commit::not_applied)?

@@ -90,6 +90,7 @@
 //! Astro writes whole records without a condition: what it overwrites or revives is its doing. A commit
 //! of ours notices a record that Astro changed meanwhile, and replays its changes on it.
 
+mod backing;
 mod backoff;
 mod changes;
 mod commit;
@@ -110,8 +111,6 @@ mod headers;
 mod id;
 mod lifetime;
 mod manager;
-#[cfg(feature = "cookie-session")]
-mod no_driver;
 mod queue;
 mod record;
 mod rejection;
@@ -122,9 +121,8 @@ mod storage;
 mod typed_key;
 mod typed_session;
 
-pub use crate::OnCommitError;
+pub use crate::{CookieOptions, DEFAULT_COOKIE_NAME, OnCommitError, SameSite, SessionSettings};
 pub use commit::SaveOutcome;
-pub use cookie::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
 #[cfg(feature = "cookie-session")]
 pub use cookie_session::{CookieFormat, CookieSessionOptions, MAX_PARTS, SHORTEST_SECRET, Secret};
 pub use event::SessionEvent;

@@ -8,7 +8,7 @@ use super::manager::ManagerInner;
 use super::state::Base;
 use crate::Result;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum CookieSessionOptions {}
 
 impl CookieSessionOptions {
@@ -21,6 +21,10 @@ impl CookieSessionOptions {
 pub(crate) enum CookieBacking {}
 
 impl CookieBacking {
+    pub(crate) fn options(&self) -> &CookieSessionOptions {
+        match *self {}
+    }
+
     pub(crate) fn open(&self, _store: &ManagerInner, _request: &[HeaderValue]) -> Base {
         match *self {}
     }

@@ -52,7 +52,7 @@ impl ManagerInner {
         if !self.renewal_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
-        match self.queue.enter(id, self.commit_deadline).await {
+        match self.queue.enter(id, self.settings.commit_deadline).await {
             Ok(_turn) => self.renew_in_turn(id, snapshot).await,
             // A request that only reads does not fail for it: the next one tries again.
             Err(error) => {
@@ -103,7 +103,7 @@ impl ManagerInner {
                 true => snapshot.version.clone(),
                 false => None,
             });
-            let touched = self.driver.touch(&key, options).await?;
+            let touched = self.driver()?.touch(&key, options).await?;
             return Ok(touched.then(|| snapshot.version.clone()));
         }
         if !self.has_conditions() {
@@ -116,7 +116,7 @@ impl ManagerInner {
             .with_expiry(expiry)
             .with_condition(self.unchanged_since(snapshot)?);
         let outcome = self
-            .driver
+            .driver()?
             .write(&key, snapshot.record.bytes().clone(), options)
             .await?;
         match outcome {

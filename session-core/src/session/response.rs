@@ -103,10 +103,10 @@ impl Session {
             return CommitFuture(Step::Done(Some(CommitResult { headers, error })));
         }
         let inner = Arc::clone(self.inner());
-        let tasks = &self.store().inner().tasks;
+        let tasks = &self.manager().inner().tasks;
         CommitFuture(Step::Running(DetachOnDrop::new(tasks, async move {
             let committed = inner.commit(false).await;
-            let policy = inner.store().inner().on_commit_error;
+            let policy = inner.manager().inner().settings.on_commit_error;
             CommitResult {
                 error: committed.err().filter(|_| policy == OnCommitError::Fail),
                 headers: response_headers(&inner, &inner.state()),
@@ -121,14 +121,14 @@ impl Session {
 
     fn touch_is_due(&self, base: &Base) -> bool {
         match base {
-            Base::Present(snapshot) => self.store().inner().renewal_is_due(snapshot),
+            Base::Present(snapshot) => self.manager().inner().renewal_is_due(snapshot),
             _ => false,
         }
     }
 }
 
 fn response_headers(inner: &Inner, state: &State) -> ResponseHeaders {
-    let store = inner.store().inner();
+    let store = inner.manager().inner();
     let (set_cookie, more_cookies) = match &state.response_cookie {
         None => (None, Vec::new()),
         Some(CookieChange::Set { id, max_age }) => {
@@ -137,7 +137,7 @@ fn response_headers(inner: &Inner, state: &State) -> ResponseHeaders {
         }
         #[cfg(feature = "cookie-session")]
         Some(CookieChange::Hold(cookies)) => first_and_more(cookies.iter().cloned()),
-        Some(CookieChange::Remove) => match &store.in_cookies {
+        Some(CookieChange::Remove) => match store.backing.cookie() {
             Some(backing) => first_and_more(backing.removals(store, &state.request_cookies)),
             None => (store.cookie.removal(store.cookie.name()).ok(), Vec::new()),
         },

@@ -36,14 +36,14 @@ use crate::Result;
 /// integration (the tower layer, the actix-web middleware) has its sessions committed and its headers set for it. It is
 /// cheap to clone.
 pub struct SessionStorage<D> {
-    store: SessionManager,
+    manager: SessionManager,
     data: PhantomData<fn() -> D>,
 }
 
-/// Sessions with the values of `D` in whatever `store` keeps them in: a driver, or the cookie.
-pub fn create_session_storage<D: SessionData>(store: SessionManager) -> SessionStorage<D> {
+/// Sessions with the values of `D` where `manager` stores them: in a driver, or in the cookie.
+pub fn create_session_storage<D: SessionData>(manager: SessionManager) -> SessionStorage<D> {
     SessionStorage {
-        store,
+        manager,
         data: PhantomData,
     }
 }
@@ -51,7 +51,7 @@ pub fn create_session_storage<D: SessionData>(store: SessionManager) -> SessionS
 /// Sessions with the values of `D` in the visitors' cookies.
 ///
 /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`](super::CookieSessionOptions). For
-/// timeouts and a hook, build a store by [`SessionManager::in_cookies`] and give it to [`create_session_storage`].
+/// timeouts and a hook, build a manager by [`SessionManager::in_cookies`] and give it to [`create_session_storage`].
 ///
 /// ```
 /// use session_core::session::{
@@ -75,14 +75,14 @@ pub fn create_cookie_session_storage<D: SessionData>(
     options: super::CookieSessionOptions,
     cookie: super::CookieOptions,
 ) -> Result<SessionStorage<D>> {
-    let store = SessionManager::in_cookies(options).cookie(cookie).build()?;
-    Ok(create_session_storage(store))
+    let manager = SessionManager::in_cookies(options).cookie(cookie).build()?;
+    Ok(create_session_storage(manager))
 }
 
 impl<D: SessionData> SessionStorage<D> {
     /// The session of a request with these headers. It costs no I/O.
     pub fn get_session(&self, headers: &HeaderMap) -> TypedSession<D> {
-        self.store.session_from_headers(headers).typed()
+        self.manager.session_from_headers(headers).typed()
     }
 
     /// Writes what was changed, and gives what the response must carry: the `Set-Cookie` header, where one is due, and what
@@ -102,15 +102,15 @@ impl<D: SessionData> SessionStorage<D> {
     }
 
     /// The sessions, for what happens outside of requests.
-    pub fn store(&self) -> &SessionManager {
-        &self.store
+    pub fn manager(&self) -> &SessionManager {
+        &self.manager
     }
 }
 
 impl<D> Clone for SessionStorage<D> {
     fn clone(&self) -> Self {
         Self {
-            store: self.store.clone(),
+            manager: self.manager.clone(),
             data: PhantomData,
         }
     }
@@ -118,6 +118,8 @@ impl<D> Clone for SessionStorage<D> {
 
 impl<D> fmt::Debug for SessionStorage<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SessionStorage").field(&self.store).finish()
+        f.debug_tuple("SessionStorage")
+            .field(&self.manager)
+            .finish()
     }
 }

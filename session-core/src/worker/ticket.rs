@@ -134,11 +134,6 @@ impl<R> Reply<R> {
     pub fn send(self, answer: R) {
         let _the_caller_may_have_gone = self.0.send(answer);
     }
-
-    /// Whether the caller no longer waits. A worker that has not changed anything yet can stop then.
-    pub fn is_given_up(&self) -> bool {
-        self.0.is_closed()
-    }
 }
 
 pub(super) fn worker_ended() -> Error {

@@ -47,7 +47,7 @@ async fn what_is_wrong_is_named() {
         ("secret = { env = 'NOTHING' }", "`NOTHING`"),
         (
             "secret = 3",
-            "the option `secret` must be a text or a list of texts",
+            "the option `secret`: expected a string or a list of strings",
         ),
         (
             "secret = { env = 'SECRET' }\nformat = 'jwt'",

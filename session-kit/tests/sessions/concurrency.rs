@@ -68,7 +68,7 @@ async fn nothing_is_lost_within_a_process_over_cloudflare_kv() {
     let store = SessionManager::builder(crate::support::cloudflare_kv())
         .commit_deadline(Duration::from_secs(60))
         .build();
-    nothing_is_lost(&routes(SessionLayer::from_store(store.unwrap()))).await;
+    nothing_is_lost(&routes(SessionLayer::from_manager(store.unwrap()))).await;
 }
 
 #[test_support::test(flavor = "multi_thread")]

@@ -310,8 +310,8 @@ async fn layers_that_enclose_one_another_have_one_session_each_cookie() {
             .unwrap()
     };
     let (a, b) = (
-        SessionLayer::from_store(named("a")),
-        SessionLayer::from_store(named("b")),
+        SessionLayer::from_manager(named("a")),
+        SessionLayer::from_manager(named("b")),
     );
     let app = Router::new()
         .route(
@@ -359,8 +359,8 @@ async fn an_outer_failure_keeps_the_inner_layers_certain_cookie() {
                 ss.by_cookie("outer").unwrap().set("x", &1).unwrap();
             }),
         )
-        .layer(SessionLayer::from_store(inner))
-        .layer(SessionLayer::from_store(outer));
+        .layer(SessionLayer::from_manager(inner))
+        .layer(SessionLayer::from_manager(outer));
     faults.always(Operation::Write, Fault::before(ErrorKind::Unavailable));
     let r = app
         .oneshot(

@@ -51,7 +51,7 @@ fn app(driver: Arc<dyn Driver>) -> (Router, Arc<Signals>, SessionManager) {
         .route("/logout", get(logout))
         .route("/show", get(show))
         .route("/slow", get(slow))
-        .layer(SessionLayer::from_store(store.clone()))
+        .layer(SessionLayer::from_manager(store.clone()))
         .with_state(Arc::clone(&signals));
     (app, signals, store)
 }

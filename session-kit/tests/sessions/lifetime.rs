@@ -43,7 +43,7 @@ async fn remember(session: Session) -> Result<(), Error> {
 }
 
 async fn short(session: Session) -> Result<(), Error> {
-    let clock = session.store().now();
+    let clock = session.manager().now();
     session.set_with("k", "v", Expiry::At(clock.saturating_add(MINUTE)))
 }
 
@@ -65,7 +65,7 @@ impl Setup {
             .route("/show", get(show))
             .route("/remember", get(remember))
             .route("/short", get(short))
-            .layer(SessionLayer::from_store(store.clone()));
+            .layer(SessionLayer::from_manager(store.clone()));
         Self {
             app,
             clock,

@@ -33,8 +33,8 @@ async fn storages() -> [SessionStorage<Visitor>; 4] {
             CookieOptions::default(),
         )
         .unwrap(),
-        create_session_storage(session_kit::open_store(memory).await.unwrap()),
-        create_session_storage(session_kit::open_store(cookie).await.unwrap()),
+        create_session_storage(session_kit::open_manager(memory).await.unwrap()),
+        create_session_storage(session_kit::open_manager(cookie).await.unwrap()),
     ]
 }
 

@@ -34,7 +34,7 @@ fn app(store: SessionManager) -> Router {
         .route("/data", get(data))
         .route("/unset", get(unset))
         .route("/raw", get(raw))
-        .layer(SessionLayer::from_store(store))
+        .layer(SessionLayer::from_manager(store))
 }
 
 fn apps() -> [Router; 2] {

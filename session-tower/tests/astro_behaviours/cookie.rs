@@ -110,7 +110,7 @@ fn b05_a_cookie_name_that_browsers_refuse_is_an_error_when_it_is_configured() {
     let site = Site::new();
     for name in ["", "a b", "a;b", "a=b", "ä"] {
         let options = CookieOptions::default().with_name(name);
-        let driver = site.layer.store().driver().unwrap().clone();
+        let driver = site.layer.manager().driver().unwrap().clone();
         let built = SessionManager::builder(driver).cookie(options).build();
         assert_eq!(
             built.unwrap_err().kind(),
@@ -335,6 +335,6 @@ async fn b10_the_id_is_there_before_anything_is_read_and_provisional_until_then(
 #[test]
 fn b01_a_layer_made_of_a_driver_has_the_default_name() {
     let site = Site::new();
-    let layer = SessionLayer::new(site.layer.store().driver().unwrap().clone());
-    assert_eq!(layer.store().cookie_name(), "astro-session");
+    let layer = SessionLayer::new(site.layer.manager().driver().unwrap().clone());
+    assert_eq!(layer.manager().cookie_name(), "astro-session");
 }

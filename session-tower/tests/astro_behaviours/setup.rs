@@ -35,7 +35,7 @@ async fn b36_all_routes_of_a_layer_share_one_store() {
     };
     // Each request of the test is answered by a router and a clone of the layer of its own.
     assert_eq!(site.visitor(first.id(), read).await.ok().body, "ann");
-    assert!(site.layer.store().ptr_eq(site.layer.clone().store()));
+    assert!(site.layer.manager().ptr_eq(site.layer.clone().manager()));
 }
 
 #[test_support::test]

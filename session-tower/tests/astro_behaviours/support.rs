@@ -136,7 +136,7 @@ impl Site {
         let store = settings(builder).build().unwrap();
         Self {
             clock,
-            layer: SessionLayer::from_store(store),
+            layer: SessionLayer::from_manager(store),
             driver,
             events,
         }

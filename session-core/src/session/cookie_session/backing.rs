@@ -24,8 +24,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct CookieBacking {
     name: String,
-    format: CookieFormat,
-    max_parts: u8,
+    options: CookieSessionOptions,
     sealed: Option<Sealed>,
     jwt: Option<Jwt>,
 }
@@ -55,11 +54,15 @@ impl CookieBacking {
             .transpose()?;
         Ok(Self {
             name: cookie.name().to_owned(),
-            format: options.format,
-            max_parts: options.max_parts,
+            options,
             sealed,
             jwt,
         })
+    }
+
+    /// What it was made of.
+    pub(crate) fn options(&self) -> &CookieSessionOptions {
+        &self.options
     }
 
     /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
@@ -121,7 +124,13 @@ impl CookieBacking {
         let none = Changes::default();
         let changes = work.changes.as_deref().unwrap_or(&none);
         let record = snapshot.map(|snapshot| &snapshot.record);
-        let outcome = encode::encode(record, changes, &store.rules, store.max_record_size, now)?;
+        let outcome = encode::encode(
+            record,
+            changes,
+            &store.rules,
+            store.settings.max_record_size,
+            now,
+        )?;
         let (encoded, outcome) = match (outcome, snapshot) {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
             // What is only kept alive, or asked to be written anew, is the same with a later end.
@@ -175,14 +184,14 @@ impl CookieBacking {
         request: &[HeaderValue],
     ) -> Result<Vec<HeaderValue>> {
         let cookie = &store.cookie;
-        let values = match (self.format, &self.sealed, &self.jwt) {
+        let values = match (self.options.format, &self.sealed, &self.jwt) {
             (CookieFormat::Sealed, Some(sealed), _) => {
                 // The prefix of the first part stands for the suffix of the others' names.
                 let empty = cookie.set(&part_name(&self.name, 1), "v1.1.", max_age)?;
                 let room = LONGEST.saturating_sub(empty.len());
                 let length = Sealed::length_of(sealing.record.len());
                 let fits = |parts: &u8| length.div_ceil(usize::from(*parts)) <= room;
-                let parts = (1..=self.max_parts).find(fits);
+                let parts = (1..=self.options.max_parts).find(fits);
                 sealed.seal(sealing, parts.ok_or_else(|| self.too_large(length))?)?
             }
             (_, _, Some(jwt)) => vec![jwt.seal(sealing)?],
@@ -217,7 +226,7 @@ impl CookieBacking {
     }
 
     fn too_large(&self, length: usize) -> Error {
-        let split = match self.format {
+        let split = match self.options.format {
             CookieFormat::Sealed => ", let it be split over more cookies (`max_parts`)",
             CookieFormat::AstroSession => "",
         };
