@@ -87,7 +87,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// What both promise: of each capability the lesser one.
-    pub(crate) fn shared_with(self, other: Self) -> Self {
+    pub fn shared_with(self, other: Self) -> Self {
         Self {
             read_only: self.read_only || other.read_only,
             conditions: self.conditions.min(other.conditions),

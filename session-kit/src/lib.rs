@@ -60,10 +60,11 @@ pub use session_core::session::{self, Session, SessionStore};
 pub use session_core::{
     Bytes, Capabilities, Change, ChangeKind, Conditions, Consistency, Driver, DriverExt, Entry,
     Error, ErrorKind, Expiry, Fingerprint, Key, Listing, Metadata, Outcome, Prefix, Result,
-    Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome, config, decorators, storage,
+    Timestamp, Version, WriteCondition, WriteOptions, WriteOutcome, config, decorators,
 };
 #[cfg(feature = "server")]
 pub use session_server as server;
+pub use session_storage as storage;
 #[cfg(feature = "tower")]
 pub use session_tower::{CommitError, Sessions};
 #[cfg(feature = "axum")]
