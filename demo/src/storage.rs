@@ -7,30 +7,30 @@ use session_kit::SessionLayer;
 use session_kit::server::{Authorization, Storage, StorageService};
 use tokio::net::TcpListener;
 
-/// The environment variable with the token of the storage.
+/// The environment variable with the token for the storage.
 const TOKEN: &str = "STORAGE_TOKEN";
 
-/// Whether, where and to whom what the sessions are kept in is served.
+/// Options for serving the session storage.
 #[derive(Args)]
 pub(crate) struct StorageArguments {
-    /// Also serve what the sessions are kept in, by the HTTP protocol of unstorage, to those who send the token in
-    /// the environment variable STORAGE_TOKEN; port 0 takes a free one
+    /// Also serve the session storage on this address, with the HTTP protocol of unstorage. Clients must send the token
+    /// in the environment variable STORAGE_TOKEN. Port 0 picks a free port
     #[arg(long, value_name = "ADDRESS")]
     serve_storage: Option<String>,
 
-    /// Serve it to everyone who reaches that address, without a token: they see and change every session
+    /// Serve the session storage without a token: everyone who can reach the address can read and change all sessions
     #[arg(long, requires = "serve_storage")]
     open_storage: bool,
 }
 
-/// What serves the storage, and where.
+/// The listener and the routes that serve the storage.
 pub(crate) struct StorageServer {
     pub(crate) listener: TcpListener,
     pub(crate) app: Router,
 }
 
 impl StorageArguments {
-    /// Listens, if it is asked for.
+    /// Starts to listen, if an address is given.
     pub(crate) async fn open(
         &self,
         sessions: &SessionLayer,
@@ -56,11 +56,11 @@ impl StorageArguments {
             (Ok(token), false) => Ok(Authorization::token(token)?),
             (Err(_), true) => Ok(Authorization::open()),
             (Ok(_), true) => Err(format!(
-                "{TOKEN} is set and --open-storage is given; it is one or the other"
+                "{TOKEN} is set and --open-storage is given; use only one of them"
             )
             .into()),
             (Err(_), false) => Err(format!(
-                "--serve-storage needs a token in {TOKEN}, or --open-storage for everyone"
+                "--serve-storage needs a token in {TOKEN}, or --open-storage to allow everyone"
             )
             .into()),
         }

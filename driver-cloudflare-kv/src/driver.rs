@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
-    ErrorKind, Key, ListOptions, ListPage, Listing, Operations, Prefix, RemoveOptions,
-    RemoveOutcome, Result, Timestamp, Write, WriteCondition, WriteOptions, WriteOutcome,
-    async_trait,
+    Capabilities, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error, ErrorKind, Key,
+    ListOptions, ListPage, Operations, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp,
+    Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;

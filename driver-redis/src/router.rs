@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::command::{Form, Operation};
-use crate::config::{ReadFrom, Settings};
+use crate::config::{ReadFrom, Settings, Topology};
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
 use crate::error::{closed, is_unknown_command, no_connection};

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use session_core::{
-    Capabilities, Conditions, ConflictState, Consistency, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver,
-    Entry, Error, ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations,
-    Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Capabilities, Conditions, ConflictState, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
+    ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations, Outcome, Prefix,
+    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOptions, WriteOutcome};
+use session_core::{Driver, DriverExt, ErrorKind, Key, Outcome, Write, WriteOutcome};
 use sqlx::{AssertSqlSafe, Executor};
 use tempfile::TempDir;
 

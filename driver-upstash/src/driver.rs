@@ -5,9 +5,9 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use http_support::{HttpClient, SharedError};
 use session_core::{
     Bytes, Capabilities, Conditions, ConflictState, Consistency, DEFAULT_CLEAR_TIMEOUT, Driver,
-    Entry, Expiry, Idempotency, Key, ListOptions, ListPage, Listing, Operations, Prefix,
-    RemoveOptions, RemoveOutcome, Result, RetryPolicy, Timestamp, TouchOptions, Version, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait,
+    Entry, Expiry, Idempotency, Key, ListOptions, ListPage, Operations, Prefix, RemoveOptions,
+    RemoveOutcome, Result, RetryPolicy, Timestamp, TouchOptions, Version, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::time::Instant;
 
@@ -131,17 +131,6 @@ impl UpstashDriver {
             self.confirm_misses(deadline, keys, &mut entries).await?;
         }
         Ok(entries)
-    }
-
-    async fn read_value_of(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
-        let read = || vec![Command::new("GET").text(self.full(key))];
-        let mut replies = self.run(deadline, Idempotency::Idempotent, read).await?;
-        let mut entry = reply::value(replies.next()?)?;
-        if self.read_regions {
-            let (keys, entries) = (std::slice::from_ref(key), std::slice::from_mut(&mut entry));
-            self.confirm_misses(deadline, keys, entries).await?;
-        }
-        Ok(entry)
     }
 
     /// Reads the missing entries from the primary, by a script, which replicas do not run.

@@ -185,7 +185,7 @@ impl Capabilities {
     }
 
     /// What two drivers promise together: the weaker of each capability.
-    pub(crate) fn shared_with(self, other: Self) -> Self {
+    pub fn shared_with(self, other: Self) -> Self {
         Self {
             read_only: self.read_only || other.read_only,
             conditions: self.conditions.min(other.conditions),

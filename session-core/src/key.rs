@@ -225,7 +225,7 @@ impl Prefix {
     }
 
     /// What is left of the prefix `inner` without this one; `None` if it is neither this one nor below it.
-    pub(crate) fn strip_prefix(&self, inner: &Self) -> Option<Self> {
+    pub fn strip_prefix(&self, inner: &Self) -> Option<Self> {
         if self.is_root() {
             return Some(inner.clone());
         }

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Without features this crate is what a driver needs: the [`Driver`] trait with its types, and the
-//! [`decorators`]; and [`storage`], typed values and more over any drivers. An application usually takes the `session-kit` crate, which brings drivers and
-//! integrations along.
+//! [`decorators`]. Typed values by key, over any driver and without sessions, are in the `session-storage` crate. An
+//! application usually takes the `session-kit` crate, which brings drivers and integrations along.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -32,7 +32,6 @@ pub mod config;
 pub mod decorators;
 #[cfg(feature = "session")]
 pub mod session;
-pub mod storage;
 pub mod worker;
 
 mod capabilities;

@@ -1,5 +1,7 @@
 //! No call of a session waits for another one for longer than the commit's deadline.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -68,11 +68,12 @@ pub use session_core::{
     Fingerprint, Idempotency, Key, ListOptions, ListPage, Listing, ManualClock, Metadata,
     OnCommitError, Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, RetryPolicy,
     SameSite, SessionSettings, SystemClock, Timestamp, TouchOptions, Version, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait, config, decorators, session_data,
-    storage, worker,
+    WriteCondition, WriteOptions, WriteOutcome, async_trait, config, decorators, delegate_driver,
+    session_data, worker,
 };
 #[cfg(feature = "server")]
 pub use session_server as server;
+pub use session_storage as storage;
 #[cfg(feature = "tower")]
 pub use session_tower::{CommitError, Sessions};
 #[cfg(feature = "axum")]

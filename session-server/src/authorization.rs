@@ -1,3 +1,5 @@
+//! Who may use the service: everyone, holders of a token, or whom a hook admits.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -5,12 +7,13 @@ use futures_util::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use session_core::{Error, ErrorKind, Result};
 use subtle::ConstantTimeEq;
 
-use crate::answer::Refusal;
+use crate::response::Rejection;
 
-/// Who may read and write.
+/// The rule that decides who may read and write.
 ///
 /// ```
 /// use session_server::{AccessKind, Authorization, Denied};
@@ -20,47 +23,51 @@ use crate::answer::Refusal;
 /// let by_hook = Authorization::hook(|access| async move {
 ///     match access.kind {
 ///         AccessKind::Read if access.key.starts_with("public:") => Ok(()),
-///         _ => Err(Denied::unauthorized("only what is public, and only to read")),
+///         _ => Err(Denied::unauthorized("only public keys can be read")),
 ///     }
 /// });
 /// # Ok::<(), session_core::Error>(())
 /// ```
 ///
-/// There is no default: a storage of sessions that anyone can list is a list of everyone's secrets.
+/// There is no default, because listing a storage of sessions reveals the ids of all sessions, which are secrets.
 #[derive(Clone)]
 pub struct Authorization(Rule);
 
 #[derive(Clone)]
 enum Rule {
     Open,
-    Token(Arc<str>),
+    Token(SecretString),
     Hook(Arc<Hook>),
 }
 
 type Hook = dyn Fn(Access) -> BoxFuture<'static, Result<(), Denied>> + Send + Sync;
 
 impl Authorization {
-    /// Everyone who reaches the service may do everything.
+    /// Allows every request of everyone who can reach the service.
     pub fn open() -> Self {
         Self(Rule::Open)
     }
 
-    /// Who sends `Authorization: Bearer` and this token may do everything, and nobody else anything.
+    /// Allows every request that has this token in an `Authorization: Bearer` header, and no other request.
     ///
-    /// It is compared in a time that depends on its length alone. An empty token, and one that no header can carry,
-    /// is an error of kind [`InvalidConfig`](ErrorKind::InvalidConfig). Draw it at random, 16 bytes or more.
-    pub fn token(token: impl AsRef<str>) -> Result<Self> {
-        let token = token.as_ref();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    /// Use a random token of 16 bytes or more. Tokens are compared in constant time. A token that is empty, or that a
+    /// header cannot carry, is an error of kind [`InvalidConfig`](ErrorKind::InvalidConfig).
+    pub fn token(token: impl Into<SecretString>) -> Result<Self> {
+        let token = token.into();
+        let text = token.expose_secret();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
-                "the token for the storage must be visible ASCII characters without spaces, at least one",
+                "the token must not be empty, and must consist of visible ASCII characters without spaces",
             ));
         }
-        Ok(Self(Rule::Token(token.into())))
+        Ok(Self(Rule::Token(token)))
     }
 
-    /// `hook` is asked before each request, and before its body is read.
+    /// Asks `hook` about each request, before the body is read.
+    ///
+    /// The hook must answer within the service's
+    /// [operation timeout](crate::StorageService::with_operation_timeout).
     pub fn hook<F, Deciding>(hook: F) -> Self
     where
         F: Fn(Access) -> Deciding + Send + Sync + 'static,
@@ -69,18 +76,18 @@ impl Authorization {
         Self(Rule::Hook(Arc::new(move |access| Box::pin(hook(access)))))
     }
 
-    /// Decides on a request; `access` is only made for a hook.
+    /// Decides on a request. `key` is only called for a hook.
     pub(crate) async fn check(
         &self,
         request: &Parts,
         kind: AccessKind,
         key: impl FnOnce() -> String,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Rejection> {
         match &self.0 {
             Rule::Open => Ok(()),
-            Rule::Token(token) => match carries(&request.headers, token) {
+            Rule::Token(token) => match has_token(&request.headers, token) {
                 true => Ok(()),
-                false => Err(Refusal::without_token()),
+                false => Err(Rejection::missing_token()),
             },
             Rule::Hook(hook) => {
                 let access = Access {
@@ -88,7 +95,7 @@ impl Authorization {
                     key: key(),
                     request: request.clone(),
                 };
-                let denied = |denied: Denied| Refusal::new(denied.status, denied.message);
+                let denied = |denied: Denied| Rejection::new(denied.status, denied.message);
                 hook(access).await.map_err(denied)
             }
         }
@@ -105,8 +112,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// Whether the one header of its kind holds this token.
-fn carries(headers: &HeaderMap, token: &str) -> bool {
+/// Whether there is exactly one `Authorization` header, and it has this token.
+fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
@@ -114,22 +121,25 @@ fn carries(headers: &HeaderMap, token: &str) -> bool {
     let Some((scheme, sent)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
         return false;
     };
-    let is_token: bool = sent.trim().as_bytes().ct_eq(token.as_bytes()).into();
+    let is_token: bool = sent
+        .trim()
+        .as_bytes()
+        .ct_eq(token.expose_secret().as_bytes())
+        .into();
     scheme.eq_ignore_ascii_case("bearer") && is_token
 }
 
-/// What a hook decides on.
+/// The request that a hook decides on.
 ///
-/// `Debug` shows neither the key nor the headers, since both may be secrets.
+/// `Debug` does not show the key and the headers, which may be secrets.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Access {
-    /// Whether something is read or changed.
+    /// Whether the request reads or writes.
     pub kind: AccessKind,
-    /// The key, normalised as it is used; that of a base, whose items are listed or cleared, ends with `:`, and that
-    /// of the root is empty.
+    /// The normalised key. A base, whose keys are listed or cleared, ends with `:`. The root is empty.
     pub key: String,
-    /// The head of the request.
+    /// The method, URI and headers of the request.
     pub request: Parts,
 }
 
@@ -142,8 +152,9 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Whether something is read or changed.
+/// Whether a request reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AccessKind {
     /// `GET` and `HEAD`.
     Read,
@@ -151,7 +162,7 @@ pub enum AccessKind {
     Write,
 }
 
-/// What a hook says no with.
+/// The response of a hook that denies a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     status: StatusCode,
@@ -159,7 +170,7 @@ pub struct Denied {
 }
 
 impl Denied {
-    /// Status 401: come back with credentials. The client is shown the message.
+    /// Denies with status 401: the client must authenticate. The message is sent to the client.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::UNAUTHORIZED,
@@ -167,7 +178,7 @@ impl Denied {
         }
     }
 
-    /// Status 403: these credentials will not do. The client is shown the message.
+    /// Denies with status 403: the client has no permission. The message is sent to the client.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::FORBIDDEN,
@@ -175,7 +186,7 @@ impl Denied {
         }
     }
 
-    /// Another status. One that is no error of the client or the server is taken as 401.
+    /// Sets another status. A status that is not an error (4xx or 5xx) is replaced by 401.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         let is_error = status.is_client_error() || status.is_server_error();

@@ -1,3 +1,5 @@
+//! Bodies: that of a response, and reading that of a request within limits.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
@@ -12,11 +14,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 
-use crate::answer::Refusal;
+use crate::response::Rejection;
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// The body of an answer: a value, or a listing that streams.
+/// The body of a response: a value, or a streamed listing.
 pub struct ResponseBody(UnsyncBoxBody<Bytes, BoxError>);
 
 impl ResponseBody {
@@ -59,13 +61,13 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-/// Reads the body of a request, if it is not larger and not slower than that.
+/// Reads the body of a request, up to `max_body` bytes and within `timeout`.
 pub(crate) async fn read<B>(
     body: B,
     headers: &HeaderMap,
     max_body: usize,
     timeout: Duration,
-) -> Result<Bytes, Refusal>
+) -> Result<Bytes, Rejection>
 where
     B: Body,
     B::Error: Into<BoxError>,
@@ -75,13 +77,15 @@ where
         .and_then(|length| length.to_str().ok());
     let declared = declared.and_then(|length| length.parse::<u64>().ok());
     if declared.is_some_and(|length| length > max_body as u64) {
-        return Err(Refusal::body_too_large(max_body));
+        return Err(Rejection::body_too_large(max_body));
     }
     let reading = Limited::new(body, max_body).collect();
     match tokio::time::timeout(timeout, reading).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::body_too_large(max_body)),
-        Ok(Err(_)) => Err(Refusal::bad_request("the body broke off")),
-        Err(_) => Err(Refusal::body_too_slow(timeout)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Rejection::body_too_large(max_body))
+        }
+        Ok(Err(_)) => Err(Rejection::bad_request("the body is incomplete")),
+        Err(_) => Err(Rejection::body_too_slow(timeout)),
     }
 }

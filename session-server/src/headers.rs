@@ -1,21 +1,23 @@
+//! The headers of the protocol: what the client sends and accepts, the time to live, the last modification.
+
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED};
 use serde_json::Value;
-use session_core::storage::ItemMetadata;
 use session_core::{Expiry, Timestamp};
+use session_storage::ItemMetadata;
 
-use crate::answer::Refusal;
+use crate::response::Rejection;
 
 const TTL: HeaderName = HeaderName::from_static("x-ttl");
 
 const BYTES: &str = "application/octet-stream";
 
-/// The first moment that has no `last-modified`: the year 10000.
-const AFTER_THE_LAST_DATE: Timestamp = Timestamp::from_millis(253_402_300_800_000);
+/// The first time that an HTTP date cannot express: the year 10000.
+const FIRST_INVALID_DATE: Timestamp = Timestamp::from_millis(253_402_300_800_000);
 
-/// Whether the client wants bytes rather than text.
+/// Whether the client accepts bytes.
 pub(crate) fn accepts_bytes(headers: &HeaderMap) -> bool {
     let values = headers.get_all(ACCEPT).iter();
     let mut ranges = values
@@ -34,7 +36,7 @@ pub(crate) fn accepts_bytes(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the body of a request is bytes rather than text.
+/// Whether the body of a request is bytes, and not text.
 pub(crate) fn sends_bytes(headers: &HeaderMap) -> bool {
     let content_type = headers
         .get(CONTENT_TYPE)
@@ -43,14 +45,14 @@ pub(crate) fn sends_bytes(headers: &HeaderMap) -> bool {
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(BYTES))
 }
 
-/// How long a value that is stored is to live.
-pub(crate) fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
+/// The expiry of the value in a request.
+pub(crate) fn expiry(headers: &HeaderMap) -> Result<Expiry, Rejection> {
     let Some(value) = headers.get(TTL) else {
         return Ok(Expiry::Default);
     };
     let seconds = value.to_str().ok().map(str::trim);
     let seconds = match seconds {
-        // What `Number` makes zero of, which is none.
+        // JavaScript's `Number("")` is zero, which means no time to live.
         Some("") => Some(0.0),
         Some(text) => text
             .parse::<f64>()
@@ -64,14 +66,14 @@ pub(crate) fn expiry(headers: &HeaderMap) -> Result<Expiry, Refusal> {
             let ttl = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
             Ok(Expiry::after(ttl))
         }
-        _ => Err(Refusal::bad_request(
-            "x-ttl is a number of seconds above zero",
+        _ => Err(Rejection::bad_request(
+            "x-ttl must be a positive number of seconds",
         )),
     }
 }
 
-/// Adds what is known of an item.
-pub(crate) fn describe(headers: &mut HeaderMap, metadata: &ItemMetadata) {
+/// Adds the headers with the metadata of an item.
+pub(crate) fn insert_metadata(headers: &mut HeaderMap, metadata: &ItemMetadata) {
     if let Some(modified) = modified_at(metadata).and_then(http_date) {
         headers.insert(LAST_MODIFIED, modified);
     }
@@ -81,24 +83,24 @@ pub(crate) fn describe(headers: &mut HeaderMap, metadata: &ItemMetadata) {
 }
 
 fn http_date(time: Timestamp) -> Option<HeaderValue> {
-    if time >= AFTER_THE_LAST_DATE {
+    if time >= FIRST_INVALID_DATE {
         return None;
     }
     let date = httpdate::fmt_http_date(time.to_system_time()?);
     HeaderValue::from_str(&date).ok()
 }
 
-/// What the item's own metadata says counts before what the driver knows.
+/// The `mtime` of the custom metadata, or else the time that the driver knows.
 fn modified_at(metadata: &ItemMetadata) -> Option<Timestamp> {
-    let told = match metadata.custom.get("mtime") {
+    let custom = match metadata.custom.get("mtime") {
         Some(Value::String(text)) => parse_date(text),
         Some(Value::Number(millis)) => millis.as_u64().map(Timestamp::from_millis),
         _ => None,
     };
-    told.or_else(|| metadata.native.as_ref()?.modified_at)
+    custom.or_else(|| metadata.native.as_ref()?.modified_at)
 }
 
-/// A date as JavaScript writes it: in JSON, or by `toUTCString`.
+/// Parses a date as JavaScript writes it: in JSON, or with `toUTCString`.
 fn parse_date(text: &str) -> Option<Timestamp> {
     let millis = text
         .parse::<jiff::Timestamp>()
@@ -110,14 +112,14 @@ fn parse_date(text: &str) -> Option<Timestamp> {
 }
 
 fn ttl(metadata: &ItemMetadata) -> Option<HeaderValue> {
-    if let Some(told) = metadata.custom.get("ttl").and_then(Value::as_f64) {
-        return HeaderValue::from_str(&told.to_string())
+    if let Some(custom) = metadata.custom.get("ttl").and_then(Value::as_f64) {
+        return HeaderValue::from_str(&custom.to_string())
             .ok()
-            .filter(|_| told > 0.0);
+            .filter(|_| custom > 0.0);
     }
-    let end = metadata.native.as_ref()?.expires_at?;
-    let left = end.saturating_since(Timestamp::now());
-    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let expires_at = metadata.native.as_ref()?.expires_at?;
+    let remaining = expires_at.saturating_since(Timestamp::now());
+    let seconds = remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0);
     (seconds > 0).then(|| seconds.into())
 }
 
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_asked_for_among_other_types() {
+    fn bytes_are_accepted_among_other_types() {
         for (accept, expected) in [
             ("application/octet-stream", true),
             ("Application/Octet-Stream, */*;q=0.1", true),
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn own_metadata_counts_before_the_drivers() {
+    fn custom_metadata_takes_precedence_over_the_drivers() {
         for (custom, modified, ttl) in [
             (
                 json!({ "mtime": "2024-01-02T03:04:05.678Z" }),
@@ -209,7 +211,7 @@ mod tests {
             let mut metadata = ItemMetadata::default();
             metadata.custom = custom.as_object().unwrap().clone();
             let mut headers = HeaderMap::new();
-            describe(&mut headers, &metadata);
+            insert_metadata(&mut headers, &metadata);
             let text = |name| headers.get(name).map(|value| value.to_str().unwrap());
             assert_eq!(text(&LAST_MODIFIED), modified, "{custom}");
             assert_eq!(text(&TTL), ttl, "{custom}");

@@ -1,12 +1,13 @@
-//! Serves a [`Storage`] by the HTTP protocol of unstorage's server, so that its `http` driver works on it from
-//! JavaScript.
+//! A tower service that serves a [`Storage`] with the HTTP protocol of unstorage's server.
+//!
+//! Clients are unstorage's `http` driver in JavaScript, and the `driver-http` crate in Rust.
 //!
 //! ```
 //! use std::sync::Arc;
 //! use axum::Router;
 //! use driver_memory::MemoryDriver;
-//! use session_core::{Result, storage::Storage};
-//! use session_server::{Authorization, StorageService};
+//! use session_core::Result;
+//! use session_server::{Authorization, Storage, StorageService};
 //!
 //! fn app(token: &str) -> Result<Router> {
 //!     let storage = Storage::new(Arc::new(MemoryDriver::new()));
@@ -15,93 +16,100 @@
 //! }
 //! ```
 //!
-//! and in JavaScript:
+//! In JavaScript:
 //!
 //! ```js
 //! createStorage({ driver: http({ base: "http://localhost:3000/kv", headers: { authorization: `Bearer ${token}` } }) })
 //! ```
 //!
-//! It is a [tower](https://docs.rs/tower) service of any body, so it goes into axum, onto hyper, and below any layer.
-//! Who may do what has to be [said](Authorization) when it is made.
+//! It is a [tower](https://docs.rs/tower) service for requests with any body. Use it as a route of axum, directly on hyper,
+//! or below any tower layer. [`Authorization`] says who may use it, and is required.
 //!
 //! # The protocol
 //!
-//! The path is the key, with `/` or `:` between its segments. One that ends with either is a base.
+//! The path is the key, with `/` or `:` between its segments. A path that ends with either is a base.
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
-//! | `GET` of a key | its value: `text/plain`, or `application/octet-stream` if `Accept` asks for that or it is no text |
-//! | `HEAD` of a key | the same without the value |
-//! | `PUT` to a key | stores the body for `x-ttl` seconds, if that header is there; `OK` |
-//! | `DELETE` of a key | removes the item and its metadata, if there are any; `OK` |
-//! | `GET` of a base | a JSON array of the keys below it, whole and with `/` |
-//! | `DELETE` of a base | removes all below it; `OK` |
+//! | `GET` of a key | the value: `application/octet-stream` if `Accept` asks for it or if it is not UTF-8, else `text/plain` |
+//! | `HEAD` of a key | the same headers without the value |
+//! | `PUT` to a key | stores the body, for `x-ttl` seconds if that header is present; `OK` |
+//! | `DELETE` of a key | removes the item and its metadata; `OK`, also if there is none |
+//! | `GET` of a base | a JSON array of the full keys below it, with `/` as the separator |
+//! | `DELETE` of a base | removes all items below it; `OK` |
 //!
-//! `GET` and `HEAD` of a key tell by `last-modified` when it was last written, where the driver or its metadata says,
-//! and by `x-ttl` how many seconds it still has. Metadata is an item of its own, under the key with `$` behind.
+//! `GET` and `HEAD` of a key return the time of the last change in `last-modified`, if the driver or the metadata has it,
+//! and the remaining seconds in `x-ttl`. Metadata is a separate item, under the key with `$` appended.
 //!
-//! # Conditions
+//! # Conditional requests
 //!
-//! Beyond unstorage's protocol, `GET`, `HEAD` and `PUT` of a key tell its version as an `etag`, and a change takes
-//! conditions as HTTP has them: `PUT` with `if-none-match: *` stores only where nothing is, and `PUT` and `DELETE` with
-//! `if-match` and a tag change only what still has it. One that does not hold is answered by 412, and nothing is changed.
-//! A driver without conditions has no tags, and answers them by 501. `driver-http` uses this under the dialect
-//! `session-server`, so that sessions of many servers lose no update over it.
+//! This extends unstorage's protocol. `GET`, `HEAD` and `PUT` of a key return its version as an `etag`. `PUT` with
+//! `if-none-match: *` stores the value only if the key is absent. `PUT` and `DELETE` with `if-match` change the item only if
+//! it still has that tag. If the condition fails, the response is 412 and nothing is changed. A driver without conditional
+//! writes returns no tags, and responds to conditions with 501. The `session-server` dialect of `driver-http` uses this, so
+//! that the sessions of several servers lose no update.
 //!
-//! # Statuses
+//! # Status codes
 //!
-//! | status | when |
+//! | status | reason |
 //! |---|---|
-//! | 400 | the key cannot be used, a text is not UTF-8, or `x-ttl` is not a number of seconds |
-//! | 401, 403 | [`Authorization`] says no |
+//! | 400 | the key is invalid, a text is not UTF-8, or `x-ttl` is not a number of seconds |
+//! | 401, 403 | denied by [`Authorization`] |
 //! | 404 | there is no such item |
-//! | 405 | the method is none of these; `Allow` has those |
+//! | 405 | another method; `Allow` lists the valid ones |
 //! | 408 | the body took longer than [`DEFAULT_BODY_TIMEOUT`] |
-//! | 412 | the condition does not hold |
-//! | 413, 414 | the body is over [`DEFAULT_MAX_BODY`], or the key over [`DEFAULT_MAX_KEY`]; or over what the driver takes |
-//! | 501 | what is stored cannot be changed or listed so, or not on a condition |
-//! | 500 to 504 | the driver failed; the log says how |
+//! | 412 | the condition failed |
+//! | 413, 414 | the body is larger than [`DEFAULT_MAX_BODY`] or the key longer than [`DEFAULT_MAX_KEY`]; or larger than the driver allows |
+//! | 501 | the driver does not support the operation or the condition |
+//! | 504 | the storage took longer than [`DEFAULT_OPERATION_TIMEOUT`], or the driver longer than its own timeout |
+//! | 500 to 503 | the driver failed; the log has the error |
 //!
-//! An error is JSON with the fields that unstorage 1 and 2 give: `statusCode` and `statusMessage`, and `status`,
-//! `statusText` and `message`.
+//! An error is JSON with the fields of both unstorage 1 and 2: `statusCode` and `statusMessage`, `status`, `statusText` and
+//! `message`.
 //!
-//! # Two dialects, and neither's faults
+//! # Differences from unstorage's servers
 //!
-//! Clients of unstorage 1.17 and 2.0 differ in the headers that they send and expect; one answer serves both. Where
-//! the servers do, or both are wrong:
+//! The clients of unstorage 1.17 and 2.0 send and expect different headers. One response works for both. Where their
+//! servers differ, or both have a bug:
 //!
 //! | | 1.17 | 2.0 | here |
 //! |---|---|---|---|
-//! | percent-encoding in the path | decoded | part of the key | decoded, once |
-//! | `PUT` of nothing | does nothing | stores an empty text | stores an empty text |
-//! | `GET` of a text | parsed and written anew | the same | as it is stored |
-//! | `GET` of the text `null` | 404, where `HEAD` gives 200 | the same | 200 |
-//! | `DELETE` of a base | does nothing, where it is no mount | the same | clears it |
-//! | `Accept` with more than one type | not understood | the same | understood |
-//! | an `x-ttl` that is no number, or negative | ignored, or passed on | the same | 400 |
-//! | 405 | without `Allow` | the same | with it |
-//! | `cache-control` | `max-age`, though the value may change | the same | `no-store` |
-//! | content type of a value | `text/html` | `text/plain` | `text/plain`, never to be sniffed |
-//! | errors | the stack, too | no stack | no stack, and nothing of the driver's error |
+//! | percent-encoding in the path | decoded | part of the key | decoded once |
+//! | `PUT` with an empty body | does nothing | stores an empty text | stores an empty text |
+//! | `GET` of a text | parsed and serialized again | the same | as stored |
+//! | `GET` of the text `null` | 404, but `HEAD` returns 200 | the same | 200 |
+//! | `DELETE` of a base | does nothing unless it is a mount | the same | clears it |
+//! | `Accept` with several types | not understood | the same | understood |
+//! | `x-ttl` that is not a number, or negative | ignored, or passed on | the same | 400 |
+//! | 405 | without `Allow` | the same | with `Allow` |
+//! | `cache-control` | `max-age`, although values may change | the same | `no-store` |
+//! | content type of a value | `text/html` | `text/plain` | `text/plain` with `nosniff` |
+//! | errors | with a stack trace | without | without, and without the driver's error |
 //!
 //! # Limits
 //!
-//! A listing streams, and takes as little memory for a million keys as for one; an error after it has begun breaks
-//! the connection off. A value is in memory as a whole, one for each request: limit the number of requests by a
-//! layer. The head of a request is for the server below to limit, in size and time; connections are, too.
+//! A listing is streamed, and needs little memory whatever its length. If it fails after it has started, the connection is
+//! closed. A value is held in memory as a whole, one per request: limit the number of concurrent requests with a layer. The
+//! HTTP server must limit the size of the request head, the time it takes, and the number of connections.
 
-mod answer;
 mod authorization;
 mod body;
 mod headers;
 mod listing;
 mod precondition;
+mod response;
 mod service;
 mod target;
 
 pub use authorization::{Access, AccessKind, Authorization, Denied};
 pub use body::ResponseBody;
-pub use service::{DEFAULT_BODY_TIMEOUT, DEFAULT_MAX_BODY, DEFAULT_MAX_KEY, StorageService};
+pub use secrecy::SecretString;
+pub use service::{
+    DEFAULT_BODY_TIMEOUT, DEFAULT_MAX_BODY, DEFAULT_MAX_KEY, DEFAULT_OPERATION_TIMEOUT,
+    StorageService,
+};
 
 #[doc(no_inline)]
-pub use session_core::storage::Storage;
+pub use session_core::DEFAULT_CLEAR_TIMEOUT;
+#[doc(no_inline)]
+pub use session_storage::Storage;

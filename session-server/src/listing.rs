@@ -1,75 +1,88 @@
+//! The listing of a base, streamed as a JSON array.
+
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http::Response;
-use session_core::storage::Storage;
-use session_core::{Key, Prefix, Result};
+use session_core::{Key, Operations, Prefix, Result};
+use session_storage::Storage;
 
-use crate::answer::{self, Refusal};
 use crate::body::{BoxError, ResponseBody};
+use crate::response::{self, Rejection};
 
-/// How long a piece of a listing is, about.
-const PIECE: usize = 16 * 1_024;
+/// The approximate size of a chunk of a listing.
+const CHUNK: usize = 16 * 1_024;
 
-/// The keys below `base` as a JSON array. The first piece is read before the answer begins, so that a driver that
-/// fails is told by the status.
-pub(crate) async fn answer(
+/// The keys below `base` as a JSON array. The first chunk is read before the response starts, so that a failing driver
+/// determines the status. Each chunk has the timeout of `operations`.
+pub(crate) async fn respond(
     storage: &Storage,
+    operations: &Operations,
     base: &Prefix,
-) -> Result<Response<ResponseBody>, Refusal> {
-    let mut array = Array {
+) -> Result<Response<ResponseBody>, Rejection> {
+    let mut array = JsonArray {
         keys: storage.keys(base.as_str()).boxed(),
-        begun: false,
+        operations: operations.clone(),
+        has_items: false,
     };
-    let (first, has_ended) = array.piece().await?;
-    if has_ended {
-        return Ok(answer::success(answer::JSON, ResponseBody::full(first)));
+    let (first, is_last) = array.next_chunk().await?;
+    if is_last {
+        return Ok(response::success(response::JSON, ResponseBody::full(first)));
     }
     let rest = stream::try_unfold(Some(array), |array| async move {
         let Some(mut array) = array else {
             return Ok::<_, BoxError>(None);
         };
-        match array.piece().await {
-            Ok((piece, true)) => Ok(Some((piece, None))),
-            Ok((piece, false)) => Ok(Some((piece, Some(array)))),
+        match array.next_chunk().await {
+            Ok((chunk, true)) => Ok(Some((chunk, None))),
+            Ok((chunk, false)) => Ok(Some((chunk, Some(array)))),
             Err(error) => {
                 tracing::error!(
                     kind = ?error.kind(),
                     error = &error as &dyn std::error::Error,
-                    "a listing broke off"
+                    "a listing failed after it had started"
                 );
                 Err(error.into())
             }
         }
     });
-    let pieces = stream::iter([Ok(first)]).chain(rest);
-    Ok(answer::success(answer::JSON, ResponseBody::stream(pieces)))
+    let chunks = stream::iter([Ok(first)]).chain(rest);
+    Ok(response::success(
+        response::JSON,
+        ResponseBody::stream(chunks),
+    ))
 }
 
-/// A JSON array, written piece by piece.
-struct Array {
+/// A JSON array of keys, written in chunks.
+struct JsonArray {
     keys: BoxStream<'static, Result<Key>>,
-    begun: bool,
+    operations: Operations,
+    has_items: bool,
 }
 
-impl Array {
-    /// The next piece, and whether it is the last.
-    async fn piece(&mut self) -> Result<(Bytes, bool)> {
-        let mut piece = Vec::with_capacity(PIECE + 256);
-        if !self.begun {
-            piece.push(b'[');
+impl JsonArray {
+    /// The next chunk, and whether it is the last one.
+    async fn next_chunk(&mut self) -> Result<(Bytes, bool)> {
+        let operations = self.operations.clone();
+        operations.read("list", self.read_chunk()).await
+    }
+
+    async fn read_chunk(&mut self) -> Result<(Bytes, bool)> {
+        let mut chunk = Vec::with_capacity(CHUNK + 256);
+        if !self.has_items {
+            chunk.push(b'[');
         }
-        while piece.len() < PIECE {
+        while chunk.len() < CHUNK {
             let Some(key) = self.keys.try_next().await? else {
-                piece.push(b']');
-                return Ok((piece.into(), true));
+                chunk.push(b']');
+                return Ok((chunk.into(), true));
             };
-            if self.begun {
-                piece.push(b',');
+            if self.has_items {
+                chunk.push(b',');
             }
-            self.begun = true;
+            self.has_items = true;
             let name = serde_json::Value::String(key.as_str().replace(':', "/"));
-            piece.extend_from_slice(name.to_string().as_bytes());
+            chunk.extend_from_slice(name.to_string().as_bytes());
         }
-        Ok((piece.into(), false))
+        Ok((chunk.into(), false))
     }
 }

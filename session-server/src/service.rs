@@ -1,3 +1,5 @@
+//! [`StorageService`]: its options, and how a request becomes calls to the storage.
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,36 +11,39 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
-use session_core::storage::Storage;
 use session_core::{
-    Driver as _, Entry, Key, RemoveOptions, RemoveOutcome, Version, WriteCondition, WriteOptions,
-    WriteOutcome,
+    DEFAULT_CLEAR_TIMEOUT, Driver as _, Entry, Error, Key, Operations, RemoveOptions,
+    RemoveOutcome, Version, WriteCondition, WriteOptions, WriteOutcome,
 };
+use session_storage::Storage;
 use tower_service::Service;
 
-use crate::answer::{self, Refusal};
 use crate::authorization::{AccessKind, Authorization};
 use crate::body::{self, BoxError, ResponseBody};
-use crate::precondition::{self, Precondition, Tag};
+use crate::precondition::{self, EntityTag, Precondition};
+use crate::response::{self, Rejection};
 use crate::target::Target;
 use crate::{headers, listing};
 
-/// How large the body of a request may be when nobody says: 8 MiB.
+/// The maximum size of the body of a request by default: 8 MiB.
 pub const DEFAULT_MAX_BODY: usize = 8 * 1_024 * 1_024;
 
-/// How long a key may be when nobody says: 8 KiB.
+/// The maximum length of a key by default: 8 KiB.
 pub const DEFAULT_MAX_KEY: usize = 8 * 1_024;
 
-/// How long the body of a request may take when nobody says: 30 s.
+/// The time limit for receiving the body of a request by default: 30 s.
 pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A [`Storage`] as a tower service that speaks the protocol of unstorage's server; see the [crate](crate).
+/// The time limit of one operation of the storage by default: 30 s.
+pub const DEFAULT_OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A tower service that serves a [`Storage`] with the protocol of unstorage's server; see the [crate](crate).
 ///
 /// ```
 /// use std::sync::Arc;
 /// use axum::Router;
 /// use driver_memory::MemoryDriver;
-/// use session_core::storage::Storage;
+/// use session_storage::Storage;
 /// use session_server::{Authorization, StorageService};
 ///
 /// let storage = Storage::new(Arc::new(MemoryDriver::new()));
@@ -47,8 +52,8 @@ pub const DEFAULT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// let app: Router = Router::new().fallback_service(service);
 /// ```
 ///
-/// A clone serves the same storage. It runs on tokio, with its timer enabled. A request whose client goes is dropped
-/// wherever it is; that leaves the old value or the new one.
+/// Clones serve the same storage. The service runs on a tokio runtime with a timer. If a client disconnects, its request is
+/// dropped, which leaves the old value or the new one.
 #[derive(Clone, Debug)]
 pub struct StorageService(Arc<Settings>);
 
@@ -59,11 +64,15 @@ struct Settings {
     max_body: usize,
     max_key: usize,
     body_timeout: Duration,
+    /// For all operations but a clear.
+    operations: Operations,
+    clear_timeout: Duration,
 }
 
 impl StorageService {
-    /// Serves `storage` to those whom `authorization` lets. No request reaches what lies beside it, so that
-    /// [`Storage::prefix`] limits what is served.
+    /// Serves `storage` to the clients that `authorization` allows.
+    ///
+    /// To serve a part of a storage, pass its [`Storage::prefix`]. No request can access keys outside of it.
     pub fn new(storage: Storage, authorization: Authorization) -> Self {
         Self(Arc::new(Settings {
             storage,
@@ -71,27 +80,48 @@ impl StorageService {
             max_body: DEFAULT_MAX_BODY,
             max_key: DEFAULT_MAX_KEY,
             body_timeout: DEFAULT_BODY_TIMEOUT,
+            operations: Operations::new("session-server", DEFAULT_OPERATION_TIMEOUT),
+            clear_timeout: DEFAULT_CLEAR_TIMEOUT,
         }))
     }
 
-    /// Sets how many bytes the body of a request may have.
+    /// Sets the maximum size of the body of a request, in bytes.
     #[must_use]
     pub fn with_max_body(mut self, max_body: usize) -> Self {
         Arc::make_mut(&mut self.0).max_body = max_body;
         self
     }
 
-    /// Sets how many bytes a key may have.
+    /// Sets the maximum length of a key, in bytes.
     #[must_use]
     pub fn with_max_key(mut self, max_key: usize) -> Self {
         Arc::make_mut(&mut self.0).max_key = max_key;
         self
     }
 
-    /// Sets how long the body of a request may take from its head to its end.
+    /// Sets the time limit for receiving the body of a request.
     #[must_use]
     pub fn with_body_timeout(mut self, body_timeout: Duration) -> Self {
         Arc::make_mut(&mut self.0).body_timeout = body_timeout;
+        self
+    }
+
+    /// Sets the time limit of one operation: authorizing, reading, writing or removing an item, and reading one chunk of
+    /// a listing. After it, the client gets status 504.
+    ///
+    /// A driver has a shorter timeout of its own. This one also limits the calls that a request makes in sequence, and
+    /// drivers and hooks without a timeout.
+    #[must_use]
+    pub fn with_operation_timeout(mut self, timeout: Duration) -> Self {
+        let settings = Arc::make_mut(&mut self.0);
+        settings.operations = settings.operations.with_timeout(timeout);
+        self
+    }
+
+    /// Sets the time limit for clearing a base; [`DEFAULT_CLEAR_TIMEOUT`] by default.
+    #[must_use]
+    pub fn with_clear_timeout(mut self, timeout: Duration) -> Self {
+        Arc::make_mut(&mut self.0).clear_timeout = timeout;
         self
     }
 }
@@ -113,14 +143,14 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let settings = Arc::clone(&self.0);
         Box::pin(async move {
-            let answer = settings.answer(request).await;
-            Ok(answer.unwrap_or_else(Refusal::into_response))
+            let response = settings.respond(request).await;
+            Ok(response.unwrap_or_else(Rejection::into_response))
         })
     }
 }
 
 impl Settings {
-    async fn answer<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Refusal>
+    async fn respond<B>(&self, request: Request<B>) -> Result<Response<ResponseBody>, Rejection>
     where
         B: Body,
         B::Error: Into<BoxError>,
@@ -129,59 +159,69 @@ impl Settings {
         let kind = match request.method {
             Method::GET | Method::HEAD => AccessKind::Read,
             Method::PUT | Method::DELETE => AccessKind::Write,
-            ref other => return Err(Refusal::method(other)),
+            ref other => return Err(Rejection::method(other)),
         };
         let target = Target::of(request.uri.path(), self.max_key)?;
-        self.authorization
-            .check(&request, kind, || target.name())
-            .await?;
+        let check = self.authorization.check(&request, kind, || target.name());
+        self.operations
+            .read("authorize", async { Ok(check.await) })
+            .await??;
         match (&request.method, &target) {
-            (&Method::GET, Target::Base(base)) => listing::answer(&self.storage, base).await,
+            (&Method::GET, Target::Base(base)) => {
+                listing::respond(&self.storage, &self.operations, base).await
+            }
             (&Method::GET, Target::Item(key)) => self.get(&request, key).await,
             (&Method::HEAD, target) => self.head(target).await,
             (&Method::DELETE, Target::Base(base)) => {
                 if Precondition::of(&request.headers)? != Precondition::None {
-                    return Err(Refusal::bad_request(
-                        "what lies below a base has no entity tag",
+                    return Err(Rejection::bad_request(
+                        "clearing a base cannot be conditional",
                     ));
                 }
-                self.storage.clear(base.as_str()).await?;
-                Ok(answer::done())
+                let operations = self.operations.with_timeout(self.clear_timeout);
+                let clear = self.storage.clear(base.as_str());
+                operations.change("clear", clear).await?;
+                Ok(response::ok())
             }
             (&Method::DELETE, Target::Item(key)) => self.delete(&request, key).await,
             (_, target) => self.put(&request, &target.as_item()?, body).await,
         }
     }
 
-    async fn get(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Refusal> {
-        // The version is that of the value which is read with it, and not what the metadata may find a moment later.
+    async fn get(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Rejection> {
+        // The version must be that of this value. The one in the metadata may be newer.
         let driver = self.storage.as_driver();
-        let (entry, metadata) =
-            try_join(driver.read(key), self.storage.metadata(key.as_str())).await?;
-        let Entry { value, version, .. } = entry.ok_or_else(Refusal::not_found)?;
+        let read = try_join(driver.read(key), self.storage.metadata(key.as_str()));
+        let (entry, metadata) = self.operations.read("get", read).await?;
+        let Entry { value, version, .. } = entry.ok_or_else(Rejection::not_found)?;
         let is_text =
             !headers::accepts_bytes(&request.headers) && std::str::from_utf8(&value).is_ok();
-        let content_type = if is_text { answer::TEXT } else { answer::BYTES };
-        let mut response = answer::success(content_type, ResponseBody::full(value));
-        headers::describe(response.headers_mut(), &metadata.unwrap_or_default());
-        precondition::describe(response.headers_mut(), version.as_ref());
+        let content_type = if is_text {
+            response::TEXT
+        } else {
+            response::BYTES
+        };
+        let mut response = response::success(content_type, ResponseBody::full(value));
+        headers::insert_metadata(response.headers_mut(), &metadata.unwrap_or_default());
+        precondition::insert_entity_tag(response.headers_mut(), version.as_ref());
         Ok(response)
     }
 
-    async fn head(&self, target: &Target) -> Result<Response<ResponseBody>, Refusal> {
-        let key = target.as_item().map_err(|_| Refusal::not_found())?;
-        let metadata = self.storage.metadata(key.as_str()).await?;
-        let metadata = metadata.ok_or_else(Refusal::not_found)?;
-        let native = metadata.native.as_ref().ok_or_else(Refusal::not_found)?;
-        let mut response = answer::success(answer::TEXT, ResponseBody::full(""));
+    async fn head(&self, target: &Target) -> Result<Response<ResponseBody>, Rejection> {
+        let key = target.as_item().map_err(|_| Rejection::not_found())?;
+        let metadata = self.storage.metadata(key.as_str());
+        let metadata = self.operations.read("head", metadata).await?;
+        let metadata = metadata.ok_or_else(Rejection::not_found)?;
+        let native = metadata.native.as_ref().ok_or_else(Rejection::not_found)?;
+        let mut response = response::success(response::TEXT, ResponseBody::full(""));
         let headers = response.headers_mut();
-        // Whether it is text is known of the value alone.
+        // Whether the value is text is not known without reading it.
         headers.remove(CONTENT_TYPE);
         if let Some(size) = native.size {
             headers.insert(CONTENT_LENGTH, size.into());
         }
-        headers::describe(headers, &metadata);
-        precondition::describe(headers, native.version.as_ref());
+        headers::insert_metadata(headers, &metadata);
+        precondition::insert_entity_tag(headers, native.version.as_ref());
         Ok(response)
     }
 
@@ -190,22 +230,22 @@ impl Settings {
         request: &Parts,
         key: &Key,
         body: B,
-    ) -> Result<Response<ResponseBody>, Refusal>
+    ) -> Result<Response<ResponseBody>, Rejection>
     where
         B: Body,
         B::Error: Into<BoxError>,
     {
         let headers = &request.headers;
-        // Before the body, which may be large.
+        // Checked before the body is read, which may be large.
         headers::expiry(headers)?;
         let precondition = Precondition::of(headers)?;
         let value = body::read(body, headers, self.max_body, self.body_timeout).await?;
         if !headers::sends_bytes(headers) && std::str::from_utf8(&value).is_err() {
-            return Err(Refusal::bad_request(
-                "a text is UTF-8; send bytes with the content type application/octet-stream",
+            return Err(Rejection::bad_request(
+                "a text must be UTF-8; send bytes with the content type application/octet-stream",
             ));
         }
-        // From now on, and not from when the body began.
+        // Computed again: the time to live starts when the body is complete.
         let options = WriteOptions::default()
             .with_expiry(headers::expiry(headers)?)
             .with_condition(match precondition {
@@ -216,43 +256,68 @@ impl Settings {
                 }
             });
         let written = self.storage.set_raw_with(key.as_str(), value, options);
-        match written.await? {
+        match self.operations.change("put", written).await? {
             WriteOutcome::Written { version, .. } => {
-                let mut response = answer::done();
-                precondition::describe(response.headers_mut(), version.as_ref());
+                let mut response = response::ok();
+                precondition::insert_entity_tag(response.headers_mut(), version.as_ref());
                 Ok(response)
             }
-            _ => Err(Refusal::precondition()),
+            _ => Err(Rejection::precondition()),
         }
     }
 
-    async fn delete(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Refusal> {
+    async fn delete(
+        &self,
+        request: &Parts,
+        key: &Key,
+    ) -> Result<Response<ResponseBody>, Rejection> {
         match Precondition::of(&request.headers)? {
-            Precondition::None => self.storage.remove(key.as_str()).await?,
+            Precondition::None => {
+                let removal = self.storage.remove(key.as_str());
+                self.operations.change("delete", removal).await?;
+            }
             Precondition::Absent => {
-                return Err(Refusal::bad_request("what is absent cannot be removed"));
+                return Err(Rejection::bad_request(
+                    "a removal cannot have If-None-Match",
+                ));
             }
             Precondition::Match(tag) => {
                 let options = RemoveOptions::if_version(self.version(key, tag).await?);
-                match self.storage.as_driver().remove(key, options).await? {
-                    RemoveOutcome::Removed => self.storage.remove_metadata(key.as_str()).await?,
-                    _ => return Err(Refusal::precondition()),
+                let removal = self.remove_if(key, options);
+                if let RemoveOutcome::Conflict(_) =
+                    self.operations.change("delete", removal).await?
+                {
+                    return Err(Rejection::precondition());
                 }
             }
         }
-        Ok(answer::done())
+        Ok(response::ok())
     }
 
-    /// The version that a tag stands for. One that is a hash can only be that of what is there now; should that change
-    /// before it is acted on, the condition fails.
-    async fn version(&self, key: &Key, tag: Tag) -> Result<Version, Refusal> {
+    /// Removes an item conditionally, and then its metadata.
+    async fn remove_if(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome, Error> {
+        let outcome = self.storage.as_driver().remove(key, options).await?;
+        if outcome == RemoveOutcome::Removed {
+            self.storage.remove_metadata(key.as_str()).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// The version that a tag stands for.
+    ///
+    /// A hash is compared with the current version. If that changes before the operation, the condition fails.
+    async fn version(&self, key: &Key, tag: EntityTag) -> Result<Version, Rejection> {
         if let Some(version) = tag.version() {
             return Ok(version);
         }
-        let metadata = self.storage.as_driver().metadata(key).await?;
+        let driver = self.storage.as_driver();
+        let metadata = self
+            .operations
+            .read("metadata", driver.metadata(key))
+            .await?;
         let version = metadata.and_then(|metadata| metadata.version);
         version
-            .filter(|version| Tag::of(version) == tag)
-            .ok_or_else(Refusal::precondition)
+            .filter(|version| EntityTag::of(version) == tag)
+            .ok_or_else(Rejection::precondition)
     }
 }

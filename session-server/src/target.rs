@@ -1,42 +1,44 @@
+//! The path of a request: which item or base it names.
+
 use percent_encoding::percent_decode_str;
 use session_core::{Key, Prefix};
 
-use crate::answer::Refusal;
+use crate::response::Rejection;
 
-/// What a request is about.
+/// What a request reads or changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// One item.
+    /// A single item.
     Item(Key),
-    /// What lies below a prefix.
+    /// All items below a prefix.
     Base(Prefix),
 }
 
 impl Target {
-    /// Reads the path of a request. It is decoded once; separators count as such, encoded or not.
-    pub(crate) fn of(path: &str, max_key: usize) -> Result<Self, Refusal> {
+    /// Parses the path of a request. It is percent-decoded once. Encoded separators are separators, too.
+    pub(crate) fn of(path: &str, max_key: usize) -> Result<Self, Rejection> {
         let decoded = percent_decode_str(path)
             .decode_utf8()
-            .map_err(|_| Refusal::bad_request("the key is not UTF-8"))?;
+            .map_err(|_| Rejection::bad_request("the key is not UTF-8"))?;
         if decoded.len() > max_key + 2 {
-            return Err(Refusal::key_too_long());
+            return Err(Rejection::key_too_long());
         }
         if decoded.contains('?') {
-            return Err(Refusal::bad_request("a key has no `?`"));
+            return Err(Rejection::bad_request("a key must not contain `?`"));
         }
         if path.is_empty() || path.ends_with([':', '/']) {
             return Ok(Self::Base(Prefix::new(&decoded)));
         }
         if decoded.ends_with([':', '/', '\\']) {
-            let message = "an encoded separator at the end could mean an item or all below it; send it as it is";
-            return Err(Refusal::bad_request(message));
+            let message = "an encoded separator at the end is ambiguous; send `/` or `:` unencoded";
+            return Err(Rejection::bad_request(message));
         }
         Key::new(&decoded)
             .map(Self::Item)
-            .map_err(|_| Refusal::bad_request("the key is empty"))
+            .map_err(|_| Rejection::bad_request("the key is empty"))
     }
 
-    /// The key as unstorage names it: that of a base ends with `:`, and that of the root is empty.
+    /// The key in unstorage's notation: a base ends with `:`, and the root is empty.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Item(key) => key.as_str().to_owned(),
@@ -45,12 +47,12 @@ impl Target {
         }
     }
 
-    /// The item that is meant where there is no other choice: a base is the item of that key.
-    pub(crate) fn as_item(&self) -> Result<Key, Refusal> {
+    /// The item, for requests that cannot address a base: a base is the item with that key.
+    pub(crate) fn as_item(&self) -> Result<Key, Rejection> {
         match self {
             Self::Item(key) => Ok(key.clone()),
             Self::Base(base) => {
-                Key::new(base.as_str()).map_err(|_| Refusal::bad_request("the key is empty"))
+                Key::new(base.as_str()).map_err(|_| Rejection::bad_request("the key is empty"))
             }
         }
     }
@@ -64,7 +66,7 @@ mod tests {
         let target = Target::of(path, 64);
         target
             .map(|target| target.name())
-            .map_err(|refusal| refusal.into_response().status().as_u16())
+            .map_err(|rejection| rejection.into_response().status().as_u16())
     }
 
     #[test]
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn an_invalid_key_is_rejected() {
         let long = format!("/{}", "x".repeat(70));
         for (path, status) in [
             ("/a%3Fb", 400),

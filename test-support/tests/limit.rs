@@ -1,5 +1,7 @@
 //! A test that hangs goes red, and says where it stood.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::process::{Command, Output};
 use std::time::Duration;
 

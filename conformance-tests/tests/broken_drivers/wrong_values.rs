@@ -1,9 +1,5 @@
 //! Drivers that spoil values, keys and batches.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use session_core::*;
 
 use crate::broken::Flaw;

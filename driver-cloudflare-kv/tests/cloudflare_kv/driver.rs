@@ -11,9 +11,9 @@ use session_core::{
 
 use crate::support::{Namespace, all_written, key, write};
 
-const NEVER: WriteOptions = WriteOptions::default()
-    .with_expiry(Expiry::Never)
-    .with_condition(session_core::WriteCondition::Always);
+fn never() -> WriteOptions {
+    WriteOptions::default().with_expiry(Expiry::Never)
+}
 
 fn until(end: Timestamp) -> WriteOptions {
     WriteOptions::default().with_expiry(Expiry::At(end))
@@ -41,7 +41,7 @@ async fn a_value_without_expiry_is_stored_as_unstorage_stores_it() {
         (b"\x00\xff", "base64:AP8="),
         (b"base64:AP8=", "base64:YmFzZTY0OkFQOD0="),
     ] {
-        write(&driver, "a/b", value, NEVER).await;
+        write(&driver, "a/b", value, never()).await;
         assert_eq!(
             namespace.stored("app:a:b").await,
             (stored.to_owned(), Value::Null)
@@ -193,7 +193,7 @@ async fn limits_are_checked_before_sending_and_named() {
     let (driver, proxy) = namespace.behind_proxy();
     let too_long = "k".repeat(513);
     let refused =
-        async |name: &str, value| driver.write(&key(name), value, NEVER).await.unwrap_err();
+        async |name: &str, value| driver.write(&key(name), value, never()).await.unwrap_err();
     let (short, long) = (
         Bytes::from("v"),
         Bytes::from(vec![b'v'; 25 * 1024 * 1024 + 1]),
@@ -237,10 +237,10 @@ async fn a_refused_write_of_a_batch_does_not_affect_the_others() {
         |name: &str, options: WriteOptions| Write::new(key(name), "value").with_options(options);
     let written = driver
         .write_many(vec![
-            named("a", NEVER),
-            named(&"k".repeat(513), NEVER),
+            named("a", never()),
+            named(&"k".repeat(513), never()),
             named("b", WriteOptions::if_absent()),
-            named("c", NEVER),
+            named("c", never()),
         ])
         .await;
     let kinds: Vec<_> = written
@@ -262,7 +262,7 @@ async fn a_listing_pages_by_cursors() {
     let namespace = Namespace::new();
     let driver = namespace.driver();
     let writes = (0..35)
-        .map(|number| Write::new(key(&format!("list:{number:02}")), "v").with_options(NEVER));
+        .map(|number| Write::new(key(&format!("list:{number:02}")), "v").with_options(never()));
     all_written(driver.write_many(writes.collect()).await);
     driver.put("list2:beside", "v").await.unwrap();
     let mut options = ListOptions::below(Prefix::new("list")).with_limit(10);

@@ -7,7 +7,7 @@ use driver_cloudflare_kv::CloudflareKvDriver;
 use futures_util::future::join_all;
 use http_support::Method;
 use serde_json::{Value, json};
-use session_core::{Driver, DriverExt, ListOptions, Prefix, Write, WriteOptions};
+use session_core::{Driver, DriverExt, ListOptions, Prefix, Write};
 use test_support::{HttpFault, HttpProxy};
 
 use crate::support::{Namespace, all_written, key};

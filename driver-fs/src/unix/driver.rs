@@ -12,10 +12,10 @@ use futures_util::stream::BoxStream;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use session_core::{
-    Capabilities, Change, Conditions, Consistency, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
-    ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations, Outcome, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteOptions,
-    WriteOutcome, async_trait,
+    Capabilities, Change, Conditions, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error, ErrorKind,
+    Expiry, Key, ListOptions, ListPage, Metadata, Operations, Outcome, Prefix, RemoveOptions,
+    RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
+    async_trait,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;

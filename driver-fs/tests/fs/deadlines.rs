@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rustix::fs::{FlockOperation, flock};
-use session_core::{
-    Driver, DriverExt, Error, Expiry, Outcome, RemoveOptions, TouchOptions, Write, WriteOptions,
-};
+use session_core::{Driver, DriverExt, Error, Expiry, Outcome, RemoveOptions, TouchOptions, Write};
 
 use crate::support::{Folder, key};
 

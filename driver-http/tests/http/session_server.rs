@@ -11,11 +11,11 @@ use driver_http::{Dialect, HttpDriver, HttpOptions};
 use driver_memory::MemoryDriver;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::future::try_join_all;
-use session_core::storage::Storage;
 use session_core::{
     Driver, DriverExt, ErrorKind, Outcome, RetryPolicy, WriteOptions, WriteOutcome,
 };
 use session_server::{Authorization, StorageService};
+use session_storage::Storage;
 use tempfile::TempDir;
 use test_support::{HttpFault, HttpProxy, free_port};
 use tokio::runtime::Runtime;

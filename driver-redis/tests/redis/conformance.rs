@@ -89,7 +89,7 @@ mod on_a_cluster {
 }
 
 mod with_reads_from_replicas {
-    use driver_redis::{ReadFrom, RedisOptions};
+    use driver_redis::ReadFrom;
 
     use crate::support::{cluster, on_cluster};
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use session_core::{Driver, DriverExt, ErrorKind, Outcome, Prefix, Write, WriteOptions};
+use session_core::{Driver, DriverExt, ErrorKind, Outcome, Prefix, Write};
 
 use crate::support::{Database, key, run};
 

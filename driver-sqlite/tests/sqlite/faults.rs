@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
-use session_core::{Driver, DriverExt, Error, ErrorKind, Outcome, Write, WriteOptions};
+use session_core::{Driver, DriverExt, Error, ErrorKind, Outcome, Write};
 
 use crate::support::{Database, connect, key, run};
 

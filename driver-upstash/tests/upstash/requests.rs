@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use driver_upstash::UpstashDriver;
 use futures_util::future::{join_all, try_join_all};
 use session_core::session::{SessionId, SessionManager};
-use session_core::{Driver, DriverExt, Write, WriteOptions};
-use test_support::{HttpFault, Seen};
+use session_core::{Driver, DriverExt, Write};
+use test_support::HttpFault;
 
 use crate::support::{Behind, increment, key};
 
@@ -40,17 +40,6 @@ async fn sixty_four_concurrent_reads_of_sessions_take_at_most_four_requests() {
         "{} requests",
         behind.proxy.count()
     );
-}
-
-#[test_support::test]
-async fn a_read_of_the_value_alone_does_not_request_its_expiry() {
-    let behind = Behind::start(|_| {}).await;
-    behind.driver.put("k", "v").await.unwrap();
-    let asks_for_end = |request: &Seen| request.body.windows(4).any(|part| part == b"PTTL");
-    assert_eq!(behind.driver.get("k").await.unwrap().unwrap(), "v");
-    assert!(!behind.proxy.seen().iter().any(asks_for_end));
-    behind.driver.read(&key("k")).await.unwrap().unwrap();
-    assert!(behind.proxy.seen().iter().any(asks_for_end));
 }
 
 #[test_support::test]

@@ -191,7 +191,10 @@ impl SessionManagerBuilder {
         let cookie = CookieCodec::new(&self.settings.cookie);
         let backing = match &self.backing {
             Backing::Driver(driver) => Backing::Driver(Arc::clone(driver)),
+            #[cfg(feature = "cookie-session")]
             Backing::Cookie(options) => Backing::Cookie(options.clone().build(&cookie)?),
+            #[cfg(not(feature = "cookie-session"))]
+            Backing::Cookie(never) => match *never {},
         };
         Ok(self.finish(cookie, backing))
     }
@@ -224,7 +227,10 @@ impl SessionManager {
     pub fn with_settings(&self, settings: SessionSettings) -> Result<Self> {
         let backing = match &self.0.backing {
             Backing::Driver(driver) => Backing::Driver(Arc::clone(driver)),
+            #[cfg(feature = "cookie-session")]
             Backing::Cookie(cookie) => Backing::Cookie(cookie.options().clone()),
+            #[cfg(not(feature = "cookie-session"))]
+            Backing::Cookie(never) => match *never {},
         };
         SessionManagerBuilder {
             backing,

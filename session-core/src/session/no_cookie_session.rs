@@ -3,7 +3,6 @@
 use http::HeaderValue;
 
 use super::commit::{CommitInput, CommitOutput};
-use super::cookie::CookieCodec;
 use super::manager::ManagerInner;
 use super::state::Base;
 use crate::Result;
@@ -11,20 +10,10 @@ use crate::Result;
 #[derive(Clone, Debug)]
 pub(crate) enum CookieSessionOptions {}
 
-impl CookieSessionOptions {
-    pub(crate) fn build(self, _cookie: &CookieCodec) -> Result<CookieBacking> {
-        match self {}
-    }
-}
-
 #[derive(Debug)]
 pub(crate) enum CookieBacking {}
 
 impl CookieBacking {
-    pub(crate) fn options(&self) -> &CookieSessionOptions {
-        match *self {}
-    }
-
     pub(crate) fn open(&self, _store: &ManagerInner, _request: &[HeaderValue]) -> Base {
         match *self {}
     }

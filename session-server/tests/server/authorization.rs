@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Authorization by token and by hook.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ async fn with_header(service: &StorageService, method: &str, value: &str) -> Ans
 }
 
 #[test_support::test]
-async fn only_who_has_the_token_may_do_anything() {
+async fn only_requests_with_the_token_are_allowed() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
     let token = Authorization::token("s3cret").unwrap();
@@ -62,12 +62,12 @@ fn a_token_that_cannot_be_sent_is_an_error() {
 }
 
 #[test_support::test]
-async fn a_hook_decides_by_kind_and_key_in_the_words_that_it_chooses() {
+async fn a_hook_decides_by_kind_and_key_and_chooses_the_message() {
     let storage = storage();
     let authorization = Authorization::hook(|access| async move {
         let kind = match access.kind {
             AccessKind::Read => "Read",
-            AccessKind::Write => "Write",
+            _ => "Write",
         };
         match access.key.starts_with("private:") {
             true => Err(Denied::unauthorized(format!("Unauthorized {kind}"))),
@@ -109,7 +109,7 @@ async fn a_hook_decides_by_kind_and_key_in_the_words_that_it_chooses() {
 }
 
 #[test_support::test]
-async fn a_body_is_not_read_for_who_may_not_write() {
+async fn the_body_of_a_denied_request_is_not_read() {
     let read = Arc::new(AtomicBool::new(false));
     let noticed = read.clone();
     let body = futures_util::stream::once(async move {

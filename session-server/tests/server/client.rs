@@ -1,12 +1,12 @@
-//! Requests to a service in this process.
+//! A client for a service in this process.
 
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use driver_memory::MemoryDriver;
 use serde_json::Value;
-use session_core::storage::Storage;
 use session_server::{Authorization, StorageService};
+use session_storage::Storage;
 use tower::ServiceExt;
 
 pub(crate) fn storage() -> Storage {

@@ -1,4 +1,4 @@
-//! What the client is told when the driver fails.
+//! Responses when the driver fails.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,13 @@ use conformance_tests::{Fault, Faulty, Operation};
 use driver_memory::MemoryDriver;
 use session_core::ErrorKind;
 use session_core::decorators::ReadOnly;
-use session_core::storage::Storage;
+use session_server::{Authorization, StorageService};
+use session_storage::Storage;
 
-use crate::client::{delete, get, open, put};
+use crate::client::{delete, get, open, put, send, storage};
 
 #[test_support::test]
-async fn errors_of_the_driver_have_a_status_and_tell_nothing_more() {
+async fn driver_errors_have_a_status_and_reveal_nothing_more() {
     let faulty = Faulty::new(MemoryDriver::new());
     let faults = faulty.faults();
     let service = open(&Storage::new(Arc::new(faulty)));
@@ -45,7 +46,7 @@ async fn errors_of_the_driver_have_a_status_and_tell_nothing_more() {
 }
 
 #[test_support::test]
-async fn a_driver_that_only_reads_is_told_of() {
+async fn a_write_to_a_read_only_driver_is_not_implemented() {
     let entries = Storage::new(Arc::new(MemoryDriver::new()));
     entries.set("k", "v").await.unwrap();
     let service = open(&Storage::new(Arc::new(ReadOnly::new(entries.as_driver()))));
@@ -56,9 +57,9 @@ async fn a_driver_that_only_reads_is_told_of() {
     assert_eq!(get(&service, "/k").await.text(), "v");
 }
 
-/// A client who reads a listing to its end has all of it, or an error.
+/// A client gets a complete listing or an error.
 #[test_support::test]
-async fn a_listing_that_fails_midway_breaks_off() {
+async fn a_listing_that_fails_after_its_start_closes_the_connection() {
     let faulty = Faulty::new(MemoryDriver::new());
     let faults = faulty.faults();
     let storage = Storage::new(Arc::new(faulty));
@@ -80,4 +81,33 @@ async fn a_listing_that_fails_midway_breaks_off() {
     assert_eq!(response.status(), 200);
     let body = axum::body::Body::new(response.into_body());
     assert!(axum::body::to_bytes(body, usize::MAX).await.is_err());
+}
+
+#[test_support::test]
+async fn a_storage_that_does_not_answer_is_a_gateway_timeout() {
+    let faulty = Faulty::new(MemoryDriver::new());
+    faulty
+        .faults()
+        .outage(Fault::slow(Duration::from_secs(3_600)));
+    let service = open(&Storage::new(Arc::new(faulty)))
+        .with_operation_timeout(Duration::from_millis(20))
+        .with_clear_timeout(Duration::from_millis(20));
+    for answer in [
+        get(&service, "/k").await,
+        send(&service, "HEAD", "/k", &[], "").await,
+        get(&service, "/").await,
+        put(&service, "/k", "v").await,
+        delete(&service, "/k").await,
+        delete(&service, "/").await,
+    ] {
+        assert_eq!(answer.status, 504, "{}", answer.text());
+    }
+}
+
+#[test_support::test]
+async fn a_hook_that_does_not_answer_is_a_gateway_timeout() {
+    let hook = Authorization::hook(|_| std::future::pending());
+    let service =
+        StorageService::new(storage(), hook).with_operation_timeout(Duration::from_millis(20));
+    assert_eq!(get(&service, "/k").await.status, 504);
 }

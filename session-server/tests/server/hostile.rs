@@ -1,4 +1,4 @@
-//! Requests that mean no good, over a socket: each gets a clear answer, or the end of the connection.
+//! Hostile requests over a socket: each gets a clear response, or the connection is closed.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::TryStreamExt;
 use session_core::Key;
-use session_core::storage::Storage;
 use session_server::StorageService;
+use session_storage::Storage;
 
 use crate::client::{open, storage};
 use crate::serving::Server;
 
-/// The status of an answer.
+/// The status of a response.
 fn status(answer: &str) -> u16 {
     let status = answer.split(' ').nth(1);
     status
@@ -36,7 +36,7 @@ async fn names(storage: &Storage) -> Vec<String> {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_path_leaves_the_base() {
+async fn no_path_escapes_the_base() {
     let storage = storage();
     storage.set("secret", "s").await.unwrap();
     storage.set("public-not", "s").await.unwrap();
@@ -75,7 +75,7 @@ async fn no_path_leaves_the_base() {
         assert!(answer.ends_with("[]"), "{path}: {answer}");
     }
     assert_eq!(names(&storage).await, ["public-not", "secret"]);
-    // Outside of where the service is.
+    // Outside of the path of the service.
     for path in ["/secret", "/", "/kvsecret"] {
         let answer = server.exchange(request("GET", path, "")).await;
         assert_eq!(status(&answer), 404, "{path}");
@@ -84,7 +84,7 @@ async fn no_path_leaves_the_base() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_key_is_refused() {
+async fn invalid_keys_are_rejected() {
     let storage = storage();
     let server = Server::start(open(&storage)).await;
     for path in [
@@ -104,7 +104,7 @@ async fn what_is_no_key_is_refused() {
     assert!(names(&storage).await.is_empty());
 }
 
-/// It ends no key, though it ends texts in C.
+/// NUL terminates strings in C, but not keys.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nul_is_a_character_of_a_key_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ async fn nul_is_a_character_of_a_key_like_any_other() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_that_are_too_long_are_refused_however_long_they_are() {
+async fn keys_that_are_too_long_are_rejected_whatever_their_length() {
     let storage = storage();
     let server = Server::start(open(&storage)).await;
     let longest = "k".repeat(session_server::DEFAULT_MAX_KEY);
@@ -142,7 +142,7 @@ async fn keys_that_are_too_long_are_refused_however_long_they_are() {
         let answer = server.exchange(request("PUT", &path, "v")).await;
         assert_eq!(status(&answer), 414, "{length}");
     }
-    // One that is far too long is refused before it is read; what is still on its way may cut the answer off.
+    // A head that is far too long is rejected before it is read. Unread data may cut off the response.
     let path = format!("/kv/{}", "k".repeat(10 << 20));
     let answer = server.exchange(request("PUT", &path, "v")).await;
     assert!(
@@ -153,7 +153,7 @@ async fn keys_that_are_too_long_are_refused_however_long_they_are() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_methods_are_refused() {
+async fn other_methods_are_rejected() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
     let server = Server::start(open(&storage)).await;
@@ -177,7 +177,7 @@ fn with_limits(storage: &Storage) -> StorageService {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_that_are_too_large_are_refused_declared_or_not() {
+async fn bodies_that_are_too_large_are_rejected_declared_or_not() {
     let storage = storage();
     let server = Server::start(with_limits(&storage)).await;
     let fitting = "x".repeat(1_000);
@@ -190,7 +190,7 @@ async fn bodies_that_are_too_large_are_refused_declared_or_not() {
         status(&server.exchange(request("PUT", "/kv/k", &large)).await),
         413
     );
-    // Nothing of it is sent, and the answer is there.
+    // The response arrives although no byte of the body was sent.
     let head =
         "PUT /kv/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n";
     assert_eq!(status(&server.exchange(head.into()).await), 413);
@@ -205,7 +205,7 @@ async fn bodies_that_are_too_large_are_refused_declared_or_not() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_that_are_too_slow_or_break_off_store_nothing() {
+async fn slow_and_incomplete_bodies_store_nothing() {
     let storage = storage();
     let server = Server::start(with_limits(&storage)).await;
     let head = b"PUT /kv/k HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n";
@@ -236,14 +236,14 @@ async fn bodies_that_are_too_slow_or_break_off_store_nothing() {
     })
     .await
     .unwrap();
-    // The server goes on.
+    // The server still works.
     let answer = server.exchange(request("PUT", "/kv/other", "v")).await;
     assert_eq!(status(&answer), 200);
     assert_eq!(names(&storage).await, ["other"]);
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_goes_in_the_middle_of_a_huge_listing_holds_nothing_up() {
+async fn a_client_that_disconnects_during_a_huge_listing_blocks_nothing() {
     let storage = storage();
     let items = (0..50_000).map(|number| (format!("a-rather-long-name:{number:08}"), 1));
     for result in storage.set_many(items).await {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
-use session_core::storage::Storage;
 use session_core::{Driver, Key, WriteOptions, WriteOutcome};
 use session_server::{Authorization, StorageService};
+use session_storage::Storage;
 use test_support::{NodePackages, Script};
 
 use crate::client::storage;
@@ -37,7 +37,6 @@ async fn serve(storage: &Storage) -> Server {
 async fn sqlite(path: &Path) -> Storage {
     let mut options = SqliteOptions::new(path);
     options.busy_timeout = Duration::from_secs(30);
-    options.timeout = Duration::from_secs(30);
     Storage::new(Arc::new(SqliteDriver::open(options).await.unwrap()))
 }
 
@@ -51,7 +50,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// Text, JSON, bytes, metadata, ends and nested keys, both ways.
+/// Text, JSON, bytes, metadata, expiry and nested keys, in both directions.
 async fn each_side_reads_the_other(kind: &str) {
     let storage = storage();
     let server = serve(&storage).await;
@@ -118,7 +117,7 @@ async fn each_side_reads_the_other(kind: &str) {
         .native
         .unwrap();
     assert!(native.expires_at.is_some());
-    // A `#` ends the path for `fetch`, in both versions; what is before it is decoded.
+    // `fetch` cuts the path at `#` in both versions; the part before it is decoded.
     assert_eq!(text("js:sp ace:ü").await.unwrap(), "odd");
 
     let time = "2024-01-02T03:04:05.000Z";
@@ -195,7 +194,7 @@ async fn unstorage_2_finds_in_the_service_what_it_checks_of_drivers() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_token_unstorage_is_refused() {
+async fn unstorage_is_denied_without_the_token() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
     let other = Authorization::token("another").unwrap();
@@ -217,7 +216,7 @@ async fn without_the_token_unstorage_is_refused() {
     assert_eq!(storage.get::<String>("k").await.unwrap().unwrap(), "v");
 }
 
-/// One file: Rust writes it, serves it, and unstorage works on it both by HTTP and directly.
+/// Rust writes and serves one file, and unstorage uses it over HTTP and directly.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unstorage_on_the_file_sees_what_unstorage_by_http_and_rust_wrote() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +277,7 @@ async fn unstorage_on_the_file_sees_what_unstorage_by_http_and_rust_wrote() {
     storage.close().await.unwrap();
 }
 
-/// Adds one to a number on condition that nobody else did.
+/// Increments a number if nobody else has changed it.
 async fn increment(driver: &dyn Driver, key: &Key) {
     loop {
         let entry = driver.read(key).await.unwrap().unwrap();
@@ -292,7 +291,7 @@ async fn increment(driver: &dyn Driver, key: &Key) {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_write_at_the_same_time_and_nothing_is_lost() {
+async fn no_update_is_lost_among_concurrent_writers() {
     const WRITES: u64 = 300;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shared.db");

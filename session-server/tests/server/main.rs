@@ -1,4 +1,4 @@
-//! The service: its protocol, hostile requests, the real unstorage as its client.
+//! The service: its protocol, hostile requests, and the real unstorage as a client.
 
 #[cfg(test)]
 mod authorization;

@@ -1,29 +1,29 @@
-//! Listing and clearing 200,000 keys, and hostile requests, take little memory: measured in processes of their own.
+//! Listing and clearing 200,000 keys, and hostile requests, need little memory. It is measured in separate processes.
 
 use std::process::Command;
 use std::sync::Arc;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
-use session_core::storage::Storage;
 use session_core::{Expiry, Key, Write, WriteOptions};
+use session_storage::Storage;
 
 use crate::client::{open, storage};
 use crate::serving::Server;
 
-/// Says to the test that it is the process to be measured.
+/// The variable that tells a test that it runs in the measured process.
 const MEASURED: &str = "SESSION_SERVER_TEST_MEASURED";
 
 const KEYS: usize = 200_000;
 const MOST_KIB: u64 = 100 * 1_024;
 
-/// A number of this process by the kernel, in KiB.
+/// A value of this process in `/proc/self/status`, in KiB.
 fn kib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Runs the test `name` once more in a process of its own, and gives the number that it prints.
+/// Runs the test `name` in a separate process, and returns the number that it prints.
 fn measured(name: &str) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
@@ -62,7 +62,7 @@ fn request(method: &str, path: &str) -> Vec<u8> {
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
-/// Counts the keys of a listing as they come, and keeps none.
+/// Counts the keys of a listing without storing them.
 async fn count_listed(server: &Server) -> usize {
     use std::io::{Read, Write};
     let mut stream = server.connect();
@@ -112,7 +112,7 @@ async fn many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it() 
     assert!(measured(name) < MOST_KIB);
 }
 
-/// What the memory grows by under requests of gigabytes, most of which is refused.
+/// How much the memory grows under gigabytes of requests, most of which are rejected.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_leave_the_memory_flat() {
     const GROWTH_KIB: u64 = 16 * 1_024;
@@ -124,7 +124,7 @@ async fn hostile_requests_leave_the_memory_flat() {
             let (mut stream, piece) = (server.connect(), piece.clone());
             let flooding = tokio::task::spawn_blocking(move || {
                 use std::io::Write;
-                // 20 MiB, or as much as the server takes.
+                // 20 MiB, or as much as the server accepts.
                 let _refused = stream
                     .write_all(head.as_bytes())
                     .and_then(|()| (0..320).try_for_each(|_| stream.write_all(&piece)));

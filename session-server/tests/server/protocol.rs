@@ -1,11 +1,11 @@
-//! Each request and its answer.
+//! Each request of the protocol and its response.
 
 use std::sync::Arc;
 
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use serde_json::json;
 use session_core::Expiry;
-use session_core::storage::Storage;
+use session_storage::Storage;
 
 use crate::client::{delete, get, open, put, send, storage};
 
@@ -37,7 +37,7 @@ async fn a_text_is_put_read_and_deleted() {
 }
 
 #[test_support::test]
-async fn a_missing_item_is_told_of_in_the_words_of_both_versions() {
+async fn a_missing_item_is_an_error_in_the_format_of_both_versions() {
     let answer = get(&open(&storage()), "/non").await;
     assert_eq!(answer.status, 404);
     assert_eq!(
@@ -73,7 +73,7 @@ async fn bytes_are_put_and_read_as_they_are() {
     let answer = send(&service, "GET", "/raw", &[("accept", BYTES)], "").await;
     assert_eq!(answer.body, bytes);
     assert_eq!(answer.header("content-type"), Some(BYTES));
-    // Without being asked for, for there is no text of them.
+    // Not requested, but the value is not text.
     let answer = get(&service, "/raw").await;
     assert_eq!(answer.body, bytes);
     assert_eq!(answer.header("content-type"), Some(BYTES));
@@ -82,9 +82,9 @@ async fn bytes_are_put_and_read_as_they_are() {
     assert!(!storage.has("text").await.unwrap());
 }
 
-/// unstorage parses what it gives, and writes it anew.
+/// unstorage parses the value and serializes it again.
 #[test_support::test]
-async fn bug_a_text_is_given_as_it_is_stored() {
+async fn bug_a_text_is_returned_as_it_is_stored() {
     let service = open(&storage());
     for text in [
         "{ \"a\" : 1 }",
@@ -104,7 +104,7 @@ async fn bug_a_text_is_given_as_it_is_stored() {
 }
 
 #[test_support::test]
-async fn the_keys_of_a_base_are_listed_whole() {
+async fn the_full_keys_below_a_base_are_listed() {
     let storage = storage();
     let service = open(&storage);
     assert_eq!(get(&service, "/").await.text(), "[]");
@@ -134,7 +134,7 @@ async fn the_keys_of_a_base_are_listed_whole() {
     assert_eq!(get(&service, "/none/").await.text(), "[]");
 }
 
-/// unstorage clears nothing here, and says that it did.
+/// unstorage clears nothing here, but reports success.
 #[test_support::test]
 async fn bug_a_base_is_cleared() {
     let storage = storage();
@@ -149,7 +149,7 @@ async fn bug_a_base_is_cleared() {
 }
 
 #[test_support::test]
-async fn a_head_tells_what_is_known_of_an_item() {
+async fn head_returns_the_metadata_of_an_item() {
     let driver = SqliteDriver::open(SqliteOptions::new(":memory:"))
         .await
         .unwrap();
@@ -182,7 +182,7 @@ async fn a_head_tells_what_is_known_of_an_item() {
         Some("Tue, 02 Jan 2024 03:04:05 GMT")
     );
     assert_eq!(answer.header("x-ttl"), Some("7"));
-    // Metadata alone is no item.
+    // An item with metadata only does not exist.
     storage
         .set_metadata("none", &json!({ "x": 1 }))
         .await
@@ -192,7 +192,7 @@ async fn a_head_tells_what_is_known_of_an_item() {
 }
 
 #[test_support::test]
-async fn metadata_is_an_item_and_goes_with_its_own() {
+async fn metadata_is_an_item_and_is_removed_with_its_item() {
     let storage = storage();
     let service = open(&storage);
     put(&service, "/k", "value").await;
@@ -209,7 +209,7 @@ async fn metadata_is_an_item_and_goes_with_its_own() {
 }
 
 #[test_support::test]
-async fn a_ttl_is_kept_and_a_wrong_one_refused() {
+async fn a_ttl_is_stored_and_an_invalid_one_rejected() {
     let storage = storage();
     let service = open(&storage);
     let ttl = async |ttl: &str| {
@@ -228,13 +228,13 @@ async fn a_ttl_is_kept_and_a_wrong_one_refused() {
     assert!(expected.saturating_since(end).as_secs() < 20);
     let (_, metadata) = ttl("0").await;
     assert_eq!(metadata.unwrap().native.unwrap().expires_at, None);
-    // A TTL of 30 days, which ends at once in unstorage's own memory.
+    // A TTL of 30 days, which expires at once in unstorage's own memory driver.
     let (_, metadata) = ttl("2592000").await;
     assert!(metadata.unwrap().native.unwrap().expires_at.is_some());
 }
 
 #[test_support::test]
-async fn other_methods_are_refused_with_those_that_are_there() {
+async fn other_methods_are_rejected_with_the_valid_ones() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
     let service = open(&storage);
@@ -251,7 +251,7 @@ async fn other_methods_are_refused_with_those_that_are_there() {
 }
 
 #[test_support::test]
-async fn a_put_to_a_base_is_one_to_its_key() {
+async fn a_put_to_a_base_writes_the_item_with_that_key() {
     let storage = storage();
     let service = open(&storage);
     assert_eq!(put(&service, "/a/b/", "x").await.status, 200);
@@ -261,7 +261,7 @@ async fn a_put_to_a_base_is_one_to_its_key() {
 }
 
 #[test_support::test]
-async fn a_part_of_a_storage_below_a_path_is_all_that_is_seen() {
+async fn only_the_served_part_of_a_storage_is_accessible() {
     let storage = storage();
     storage.set("secret", "s").await.unwrap();
     let service = open(&storage.prefix("public"));

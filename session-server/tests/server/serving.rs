@@ -1,4 +1,4 @@
-//! A service on a port of its own.
+//! A server with a port of its own.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves below `/kv`, on a runtime that goes on while tests wait for sockets.
+    /// Serves below `/kv`, on a runtime that keeps running while tests block on sockets.
     pub(crate) async fn start(service: StorageService) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -35,11 +35,11 @@ impl Server {
         stream
     }
 
-    /// Sends these bytes and gives what comes until the server is done with the connection or the answer is whole.
+    /// Sends these bytes, and returns what is received until the response is complete or the connection is closed.
     pub(crate) async fn exchange(&self, request: Vec<u8>) -> String {
         let mut stream = self.connect();
         let exchange = tokio::task::spawn_blocking(move || {
-            // A server that refuses early may not read to the end.
+            // A server that rejects early may not read the whole request.
             let _early = stream.write_all(&request);
             let mut answer = Vec::new();
             let _cut = stream.read_to_end(&mut answer);

@@ -1,0 +1,29 @@
+//! What the project promises of sessions: over drivers, in cookies, and behind the tower layer.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+#[cfg(all(test, feature = "cookie-session"))]
+mod astro_session_readme;
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod corners;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod gone;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+#[cfg(test)]
+mod lifetime;
+#[cfg(all(test, feature = "cookie-session"))]
+mod storages;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod support;
+#[cfg(all(test, feature = "cookie-session"))]
+mod typed;
