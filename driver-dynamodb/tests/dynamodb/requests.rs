@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
 use serde_json::Value;
 use session_core::session::{Session, SessionManager};
-use session_core::{Driver, DriverExt, ManualClock, Prefix, Timestamp, Write, WriteOptions};
+use session_core::{Driver, DriverExt, ManualClock, Prefix, Timestamp, Write};
 
 use crate::support::{DYNALITE, client, key, make_table, new_table, open, options, text};
 

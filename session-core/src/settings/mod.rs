@@ -112,13 +112,13 @@ mod tests {
 
     /// The name and the default of each row; no default where the column is prose.
     fn rows() -> Vec<(&'static str, Option<&'static str>)> {
-        let code = |cell: &'static str| cell.trim().strip_prefix('`')?.split('`').next();
+        let code = |cell: Option<&&'static str>| cell?.trim().strip_prefix('`')?.split('`').next();
         TABLE
             .lines()
             .skip(2)
             .map(|row| {
                 let cells: Vec<_> = row.split('|').collect();
-                (code(cells[1]).unwrap(), code(cells[3]))
+                (code(cells.get(1)).unwrap_or_default(), code(cells.get(3)))
             })
             .collect()
     }
@@ -171,8 +171,10 @@ mod tests {
 
     #[test]
     fn timeouts_of_zero_are_refused() {
-        let mut settings = SessionSettings::default();
-        settings.absolute_timeout = Some(Duration::ZERO);
+        let settings = SessionSettings {
+            absolute_timeout: Some(Duration::ZERO),
+            ..SessionSettings::default()
+        };
         let error = settings.validate().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     }
