@@ -15,7 +15,8 @@ mod on_a_poor_connection {
 
     conformance_tests::suite!(|| async {
         let flaky = Faulty::new(MemoryDriver::new());
-        flaky.faults()
+        flaky
+            .faults()
             .every_other(Fault::before(ErrorKind::Unavailable));
         let broken = Faulty::new(MemoryDriver::new());
         broken

@@ -201,7 +201,8 @@ async fn pages_contain_every_key(context: Context) -> CaseResult {
 
 async fn a_listing_during_writes_misses_no_key(context: Context) -> CaseResult {
     const COUNT: usize = 10_000;
-    let keys = fill(&context, "list:lasting", COUNT).await?;
+    // The churned keys sort before these, so that their removal shifts the offsets of a listing.
+    let keys = fill(&context, "list:stays", COUNT).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4)
         .map(|writer: usize| {
@@ -212,11 +213,11 @@ async fn a_listing_during_writes_misses_no_key(context: Context) -> CaseResult {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let transient = Key::new(&format!("list:transient:{writer}:{}", number % 500))?;
-                    context.write(&transient, "value").await?;
+                    let churned = Key::new(&format!("list:churn:{writer}:{}", number % 500))?;
+                    context.write(&churned, "value").await?;
                     context.write(&key, "overwritten").await?;
                     let previous =
-                        Key::new(&format!("list:transient:{writer}:{}", (number + 250) % 500))?;
+                        Key::new(&format!("list:churn:{writer}:{}", (number + 250) % 500))?;
                     let _unconditional = context
                         .writer
                         .remove(&previous, RemoveOptions::default())
@@ -240,7 +241,7 @@ async fn a_listing_during_writes_misses_no_key(context: Context) -> CaseResult {
     for listing in listings {
         let lasting = listing?
             .into_iter()
-            .filter(|key| key.as_str().starts_with("list:lasting"));
+            .filter(|key| key.as_str().starts_with("list:stays"));
         complete(&context, &lasting.collect::<Vec<_>>(), keys.iter().cloned())?;
     }
     Ok(())

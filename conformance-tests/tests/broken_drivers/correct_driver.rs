@@ -83,11 +83,11 @@ async fn a_correct_driver_passes_and_skips_only_unsupported_cases() {
     assert_eq!(
         skipped,
         [
-            "nested_keys_are_rejected_if_unsupported",
             "a_watcher_sees_only_its_prefix",
             "a_watcher_sees_writes_and_removals",
-            "unsupported_conditions_are_rejected",
             "keys_over_the_size_limit_are_rejected",
+            "nested_keys_are_rejected_if_unsupported",
+            "unsupported_conditions_are_rejected",
             "unsupported_list_is_rejected",
             "unsupported_touch_is_rejected",
             "values_over_the_size_limit_are_rejected",

@@ -52,8 +52,8 @@ fn assert_detected(report: &Report, named: &str, along: &[&str]) {
     );
 }
 
-/// A test that the suite detects a flaw: the name of the test, the flaw, the case that must fail, and those
-/// that may.
+/// Defines a test that the suite detects a flaw: the test name, the flaw, the case that must fail, and the cases
+/// that may fail.
 macro_rules! detects {
     ($test:ident, $flaw:expr => $named:ident $(, $along:ident)*) => {
         #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]

@@ -4,17 +4,17 @@ use std::path::Path;
 use super::RedisServer;
 use crate::free_port;
 
-/// A primary with a replica, and three sentinels that watch over them and fail over after a second.
+/// A primary with a replica, and three sentinels that fail over after a second.
 pub struct RedisSentinels {
     servers: Vec<RedisServer>,
     sentinels: Vec<RedisServer>,
 }
 
 impl RedisSentinels {
-    /// The name under which the sentinels know the primary.
+    /// The name of the primary in the sentinels.
     pub const NAME: &'static str = "main";
 
-    /// Starts all, and waits until the replica follows and the sentinels know of each other.
+    /// Starts all servers, and waits until the replica follows and the sentinels know each other.
     pub fn start() -> Self {
         let primary = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
         let of = format!("127.0.0.1 {}", primary.port());
@@ -44,22 +44,22 @@ impl RedisSentinels {
         }
     }
 
-    /// `127.0.0.1:PORT` of each sentinel.
+    /// Returns `127.0.0.1:PORT` of each sentinel.
     pub fn addresses(&self) -> Vec<String> {
         self.sentinels.iter().map(RedisServer::address).collect()
     }
 
-    /// The sentinels.
+    /// Returns the sentinels.
     pub fn sentinels(&self) -> &[RedisServer] {
         &self.sentinels
     }
 
-    /// The server that was the primary in the beginning, and its replica.
+    /// Returns the initial primary and its replica.
     pub fn servers(&self) -> &[RedisServer] {
         &self.servers
     }
 
-    /// The server that the sentinels call the primary now, among those that were started here.
+    /// Returns the server that the sentinels currently report as the primary.
     pub fn primary(&self) -> &RedisServer {
         let answer = self.sentinels[0].cli(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self::NAME]);
         let port = answer.lines().nth(1).and_then(|port| port.parse().ok());
@@ -67,15 +67,15 @@ impl RedisSentinels {
         self.servers.iter().find(is_it).unwrap()
     }
 
-    /// Waits until the sentinels name another server than the one at `port`.
-    pub fn wait_until_another_serves(&self, port: u16) {
+    /// Waits until the sentinels report a primary that is not at `port`.
+    pub fn wait_until_failed_over(&self, port: u16) {
         let sentinel = &self.sentinels[0];
         sentinel
             .peer()
             .wait_until("name another primary", || self.primary().port() != port);
     }
 
-    /// Waits until the primary has its replica, and the sentinels know of it.
+    /// Waits until the replica is connected to the primary and the sentinels know it.
     pub fn wait_until_replicated(&self) {
         self.sentinels[0]
             .peer()
@@ -91,13 +91,13 @@ impl RedisSentinels {
             });
     }
 
-    /// Starts the server at `port` anew, after it was killed.
+    /// Restarts the server at `port` after it was killed.
     pub fn start_again_at(&mut self, port: u16) {
         let server = self.servers.iter_mut().find(|server| server.port() == port);
         server.unwrap().restart();
     }
 
-    /// Lets the replica take over, without anything having failed.
+    /// Triggers a failover without a failure.
     pub fn fail_over(&self) {
         crate::step("asking the sentinels for a failover");
         let answer = self.sentinels[0].cli(&["SENTINEL", "FAILOVER", Self::NAME]);
@@ -105,7 +105,7 @@ impl RedisSentinels {
     }
 }
 
-/// The values of a field in what sentinels print, line by line.
+/// Returns the values of a field in the output of a sentinel.
 fn lines_after<'a>(printed: &'a str, field: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = printed.lines().zip(printed.lines().skip(1));
     lines.filter_map(move |(name, value)| (name == field).then_some(value))
