@@ -1,3 +1,5 @@
+//! Serves the session storage over HTTP, on a second address.
+
 use std::error::Error;
 use std::sync::Arc;
 
@@ -7,30 +9,30 @@ use session_kit::SessionLayer;
 use session_kit::server::{Authorization, Storage, StorageService};
 use tokio::net::TcpListener;
 
-/// The environment variable with the token of the storage.
+/// The environment variable with the bearer token.
 const TOKEN: &str = "STORAGE_TOKEN";
 
-/// Whether, where and to whom what the sessions are kept in is served.
+/// Options for serving the session storage.
 #[derive(Args)]
 pub(crate) struct StorageArguments {
-    /// Also serve what the sessions are kept in, by the HTTP protocol of unstorage, to those who send the token in
-    /// the environment variable STORAGE_TOKEN; port 0 takes a free one
+    /// Also serve the session storage on this address, with the HTTP protocol of unstorage. Clients must send the token
+    /// in the environment variable STORAGE_TOKEN. Port 0 picks a free port
     #[arg(long, value_name = "ADDRESS")]
     serve_storage: Option<String>,
 
-    /// Serve it to everyone who reaches that address, without a token: they see and change every session
+    /// Serve the storage without a token. Everyone who can reach the address can read and change every session
     #[arg(long, requires = "serve_storage")]
     open_storage: bool,
 }
 
-/// What serves the storage, and where.
+/// The storage server and its listener.
 pub(crate) struct StorageServer {
     pub(crate) listener: TcpListener,
     pub(crate) app: Router,
 }
 
 impl StorageArguments {
-    /// Listens, if it is asked for.
+    /// Opens the listener if the storage is to be served.
     pub(crate) async fn open(
         &self,
         sessions: &SessionLayer,
@@ -38,9 +40,10 @@ impl StorageArguments {
         let Some(address) = &self.serve_storage else {
             return Ok(None);
         };
-        let driver = sessions.store().driver().ok_or(
-            "--serve-storage serves the driver that sessions are kept in, and these are kept in cookies",
-        )?;
+        let driver = sessions
+            .store()
+            .driver()
+            .ok_or("--serve-storage needs a driver, but these sessions are stored in cookies")?;
         let authorization = self.authorization()?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
             format!("cannot listen on `{address}` (option --serve-storage): {error}")
@@ -55,12 +58,11 @@ impl StorageArguments {
         match (std::env::var(TOKEN), self.open_storage) {
             (Ok(token), false) => Ok(Authorization::token(token)?),
             (Err(_), true) => Ok(Authorization::open()),
-            (Ok(_), true) => Err(format!(
-                "{TOKEN} is set and --open-storage is given; it is one or the other"
-            )
-            .into()),
+            (Ok(_), true) => {
+                Err(format!("{TOKEN} and --open-storage exclude each other; use only one").into())
+            }
             (Err(_), false) => Err(format!(
-                "--serve-storage needs a token in {TOKEN}, or --open-storage for everyone"
+                "--serve-storage needs a token in {TOKEN}, or --open-storage to allow everyone"
             )
             .into()),
         }
