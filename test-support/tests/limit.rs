@@ -1,5 +1,7 @@
 //! A test that hangs fails and names its last step.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
+
 use std::process::{Command, Output};
 use std::time::Duration;
 

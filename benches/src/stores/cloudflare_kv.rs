@@ -1,4 +1,4 @@
-//! Stores on Cloudflare KV's REST API.
+//! Stores on the REST API of Cloudflare KV.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{Backend, Place, Server, Store, VALUE_LENGTH};
 pub(crate) const TITLE: &str = "stores: cloudflare kv, 20 ms away";
 pub(crate) const OURS: &str = "driver-cloudflare-kv";
 
-/// All contenders have the same.
+/// The value of all contenders.
 const NAMESPACE: &str = "00000000000000000000000000000000";
 
 pub(super) const BACKEND: Backend = Backend {
@@ -60,7 +60,7 @@ impl Named for Kv {
     const IS_OURS: bool = true;
 }
 
-/// What is written without a driver.
+/// Plain HTTP requests without a driver.
 struct RequestACall {
     client: reqwest::Client,
     values: String,
@@ -81,8 +81,8 @@ impl RequestACall {
 }
 
 impl Store for RequestACall {
-    const NAME: &'static str = "reqwest, a request a call";
-    const NOTE: &'static str = "on as many connections as it likes";
+    const NAME: &'static str = "reqwest, one request per call";
+    const NOTE: &'static str = "with an unlimited number of connections";
 
     type Key = String;
 

@@ -1,4 +1,4 @@
-//! Stores in a folder, a file for each session.
+//! Stores in a folder with one file per session.
 
 use std::fs;
 use std::io::Write;
@@ -18,12 +18,12 @@ use super::{Backend, CALLERS, Place, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
 pub(crate) const OURS: &str = "driver-fs";
-/// The limit.
+/// The name of the limit.
 pub(crate) const BARE: &str = "bare files";
 
-/// Where the folders are.
+/// The location of the folders.
 trait FileSystem: Send + Sync + 'static {
-    /// How many sessions are in a folder; those that are picked are among them.
+    /// The number of sessions in a folder, of which some are used.
     const SESSIONS: usize;
 
     fn folder() -> TempDir;
@@ -39,7 +39,7 @@ impl FileSystem for Disk {
     }
 }
 
-/// A file system that never waits.
+/// An in-memory file system.
 struct Memory;
 
 const LEFT_ALONE: Duration = Duration::from_secs(4);
@@ -65,7 +65,7 @@ pub(super) const ON_DISK: Backend = Backend {
         spawned::<Disk>(),
         Contender {
             name: "unstorage fs (Node)",
-            note: "writes in place, so a reader may see half a value; no conditions, no ends",
+            note: "writes in place, so a reader may see half a value; no conditions, no expiry",
             is_ours: false,
             runs: Runs::InNode("fs", Disk::SESSIONS),
         },
@@ -98,8 +98,8 @@ const fn spawned<F: FileSystem>() -> Contender {
     })
 }
 
-/// Waits until what was written is on the disk, so that writing it is not measured with the rest, and until it has been
-/// left alone for so long that ours keeps what it reads.
+/// Waits until the setup is written to disk, so that it does not affect the measurement, and until the files are old
+/// enough for our driver to cache their content.
 async fn synced<T>(filled: impl Future<Output = T>) -> T {
     let filled = filled.await;
     let synced = Command::new("sync").status();
@@ -156,13 +156,13 @@ impl Store for Folder {
     }
 }
 
-/// The calls of the system.
+/// Plain system calls.
 struct BareFiles {
     folder: TempDir,
     written: AtomicU64,
 }
 
-/// A path, and what is written there.
+/// A path and its content.
 type File = (PathBuf, String);
 
 impl BareFiles {
@@ -223,7 +223,7 @@ impl Store for BareFiles {
     }
 }
 
-/// The same calls as an async server makes them by hand: each operation is one `spawn_blocking`.
+/// The same calls in an async server: each operation is one `spawn_blocking`.
 struct Spawned(Arc<BareFiles>);
 
 impl Spawned {
@@ -240,8 +240,7 @@ impl Spawned {
 
 impl Store for Spawned {
     const NAME: &'static str = "bare files, spawn_blocking";
-    const NOTE: &'static str =
-        "the same calls by callers that are tasks, in one `spawn_blocking` for each operation";
+    const NOTE: &'static str = "the same calls from tasks, with one `spawn_blocking` per operation";
 
     type Key = Arc<File>;
 

@@ -1,4 +1,4 @@
-//! Stores on Upstash's REST API.
+//! Stores on the REST API of Upstash.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{Backend, Place, Server, Store, VALUE_LENGTH};
 pub(crate) const TITLE: &str = "stores: upstash, 20 ms away";
 pub(crate) const OURS: &str = "driver-upstash";
 
-/// How much later a request arrives.
+/// The delay of each request.
 pub(super) const DELAY: Duration = Duration::from_millis(20);
 
 pub(super) const BACKEND: Backend = Backend {
@@ -60,7 +60,7 @@ impl Named for Upstash {
     const IS_OURS: bool = true;
 }
 
-/// What is written without a driver.
+/// Plain HTTP requests without a driver.
 struct RequestACall {
     client: reqwest::Client,
     url: String,
@@ -89,7 +89,7 @@ impl RequestACall {
 }
 
 impl Store for RequestACall {
-    const NAME: &'static str = "reqwest, a request a call";
+    const NAME: &'static str = "reqwest, one request per call";
     const NOTE: &'static str = "`GET` and `SET` by themselves, on as many connections as it likes; commits are not \
                                 conditional";
 

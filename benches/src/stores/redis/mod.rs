@@ -1,4 +1,4 @@
-//! Stores on one server of Redis or Valkey. A further one is a file and a line in `CONTENDERS`.
+//! Stores on one Redis or Valkey server. To add one, add a file and a line in `CONTENDERS`.
 
 pub(crate) mod requests;
 pub(crate) mod server;
@@ -55,10 +55,10 @@ const CONTENDERS: [Contender; 7] = [
     },
 ];
 
-/// Valkey compares by itself.
+/// Valkey has a native compare-and-set.
 pub(super) const ON_VALKEY: Backend = Backend {
     title: VALKEY,
-    note: "the same on Valkey 9; where a commit is conditional, by `SET … IFEQ`",
+    note: "the same on Valkey 9; conditional commits use `SET … IFEQ`",
     place: Place::Server(server::valkey),
     operations: &Operation::ALL,
     callers: &CALLERS,

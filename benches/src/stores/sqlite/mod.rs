@@ -1,4 +1,4 @@
-//! Stores on a SQLite file, one file each. A further one is a file and a line in `CONTENDERS`.
+//! Stores on a SQLite file, one file each. To add one, add a file and a line in `CONTENDERS`.
 
 pub(crate) mod beside;
 pub(crate) mod sqlx;

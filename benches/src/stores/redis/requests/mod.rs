@@ -1,4 +1,4 @@
-//! Whole requests by sessions on Redis.
+//! Whole requests with sessions on Redis.
 
 mod apps;
 mod lost;
@@ -28,10 +28,10 @@ pub(in crate::stores) const BACKEND: Backend = Backend {
     contenders: &CONTENDERS,
 };
 
-/// Valkey compares by itself.
+/// Valkey has a native compare-and-set.
 pub(in crate::stores) const ON_VALKEY: Backend = Backend {
     title: VALKEY,
-    note: "the same on Valkey 9; ours is conditional by `SET … IFEQ`",
+    note: "the same on Valkey 9; our conditional commits use `SET … IFEQ`",
     place: Place::Server(server::valkey),
     ..BACKEND
 };
@@ -54,11 +54,11 @@ pub(crate) trait Application: Send + Sync + 'static {
     const NOTE: &'static str;
     const IS_OURS: bool = false;
 
-    /// It on the server that has this URL.
+    /// Creates the application on the server with this URL.
     fn open(server: &str) -> impl Future<Output = Router> + Send;
 }
 
-/// Requests to it.
+/// A client of the application.
 struct Requests<A> {
     app: AxumApp,
     application: std::marker::PhantomData<A>,
@@ -77,7 +77,7 @@ impl<A: Application> Requests<A> {
             .app
             .answer(path, cookies.get().map(String::as_str))
             .await;
-        assert!(answer.success, "{} must answer", A::NAME);
+        assert!(answer.success, "{} must respond", A::NAME);
     }
 }
 
@@ -86,7 +86,7 @@ impl<A: Application> Store for Requests<A> {
     const NOTE: &'static str = A::NOTE;
     const IS_OURS: bool = A::IS_OURS;
 
-    /// The cookies of a session, once it has begun.
+    /// The cookies of the session, after it is created.
     type Key = OnceCell<String>;
 
     fn key(&self, _session: usize) -> Self::Key {
@@ -98,7 +98,7 @@ impl<A: Application> Store for Requests<A> {
         0
     }
 
-    /// Begins the session.
+    /// Creates the session.
     async fn write(&self, _caller: usize, cookies: &Self::Key) {
         let begun = cookies.get_or_init(|| async {
             let answer = self.app.answer("/long/write", None).await;
