@@ -93,7 +93,7 @@ pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
                 .and_then(|digits| digits.parse().ok())
                 .unwrap_or(f64::NAN);
             if ![-1.0, -3.0, -4.0, -5.0, -6.0].contains(&number) {
-                return Err(Error::format(from, "a number that stands for nothing"));
+                return Err(Error::format(from, "a number that is no sentinel"));
             }
             Index::Sentinel(number)
         }

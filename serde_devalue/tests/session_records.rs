@@ -1,4 +1,4 @@
-//! The records that a session layer reads and writes, entry by entry.
+//! Session records, read and written entry by entry.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The cases that the real package wrote, and what it made of others.
+//! Test vectors from the real package.
 
 #![allow(
     clippy::unwrap_used,

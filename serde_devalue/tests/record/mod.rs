@@ -124,7 +124,7 @@ pub(crate) fn typical() -> Record {
     }
 }
 
-/// Writes the record anew from the nodes of its document, as a session does that was changed in one place.
+/// Writes the record from the nodes of its document, like a session with one change.
 pub(crate) fn rewrite(document: &Document, mut writer: Writer) -> String {
     writer.begin_map();
     for entry in document.root().map_entries().unwrap() {

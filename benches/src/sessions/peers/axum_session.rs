@@ -29,7 +29,7 @@ pub(super) async fn peer(backing: Backing) -> Peer {
     Peer {
         name: "axum_session 0.22",
         note: "in its own memory, defaults (it makes a session for each visitor), but without binding to the \
-               address, as the others; the id stands in the cookie as it is. Its memory counts and not the \
+               address, as the others; the cookie contains the plain id. Its memory counts and not the \
                store: it reads that once an hour, and sees nothing of what other processes write",
         app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
