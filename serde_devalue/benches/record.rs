@@ -78,7 +78,7 @@ fn main() {
                 .unwrap()
                 .unwrap();
             let (_, data) = entry.object_entries().unwrap().next().unwrap().unwrap();
-            data.deserialize::<Vec<record::Item>>().unwrap()
+            data.deserialize::<Vec<record::CartItem>>().unwrap()
         })
     );
     println!(

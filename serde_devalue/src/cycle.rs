@@ -7,7 +7,7 @@ use crate::tag::Tag;
 
 /// Returns `true` if an object contains itself.
 pub(crate) fn leads_to_itself(entries: Entries<'_, '_>, slot: Slot) -> bool {
-    let mut met = HashSet::new();
+    let mut visited = HashSet::new();
     let mut next = vec![slot];
     while let Some(at) = next.pop() {
         for item in references(entries.entry(at)) {
@@ -18,7 +18,7 @@ pub(crate) fn leads_to_itself(entries: Entries<'_, '_>, slot: Slot) -> bool {
             if reference == slot {
                 return true;
             }
-            if met.insert(reference) {
+            if visited.insert(reference) {
                 next.push(reference);
             }
         }

@@ -79,14 +79,14 @@ fn a_document_and_its_clones_go_between_threads() {
 #[test]
 fn debug_shows_nothing_of_the_data() {
     let document = Document::parse(RECORD).unwrap();
-    let shown = format!(
+    let displayed = format!(
         "{document:?} {:?} {:?}",
         document.root(),
         document.root().id()
     );
     assert!(
-        !shown.contains("alice") && !shown.contains("user"),
-        "{shown}"
+        !displayed.contains("alice") && !displayed.contains("user"),
+        "{displayed}"
     );
 }
 

@@ -26,9 +26,9 @@ pub(crate) fn count(path: Path) -> Result<u64, String> {
         .map_err(|error| {
             format!("cannot start valgrind ({error}); install it with `apt-get install valgrind`")
         })?;
-    let said = String::from_utf8_lossy(&valgrind.stderr);
+    let stderr = String::from_utf8_lossy(&valgrind.stderr);
     if !valgrind.status.success() {
-        return Err(format!("valgrind failed:\n{said}"));
+        return Err(format!("valgrind failed:\n{stderr}"));
     }
     let profile = std::fs::read_to_string(&output).map_err(|error| error.to_string())?;
     let total = total(&profile).ok_or("callgrind wrote no total")?;

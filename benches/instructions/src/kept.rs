@@ -35,11 +35,11 @@ pub(crate) fn keep(counts: &Counts) -> Result<String, String> {
     text.push('\n');
     std::fs::write(file(), text)
         .map_err(|error| format!("cannot write `benches/instructions.json`: {error}"))?;
-    let mut said = String::new();
+    let mut table = String::new();
     for (path, count) in counts {
-        let _ = writeln!(said, "{count:>8}  {}", path.name());
+        let _ = writeln!(table, "{count:>8}  {}", path.name());
     }
-    Ok(said)
+    Ok(table)
 }
 
 /// Compares the counts with the baseline.
@@ -55,7 +55,7 @@ pub(crate) fn check(counts: &Counts) -> Result<String, String> {
 }
 
 fn compare(counts: &Counts, kept: &Counts) -> Result<String, String> {
-    let mut said = format!("{:>8}  {:>8}  {:>7}\n", "now", "base", "");
+    let mut table = format!("{:>8}  {:>8}  {:>7}\n", "now", "base", "");
     let mut slower = false;
     for (path, now) in counts {
         let Some(then) = kept.get(path) else {
@@ -68,18 +68,18 @@ fn compare(counts: &Counts, kept: &Counts) -> Result<String, String> {
         #[expect(clippy::cast_precision_loss, reason = "a count of some thousands")]
         let change = 100.0 * (*now as f64 / *then as f64 - 1.0);
         let _ = writeln!(
-            said,
+            table,
             "{now:>8}  {then:>8}  {change:>+6.1}%  {}",
             path.name()
         );
     }
     if slower {
         return Err(format!(
-            "a request takes over {TOLERANCE} % more instructions than were kept:\n{said}Make it cheaper, or, where \
+            "a request takes over {TOLERANCE} % more instructions than were kept:\n{table}Make it cheaper, or, where \
              it is worth that, run `cargo xtask bench --keep-instructions` and commit the file"
         ));
     }
-    Ok(said)
+    Ok(table)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use test_support::{CloudflareKv, HttpFault, HttpProxy};
 use super::contender::{Contender, Operation, filled_at_once};
 use super::memory::{ByDyn, Named, key_text};
 use super::upstash::DELAY;
-use super::{Backend, Place, Server, Store, VALUE_LENGTH};
+use super::{Backend, Location, Server, Store, VALUE_LENGTH};
 
 pub(crate) const TITLE: &str = "stores: cloudflare kv, 20 ms away";
 pub(crate) const OURS: &str = "driver-cloudflare-kv";
@@ -20,7 +20,7 @@ pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "KV of miniflare with the gateway of the tests, in one process of Node.js, behind a proxy that lets each \
            request arrive 20 ms later; Cloudflare takes one write a second of a key, miniflare any number",
-    place: Place::Server(|| {
+    location: Location::Server(|| {
         let kv = CloudflareKv::shared();
         assert_eq!(kv.namespace(), NAMESPACE);
         let proxy = HttpProxy::start(kv.api_url());

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::contender::{Contender, Operation, Runs, filled, filled_on_threads};
 use super::memory::{ByDyn, Session, key_text};
-use super::{Backend, CALLERS, Place, SESSIONS, Store, VALUE_LENGTH, folder};
+use super::{Backend, CALLERS, Location, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
 pub(crate) const OURS: &str = "driver-fs";
@@ -56,7 +56,7 @@ pub(super) const ON_DISK: Backend = Backend {
     title: TITLE,
     note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked; what a \
            write costs is the disk's and its file system's",
-    place: Place::Folder,
+    location: Location::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &[
@@ -76,7 +76,7 @@ pub(super) const IN_MEMORY: Backend = Backend {
     title: "stores: fs in memory",
     note: "in folders of their own on a `tmpfs`, so that nothing waits for a disk, and what is above the calls of the \
            system shows; it has the extended attributes in which ends stand from Linux 6.6 on",
-    place: Place::Folder,
+    location: Location::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &[ours::<Memory>(), bare::<Memory>(), spawned::<Memory>()],

@@ -42,14 +42,14 @@ const COLUMNS: [Column; 4] = [
 struct Backend {
     title: &'static str,
     note: &'static str,
-    place: Place,
+    location: Location,
     operations: &'static [Operation],
     callers: &'static [usize],
     contenders: &'static [Contender],
 }
 
 /// Where a backend stores its sessions.
-enum Place {
+enum Location {
     /// In the memory of each process.
     Memory,
     /// In a separate file of each process.
@@ -121,9 +121,9 @@ async fn measure_backend(
     wanted: Vec<(String, Operation, usize)>,
 ) -> Section {
     let folder = folder();
-    let server = match backend.place {
-        Place::Server(start) => Some(start()),
-        Place::Memory | Place::Folder => None,
+    let server = match backend.location {
+        Location::Server(start) => Some(start()),
+        Location::Memory | Location::Folder => None,
     };
     let url = server.as_ref().map(|server| &server.url);
     let mut processes = Vec::new();

@@ -10,7 +10,7 @@ use test_support::{HttpFault, HttpProxy, UpstashGateway};
 
 use super::contender::{Contender, Operation, filled_at_once};
 use super::memory::{ByDyn, Named, key_text};
-use super::{Backend, Place, Server, Store, VALUE_LENGTH};
+use super::{Backend, Location, Server, Store, VALUE_LENGTH};
 
 pub(crate) const TITLE: &str = "stores: upstash, 20 ms away";
 pub(crate) const OURS: &str = "driver-upstash";
@@ -22,7 +22,7 @@ pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "the gateway of the tests over a Redis, in one process of Node.js, behind a proxy that lets each request \
            arrive 20 ms later",
-    place: Place::Server(|| {
+    location: Location::Server(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/upstash-js");
         let gateway = UpstashGateway::start(&UpstashGateway::packages(folder));
         let proxy = HttpProxy::start(gateway.url());

@@ -193,9 +193,9 @@ async fn errors_contain_no_key_or_value(context: Context) -> CaseResult {
     errors.extend(driver.exists(&key).await.err());
     errors.extend(driver.read_many(std::slice::from_ref(&key)).await.err());
     for error in errors {
-        let told = format!("{error} {error:?}");
+        let message = format!("{error} {error:?}");
         check(
-            !told.contains(SECRET),
+            !message.contains(SECRET),
             "an error without key or value",
             "one that shows it",
         )?;

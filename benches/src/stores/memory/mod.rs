@@ -6,7 +6,7 @@ mod ours;
 mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, CALLERS, Place, SESSIONS};
+use super::{Backend, CALLERS, Location, SESSIONS};
 
 pub(crate) use ours::{ByDyn, Named, Session, commit, key_text, read, write};
 
@@ -15,7 +15,7 @@ pub(crate) const TITLE: &str = "stores: memory";
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "the limit is a bare `dashmap` of `Bytes`, without expiry, versions and bounds",
-    place: Place::Memory,
+    location: Location::Memory,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &CONTENDERS,

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::sessions::app::AxumApp;
 use crate::stores::contender::{Contender, Operation, filled};
-use crate::stores::{Backend, CALLERS, Place, Store};
+use crate::stores::{Backend, CALLERS, Location, Store};
 
 pub(crate) use lost::measure as lost;
 
@@ -22,7 +22,7 @@ pub(in crate::stores) const BACKEND: Backend = Backend {
     note: "whole requests to an application of axum, without a network in front of it, by sessions with one value on \
            one server of Redis without persistence; read + commit is a request that reads the value and sets another; \
            ours is conditional by a script",
-    place: Place::Server(server::redis),
+    location: Location::Server(server::redis),
     operations: &[Operation::Read, Operation::Commit],
     callers: &CALLERS,
     contenders: &CONTENDERS,
@@ -32,7 +32,7 @@ pub(in crate::stores) const BACKEND: Backend = Backend {
 pub(in crate::stores) const ON_VALKEY: Backend = Backend {
     title: VALKEY,
     note: "the same on Valkey 9; our conditional commits use `SET … IFEQ`",
-    place: Place::Server(server::valkey),
+    location: Location::Server(server::valkey),
     ..BACKEND
 };
 
