@@ -1,5 +1,5 @@
-// unstorage's db0 driver on a database that another process writes, told how long to write by lines of JSON on its input:
-// { milliseconds }. It answers each with a line { seconds, written, refused, p50, p999 }, the latter two in microseconds.
+// Runs the db0 driver of unstorage on a database that another process also writes to. A question is a line of JSON,
+// { milliseconds }. The answer is a line { seconds, written, refused, p50, p999 }, the last two in microseconds.
 // Arguments: the database and the table.
 import { createInterface } from "node:readline";
 import { createDatabase } from "db0";

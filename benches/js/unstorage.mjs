@@ -1,7 +1,7 @@
-// unstorage, told what to measure by lines of JSON on its input: { operation, callers, operations }, where
-// `operations` are those of each caller. It answers each with a line { seconds }.
-// Arguments: `memory`, `db0`, `fs` or `redis`; a path, or a URL for `redis`, which `memory` does not use; the number of
-// sessions that are picked from, the length of a value, and the number of sessions that are written at first.
+// Measures unstorage. A question is a line of JSON, { operation, callers, operations }, with the operations per caller.
+// The answer is a line { seconds }.
+// Arguments: `memory`, `db0`, `fs` or `redis`; a path, or a URL for `redis` (unused by `memory`); the number of sessions
+// in use, the size of a value, and the number of sessions to write at the start.
 import { execFileSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { createStorage } from "unstorage";

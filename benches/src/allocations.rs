@@ -1,6 +1,6 @@
-//! Counts the allocations and the live bytes of the thread that asks.
+//! Counts the allocations and the live bytes of the current thread.
 
-#![expect(unsafe_code, reason = "an allocator cannot be written without")]
+#![expect(unsafe_code, reason = "an allocator needs unsafe code")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -10,15 +10,16 @@ thread_local! {
     static LIVE_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts; the same for all that is compared.
+/// The system allocator with counters. All contenders use it.
 pub(crate) struct Counting;
 
-/// How often this thread has allocated or reallocated so far.
+/// Returns the number of allocations and reallocations of this thread.
 pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.get()
 }
 
-/// The bytes that this thread asked for and did not give back; below zero where it freed those of others.
+/// Returns the bytes that this thread allocated minus the bytes that it freed. It is negative if the thread freed
+/// allocations of other threads.
 pub(crate) fn live_bytes() -> i64 {
     LIVE_BYTES.get()
 }
@@ -32,7 +33,7 @@ fn signed(bytes: usize) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-// SAFETY: every call goes on to the system's allocator with what it was given.
+// SAFETY: every call forwards its arguments to the system allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         asked(layout.size(), 0);

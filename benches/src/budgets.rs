@@ -1,11 +1,11 @@
-//! The bounds that we gave ourselves, as ratios within one run.
+//! The performance budgets, as ratios within one run.
 
 use crate::report::{Budget, Report};
 use crate::sessions::peers::{OURS, TOWER_SESSIONS};
 use crate::stores::{Operation, comparison};
 use crate::{growth, sessions, stores};
 
-/// Compares what was measured with the bounds; what was not measured is left out.
+/// Compares the results with the budgets. Budgets without results are skipped.
 pub(crate) fn check(report: &Report) -> Vec<Budget> {
     let mut budgets = Vec::new();
     requests(report, &mut budgets);

@@ -1,8 +1,8 @@
-//! What a reader must know of the machine and of the run.
+//! Describes the machine and the run.
 
 use std::process::Command;
 
-/// By name.
+/// Returns the facts by name.
 pub(crate) fn describe(quick: bool) -> Vec<(&'static str, String)> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
@@ -14,7 +14,7 @@ pub(crate) fn describe(quick: bool) -> Vec<(&'static str, String)> {
     let load = read("/proc/loadavg");
     let load: Vec<&str> = load.split_whitespace().take(3).collect();
     let length = if quick {
-        "a short one, whose figures are rough"
+        "short, with rough results"
     } else {
         "whole"
     };
@@ -28,7 +28,7 @@ pub(crate) fn describe(quick: bool) -> Vec<(&'static str, String)> {
             ),
         ),
         (
-            "load when it began, over 1, 5 and 15 minutes",
+            "load average at the start, over 1, 5 and 15 minutes",
             load.join(" "),
         ),
         (

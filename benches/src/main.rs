@@ -1,4 +1,4 @@
-//! Measures the workspace beside its peers: one table, one page, one file of data.
+//! Runs the benchmarks against other libraries. The result is a table, an HTML page and a JSON file.
 
 mod allocations;
 mod budgets;
@@ -24,20 +24,20 @@ use report::Report;
 #[global_allocator]
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
-/// Measures the workspace beside its peers.
+/// Runs the benchmarks against other libraries.
 #[derive(Parser)]
 struct Options {
-    /// Measure only what has this in its title, such as `requests` or `sqlite`.
+    /// Run only the benchmarks whose title contains this, such as `requests` or `sqlite`.
     filter: Option<String>,
-    /// A short version, for trying things out: its figures are rough.
+    /// Run a short version with rough results.
     #[arg(long)]
     quick: bool,
-    /// Given to processes of this program that are one of the subjects: of which section, and which.
+    /// For child processes that run one subject: the section and the name of the subject.
     #[arg(long, hide = true, requires = "subject")]
     subject_of: Option<String>,
     #[arg(long, hide = true)]
     subject: Option<String>,
-    /// On which server, for those that share one.
+    /// For child processes that share a server: its URL.
     #[arg(long, hide = true)]
     server: Option<String>,
 }
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
         .extend(threads.block_on(growth::measure(&plan)));
 
     if report.sections.is_empty() {
-        eprintln!("benches: nothing that is measured has this in its title");
+        eprintln!("benches: no benchmark has this in its title");
         return ExitCode::FAILURE;
     }
     report.budgets = budgets::check(&report);
@@ -97,7 +97,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("benches: the report cannot be written: {error}");
+            eprintln!("benches: cannot write the report: {error}");
             ExitCode::FAILURE
         }
     }

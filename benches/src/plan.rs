@@ -1,24 +1,24 @@
 use std::time::Duration;
 
-/// What a run measures, and how thoroughly.
+/// The scope and the precision of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// A part of the title of a section or of a comparison; everything if empty.
+    /// A part of the title of a section or of a comparison. An empty filter selects all.
     filter: String,
-    /// How often each peer is started anew.
+    /// How often each peer is restarted.
     pub(crate) request_processes: usize,
-    /// Rounds of requests, each of so many, for each time.
+    /// The rounds of requests for each start.
     pub(crate) request_rounds: usize,
-    /// The requests of a round.
+    /// The number of requests in a round.
     pub(crate) requests: usize,
-    /// Rounds of operations on a store, each about so long.
+    /// The rounds of operations on a store, and the approximate duration of each.
     pub(crate) store_rounds: usize,
     pub(crate) store_round: Duration,
-    /// How many sessions stores grow to.
+    /// The numbers of sessions that stores grow to.
     pub(crate) memory_sizes: &'static [usize],
     pub(crate) sqlite_sizes: &'static [usize],
     pub(crate) fs_sizes: &'static [usize],
-    /// How long a caller is watched while sessions end.
+    /// How long a caller is measured while sessions expire.
     pub(crate) expiry_watch: Duration,
 }
 
@@ -46,7 +46,7 @@ impl Plan {
         }
     }
 
-    /// Whether what has this title is to be measured.
+    /// Returns `true` if the benchmark with this title is selected.
     pub(crate) fn includes(&self, title: &str) -> bool {
         title.to_lowercase().contains(&self.filter)
     }

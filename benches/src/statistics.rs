@@ -1,6 +1,6 @@
 //! Medians and spreads of rounds.
 
-/// The value below which `share` of the values lie, from 0 to 1; 0 if there are none.
+/// Returns the quantile `share`, from 0 to 1. It is 0 without values.
 pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -14,18 +14,18 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     sorted.get(index).copied().unwrap_or_default()
 }
 
-/// The value in the middle.
+/// Returns the median.
 pub(crate) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// Half the distance between the quartiles, in percent of the median.
+/// Returns half the interquartile range, in percent of the median.
 pub(crate) fn spread(values: &[f64]) -> f64 {
     let half = (quantile(values, 0.75) - quantile(values, 0.25)) / 2.0;
     100.0 * half / median(values).abs().max(f64::MIN_POSITIVE)
 }
 
-/// The median of what `values` are above `below`, round by round.
+/// Returns the median of the differences between `values` and `below`, round by round.
 pub(crate) fn median_above(values: &[f64], below: &[f64]) -> f64 {
     let differences: Vec<f64> = values.iter().zip(below).map(|(a, b)| a - b).collect();
     median(&differences)

@@ -1,6 +1,6 @@
-//! Subjects in processes of their own, so that none pays for what another left in the memory.
+//! Runs each subject in its own process, so that no subject is affected by the memory use of another.
 //!
-//! A question is a line of JSON on the process's input, its answer a line on its output.
+//! A question is a line of JSON on standard input. Its answer is a line on standard output.
 
 use std::io::{BufRead, Write};
 use std::process::Stdio;
@@ -32,19 +32,19 @@ impl Subprocess {
         })
     }
 
-    /// This program, as the subject of this name.
+    /// Starts this program as the subject with this name.
     pub(crate) fn of_subject(section: &str, name: &str) -> Self {
         Self::start(of_subject(section, name)).expect("this program starts")
     }
 
-    /// The same on the server that has this URL.
+    /// Starts this program as a subject on the server with this URL.
     pub(crate) fn of_subject_at(section: &str, name: &str, server: &str) -> Self {
         let mut command = of_subject(section, name);
         command.args(["--server", server]);
         Self::start(command).expect("this program starts")
     }
 
-    /// Puts a question and waits for its answer.
+    /// Sends a question and waits for its answer.
     pub(crate) async fn ask<A: DeserializeOwned>(&mut self, question: &impl Serialize) -> A {
         let mut line = serde_json::to_vec(question).expect("a question that can be written");
         line.push(b'\n');
@@ -55,10 +55,10 @@ impl Subprocess {
         serde_json::from_str(&answer).expect("an answer that can be read")
     }
 
-    /// Lets it clean up and waits until it has ended.
+    /// Closes the input and waits until the process has cleaned up and exited.
     pub(crate) async fn end(mut self) {
         drop(self.input);
-        self.child.wait().await.expect("the subject ends");
+        self.child.wait().await.expect("the subject exits");
     }
 }
 
@@ -69,7 +69,7 @@ fn of_subject(section: &str, name: &str) -> Command {
     command
 }
 
-/// The other side: answers each question until there are no more.
+/// Runs in the subject: answers questions until the input is closed.
 pub(crate) fn answer<Q: DeserializeOwned, A: Serialize>(mut answer: impl FnMut(Q) -> A) {
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a readable input");

@@ -1,4 +1,4 @@
-//! A driver of one's own on one page: a map behind a lock, with atomic conditions. Run it and it tests itself:
+//! A custom driver on one page: a map behind a lock, with atomic conditions. Run it to test it with the suite:
 //! `cargo run -p conformance-tests --example custom_driver`.
 
 use std::collections::BTreeMap;
@@ -11,29 +11,29 @@ use session_core::{
     WriteOptions, WriteOutcome, async_trait,
 };
 
-/// Entries in the order of their keys, and the last version that was given out.
+/// The entries in key order, and the last version.
 #[derive(Default)]
-pub(crate) struct Shelf(Mutex<(BTreeMap<Key, Entry>, u64)>);
+pub(crate) struct MapDriver(Mutex<(BTreeMap<Key, Entry>, u64)>);
 
-/// The entry of `key`, unless it has expired.
-fn alive<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> {
+/// Returns the entry unless it has expired.
+fn unexpired<'e>(entries: &'e BTreeMap<Key, Entry>, key: &Key) -> Option<&'e Entry> {
     let entry = entries.get(key)?;
     entry
         .expires_at
-        .is_none_or(|end| Timestamp::now() < end)
+        .is_none_or(|expires_at| Timestamp::now() < expires_at)
         .then_some(entry)
 }
 
-fn met(current: Option<&Entry>) -> ConflictState {
+fn conflict(current: Option<&Entry>) -> ConflictState {
     current
         .cloned()
         .map_or(ConflictState::Absent, ConflictState::Present)
 }
 
 #[async_trait]
-impl Driver for Shelf {
+impl Driver for MapDriver {
     fn name(&self) -> &str {
-        "shelf"
+        "map"
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -45,12 +45,12 @@ impl Driver for Shelf {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        Ok(alive(&self.0.lock().0, key).cloned())
+        Ok(unexpired(&self.0.lock().0, key).cloned())
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let (entries, last_version) = &mut *self.0.lock();
-        let current = alive(entries, key);
+        let current = unexpired(entries, key);
         let holds = match &options.condition {
             WriteCondition::Always => true,
             WriteCondition::IfAbsent => current.is_none(),
@@ -59,27 +59,27 @@ impl Driver for Shelf {
             }
         };
         if !holds {
-            return Ok(WriteOutcome::Conflict(met(current)));
+            return Ok(WriteOutcome::Conflict(conflict(current)));
         }
         *last_version += 1;
         let version = Version::from_u64(*last_version);
-        let end = options.expiry.resolve(None, Timestamp::now());
+        let expires_at = options.expiry.resolve(None, Timestamp::now());
         entries.insert(
             key.clone(),
             Entry::new(value)
                 .with_version(version.clone())
-                .with_expires_at(end),
+                .with_expires_at(expires_at),
         );
         Ok(WriteOutcome::written(Some(version)))
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
         let entries = &mut self.0.lock().0;
-        let current = alive(entries, key);
+        let current = unexpired(entries, key);
         if options.if_version.is_some_and(|version| {
             current.and_then(|entry| entry.version.as_ref()) != Some(&version)
         }) {
-            return Ok(RemoveOutcome::Conflict(met(current)));
+            return Ok(RemoveOutcome::Conflict(conflict(current)));
         }
         entries.remove(key);
         Ok(RemoveOutcome::Removed)
@@ -87,14 +87,15 @@ impl Driver for Shelf {
 
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
         let entries = &self.0.lock().0;
-        // The cursor is the last key of the page before, so that nothing written meanwhile moves it.
+        // The cursor is the last key of the previous page, so that concurrent writes do not shift it.
         let after = options
             .cursor
             .map(|cursor| Key::new(cursor.as_str()))
             .transpose()?;
         let start = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let keys = entries.range((start, Bound::Unbounded)).map(|(key, _)| key);
-        let keys = keys.filter(|key| options.prefix.contains(key) && alive(entries, key).is_some());
+        let keys =
+            keys.filter(|key| options.prefix.contains(key) && unexpired(entries, key).is_some());
         let limit = options.limit.max(1);
         let keys: Vec<Key> = keys.take(limit).cloned().collect();
         let last = keys.last().filter(|_| keys.len() == limit);
@@ -105,7 +106,7 @@ impl Driver for Shelf {
 
 #[tokio::main]
 async fn main() {
-    let report = conformance_tests::run(|| async { Shelf::default() }).await;
+    let report = conformance_tests::run(|| async { MapDriver::default() }).await;
     println!("{report}");
     report.assert_passed();
 }

@@ -1,3 +1,5 @@
+//! A case of the suite, and what it needs of a driver.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -7,22 +9,22 @@ use session_core::{Conditions, Consistency, Listing};
 use crate::context::Context;
 use crate::failure::CaseResult;
 
-/// One thing that every driver must do, and how it is shown.
+/// One requirement of the contract and the test for it.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// Its name, which is also that of the test.
+    /// The name of the case and of its test.
     pub name: &'static str,
-    /// The clause of the contract that it proves.
+    /// The clause of the contract that the case tests.
     pub proves: &'static str,
     pub(crate) needs: &'static [Need],
     pub(crate) run: fn(Context) -> BoxFuture<'static, CaseResult>,
 }
 
 impl Case {
-    /// Why the case cannot run on this driver, if it cannot.
+    /// Returns why the case cannot run on this driver, if so.
     pub(crate) fn unmet(&self, context: &Context) -> Option<String> {
         if context.capabilities.read_only && context.subject.writer.is_none() {
-            return Some("no driver that writes was given (Subject::with_writer)".to_owned());
+            return Some("no writer given (Subject::with_writer)".to_owned());
         }
         self.needs.iter().find_map(|need| need.unmet(context))
     }
@@ -37,7 +39,7 @@ impl fmt::Debug for Case {
     }
 }
 
-/// What a case needs of a driver, or of its crate.
+/// A requirement of a case: a capability of the driver or a part of the subject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Need {
     Writes,
@@ -64,7 +66,7 @@ pub(crate) enum Need {
     SharedBackend,
 }
 
-/// How long a case waits for the end of an entry at most.
+/// The longest time that a case waits for an entry to expire.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 impl Need {
@@ -87,24 +89,18 @@ impl Need {
             Self::NoWatch => (!capabilities.watch, "the driver can watch"),
             Self::ReportsExpiry => (
                 capabilities.reports_expiry,
-                "the driver does not report when entries end",
+                "the driver does not report when entries expire",
             ),
             Self::Strong => (
                 capabilities.consistency == Consistency::Strong,
                 "the driver is only eventually consistent",
             ),
             Self::ShortLives => {
-                let reason = format!("the shortest life that ends on time is {shortest:?}");
+                let reason = format!("the shortest reliable ttl is {shortest:?}");
                 return (shortest > LONGEST_WAIT).then_some(reason);
             }
-            Self::NestedKeys => (
-                capabilities.nested_keys,
-                "the driver holds no keys below keys",
-            ),
-            Self::NoNestedKeys => (
-                !capabilities.nested_keys,
-                "the driver holds keys below keys",
-            ),
+            Self::NestedKeys => (capabilities.nested_keys, "the driver has no nested keys"),
+            Self::NoNestedKeys => (!capabilities.nested_keys, "the driver has nested keys"),
             Self::ValuesOf(size) => {
                 let limit = capabilities.max_value_size.filter(|limit| *limit < size);
                 return limit.map(|limit| format!("values are limited to {limit} bytes"));
@@ -119,15 +115,15 @@ impl Need {
             ),
             Self::ForeignWrite => (
                 subject.foreign_write.is_some(),
-                "no foreign writer was given (Subject::with_foreign_write)",
+                "no foreign writer given (Subject::with_foreign_write)",
             ),
             Self::Outage => (
                 subject.outage.is_some(),
-                "no unreachable driver was given (Subject::with_outage)",
+                "no unreachable driver given (Subject::with_outage)",
             ),
             Self::DefaultTtl => (
                 subject.default_ttl.is_some(),
-                "no default ttl was told (Subject::with_default_ttl)",
+                "no default ttl given (Subject::with_default_ttl)",
             ),
             Self::SharedBackend => (
                 subject.shared_backend,

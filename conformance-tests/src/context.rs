@@ -1,3 +1,5 @@
+//! What a case works with: the driver under a key prefix of its own, and helpers to write, wait and list.
+
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +18,12 @@ use crate::runner::Factory;
 use crate::subject::Subject;
 use crate::under_way::{Noting, UnderWay};
 
-/// What a case works with: the driver, under a base that no other case has.
+/// The driver of a case, under a key prefix that no other case uses.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// The driver below the base of this case.
+    /// The driver under test, with the prefix of this case.
     pub(crate) driver: Arc<dyn Driver>,
-    /// What writes the entries of the case: the driver itself, unless it is read-only.
+    /// The driver that writes the entries of the case. It differs from `driver` if that is read-only.
     pub(crate) writer: Arc<dyn Driver>,
     pub(crate) capabilities: Capabilities,
     pub(crate) subject: Subject,
@@ -31,14 +33,13 @@ pub(crate) struct Context {
     keys: Arc<Mutex<Vec<Key>>>,
 }
 
-/// How much longer than promised the end of an entry may take before it is held against the driver: what a
-/// busy machine may sleep through.
+/// How much later than declared an entry may expire, to allow for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Context {
     pub(crate) async fn new(factory: Factory, under_way: UnderWay) -> Self {
         let subject = factory.open().await;
-        // As long as a session id, and drawn at random: cases of several runs may share a server.
+        // As long as a session id, and random, since several runs may share a server.
         let base = Prefix::new(&format!("conformance-{:016x}", random()));
         let driver = below(&base, &subject, &subject.driver, &under_way);
         let writer = below(&base, &subject, subject.writer(), &under_way);
@@ -54,27 +55,27 @@ impl Context {
         }
     }
 
-    /// A key of the case, which is removed after it.
+    /// Creates a key, which is removed after the case.
     pub(crate) fn key(&self, name: &str) -> Result<Key, Failure> {
         let key = Key::new(name)?;
         self.keys.lock().push(key.clone());
         Ok(key)
     }
 
-    /// Another driver from the factory, below the same base.
+    /// Opens another driver from the factory, with the same prefix.
     pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
         let subject = self.factory.open().await;
         below(&self.base, &subject, &subject.driver, &self.under_way)
     }
 
-    /// What writes below a neighbour of the base: `…x` beside `…`.
+    /// Returns a driver for a neighbouring prefix: `…x` beside `…`.
     pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
         let base = Prefix::new(&format!("{}x", self.base.as_str()));
         below(&base, &self.subject, self.subject.writer(), &self.under_way)
     }
 
-    /// Keys that would lead to the key `name` of the neighbour if dots were steps in a path.
-    pub(crate) fn ways_to_the_neighbour(&self, name: &str) -> [String; 2] {
+    /// Returns keys that would reach the key `name` of the neighbour if dots were path segments.
+    pub(crate) fn traversals_to_the_neighbour(&self, name: &str) -> [String; 2] {
         let neighbour = format!("{}x", self.base.as_str());
         [
             format!("..:{neighbour}:{name}"),
@@ -89,7 +90,7 @@ impl Context {
         Ok(Arc::new(Prefixed::new(outage, self.base.clone())))
     }
 
-    pub(crate) async fn write_as_foreigner(&self, key: &Key, value: &'static [u8]) -> CaseResult {
+    pub(crate) async fn write_foreign(&self, key: &Key, value: &'static [u8]) -> CaseResult {
         let Some(write) = &self.subject.foreign_write else {
             return Err(Failure::new("a foreign writer", "none"));
         };
@@ -106,14 +107,14 @@ impl Context {
         Ok(self.driver.read(key).await?)
     }
 
-    /// Reads what must be there.
+    /// Reads an entry that must exist.
     pub(crate) async fn read_present(&self, key: &Key) -> Result<Entry, Failure> {
         self.read(key)
             .await?
-            .ok_or_else(|| Failure::new("the entry to be there", "a miss"))
+            .ok_or_else(|| Failure::new("the entry to exist", "a miss"))
     }
 
-    /// Writes without a condition, for ever.
+    /// Writes without a condition and without an expiry.
     pub(crate) async fn write(
         &self,
         key: &Key,
@@ -132,7 +133,7 @@ impl Context {
         written(self.writer.write(key, value.into(), options).await?)
     }
 
-    /// Writes an entry and gives its version, which it must have.
+    /// Writes an entry and returns its version, which must exist.
     pub(crate) async fn write_versioned(
         &self,
         key: &Key,
@@ -142,49 +143,51 @@ impl Context {
         version.ok_or_else(no_version)
     }
 
-    /// A short life, though not shorter than the driver can.
-    pub(crate) fn short_life(&self) -> Duration {
+    /// Returns a short ttl that the driver supports.
+    pub(crate) fn short_ttl(&self) -> Duration {
         Duration::from_millis(100).max(self.capabilities.minimum_ttl)
     }
 
-    /// When a short life ends that begins now.
+    /// Returns when an entry with a short ttl expires that is written now.
     pub(crate) fn soon(&self) -> Timestamp {
-        Timestamp::now().saturating_add(self.short_life())
+        Timestamp::now().saturating_add(self.short_ttl())
     }
 
-    /// Sleeps until an entry with this end must be gone. It does not look at the entry meanwhile, which
-    /// might make the driver sweep it.
-    pub(crate) async fn sleep_past(&self, end: Timestamp) {
+    /// Sleeps until an entry with this expiry must be gone. It does not read the entry, since a read can make the
+    /// driver remove it.
+    pub(crate) async fn sleep_past(&self, expires_at: Timestamp) {
         let granularity = self.capabilities.expiry_granularity;
-        sleep_until(end.saturating_add(granularity + Duration::from_millis(20))).await;
+        sleep_until(expires_at.saturating_add(granularity + Duration::from_millis(20))).await;
     }
 
-    /// Writes an entry and lets it end, unseen.
+    /// Writes an entry and waits until it has expired, without reading it.
     pub(crate) async fn expired(&self, key: &Key) -> Result<Option<Version>, Failure> {
-        let end = self.soon();
-        let version = self.write_until(key, "ended", Expiry::At(end)).await?;
-        self.sleep_past(end).await;
+        let expires_at = self.soon();
+        let version = self
+            .write_until(key, "expired", Expiry::At(expires_at))
+            .await?;
+        self.sleep_past(expires_at).await;
         Ok(version)
     }
 
-    /// Reads again and again until the entry is gone, which it must be soon after `end`.
-    pub(crate) async fn poll_until_gone(&self, key: &Key, end: Timestamp) -> CaseResult {
-        let last = end.saturating_add(self.capabilities.expiry_granularity + PATIENCE);
+    /// Reads until the entry is gone. It fails if the entry outlives `expires_at` by more than the granularity.
+    pub(crate) async fn poll_until_gone(&self, key: &Key, expires_at: Timestamp) -> CaseResult {
+        let last = expires_at.saturating_add(self.capabilities.expiry_granularity + PATIENCE);
         loop {
             let started = Timestamp::now();
             if self.read(key).await?.is_none() {
                 return Ok(());
             }
             if started > last {
-                let late = started.saturating_since(end);
-                let expected = format!("a miss from {end} on");
+                let late = started.saturating_since(expires_at);
+                let expected = format!("a miss after {expires_at}");
                 return Err(Failure::new(expected, format!("the entry, {late:?} later")));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Every key below `prefix`, by pages of about `limit`, duplicates included.
+    /// Lists every key below `prefix` in pages of about `limit`, duplicates included.
     pub(crate) async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<Key>, Failure> {
         let mut options = ListOptions::below(Prefix::new(prefix)).with_limit(limit);
         let mut keys = Vec::new();
@@ -196,11 +199,11 @@ impl Context {
                 None => return Ok(keys),
             }
         }
-        let expected = "the listing to come to its end";
+        let expected = "the listing to terminate";
         Err(Failure::new(expected, format!("{MOST_PAGES} pages")))
     }
 
-    /// The names of the keys below `prefix`, sorted.
+    /// Returns the names of the keys below `prefix`, sorted.
     pub(crate) async fn list_names(&self, prefix: &str) -> Result<Vec<String>, Failure> {
         let keys = self.list(prefix, 1_000).await?;
         let mut names: Vec<String> = keys.iter().map(|key| key.as_str().to_owned()).collect();
@@ -211,7 +214,7 @@ impl Context {
         Ok(names)
     }
 
-    /// Removes what the case left behind, also from a server that others use.
+    /// Removes the entries of the case.
     pub(crate) async fn clean_up(&self) -> CaseResult {
         match self.remove_all_from(&self.writer).await {
             Err(error) if error.kind() == ErrorKind::Closed => {
@@ -238,10 +241,10 @@ impl Context {
     }
 }
 
-/// So many that no listing of the suite has them, and few enough to be told that one does not end.
+/// More pages than any listing of the suite has. A longer listing counts as endless.
 const MOST_PAGES: usize = 100_000;
 
-/// A driver of `subject`, below `base`, whose operations are noted in `under_way`.
+/// Wraps a driver of `subject` with the prefix `base`, and records its operations in `under_way`.
 fn below(
     base: &Prefix,
     subject: &Subject,
@@ -259,12 +262,15 @@ fn below(
 pub(crate) fn written(outcome: WriteOutcome) -> Result<Option<Version>, Failure> {
     match outcome {
         WriteOutcome::Written { version, .. } => Ok(version),
-        conflict => Err(Failure::new("the write to happen", format!("{conflict:?}"))),
+        conflict => Err(Failure::new(
+            "the write to succeed",
+            format!("{conflict:?}"),
+        )),
     }
 }
 
 pub(crate) fn no_version() -> Failure {
-    let expected = "a version, since the driver has conditions";
+    let expected = "a version, because the driver supports conditions";
     Failure::new(expected, "an entry without a version")
 }
 
@@ -272,7 +278,7 @@ pub(crate) async fn sleep_until(time: Timestamp) {
     tokio::time::sleep(time.saturating_since(Timestamp::now())).await;
 }
 
-/// A number that nobody can foresee.
+/// Returns a random number.
 pub(crate) fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

@@ -1,3 +1,5 @@
+//! Waits after each change until all readers see it, for backends with lagging replicas.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use session_core::{
 
 use crate::subject::Convergence;
 
-/// A driver whose changes are over only when every reader sees them.
+/// A driver whose changes return only when every reader sees them.
 pub(crate) struct Converging {
     inner: Prefixed<Arc<dyn Driver>>,
     convergence: Arc<Convergence>,
@@ -22,7 +24,7 @@ impl Converging {
         Self { inner, convergence }
     }
 
-    /// Gives `result` once every reader sees what was done.
+    /// Returns `result` once every reader sees the change.
     async fn seen<T>(&self, result: T) -> T {
         (self.convergence)().await;
         result

@@ -1,3 +1,5 @@
+//! A decorator that counts operations.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +13,7 @@ use session_core::{
 
 use crate::Operation;
 
-/// A driver that counts the operations that reach another, to show what something costs.
+/// A driver that counts the operations on an inner driver.
 ///
 /// ```
 /// use conformance_tests::{Counting, Operation};
@@ -30,7 +32,7 @@ use crate::Operation;
 /// # }
 /// ```
 ///
-/// An operation counts when it is begun, whatever becomes of it. A batch counts once.
+/// An operation is counted when it starts, even if it fails. A batch is counted once.
 #[derive(Clone, Debug)]
 pub struct Counting<D> {
     inner: D,
@@ -38,7 +40,7 @@ pub struct Counting<D> {
 }
 
 impl<D: Driver> Counting<D> {
-    /// Counts the operations on `inner`.
+    /// Creates a driver that counts the operations on `inner`.
     pub fn new(inner: D) -> Self {
         Self {
             inner,
@@ -46,24 +48,24 @@ impl<D: Driver> Counting<D> {
         }
     }
 
-    /// The counts, which go on being counted.
+    /// Returns a handle to the live counts.
     pub fn counts(&self) -> Counts {
         self.counts.clone()
     }
 }
 
-/// How often each operation was begun; clones show the same numbers.
+/// How often each operation was started. Clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub struct Counts(Arc<[AtomicU64; Operation::ALL.len()]>);
 
 impl Counts {
-    /// How often `operation` was begun.
+    /// Returns how often `operation` was started.
     pub fn of(&self, operation: Operation) -> u64 {
         self.counter(operation)
             .map_or(0, |counter| counter.load(Ordering::SeqCst))
     }
 
-    /// How many operations were begun in all.
+    /// Returns how many operations were started in total.
     pub fn total(&self) -> u64 {
         Operation::ALL
             .iter()
@@ -71,7 +73,7 @@ impl Counts {
             .sum()
     }
 
-    /// Starts from zero.
+    /// Sets all counts to zero.
     pub fn reset(&self) {
         for counter in self.0.iter() {
             counter.store(0, Ordering::SeqCst);

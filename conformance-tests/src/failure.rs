@@ -1,21 +1,23 @@
+//! Failures of cases, and the assertions that produce them.
+
 use std::fmt;
 
 use session_core::Error;
 
-/// What a case ends with.
+/// The result of a case.
 pub(crate) type CaseResult = Result<(), Failure>;
 
-/// What a case expected of the driver, and what came instead.
+/// What a case expected, and what the driver did instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What the contract promises.
+    /// What the contract requires.
     pub expected: String,
     /// What the driver did.
     pub got: String,
 }
 
 impl Failure {
-    /// A failure in words.
+    /// Creates a failure from two descriptions.
     pub fn new(expected: impl Into<String>, got: impl Into<String>) -> Self {
         Self {
             expected: expected.into(),
@@ -36,7 +38,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Passes if `holds`.
+/// Passes if `holds` is true.
 pub(crate) fn check(
     holds: bool,
     expected: impl Into<String>,
@@ -48,7 +50,7 @@ pub(crate) fn check(
     Err(Failure::new(expected, got))
 }
 
-/// Passes if `got` is `expected`, where both are short enough to show.
+/// Passes if `got` equals `expected`. Both are shown in the failure, so they should be short.
 pub(crate) fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -> CaseResult {
     if got == expected {
         return Ok(());

@@ -1,3 +1,5 @@
+//! A decorator that injects faults.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,7 @@ use session_core::{
 
 use crate::Operation;
 
-/// A driver that makes the operations of another fail as planned.
+/// A driver that injects faults into the operations of an inner driver.
 ///
 /// ```
 /// use conformance_tests::{Fault, Faulty, Operation};
@@ -26,7 +28,7 @@ use crate::Operation;
 /// let driver = Faulty::new(MemoryDriver::new());
 /// let faults = driver.faults();
 ///
-/// // The answer to the next write is lost: it happened, and the caller cannot know.
+/// // The response to the next write is lost. The write is applied, but the caller gets an error.
 /// faults.next(Operation::Write, Fault::after(ErrorKind::TimedOut));
 /// assert!(driver.put("greeting", "hello").await.is_err());
 /// assert_eq!(driver.get("greeting").await?.unwrap(), "hello");
@@ -40,7 +42,7 @@ pub struct Faulty<D> {
 }
 
 impl<D: Driver> Faulty<D> {
-    /// Passes everything on to `inner` until a fault is planned.
+    /// Creates a driver that forwards to `inner` until a fault is planned.
     pub fn new(inner: D) -> Self {
         Self {
             inner,
@@ -48,7 +50,7 @@ impl<D: Driver> Faulty<D> {
         }
     }
 
-    /// Where faults are planned.
+    /// Returns the handle that plans faults.
     pub fn faults(&self) -> Faults {
         self.faults.clone()
     }
@@ -71,7 +73,7 @@ impl<D: Driver> Faulty<D> {
     }
 }
 
-/// One way in which an operation goes wrong.
+/// A way for an operation to fail.
 #[derive(Clone, Debug)]
 pub struct Fault {
     moment: Moment,
@@ -88,7 +90,7 @@ enum Moment {
 }
 
 impl Fault {
-    /// The operation does not happen, and is an error of `kind` that says so.
+    /// The operation is not applied and fails with `kind` and [`Outcome::NotApplied`].
     pub fn before(kind: ErrorKind) -> Self {
         Self {
             moment: Moment::Before,
@@ -98,7 +100,7 @@ impl Fault {
         }
     }
 
-    /// The operation happens and its answer is lost: an error of `kind` whose outcome is unknown.
+    /// The operation is applied, but fails with `kind` and [`Outcome::Unknown`], as if the response were lost.
     pub fn after(kind: ErrorKind) -> Self {
         Self {
             moment: Moment::After,
@@ -107,7 +109,7 @@ impl Fault {
         }
     }
 
-    /// The operation happens, and only takes longer.
+    /// The operation succeeds after a delay.
     pub fn slow(delay: Duration) -> Self {
         Self {
             moment: Moment::Delay,
@@ -116,14 +118,14 @@ impl Fault {
         }
     }
 
-    /// Sets what the error says of the outcome, be it true or not.
+    /// Sets the outcome that the error reports, which may be wrong on purpose.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
     }
 
-    /// Waits before anything happens.
+    /// Adds a delay before the operation.
     #[must_use]
     pub fn with_delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -131,13 +133,13 @@ impl Fault {
     }
 
     fn error(&self, driver: &str, operation: Operation) -> Error {
-        Error::new(self.kind, "this fault was planned")
+        Error::new(self.kind, "injected fault")
             .with_outcome(self.outcome)
             .with_context(driver, operation.name())
     }
 }
 
-/// What is planned to go wrong; clones share the plan.
+/// The plan of faults. Clones share the plan.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Mutex<Plan>>);
 
@@ -148,7 +150,7 @@ struct Plan {
     always: Vec<(Operation, Fault)>,
 }
 
-/// A fault of every other operation of a sort.
+/// A fault for every other call of each operation.
 #[derive(Debug)]
 struct EveryOther {
     fault: Fault,
@@ -156,7 +158,7 @@ struct EveryOther {
 }
 
 impl EveryOther {
-    /// The fault, the first time and then every other time.
+    /// Returns the fault for the first call and then for every other call.
     fn take(&mut self, operation: Operation) -> Option<Fault> {
         let begun = self.begun.get_mut(operation as usize)?;
         *begun += 1;
@@ -165,32 +167,32 @@ impl EveryOther {
 }
 
 impl Faults {
-    /// Makes the next `operation` go wrong, or the one after those that are planned already.
+    /// Makes the next `operation` fail. Repeated calls queue up faults.
     pub fn next(&self, operation: Operation, fault: Fault) {
         self.0.lock().once.push_back((operation, fault));
     }
 
-    /// Makes every `operation` go wrong for which nothing else is planned.
+    /// Makes every `operation` fail that has no other fault planned.
     pub fn always(&self, operation: Operation, fault: Fault) {
         let mut plan = self.0.lock();
         plan.always.retain(|(planned, _)| *planned != operation);
         plan.always.push((operation, fault));
     }
 
-    /// Makes every other operation of each sort go wrong, the first one too, as on a poor connection.
+    /// Makes every other call of each operation fail, starting with the first.
     pub fn every_other(&self, fault: Fault) {
         let begun = [0; Operation::ALL.len()];
         self.0.lock().every_other = Some(EveryOther { fault, begun });
     }
 
-    /// Makes every operation go wrong, as when the backend is out of reach.
+    /// Makes every operation fail, as if the backend were unreachable.
     pub fn outage(&self, fault: Fault) {
         for operation in Operation::ALL {
             self.always(operation, fault.clone());
         }
     }
 
-    /// Forgets the plan: everything works again.
+    /// Removes all planned faults.
     pub fn clear(&self) {
         *self.0.lock() = Plan::default();
     }

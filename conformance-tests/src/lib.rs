@@ -1,6 +1,6 @@
-//! The contract of [`session_core::Driver`] as a test suite that anyone can run on a driver of their own.
+//! A test suite for implementations of [`session_core::Driver`].
 //!
-//! In the tests of a driver's crate, one line makes a test of each case:
+//! One line in the tests of a driver crate creates a test for each case:
 //!
 //! ```
 //! mod conformance {
@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! A program runs it and prints the report:
+//! A program can run the suite and print a report:
 //!
 //! ```
 //! # #[tokio::main]
@@ -19,13 +19,12 @@
 //! # }
 //! ```
 //!
-//! Each case proves one clause of the contract, under a base of its own, so that it can run on a server that
-//! others use. What a driver does not claim to do by its capabilities is skipped, and the report says why. What
-//! the driver alone cannot show (writes by another program, a backend out of reach, a restart) is tested when a
-//! [`Subject`] brings the means.
+//! Each case tests one clause of the contract. It uses a key prefix of its own, so it can run against a shared
+//! server. A case is skipped if the capabilities of the driver rule it out; the report gives the reason. Some cases
+//! need more than the driver, such as a foreign writer or an unreachable backend. They run if a [`Subject`] provides
+//! it.
 //!
-//! Two decorators that the suite's own tests use are good for other tests too: [`Faulty`] makes operations fail
-//! as planned, [`Counting`] counts them.
+//! The crate also has two decorators for tests: [`Faulty`] injects faults, and [`Counting`] counts operations.
 
 mod case;
 mod cases;
@@ -52,7 +51,7 @@ pub use runner::test_case;
 pub use runner::{run, run_only};
 pub use subject::{HookError, Subject};
 
-/// The names of all cases, in the order of the report.
+/// Returns the names of all cases, in the order of the report.
 pub fn case_names() -> impl Iterator<Item = &'static str> {
     cases::all().map(|case| case.name)
 }

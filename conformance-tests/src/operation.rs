@@ -1,4 +1,4 @@
-/// The operations of a [`Driver`](session_core::Driver), by which faults are planned and calls counted.
+/// An operation of a [`Driver`](session_core::Driver). Faults and counts are kept per operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// [`read`](session_core::Driver::read)
@@ -30,7 +30,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Every operation.
+    /// All operations.
     pub const ALL: [Self; 13] = [
         Self::Read,
         Self::Write,
@@ -47,7 +47,7 @@ impl Operation {
         Self::Close,
     ];
 
-    /// The name of the method.
+    /// Returns the name of the method.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",

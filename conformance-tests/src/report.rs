@@ -1,46 +1,48 @@
+//! The result of a run of the suite.
+
 use std::fmt;
 use std::time::Duration;
 
 use crate::case::Case;
 use crate::failure::Failure;
 
-/// What became of one case.
+/// The result of one case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The driver kept the promise.
+    /// The driver satisfies the case.
     Passed,
-    /// The driver broke the promise.
+    /// The driver violates the contract.
     Failed(Failure),
     /// The case does not apply to this driver, for this reason.
     Skipped(String),
 }
 
-/// One case and what became of it.
+/// One case and its result.
 #[derive(Clone, Debug)]
 pub struct CaseReport {
     /// The case.
     pub case: &'static Case,
-    /// What became of it.
+    /// The result of the case.
     pub verdict: Verdict,
-    /// How long it took.
+    /// How long the case took.
     pub took: Duration,
 }
 
-/// What became of each case, in the order of the suite. `Display` is a table.
+/// The results of all cases, in the order of the suite. `Display` formats a table.
 #[derive(Clone, Debug)]
-#[must_use = "a report says what is wrong; assert_passed() panics if anything is"]
+#[must_use = "a report lists the failed cases; call assert_passed() to panic on failures"]
 pub struct Report {
-    /// One for each case.
+    /// One report for each case.
     pub cases: Vec<CaseReport>,
 }
 
 impl Report {
-    /// Whether no case failed.
+    /// Returns `true` if no case failed.
     pub fn has_passed(&self) -> bool {
         self.failed().next().is_none()
     }
 
-    /// The names of the cases that failed, and how.
+    /// Returns the names of the failed cases and their failures.
     pub fn failed(&self) -> impl Iterator<Item = (&'static str, &Failure)> {
         self.cases
             .iter()
@@ -50,7 +52,7 @@ impl Report {
             })
     }
 
-    /// The names of the cases that were skipped, and why.
+    /// Returns the names of the skipped cases and the reasons.
     pub fn skipped(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.cases
             .iter()
@@ -60,11 +62,11 @@ impl Report {
             })
     }
 
-    /// Panics with the whole table if a case failed.
+    /// Panics with the table of results if a case failed.
     #[expect(clippy::panic, reason = "this is what an assertion does")]
     pub fn assert_passed(&self) {
         if !self.has_passed() {
-            panic!("the driver breaks the contract:\n{self}");
+            panic!("the driver violates the contract:\n{self}");
         }
     }
 }

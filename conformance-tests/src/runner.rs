@@ -1,3 +1,5 @@
+//! Runs cases, each with a time limit, and collects a report.
+
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -13,23 +15,23 @@ use crate::report::{CaseReport, Report, Verdict};
 use crate::subject::Subject;
 use crate::under_way::UnderWay;
 
-/// How long a case may take. The longest writes 10,000 entries, be it over a network.
+/// The time limit of a case. The longest case writes 10,000 entries, possibly over a network.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// How long the factory may take to open a driver for a case.
+/// The time limit of the factory.
 const OPENING: Duration = Duration::from_secs(60);
 
-/// How long the removal of what a case left behind may take.
+/// The time limit of the clean-up after a case.
 const CLEAN_UP: Duration = Duration::from_secs(60);
 
-/// How long all of that may take together when a case is a test of its own. Only a driver that blocks the threads of
-/// the runtime, and its timers with them, is over it.
+/// The time limit of a whole test. It is only reached if the driver blocks the threads of the runtime, and with them
+/// its timers.
 const TEST: Duration = Duration::from_secs(270);
 
-/// How many cases run at once. Most of their time they wait for entries to end.
+/// How many cases run at once. They mostly wait for entries to expire.
 const AT_ONCE: usize = 16;
 
-/// What makes a driver for each case.
+/// Opens a driver for each case.
 #[derive(Clone)]
 pub(crate) struct Factory(Arc<dyn Fn() -> BoxFuture<'static, Subject> + Send + Sync>);
 
@@ -51,7 +53,7 @@ impl Factory {
     }
 }
 
-/// Runs every case on drivers that `factory` gives, and reports.
+/// Runs every case on drivers from `factory` and returns a report.
 ///
 /// ```
 /// # #[tokio::main]
@@ -62,11 +64,11 @@ impl Factory {
 /// # }
 /// ```
 ///
-/// The factory is called for each case, some of them at the same time. The drivers may share a backend,
-/// which may be in use by others: each case keeps to a base of its own and clears that when it ends.
-/// Some cases close their driver, so it must not give the same one twice. It may panic; that fails the case.
+/// The factory is called at least once for each case, also concurrently. The drivers may share a backend, and the
+/// backend may hold other data: each case uses its own key prefix and clears it afterwards. Some cases close their
+/// driver, so the factory must return a new driver each time. If it panics, the case fails.
 ///
-/// It takes a few seconds, for entries have to end. It needs a tokio runtime, best one of several threads.
+/// A run takes a few seconds because entries have to expire. It needs a tokio runtime, preferably multi-threaded.
 pub async fn run<F, Opening, S>(factory: F) -> Report
 where
     F: Fn() -> Opening + Send + Sync + 'static,
@@ -76,7 +78,7 @@ where
     run_cases(cases::all(), Factory::new(factory)).await
 }
 
-/// Runs the cases of these names only, as [`run`] does. A name that no case has is left out.
+/// Runs only the cases with these names, like [`run`]. Unknown names are ignored.
 pub async fn run_only<F, Opening, S>(names: &[&str], factory: F) -> Report
 where
     F: Fn() -> Opening + Send + Sync + 'static,
@@ -88,24 +90,24 @@ where
 }
 
 async fn run_cases(cases: impl Iterator<Item = &'static Case>, factory: Factory) -> Report {
-    // Unordered, so that a case which is done makes room for another, also while an earlier one waits.
-    let running = cases.enumerate().map(|(place, case)| {
+    // Unordered, so that a slow case does not hold up the cases after it.
+    let running = cases.enumerate().map(|(index, case)| {
         let running = run_case(case, factory.clone(), UnderWay::default());
-        async move { (place, running.await) }
+        async move { (index, running.await) }
     });
     let done = stream::iter(running).buffer_unordered(AT_ONCE);
     let mut done: Vec<(usize, CaseReport)> = done.collect().await;
-    done.sort_unstable_by_key(|(place, _)| *place);
+    done.sort_unstable_by_key(|(index, _)| *index);
     let cases = done.into_iter().map(|(_, report)| report).collect();
     Report { cases }
 }
 
-/// Runs one case in a task of its own, so that a panic is a failure of that case.
+/// Runs one case in its own task, so that a panic fails only this case.
 async fn run_case(case: &'static Case, factory: Factory, under_way: UnderWay) -> CaseReport {
     let started = Instant::now();
     let verdict = match tokio::spawn(judge(case, factory, under_way)).await {
         Ok(verdict) => verdict,
-        Err(error) => Verdict::Failed(Failure::new("the case to end", error.to_string())),
+        Err(error) => Verdict::Failed(Failure::new("the case to finish", error.to_string())),
     };
     CaseReport {
         case,
@@ -116,7 +118,14 @@ async fn run_case(case: &'static Case, factory: Factory, under_way: UnderWay) ->
 
 async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
     let opening = Context::new(factory, under_way.clone());
-    let context = match within(OPENING, "the factory to give a driver", &under_way, opening).await {
+    let context = match within(
+        OPENING,
+        "the factory to return a driver",
+        &under_way,
+        opening,
+    )
+    .await
+    {
         Ok(context) => context,
         Err(failure) => return Verdict::Failed(failure),
     };
@@ -124,11 +133,11 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
         return Verdict::Skipped(reason);
     }
     let running = (case.run)(context.clone());
-    let result = within(LIMIT, "the case to end", &under_way, running).await;
-    // Also after a failure, for the sake of a shared backend; but only the first error counts.
+    let result = within(LIMIT, "the case to finish", &under_way, running).await;
+    // Clean up after a failure too: the backend may be shared. Only the first error is reported.
     let clean_up = within(
         CLEAN_UP,
-        "the clean-up to end",
+        "the clean-up to finish",
         &under_way,
         context.clean_up(),
     )
@@ -139,7 +148,7 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
     }
 }
 
-/// What `work` gives, unless it takes longer than `limit`: then the failure says which operations are under way.
+/// Runs `work` with a time limit. The failure names the operations in progress.
 async fn within<T>(
     limit: Duration,
     expected: &str,
@@ -147,7 +156,7 @@ async fn within<T>(
     work: impl Future<Output = T>,
 ) -> Result<T, Failure> {
     let mut work = std::pin::pin!(work);
-    // Only borrowed, since what it has under way is told before it is dropped.
+    // Borrowed, so that its operations are still recorded when the failure is formatted.
     let done = tokio::time::timeout(limit, &mut work).await;
     done.map_err(|_| late(limit, expected, under_way))
 }
@@ -157,7 +166,7 @@ fn late(limit: Duration, expected: &str, under_way: &UnderWay) -> Failure {
     Failure::new(expected, under_way.to_string())
 }
 
-/// Runs one case as a test: what [`suite!`](crate::suite) makes of each.
+/// Runs one case as a test. [`suite!`](crate::suite) calls it.
 #[doc(hidden)]
 #[expect(clippy::panic, reason = "this is how a test fails")]
 pub fn test_case<F, Opening, S>(name: &str, factory: F)
@@ -173,13 +182,13 @@ where
         Verdict::Passed => {}
         Verdict::Skipped(reason) => println!("SKIPPED {name}: {reason}"),
         Verdict::Failed(failure) => panic!(
-            "the driver breaks a promise: {}\n  expected: {}\n  got:      {}",
+            "the driver violates the contract: {}\n  expected: {}\n  got:      {}",
             case.proves, failure.expected, failure.got
         ),
     }
 }
 
-/// Runs one case on a runtime of its own, on a thread of its own, which is left behind if it blocks for ever.
+/// Runs one case on its own runtime and thread. The thread is abandoned if it blocks for ever.
 fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -200,7 +209,7 @@ fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict 
         let _ = sender.send(report.verdict);
     });
     receiver.recv_timeout(limit).unwrap_or_else(|_| {
-        Verdict::Failed(late(limit, "the case to leave its threads", &under_way))
+        Verdict::Failed(late(limit, "the case to release its threads", &under_way))
     })
 }
 
@@ -213,7 +222,7 @@ mod tests {
 
     const NAME: &str = "a_missing_key_is_a_miss";
 
-    /// How `NAME` fails on a driver of which `operation` never answers.
+    /// Returns the failure of `NAME` on a driver whose `operation` never completes.
     async fn failure_without(operation: Operation) -> String {
         let report = run_only(&[NAME], move || async move {
             let driver = Faulty::new(MemoryDriver::new());
@@ -227,9 +236,12 @@ mod tests {
     }
 
     #[test_support::test(start_paused = true)]
-    async fn a_case_that_hangs_fails_with_the_operation_under_way_and_its_key() {
+    async fn a_case_that_hangs_fails_with_its_operation_in_progress_and_the_key() {
         let failure = failure_without(Operation::Read).await;
-        assert!(failure.contains("the case to end within 120s"), "{failure}");
+        assert!(
+            failure.contains("the case to finish within 120s"),
+            "{failure}"
+        );
         assert!(failure.contains("read of Key("), "{failure}");
     }
 
@@ -237,7 +249,7 @@ mod tests {
     async fn a_clean_up_that_hangs_fails_the_case() {
         let failure = failure_without(Operation::Clear).await;
         assert!(
-            failure.contains("the clean-up to end within 60s"),
+            failure.contains("the clean-up to finish within 60s"),
             "{failure}"
         );
         assert!(failure.contains("clear for "), "{failure}");
@@ -251,7 +263,7 @@ mod tests {
     }
 
     #[test_support::test]
-    fn a_case_that_blocks_its_threads_fails_and_leaves_them() {
+    fn a_case_that_blocks_its_threads_fails() {
         let case = cases::all().find(|case| case.name == NAME).unwrap();
         let factory = Factory::new(|| async {
             std::thread::sleep(Duration::from_secs(3_600));

@@ -1,3 +1,5 @@
+//! The driver under test and what a test environment provides beside it.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,14 +8,14 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use session_core::{Driver, Key};
 
-/// The error of a hook, of any type.
+/// The error of a hook.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
 type ForeignWrite = dyn Fn(Key, Bytes) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync;
 
 pub(crate) type Convergence = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 
-/// The driver under test, and what its crate can do beside it so that more can be shown.
+/// The driver under test, with optional hooks that enable more cases.
 ///
 /// ```
 /// use conformance_tests::{Fault, Faulty, Subject};
@@ -26,7 +28,7 @@ pub(crate) type Convergence = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 /// let subject = Subject::new(MemoryDriver::new()).with_outage(unreachable);
 /// ```
 ///
-/// A driver alone is a subject too. What is not told here is skipped, and the report says so.
+/// A driver converts into a subject without hooks. Cases that need a missing hook are skipped and reported.
 #[derive(Clone)]
 pub struct Subject {
     pub(crate) driver: Arc<dyn Driver>,
@@ -39,7 +41,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A driver without more.
+    /// Creates a subject without hooks.
     pub fn new(driver: impl Driver) -> Self {
         Self {
             driver: Arc::new(driver),
@@ -52,8 +54,9 @@ impl Subject {
         }
     }
 
-    /// A driver that writes to the entries that this one reads. A driver that is read-only needs it, for there is
-    /// nothing to show of it without entries.
+    /// Sets a driver that writes the entries which the driver under test reads.
+    ///
+    /// A read-only driver needs it: its cases have no entries otherwise.
     #[must_use]
     pub fn with_writer(mut self, driver: impl Driver) -> Self {
         self.writer = Some(Arc::new(driver));
@@ -64,15 +67,16 @@ impl Subject {
         self.writer.as_ref().unwrap_or(&self.driver)
     }
 
-    /// A driver of the same kind whose backend is out of reach, so that every operation must fail.
+    /// Sets a driver of the same kind whose backend is unreachable. Every operation on it must fail.
     #[must_use]
     pub fn with_outage(mut self, driver: impl Driver) -> Self {
         self.outage = Some(Arc::new(driver));
         self
     }
 
-    /// Writes to the backend as another program does that knows nothing of this driver: the value alone,
-    /// under the whole key.
+    /// Sets a function that writes to the backend without the driver, as another program would.
+    ///
+    /// It gets the full key and writes the bare value.
     #[must_use]
     pub fn with_foreign_write<F, Writing>(mut self, write: F) -> Self
     where
@@ -83,23 +87,25 @@ impl Subject {
         self
     }
 
-    /// Says that the driver was opened with this `ttl` as its default.
+    /// Declares the default `ttl` that the driver was opened with.
     #[must_use]
     pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
         self.default_ttl = Some(ttl);
         self
     }
 
-    /// Says that every driver of the factory works on the same entries, which outlive it.
+    /// Declares that all drivers of the factory share one backend, and that its entries outlive each driver.
     #[must_use]
     pub fn with_shared_backend(mut self) -> Self {
         self.shared_backend = true;
         self
     }
 
-    /// Waits until every reader sees what has been written, or panics where that cannot be known; called after each
-    /// change. It is for a driver of [`Consistency::Eventual`](session_core::Consistency::Eventual) whose readers may
-    /// truly be late, such as one that reads from replicas: without it they would be held to see each change at once.
+    /// Sets a function that waits until every reader sees all earlier changes. The suite calls it after each change.
+    ///
+    /// It is for drivers with [`Consistency::Eventual`](session_core::Consistency::Eventual) whose reads can lag, such
+    /// as reads from replicas. Without it, the suite expects each change to be visible at once. The function may panic
+    /// if it cannot tell.
     #[must_use]
     pub fn with_convergence<F, Waiting>(mut self, wait: F) -> Self
     where

@@ -1,4 +1,4 @@
-/// Makes a test of each case of the suite.
+/// Defines a test for each case of the suite.
 ///
 /// ```
 /// mod conformance {
@@ -13,128 +13,128 @@
 /// }
 /// ```
 ///
-/// The factory is an async closure that gives a driver, or a [`Subject`](crate::Subject) with more to it; see
-/// [`run`](crate::run) for what it must keep to. Each test has a tokio runtime of its own. A case that does not
-/// apply to the driver prints why (`cargo test -- --nocapture` shows it); [`run`](crate::run) reports it too.
+/// The factory is an async closure that returns a driver or a [`Subject`](crate::Subject). Its requirements are
+/// documented at [`run`](crate::run). Each test has its own tokio runtime. A skipped case prints its reason, which
+/// `cargo test -- --nocapture` shows.
 #[macro_export]
 macro_rules! suite {
     ($factory:expr) => {
         $crate::__each_case! {
             $factory;
-                empty_values_come_back
-                binary_values_come_back
-                values_of_a_mebibyte_come_back
-                unicode_values_come_back
-                values_that_look_like_base64_come_back
-                values_that_look_like_json_come_back
+                empty_values_round_trip
+                binary_values_round_trip
+                values_of_one_mebibyte_round_trip
+                unicode_values_round_trip
+                values_that_look_like_base64_round_trip
+                values_that_look_like_json_round_trip
                 an_overwrite_replaces_the_whole_value
                 a_missing_key_is_a_miss
                 a_removed_key_is_a_miss
                 removing_twice_succeeds
-                existence_and_metadata_agree_with_reads
-                keys_are_normalised_as_unstorage_does
-                special_characters_in_keys_are_ordinary
-                keys_that_differ_little_are_apart
-                a_key_and_a_key_below_it_are_apart
-                a_key_below_another_is_refused_where_it_has_no_place
-                the_start_of_a_key_is_no_entry
-                dots_in_keys_lead_nowhere
-                long_keys_that_differ_at_their_end_are_apart
-                keys_longer_than_the_limit_are_refused
-                an_entry_is_there_until_its_end
-                an_entry_is_gone_after_its_end
-                an_entry_ends_as_exactly_as_declared
-                reading_does_not_move_the_end
-                an_ended_entry_does_not_exist
-                an_ended_entry_is_not_listed
-                an_ended_entry_is_not_in_batches
-                an_ended_entry_can_be_written_and_removed
-                an_end_in_the_past_is_at_once
-                an_entry_may_never_end
-                an_entry_may_live_for_ten_years
-                an_overwrite_sets_the_end_anew
-                the_end_is_reported_as_it_was_set
-                the_default_expiry_is_the_drivers
-                a_foreign_write_clears_the_end
-                a_foreign_write_at_once_and_of_equal_length_clears_the_end
-                a_touch_moves_the_end_later
-                a_touch_moves_the_end_earlier
-                a_touch_may_take_the_end_away
-                a_touch_leaves_value_and_version_alone
-                a_touch_on_another_version_moves_nothing
-                a_touch_of_a_missing_key_makes_nothing
-                a_touch_does_not_revive
-                if_absent_writes_where_nothing_is
-                if_absent_meets_what_is_there
-                if_absent_writes_where_one_was_removed
-                if_absent_writes_where_one_has_ended
-                if_version_writes_over_its_version
-                if_version_meets_a_change
-                if_version_meets_nothing
-                if_version_meets_what_has_ended
-                if_version_works_again_and_again
-                a_conditional_write_sets_the_end
+                exists_and_metadata_agree_with_read
+                keys_are_normalised_like_unstorage
+                special_characters_in_keys_are_literal
+                similar_keys_are_distinct
+                a_key_and_its_child_are_distinct
+                nested_keys_are_rejected_if_unsupported
+                the_parent_of_a_key_is_not_an_entry
+                dots_in_keys_do_not_traverse
+                long_keys_are_not_truncated
+                keys_over_the_size_limit_are_rejected
+                an_entry_exists_until_it_expires
+                an_expired_entry_is_not_read
+                expiry_is_as_precise_as_declared
+                reading_does_not_renew_the_expiry
+                an_expired_entry_does_not_exist
+                an_expired_entry_is_not_listed
+                an_expired_entry_is_not_read_in_batches
+                an_expired_entry_can_be_written_and_removed
+                an_expiry_in_the_past_takes_effect_at_once
+                an_entry_may_never_expire
+                a_ttl_of_ten_years_works
+                an_overwrite_replaces_the_expiry
+                the_expiry_is_reported_as_set
+                the_default_expiry_is_the_ttl_of_the_driver
+                a_foreign_write_clears_the_expiry
+                an_immediate_foreign_write_of_equal_length_clears_the_expiry
+                a_touch_extends_the_expiry
+                a_touch_shortens_the_expiry
+                a_touch_can_remove_the_expiry
+                a_touch_keeps_value_and_version
+                a_touch_on_another_version_changes_nothing
+                a_touch_of_a_missing_key_creates_nothing
+                a_touch_does_not_revive_an_expired_entry
+                if_absent_writes_a_missing_key
+                if_absent_conflicts_with_an_existing_entry
+                if_absent_writes_a_removed_key
+                if_absent_writes_an_expired_key
+                if_version_replaces_that_version
+                if_version_conflicts_with_a_changed_entry
+                if_version_conflicts_with_a_missing_key
+                if_version_conflicts_with_an_expired_entry
+                if_version_accepts_the_version_of_the_last_write
+                a_conditional_write_sets_the_expiry
                 versions_change_with_values_of_equal_length
-                versions_are_the_same_wherever_they_are_told
+                every_operation_reports_the_same_version
                 a_foreign_write_changes_the_version
-                a_conditional_removal_removes_its_version
-                a_conditional_removal_meets_a_change
-                a_conditional_removal_meets_nothing
-                a_conditional_removal_meets_what_has_ended
+                a_conditional_removal_removes_that_version
+                a_conditional_removal_conflicts_with_a_changed_entry
+                a_conditional_removal_conflicts_with_a_missing_key
+                a_conditional_removal_conflicts_with_an_expired_entry
                 sixty_four_tasks_lose_no_increment
                 two_drivers_lose_no_increment
-                of_many_that_write_if_absent_one_does
-                of_many_that_remove_a_version_one_does
-                a_read_beside_writes_sees_one_of_them
+                one_of_many_concurrent_if_absent_writes_succeeds
+                one_of_many_concurrent_conditional_removals_succeeds
+                a_read_during_writes_returns_a_whole_value
                 a_batch_of_reads_keeps_order_and_duplicates
                 a_batch_of_writes_writes_all
-                of_two_writes_to_a_key_the_later_wins
-                each_write_of_a_batch_has_its_expiry
-                each_write_of_a_batch_has_its_condition
-                a_batch_of_removals_removes_all_and_no_more
-                batches_of_nothing_succeed
+                the_last_write_to_a_key_in_a_batch_wins
+                each_write_of_a_batch_has_its_own_expiry
+                each_write_of_a_batch_has_its_own_condition
+                a_batch_of_removals_removes_only_its_keys
+                empty_batches_succeed
                 large_batches_work
-                an_empty_listing_ends
-                a_listing_keeps_to_its_prefix
-                special_characters_in_prefixes_are_ordinary
-                a_listing_gives_keys_as_they_were_written
+                an_empty_listing_terminates
+                a_listing_contains_only_its_prefix
+                special_characters_in_prefixes_are_literal
+                a_listing_returns_keys_as_written
                 removed_keys_are_not_listed
-                pages_give_every_key
-                a_listing_while_others_write_misses_none
-                a_listing_while_others_write_shows_nothing_else
-                clearing_keeps_to_its_prefix
-                clearing_a_base_keeps_its_neighbours
-                clearing_takes_everything_below
-                clearing_nothing_succeeds
-                special_characters_in_a_cleared_prefix_are_ordinary
-                capabilities_stay_as_they_are
+                pages_contain_every_key
+                a_listing_during_writes_misses_no_key
+                a_listing_during_writes_contains_no_unknown_key
+                clear_removes_only_its_prefix
+                clear_of_a_base_keeps_its_neighbours
+                clear_removes_everything_below_its_prefix
+                clear_of_an_empty_prefix_succeeds
+                special_characters_in_a_cleared_prefix_are_literal
+                capabilities_do_not_change
                 the_driver_has_a_name
-                conditions_are_refused_where_there_are_none
-                writing_is_refused_where_it_does_not_work
-                touching_is_refused_where_it_does_not_work
-                listing_is_refused_where_it_does_not_work
-                watching_is_refused_where_it_does_not_work
-                values_longer_than_the_limit_are_refused
-                errors_tell_no_secret
-                a_dropped_write_leaves_the_old_value_or_the_new
-                a_dropped_conditional_write_leaves_the_old_value_or_the_new
-                a_dropped_removal_leaves_the_entry_or_none
+                unsupported_conditions_are_rejected
+                writes_to_a_read_only_driver_are_rejected
+                unsupported_touch_is_rejected
+                unsupported_list_is_rejected
+                unsupported_watch_is_rejected
+                values_over_the_size_limit_are_rejected
+                errors_contain_no_key_or_value
+                a_dropped_write_leaves_the_old_or_the_new_value
+                a_dropped_conditional_write_leaves_the_old_or_the_new_value
+                a_dropped_removal_leaves_a_whole_entry_or_none
                 a_dropped_batch_leaves_whole_values
-                a_driver_goes_on_after_dropped_operations
+                a_driver_works_after_dropped_operations
                 an_outage_is_never_a_miss
-                an_outage_is_told_by_every_change
-                an_error_says_truly_what_was_not_applied
-                an_outage_has_a_kind_and_a_context
-                a_watcher_is_told_of_writes_and_removals
-                a_watcher_is_told_of_its_prefix_alone
+                every_change_fails_during_an_outage
+                not_applied_means_not_applied
+                an_outage_error_has_a_kind_and_a_driver
+                a_watcher_sees_writes_and_removals
+                a_watcher_sees_only_its_prefix
                 closing_twice_succeeds
-                after_closing_all_operations_are_refused_or_none
-                what_was_written_outlives_closing
+                after_close_all_operations_fail_or_none
+                written_entries_survive_close
         }
     };
 }
 
-/// One test for each name.
+/// Defines one test for each name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __each_case {
@@ -147,7 +147,7 @@ macro_rules! __each_case {
         )*
 
         #[test]
-        fn no_case_of_the_suite_is_left_out() {
+        fn every_case_of_the_suite_is_tested() {
             let tested = [$(stringify!($name)),*];
             assert!($crate::case_names().eq(tested));
         }

@@ -1,3 +1,5 @@
+//! Records the operations in progress, so that a case that times out can name them.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,10 +15,10 @@ use session_core::{
 
 use crate::Operation;
 
-/// How many operations are shown.
-const SHOWN: usize = 3;
+/// How many operations `Display` lists.
+const LISTED: usize = 3;
 
-/// The operations of a case that have begun and not ended. `Display` shows the oldest.
+/// The operations of a case that are in progress. `Display` lists the oldest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnderWay(Arc<Mutex<Vec<Begun>>>);
 
@@ -24,7 +26,7 @@ pub(crate) struct UnderWay(Arc<Mutex<Vec<Begun>>>);
 struct Begun {
     at: Instant,
     operation: Operation,
-    /// The key, which is the first one of a batch.
+    /// The key, or the first key of a batch.
     key: Option<Key>,
     number: u64,
 }
@@ -50,24 +52,24 @@ impl fmt::Display for UnderWay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let begun = self.0.lock();
         if begun.is_empty() {
-            return f.write_str("no operation is under way");
+            return f.write_str("no operation is in progress");
         }
-        for (place, one) in begun.iter().take(SHOWN).enumerate() {
-            let separator = if place == 0 { "" } else { ", " };
+        for (index, one) in begun.iter().take(LISTED).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
             write!(f, "{separator}{}", one.operation.name())?;
             if let Some(key) = &one.key {
                 write!(f, " of {key:?}")?;
             }
             write!(f, " for {:.1?}", one.at.elapsed())?;
         }
-        match begun.len().saturating_sub(SHOWN) {
-            0 => f.write_str(" is under way"),
-            more => write!(f, " and {more} more are under way"),
+        match begun.len().saturating_sub(LISTED) {
+            0 => f.write_str(" is in progress"),
+            more => write!(f, " and {more} more are in progress"),
         }
     }
 }
 
-/// Ends an operation, also where its future is dropped.
+/// Removes an operation from the record when it finishes or its future is dropped.
 struct Ending<'a> {
     under_way: &'a UnderWay,
     number: u64,
@@ -80,7 +82,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// A driver that notes which of its operations are under way.
+/// A driver that records its operations in progress.
 #[derive(Debug)]
 pub(crate) struct Noting {
     inner: Arc<dyn Driver>,

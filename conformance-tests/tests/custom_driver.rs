@@ -1,7 +1,7 @@
-//! The driver that the README shows keeps the contract.
+//! The driver in the README passes the suite.
 
-#[expect(dead_code, reason = "its `main` is for those who run it")]
+#[expect(dead_code, reason = "`main` is only for running the example")]
 #[path = "../examples/custom_driver.rs"]
 mod custom_driver;
 
-conformance_tests::suite!(|| async { crate::custom_driver::Shelf::default() });
+conformance_tests::suite!(|| async { crate::custom_driver::MapDriver::default() });

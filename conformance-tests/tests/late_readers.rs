@@ -1,4 +1,4 @@
-//! Of a driver whose readers are late the suite knows when they have caught up.
+//! The suite waits for lagging readers if the subject says when they have caught up.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use session_core::{
     RemoveOutcome, Result, WriteOptions, WriteOutcome,
 };
 
-/// What changed entries were before, until the readers have caught up.
+/// A driver whose reads return the previous entry until the readers have caught up.
 type Behind = Arc<Mutex<HashMap<Key, Entry>>>;
 
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Driver for Late {
     }
 }
 
-fn that_catches_up() -> Subject {
+fn catching_up() -> Subject {
     let driver = Late::default();
     let behind = Arc::clone(&driver.behind);
     Subject::new(driver).with_convergence(move || {
@@ -82,10 +82,10 @@ fn that_catches_up() -> Subject {
     })
 }
 
-conformance_tests::suite!(|| async { crate::that_catches_up() });
+conformance_tests::suite!(|| async { crate::catching_up() });
 
 #[test_support::test]
-async fn readers_that_never_catch_up_are_caught() {
+async fn readers_that_never_catch_up_fail() {
     let cases = [
         "a_removed_key_is_a_miss",
         "an_overwrite_replaces_the_whole_value",

@@ -1,7 +1,7 @@
-//! The retry decorator: the contract over a backend of which every other operation fails, what it repeats, and what
-//! it must not.
+//! The retry decorator: it passes the suite on a backend where every other operation fails. It retries only
+//! idempotent operations and operations that were not applied.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 use std::time::Duration;
 
@@ -14,20 +14,21 @@ mod on_a_poor_connection {
     use super::*;
 
     conformance_tests::suite!(|| async {
-        let poor = Faulty::new(MemoryDriver::new());
-        poor.faults()
+        let flaky = Faulty::new(MemoryDriver::new());
+        flaky
+            .faults()
             .every_other(Fault::before(ErrorKind::Unavailable));
         let broken = Faulty::new(MemoryDriver::new());
         broken
             .faults()
             .outage(Fault::before(ErrorKind::Unavailable));
         let policy = RetryPolicy {
-            // Many tasks at once take each other's turns.
+            // With many concurrent tasks, one operation can fail several times in a row.
             attempts: 100,
             min_delay: Duration::from_micros(100),
             max_delay: Duration::from_millis(2),
         };
-        Subject::new(Retry::new(poor, policy))
+        Subject::new(Retry::new(flaky, policy))
             .with_outage(Retry::new(broken, RetryPolicy::default()))
     });
 }
@@ -45,7 +46,7 @@ fn key(name: &str) -> Key {
 }
 
 #[test_support::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again_where_that_is_safe() {
+async fn a_lost_response_is_retried_if_that_is_safe() {
     let (driver, faults, counts) = subject();
     for operation in Operation::ALL {
         faults.next(operation, Fault::after(ErrorKind::TimedOut));
@@ -65,7 +66,7 @@ async fn a_lost_answer_is_asked_for_again_where_that_is_safe() {
 }
 
 #[test_support::test(start_paused = true)]
-async fn a_conditional_operation_whose_answer_was_lost_is_not_repeated() {
+async fn a_conditional_operation_with_a_lost_response_is_not_retried() {
     let (driver, faults, counts) = subject();
     driver.put("k", "1").await.unwrap();
     let version = driver.read(&key("k")).await.unwrap().unwrap().version;
@@ -91,7 +92,7 @@ async fn a_conditional_operation_whose_answer_was_lost_is_not_repeated() {
 }
 
 #[test_support::test(start_paused = true)]
-async fn a_conditional_operation_that_was_not_applied_is_repeated() {
+async fn a_conditional_operation_that_was_not_applied_is_retried() {
     let (driver, faults, counts) = subject();
     faults.next(Operation::Write, Fault::before(ErrorKind::RateLimited));
     let written = driver
@@ -102,19 +103,19 @@ async fn a_conditional_operation_that_was_not_applied_is_repeated() {
 }
 
 #[test_support::test(start_paused = true)]
-async fn of_a_batch_only_what_may_be_repeated_is() {
+async fn only_idempotent_operations_of_a_batch_are_retried() {
     let (driver, faults, counts) = subject();
     let write = |name: &str, value: &'static str, options| {
         Write::new(key(name), value).with_options(options)
     };
-    // The answer to the whole batch is lost.
+    // The response to the whole batch is lost.
     faults.next(Operation::WriteMany, Fault::after(ErrorKind::Unavailable));
     let outcomes = driver
         .write_many(vec![
             write("a", "1", WriteOptions::default()),
             write("b", "1", WriteOptions::if_absent()),
             write("c", "1", WriteOptions::default()),
-            // Overtaken by what nobody may repeat.
+            // Followed by a write to the same key that must not be retried.
             write("d", "1", WriteOptions::default()),
             write("d", "2", WriteOptions::if_absent()),
             write("a", "2", WriteOptions::default()),

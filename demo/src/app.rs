@@ -1,3 +1,5 @@
+//! The router: all pages, wrapped in the layers that they need.
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
@@ -6,7 +8,7 @@ use session_kit::SessionLayer;
 use crate::pages::{cart, counter, login, logout, session};
 use crate::{assets, errors, headers, same_site};
 
-/// The whole application. A layer wraps what stands above it, so a request goes from the bottom up.
+/// Builds the whole application. A layer wraps everything above it, so a request passes the layers from the bottom up.
 pub(crate) fn router(sessions: SessionLayer) -> Router {
     Router::new()
         .merge(counter::routes())
@@ -18,7 +20,7 @@ pub(crate) fn router(sessions: SessionLayer) -> Router {
         .layer(sessions)
         .layer(from_fn(same_site::check))
         .layer(from_fn(errors::pages))
-        .layer(from_fn(headers::keep_from_caches))
+        .layer(from_fn(headers::disable_caching))
         .merge(assets::routes())
         .layer(from_fn(headers::protect))
 }

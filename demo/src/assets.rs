@@ -1,9 +1,11 @@
+//! The stylesheet and the icon, compiled into the binary.
+
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-/// A file in the binary. Its address names its content, so a browser may keep it for good.
+/// A static file. Its URL contains a hash of its content, so browsers may cache it for ever.
 #[derive(Clone, Copy)]
 pub(crate) struct Asset {
     name: &'static str,
@@ -51,7 +53,7 @@ impl IntoResponse for Asset {
     }
 }
 
-/// Not a cryptographic hash: it tells one build's file from another's, and keeps nobody out.
+/// Hashes the content for the URL. It is not a cryptographic hash.
 const fn fnv1a(mut bytes: &[u8]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
     while let [byte, rest @ ..] = bytes {

@@ -1,4 +1,6 @@
-/// What the shop sells.
+//! The products of the shop.
+
+/// A product of the shop.
 pub(crate) struct Product {
     pub(crate) id: &'static str,
     pub(crate) name: &'static str,
@@ -34,7 +36,7 @@ pub(crate) const PRODUCTS: [Product; 6] = [
     Product {
         id: "notebook",
         name: "Unforgetful notebook",
-        about: "Keeps what you wrote, also after a restart.",
+        about: "Keeps your notes, even after a restart.",
         cents: 9_80,
     },
     Product {
@@ -49,7 +51,7 @@ pub(crate) fn product(id: &str) -> Option<&'static Product> {
     PRODUCTS.iter().find(|product| product.id == id)
 }
 
-/// A sum of money as people write it.
+/// Formats an amount in cents.
 pub(crate) fn price(cents: u64) -> String {
     format!("€ {}.{:02}", cents / 100, cents % 100)
 }

@@ -1,3 +1,5 @@
+//! Error pages.
+
 use std::error::Error;
 
 use axum::body::Body;
@@ -11,7 +13,7 @@ use session_kit::{CommitError, ResponseError};
 
 use crate::layout;
 
-/// Gives every error a page that says what to do, and the log what went wrong.
+/// Replaces the body of every error response with a page that says what to do, and logs the cause.
 pub(crate) async fn pages(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let status = response.status();
@@ -19,7 +21,7 @@ pub(crate) async fn pages(request: Request, next: Next) -> Response {
         return response;
     }
     log(&response);
-    // The headers stay: among them may be the session's cookie.
+    // Keep the headers: they may contain the session cookie.
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(
@@ -29,13 +31,13 @@ pub(crate) async fn pages(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::from(page(status)))
 }
 
-/// An error and what caused it, in one line.
+/// Formats an error and its sources in one line.
 pub(crate) fn with_sources(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
         let text = source.to_string();
-        // Some messages quote their source already.
+        // Some messages already contain their source.
         if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
@@ -52,37 +54,34 @@ fn log(response: &Response) {
         tracing::error!(status, "{}", with_sources(&**error));
     } else if let Some(CommitError(error)) = extensions.get() {
         let error = with_sources(&**error);
-        tracing::error!(status, "the session was not written: {error}");
+        tracing::error!(status, "could not write the session: {error}");
     } else {
-        tracing::debug!(status, "refused");
+        tracing::debug!(status, "rejected");
     }
 }
 
 fn page(status: StatusCode) -> String {
     let (title, advice) = match status {
         StatusCode::NOT_FOUND => (
-            "There is no such page",
+            "Page not found",
             "The address may be mistyped, or the page has moved.",
         ),
         StatusCode::FORBIDDEN => (
-            "This form came from another site",
-            "To protect you, only forms of this site itself are accepted. Open the page here and try again.",
+            "This form was sent from another site",
+            "To protect you, we only accept forms from this site. Open the page here and try again.",
         ),
-        StatusCode::METHOD_NOT_ALLOWED => (
-            "This address does not work that way",
-            "Open the page itself and use the form on it.",
-        ),
+        StatusCode::METHOD_NOT_ALLOWED => ("Method not allowed", "Open the page and use its form."),
         StatusCode::SERVICE_UNAVAILABLE => (
-            "We cannot reach your session right now",
-            "Nothing of yours is lost. Please try again in a moment.",
+            "Your session is unavailable right now",
+            "Your data is safe. Please try again in a moment.",
         ),
         status if status.is_client_error() => (
-            "We did not understand that form",
-            "Something in it is missing or not as it should be. Go back and try again.",
+            "Invalid form",
+            "A field is missing or has an invalid value. Go back and try again.",
         ),
         _ => (
-            "Something went wrong on our side",
-            "It was written down for us to look at. Your last change may not have been saved.",
+            "Something went wrong",
+            "We logged the error. Your last change may not have been saved.",
         ),
     };
     layout::without_session(
@@ -92,11 +91,11 @@ fn page(status: StatusCode) -> String {
             h1 { (title) }
             p { (advice) }
             div.actions {
-                a.button href="/" { "Back to the start" }
-                // The way out for a visitor whose session itself is what is broken.
+                a.button href="/" { "Back to the home page" }
+                // Lets a visitor whose session is corrupt start over.
                 @if status == StatusCode::INTERNAL_SERVER_ERROR {
                     form method="post" action="/logout" {
-                        button.quiet type="submit" { "Begin a new session" }
+                        button.quiet type="submit" { "Start a new session" }
                     }
                 }
             }

@@ -1,3 +1,5 @@
+//! Security and caching headers of all responses.
+
 use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -15,19 +17,19 @@ const PROTECTION: [(HeaderName, HeaderValue); 3] = [
         ),
     ),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // Not `no-referrer`, with which browsers send no useful `Origin` along with forms.
+    // Not `no-referrer`: browsers would send forms with `Origin: null`.
     (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
-/// Tells browsers to load nothing that is not ours, and to show us in nobody's frame.
+/// Adds headers that block foreign content and framing.
 pub(crate) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().extend(PROTECTION);
     response
 }
 
-/// Keeps pages, which are personal, from being stored and shown again after a logout.
-pub(crate) async fn keep_from_caches(request: Request, next: Next) -> Response {
+/// Disables caching of pages. They are personal and must not be shown again after a logout.
+pub(crate) async fn disable_caching(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let value = HeaderValue::from_static("private, no-store");
     response.headers_mut().insert(CACHE_CONTROL, value);

@@ -1,3 +1,5 @@
+//! The layout of all pages: head, navigation, notice and footer.
+
 use maud::{DOCTYPE, Markup, html};
 use session_kit::{Error, Session};
 
@@ -5,7 +7,7 @@ use crate::assets::{ICON, STYLE};
 use crate::notice::Notice;
 use crate::user::USER;
 
-/// The entries of the navigation.
+/// An entry of the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     Counter,
@@ -16,7 +18,7 @@ pub(crate) enum Section {
 }
 
 impl Section {
-    /// Where it leads, and what it is called.
+    /// Returns the path and the label.
     fn link(self) -> (&'static str, &'static str) {
         match self {
             Self::Counter => ("/", "Counter"),
@@ -28,7 +30,7 @@ impl Section {
     }
 }
 
-/// A page of the visitor with this session: with the name in the navigation, and with the flashed notice.
+/// Renders a page for the visitor of this session, with the user name and the flashed notice.
 pub(crate) async fn page(
     session: &Session,
     current: Section,
@@ -49,7 +51,7 @@ pub(crate) async fn page(
     };
     let content = html! {
         @if let Some(notice) = notice {
-            p.notice.problem[notice.is_problem] role=(if notice.is_problem { "alert" } else { "status" }) {
+            p.notice.problem[notice.is_error] role=(if notice.is_error { "alert" } else { "status" }) {
                 (notice.text)
             }
         }
@@ -58,7 +60,7 @@ pub(crate) async fn page(
     Ok(document(title, &header, &content))
 }
 
-/// A page for when there may be no session to be had.
+/// Renders a page without a session, for errors.
 pub(crate) fn without_session(title: &str, content: &Markup) -> Markup {
     let sections = [Section::Counter, Section::Cart, Section::Session];
     document(title, &navigation(&sections, None), content)
@@ -99,7 +101,7 @@ fn document(title: &str, header: &Markup, content: &Markup) -> Markup {
                     (content)
                 }
                 footer {
-                    p { "A demo: nothing here is for sale, and no password is a secret." }
+                    p { "This is a demo: nothing is for sale, and the password is public." }
                 }
             }
         }

@@ -1,7 +1,6 @@
-//! A small shop on `session-kit`: a counter, a cart, and a login with a flash message.
+//! A small demo shop with `session-kit`: a counter, a cart, and a login with flash messages.
 //!
-//! Read it as an example of how to use the library: `app.rs` shows where the session layer goes, and each file in
-//! `pages` is one page.
+//! It is an example of how to use the library. `app.rs` adds the session layer, and each file in `pages` is one page.
 
 mod app;
 mod assets;
@@ -29,15 +28,15 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
-/// A small shop whose sessions are kept where a TOML file says.
+/// A demo shop. A TOML file configures the session storage.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Arguments {
-    /// TOML file that says where sessions are kept; without it, a SQLite file in demo/data
+    /// TOML file that configures the session storage. The default is a SQLite file in demo/data
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on. Port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: String,
 
@@ -69,7 +68,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let sessions = sessions::open(arguments.config.as_deref()).await?;
     let served = serve(&arguments, &sessions).await;
-    // Also when serving failed: what was written is on its way to the driver, and this waits for it.
+    // Close even if serving failed, so that pending writes reach the driver.
     sessions.close().await?;
     served
 }
@@ -80,10 +79,10 @@ async fn serve(arguments: &Arguments, sessions: &SessionLayer) -> Result<(), Box
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| format!("cannot listen on `{address}` (option --listen): {error}"))?;
-    // Before the line that says that the server is there, so that whoever reads it can also stop it.
+    // Register before printing that the server is ready, so that a signal after the message stops it.
     let stop = shutdown::requested()?;
     println!(
-        "The demo is on http://{}, its sessions in {}; Ctrl-C stops it.",
+        "Demo: http://{} (sessions in {}). Press Ctrl-C to stop.",
         listener.local_addr()?,
         sessions
             .manager()
@@ -96,10 +95,7 @@ async fn serve(arguments: &Arguments, sessions: &SessionLayer) -> Result<(), Box
         return Ok(shop.await?);
     };
     let stop = shutdown::requested()?;
-    println!(
-        "The storage is on http://{}.",
-        storage.listener.local_addr()?
-    );
+    println!("Storage: http://{}", storage.listener.local_addr()?);
     let served = shutdown::serve_until(stop, storage.listener, storage.app);
     tokio::try_join!(shop, served)?;
     Ok(())

@@ -1,27 +1,29 @@
+//! Flash messages.
+
 use serde::{Deserialize, Serialize};
 use session_kit::session::TypedKey;
 use session_kit::{Error, Session};
 
-/// A message for the next page that the visitor sees, and for that one only.
+/// A message that is shown once, on the next page.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Notice {
-    pub(crate) is_problem: bool,
+    pub(crate) is_error: bool,
     pub(crate) text: String,
 }
 
 const NOTICE: TypedKey<Notice> = TypedKey::new("notice");
 
 impl Notice {
-    pub(crate) fn good(text: impl Into<String>) -> Self {
+    pub(crate) fn success(text: impl Into<String>) -> Self {
         Self {
-            is_problem: false,
+            is_error: false,
             text: text.into(),
         }
     }
 
-    pub(crate) fn problem(text: impl Into<String>) -> Self {
+    pub(crate) fn error(text: impl Into<String>) -> Self {
         Self {
-            is_problem: true,
+            is_error: true,
             text: text.into(),
         }
     }

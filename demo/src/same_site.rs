@@ -1,28 +1,30 @@
+//! Protection against cross-site request forgery.
+
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// Refuses a form that another site sent (cross-site request forgery).
+/// Rejects forms that another site sent.
 ///
-/// `SameSite=Lax` already keeps the session's cookie out of such requests; this also holds where a browser does
-/// not know it, and between sites that share a domain.
+/// With `SameSite=Lax`, browsers already omit the session cookie from such requests. This check also covers browsers
+/// without `SameSite`, and other sites on the same domain.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
-    if request.method().is_safe() || is_ours(request.headers()) {
+    if request.method().is_safe() || is_same_origin(request.headers()) {
         next.run(request).await
     } else {
-        tracing::info!("refused a form from another site");
+        tracing::info!("rejected a form from another site");
         StatusCode::FORBIDDEN.into_response()
     }
 }
 
-fn is_ours(headers: &HeaderMap) -> bool {
+fn is_same_origin(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
     match headers.get(ORIGIN) {
-        // Every browser names the origin of a form from elsewhere, so this is none.
+        // Every browser sends `Origin` with a cross-origin form, so this form is not one.
         None => true,
         Some(origin) => origin
             .to_str()

@@ -1,3 +1,5 @@
+//! Graceful shutdown.
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -7,10 +9,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-/// How long requests that already run may take when the server is asked to stop.
+/// How long running requests may take after the server was asked to stop.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves `app` until `stop`; then takes no new requests and finishes those that run.
+/// Serves `app` until `stop` completes, then finishes the running requests.
 pub(crate) async fn serve_until(
     stop: impl Future<Output = ()> + Send + 'static,
     listener: TcpListener,
@@ -20,7 +22,7 @@ pub(crate) async fn serve_until(
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         stop.await;
         tracing::info!("stopping");
-        // The other end goes with the server, which is what is to happen next anyway.
+        // The receiver is only dropped when the server has already stopped.
         let _ = stopping.send(());
     });
     let overdue = async {
@@ -38,7 +40,7 @@ pub(crate) async fn serve_until(
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM. From this call on neither of them kills the process.
+/// Returns a future that waits for Ctrl-C or SIGTERM. After this call, these signals no longer kill the process.
 #[cfg(unix)]
 pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -53,7 +55,7 @@ pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send> {
     })
 }
 
-/// Waits for Ctrl-C.
+/// Returns a future that waits for Ctrl-C.
 #[cfg(windows)]
 pub(crate) fn requested() -> io::Result<impl Future<Output = ()> + Send> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;

@@ -1,4 +1,6 @@
+//! The logged-in user.
+
 use session_kit::session::TypedKey;
 
-/// Who is logged in; not set for a visitor who is not.
+/// The name of the logged-in user. It is not set for anonymous visitors.
 pub(crate) const USER: TypedKey<String> = TypedKey::new("user");

@@ -1,4 +1,4 @@
-//! A typical session record, beside serde_json with the equivalent JSON, in one run: `cargo bench -p serde_devalue`.
+//! Compares a typical session record with serde_json and equivalent JSON: `cargo bench -p serde_devalue`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use serde_devalue::{Document, Map, WriteOptions, Writer};
 #[path = "../tests/record/mod.rs"]
 mod record;
 
-/// The best of many short runs, which is the one that nothing disturbed.
+/// Returns the best of many short runs, which had the least disturbance.
 fn time<T>(mut run: impl FnMut() -> T) -> Duration {
     const RUNS: u32 = 2_000;
     let mut best = Duration::MAX;
@@ -78,7 +78,7 @@ fn main() {
                 .unwrap()
                 .unwrap();
             let (_, data) = entry.object_entries().unwrap().next().unwrap().unwrap();
-            data.deserialize::<Vec<record::Item>>().unwrap()
+            data.deserialize::<Vec<record::CartItem>>().unwrap()
         })
     );
     println!(

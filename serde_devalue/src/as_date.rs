@@ -1,4 +1,4 @@
-//! Writes and reads a field of a time type as a Date: `#[serde(with = "serde_devalue::as_date")]`.
+//! Serializes a field of a time type as a Date: `#[serde(with = "serde_devalue::as_date")]`.
 //!
 //! ```
 //! use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,8 @@
 //! # Ok::<_, serde_devalue::Error>(())
 //! ```
 //!
-//! It takes any type that converts to a [`Date`] and from one: `SystemTime`, with the feature `time` that crate's
-//! `OffsetDateTime` and `UtcDateTime`, and with the feature `jiff` that crate's `Timestamp`.
+//! It supports all types that convert to and from a [`Date`]: `SystemTime`, `time::OffsetDateTime` and
+//! `time::UtcDateTime` with the feature `time`, and `jiff::Timestamp` with the feature `jiff`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 

@@ -1,4 +1,4 @@
-//! A document out of entries that are known.
+//! Builds a document from the texts of its entries.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::document::Document;
 use crate::limits::ParseOptions;
 use crate::scan::{Index, Span, Spans};
 
-/// Puts a document together out of the texts of its entries, for what copies entries that were parsed before.
+/// Builds a document from the texts of its entries. It can copy entries of a parsed document.
 ///
 /// ```
 /// use serde_devalue::{Assembly, Document};
@@ -23,9 +23,9 @@ use crate::scan::{Index, Span, Spans};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// What is put in is not parsed again, which is what this is for, so it must be JSON as [`RawEntries::text`] gives it:
-/// without white space around it, each entry by itself. Of other texts comes a document whose values are errors or make
-/// no sense, and which no parser may read; a debug build panics. `Debug` shows sizes only, since the data may be secret.
+/// The entries are not parsed again, so each must be valid JSON as returned by [`RawEntries::text`], without
+/// surrounding white space. Invalid entries make an invalid document; a debug build panics. `Debug` shows only sizes,
+/// since the data may be secret.
 ///
 /// [`RawEntries::text`]: crate::RawEntries::text
 pub struct Assembly {
@@ -34,7 +34,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// A document that will take so many bytes.
+    /// Creates an empty document with capacity for this many bytes.
     #[inline]
     pub fn with_capacity(bytes: usize) -> Self {
         let mut text = String::with_capacity(bytes);
@@ -45,7 +45,7 @@ impl Assembly {
         }
     }
 
-    /// Appends the entry that `write` appends to the text.
+    /// Appends the entry that `write` appends to the string.
     #[inline]
     pub fn entry(&mut self, write: impl FnOnce(&mut String)) {
         if !self.spans.is_empty() {
@@ -60,7 +60,7 @@ impl Assembly {
             .push(Span::new(start, self.text.len(), is_escaped));
     }
 
-    /// The document; `None` if it has no entry, or is larger than 2 GiB.
+    /// Returns the document, or `None` if it has no entries or is larger than 2 GiB.
     #[inline]
     pub fn finish(mut self) -> Option<Document> {
         self.text.push(']');
@@ -70,7 +70,7 @@ impl Assembly {
         debug_assert!(
             crate::scan::scan(&self.text, &crate::token::parse_options().limits)
                 .is_ok_and(|index| matches!(index, Index::Entries(spans) if spans == self.spans)),
-            "these are not entries of JSON"
+            "not entries of JSON"
         );
         let index = Index::Entries(self.spans);
         let options = ParseOptions::default();

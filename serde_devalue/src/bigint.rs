@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// A JavaScript BigInt, as its decimal digits.
+/// A JavaScript BigInt, stored as decimal digits.
 ///
 /// ```
 /// use serde_devalue::BigInt;
@@ -16,21 +16,21 @@ use crate::error::{Error, ErrorKind};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It does no arithmetic: convert it to an integer type, or hand its digits to a crate that has large ones. In another
-/// format than devalue it is the text of its digits.
+/// It has no arithmetic: convert it to an integer type, or parse its digits with a big-integer crate. In other formats
+/// it serializes as a string of digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct BigInt(Box<str>);
 
-/// Turning other bases into decimal takes time that grows with the square of the length.
+/// The most digits of another base. The conversion to decimal takes quadratic time.
 const LONGEST_OF_OTHER_BASE: usize = 1 << 12;
 
 impl BigInt {
-    /// Its decimal digits, after a sign if it is negative.
+    /// Returns the decimal digits, with a sign if it is negative.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Reads what JavaScript's `BigInt(text)` reads, but for digits of another base by the thousands.
+    /// Parses like JavaScript's `BigInt(text)`, but limits the number of digits of other bases.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim_matches(|char: char| {
             char.is_whitespace() && char != '\u{85}' || char == '\u{feff}'
@@ -62,9 +62,9 @@ impl BigInt {
         }))
     }
 
-    /// What `BigInt(number)` makes: nothing of a fraction.
+    /// Converts like JavaScript's `BigInt(number)`. Returns `None` for a fraction.
     pub(crate) fn from_number(number: f64) -> Option<Self> {
-        // Rust prints all digits of an integral double, as BigInt has them.
+        // Rust prints all digits of an integral double, like BigInt.
         (number.is_finite() && number.fract() == 0.0)
             .then(|| Self(format!("{:.0}", number + 0.0).into()))
     }
@@ -74,13 +74,13 @@ fn decimal(digits: &str, base: u32) -> Option<Box<str>> {
     if digits.is_empty() || digits.len() > LONGEST_OF_OTHER_BASE {
         return None;
     }
-    // Nine decimal digits each, the lowest first.
+    // Nine decimal digits each, least significant first.
     let mut limbs = vec![0_u32];
     for char in digits.chars() {
         let mut carry = u64::from(char.to_digit(base)?);
         for limb in &mut limbs {
             let sum = u64::from(*limb) * u64::from(base) + carry;
-            // The remainder fits by the divisor.
+            // The remainder is smaller than the divisor, so it fits.
             *limb = u32::try_from(sum % 1_000_000_000).ok()?;
             carry = sum / 1_000_000_000;
         }

@@ -1,4 +1,4 @@
-//! Building a [`Value`] from a document.
+//! Builds a [`Value`] from a document.
 
 use hashbrown::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::walk::{Container, Primitive, Sink, walk};
 pub(crate) fn to_value(entries: Entries<'_, '_>, slot: Slot) -> Result<Value, Error> {
     let mut builder = Builder::default();
     walk(entries, slot, &mut builder)?;
-    // Which objects need an anchor is known only now; most values have none.
+    // Only now it is known which objects need an anchor. Most values have none.
     if !builder.shared.is_empty() {
         builder = Builder {
             shared: builder.shared,
@@ -29,12 +29,12 @@ struct Builder {
     open: Vec<(u32, Partial)>,
     root: Option<Value>,
     met: HashSet<u32>,
-    /// Objects that are met more than once.
+    /// The objects with more than one reference.
     shared: HashSet<u32>,
     anchors: HashMap<u32, AnchorId>,
 }
 
-/// An object of which a part is there.
+/// A partially built object.
 enum Partial {
     Array {
         items: Vec<Value>,
@@ -66,7 +66,7 @@ impl Builder {
     fn meet(&mut self, entry: u32) {
         self.met.insert(entry);
         if self.shared.contains(&entry) {
-            // In the order in which they are met, since that is the order of this.
+            // Numbered in order of first appearance, which is the order of this pass.
             let id = u32::try_from(self.anchors.len()).unwrap_or(u32::MAX);
             self.anchors.insert(entry, AnchorId(id));
         }

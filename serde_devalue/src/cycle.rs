@@ -1,13 +1,13 @@
-//! Telling a value that contains itself from one that is merely deep.
+//! Distinguishes circular values from deep ones.
 
 use hashbrown::HashSet;
 
 use crate::entry::{Elements, Entries, Entry, Item, Slot};
 use crate::tag::Tag;
 
-/// Whether the way down from an object leads back to it.
+/// Returns `true` if an object contains itself.
 pub(crate) fn leads_to_itself(entries: Entries<'_, '_>, slot: Slot) -> bool {
-    let mut met = HashSet::new();
+    let mut visited = HashSet::new();
     let mut next = vec![slot];
     while let Some(at) = next.pop() {
         for item in references(entries.entry(at)) {
@@ -18,7 +18,7 @@ pub(crate) fn leads_to_itself(entries: Entries<'_, '_>, slot: Slot) -> bool {
             if reference == slot {
                 return true;
             }
-            if met.insert(reference) {
+            if visited.insert(reference) {
                 next.push(reference);
             }
         }
@@ -26,7 +26,7 @@ pub(crate) fn leads_to_itself(entries: Entries<'_, '_>, slot: Slot) -> bool {
     false
 }
 
-/// The items of an entry that may refer to others.
+/// Returns the items of an entry that may be references.
 fn references(entry: Entry<'_>) -> impl Iterator<Item = Item<'_>> {
     let (elements, skip): (Option<Elements<'_>>, usize) = match entry {
         Entry::Array(elements) => (Some(elements), 1),
@@ -39,6 +39,6 @@ fn references(entry: Entry<'_>) -> impl Iterator<Item = Item<'_>> {
         },
         _ => (None, 1),
     };
-    // Of pairs, the second of each refers: the others are keys, a length, or indices.
+    // Of each pair, only the second is a reference. The first is a key, a length or an index.
     elements.into_iter().flatten().skip(skip - 1).step_by(skip)
 }

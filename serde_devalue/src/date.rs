@@ -1,11 +1,11 @@
-//! Points in time.
+//! JavaScript Dates.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, ErrorKind};
 
-/// A JavaScript Date: milliseconds since 1970, or invalid.
+/// A JavaScript Date: milliseconds since the Unix epoch, or invalid.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -16,31 +16,31 @@ use crate::error::{Error, ErrorKind};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// What is finer than a millisecond is cut off. In another format than devalue it is its ISO text, which is empty for an
-/// invalid one.
+/// Fractions of a millisecond are truncated. In other formats it serializes as an ISO string, which is empty for an
+/// invalid Date.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Date(Option<i64>);
 
-/// A Date reaches a hundred million days to either side of 1970.
+/// The range of a Date: a hundred million days before and after the epoch.
 const MOST: i64 = 8_640_000_000_000_000;
 const DAY: i64 = 86_400_000;
 
 impl Date {
-    /// What `new Date(NaN)` makes.
+    /// The invalid Date, like `new Date(NaN)`.
     pub const INVALID: Self = Self(None);
 
-    /// The Date of so many milliseconds since 1970; invalid beyond what JavaScript can hold.
+    /// Creates a Date from milliseconds since the Unix epoch. It is invalid outside JavaScript's range.
     pub fn from_millis(millis: i64) -> Self {
         Self((-MOST..=MOST).contains(&millis).then_some(millis))
     }
 
-    /// Milliseconds since 1970, unless it is invalid.
+    /// Returns the milliseconds since the Unix epoch, or `None` if the Date is invalid.
     pub fn as_millis(self) -> Option<i64> {
         self.0
     }
 
-    /// Reads what JavaScript's `new Date(text)` reads in the form that ECMAScript defines; anything else makes an invalid
-    /// one. A time without an offset, which JavaScript takes for local time, is taken for UTC.
+    /// Parses ECMAScript's date time string format like `new Date(text)`. Other formats give an invalid Date. A time
+    /// without an offset is UTC here, while JavaScript uses local time.
     pub fn parse(text: &str) -> Self {
         Self(parse(text)).checked()
     }
@@ -57,7 +57,7 @@ impl Date {
         self.0.map_or(self, Self::from_millis)
     }
 
-    /// Writes what `toISOString` gives; nothing if it is invalid, as devalue does.
+    /// Writes the result of `toISOString`, or nothing if the Date is invalid, like devalue.
     pub(crate) fn write_iso(self, out: &mut String) {
         let Some(millis) = self.0 else { return };
         let (year, month, day) = civil(millis.div_euclid(DAY));
@@ -90,7 +90,7 @@ fn push_digits(out: &mut String, number: i64, width: u32) {
     }
 }
 
-/// The day of the proleptic Gregorian calendar, from days since 1970: Howard Hinnant's `civil_from_days`.
+/// Converts days since the epoch to a date of the proleptic Gregorian calendar: Howard Hinnant's `civil_from_days`.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
@@ -108,7 +108,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// Days since 1970: Hinnant's `days_from_civil`.
+/// Converts a date to days since the epoch: Hinnant's `days_from_civil`.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);
@@ -143,7 +143,7 @@ fn parse(text: &str) -> Option<i64> {
         1
     };
     let month = month.unwrap_or(1);
-    // V8 takes the 31st of any month.
+    // V8 accepts the 31st of every month.
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
@@ -205,7 +205,7 @@ impl Digits<'_> {
         })
     }
 
-    /// Any number of digits, of which three count.
+    /// Parses any number of digits and uses the first three.
     fn fraction(&mut self) -> Option<i64> {
         let length = self
             .0
@@ -220,7 +220,7 @@ impl Digits<'_> {
 }
 
 impl fmt::Display for Date {
-    /// As `toISOString` writes it, and nothing for an invalid one.
+    /// Formats like `toISOString`; an invalid Date is empty.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(24);
         self.write_iso(&mut text);
@@ -243,7 +243,7 @@ impl TryFrom<SystemTime> for Date {
     fn try_from(time: SystemTime) -> Result<Self, Error> {
         let millis = match time.duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).ok(),
-            // The millisecond that it is in, as for later times.
+            // Round towards the past, as for later times.
             Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1_000_000))
                 .ok()
                 .map(|millis| -millis),

@@ -1,4 +1,4 @@
-//! Any type that serde can deserialize, straight from the text.
+//! Deserializes any serde type directly from the text.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,14 +15,14 @@ use crate::token;
 use crate::value::Value;
 use crate::walk::{boxed, budget, over_budget, sparse, view_buffer};
 
-/// What one call to deserialize shares among its parts.
+/// The state of one deserialization, shared by its parts.
 pub(crate) struct Context<'i, 't> {
     pub(crate) entries: Entries<'i, 't>,
     budget: Cell<usize>,
-    /// How many containers are open.
+    /// The number of open containers.
     depth: Cell<usize>,
-    /// Where in the text it is, for the error of a visitor that does not know. Results are not touched on their way up, for
-    /// that would move each value once a level.
+    /// The current position in the text, for errors of visitors. Results are not mapped on their way up, because this
+    /// would move each value once per level.
     pub(crate) position: Cell<usize>,
 }
 
@@ -55,7 +55,7 @@ impl<'i, 't> Context<'i, 't> {
         Ok(())
     }
 
-    /// Says which of the two it was that made the nesting too deep.
+    /// Returns the error for nesting that is too deep or circular.
     #[cold]
     fn too_deep(&self, slot: Slot) -> Error {
         let position = self.entries.position(slot);
@@ -67,7 +67,7 @@ impl<'i, 't> Context<'i, 't> {
     }
 }
 
-/// One value, about to be deserialized.
+/// A value to deserialize.
 #[derive(Clone, Copy)]
 pub(crate) struct Deserializer<'c, 'i, 't> {
     pub(crate) context: &'c Context<'i, 't>,
@@ -75,14 +75,14 @@ pub(crate) struct Deserializer<'c, 'i, 't> {
 }
 
 impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
-    /// What an item within this value refers to.
+    /// Resolves the reference of an item within this value.
     #[inline]
     pub(crate) fn follow(&self, item: Item<'t>) -> Result<Self, Error> {
         let slot = self.context.entries.follow(item)?.slot();
         Ok(self.inside(slot))
     }
 
-    /// What the next element within this value refers to.
+    /// Resolves the reference of the next element within this value.
     #[inline(always)]
     pub(crate) fn next(
         &self,
@@ -108,7 +108,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         self.context.entries.position(self.slot)
     }
 
-    /// Goes into a container, which `leave` comes out of.
+    /// Enters a container; `leave` leaves it.
     #[inline]
     fn enter(&self) -> Result<(), Error> {
         let depth = self.context.depth.get();
@@ -133,7 +133,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         result
     }
 
-    /// Says that this is the value that an error would be about.
+    /// Records that errors from now on are about this value.
     #[inline]
     pub(crate) fn is_here(&self) {
         self.context.position.set(self.position());
@@ -173,7 +173,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             Entry::Array(elements) => self.within(|| Elements::new(self, elements).visit(visitor)),
             Entry::Sparse(elements) => {
                 let (length, items) = sparse(elements)?;
-                // A Rust sequence has no holes, so each one costs.
+                // A Rust sequence has no holes, so each hole counts against the limit.
                 self.context.charge(length as usize)?;
                 self.within(|| visitor.visit_seq(SparseElements::new(self, length, items)))
             }
@@ -304,7 +304,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         Ok((kind, bytes))
     }
 
-    /// The bytes, if it is a buffer or a view of one.
+    /// Returns the bytes if it is a buffer or a view.
     fn raw_bytes(&self) -> Result<Option<(ViewKind, Vec<u8>)>, Error> {
         self.is_here();
         match self.entry() {
@@ -316,7 +316,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         }
     }
 
-    /// The wrappers of this crate, which know more than serde's own types.
+    /// Deserializes the wrapper types of this crate.
     fn wrapper<V: Visitor<'t>>(self, name: &str, visitor: V) -> Result<V::Value, Error> {
         match (name, self.entry()) {
             (token::VALUE, _) => {
@@ -343,7 +343,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
 #[inline]
 pub(crate) fn visit_number<'t, V: Visitor<'t>>(number: f64, visitor: V) -> Result<V::Value, Error> {
-    // Saturates for what is larger, which the comparison then tells, but for the largest itself.
+    // The cast saturates for larger numbers. The comparison detects this, except for the largest integer itself.
     #[allow(clippy::cast_possible_truncation)]
     let integer = number as i64;
     #[allow(clippy::cast_precision_loss)]
@@ -368,7 +368,7 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.context.entries.head(self.slot) {
             None if self.slot == Slot::UNDEFINED => visitor.visit_none(),
-            // An option takes both for none, and this crate's `Value` tells them apart.
+            // An `Option` reads both as `None`; this crate's `Value` distinguishes them.
             Some((_, b'n')) => visitor.visit_unit(),
             _ => visitor.visit_some(self),
         }
@@ -465,7 +465,7 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
     }
 }
 
-/// Deserializes from a text whose syntax has been checked.
+/// Deserializes from a text with checked syntax.
 pub(crate) fn from_entries<'t, T: Deserialize<'t>>(entries: Entries<'_, 't>) -> Result<T, Error> {
     Context::new(entries).deserialize(entries.root())
 }

@@ -1,4 +1,4 @@
-//! What a deserializer shows of arrays, objects, Maps and enums.
+//! Serde access to arrays, objects, Maps and enums.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ impl<'c, 'i, 't> Elements<'c, 'i, 't> {
         Self { parent, rest }
     }
 
-    /// Shows them all; an error if the visitor leaves some, as that of a tuple does.
+    /// Visits all elements. It is an error if the visitor leaves some, like that of a tuple.
     #[inline]
     pub(crate) fn visit<V: Visitor<'t>>(mut self, visitor: V) -> Result<V::Value, Error> {
         let value = visitor.visit_seq(&mut self)?;
@@ -54,7 +54,7 @@ impl<'t> de::SeqAccess<'t> for &mut Elements<'_, '_, 't> {
     }
 }
 
-/// The elements of an array in the sparse form, with undefined for the holes.
+/// The elements of a sparse array, with `undefined` for holes.
 pub(crate) struct SparseElements<'c, 'i, 't> {
     parent: Deserializer<'c, 'i, 't>,
     next: u32,
@@ -101,7 +101,7 @@ pub(crate) struct Members<'c, 'i, 't> {
     parent: Deserializer<'c, 'i, 't>,
     rest: entry::Elements<'t>,
     value: Option<Deserializer<'c, 'i, 't>>,
-    /// Whether a member that is undefined counts as none: so it is for the fields of a struct.
+    /// Whether an `undefined` member counts as missing, as for struct fields.
     skip_undefined: bool,
 }
 
@@ -215,7 +215,7 @@ impl<'t> de::MapAccess<'t> for Pairs<'_, '_, 't> {
     }
 }
 
-/// A key of an object, which may stand for something else than a string in Rust.
+/// A key of an object, which may be another type than a string in Rust.
 struct Key<'t>(Cow<'t, str>);
 
 macro_rules! parsed {
@@ -282,7 +282,7 @@ impl<'t> de::Deserializer<'t> for Key<'t> {
     }
 }
 
-/// The variant of an enum that an object with one member stands for.
+/// An enum variant, written as an object with one member.
 pub(crate) struct Variant<'c, 'i, 't> {
     name: Cow<'t, str>,
     content: Deserializer<'c, 'i, 't>,
@@ -396,7 +396,7 @@ impl<'t> de::SeqAccess<'t> for Bytes {
     }
 }
 
-/// The double of a half-precision float.
+/// Converts a half-precision float to a double.
 fn half(bits: u16) -> f64 {
     let magnitude = match (bits >> 10 & 0x1f, f64::from(bits & 0x3ff)) {
         (0, fraction) => fraction * 2_f64.powi(-24),

@@ -1,4 +1,4 @@
-//! A document that is parsed once and decoded where it is looked at.
+//! A document that is parsed once and decoded lazily.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::raw::RawEntries;
 use crate::scan::{Index, scan};
 
-/// A devalue text whose syntax has been checked, and whose values are decoded when they are asked for.
+/// A parsed devalue text whose values are decoded lazily.
 ///
 /// ```
 /// use serde_devalue::Document;
@@ -31,9 +31,10 @@ use crate::scan::{Index, scan};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Parsing is one pass that notes where each entry begins: an allocation, and another if there are many. What an entry means is
-/// checked when it is looked at, so that a document with a broken part serves its other parts; [`Node::to_value`] of
-/// the root looks at everything. A clone shares the text. `Debug` shows sizes only, since the data may be secret.
+/// Parsing is one pass that checks the syntax and records where each entry starts. It takes one allocation, or two if
+/// there are many entries. Each value is checked when it is decoded, so the valid parts of a broken document are
+/// readable. [`Node::to_value`] of the root checks everything. Clones share the text. `Debug` shows only sizes, since
+/// the data may be secret.
 #[derive(Clone)]
 pub struct Document(Arc<Inner>);
 
@@ -41,26 +42,26 @@ pub(crate) struct Inner {
     text: ByteString,
     index: Index,
     options: ParseOptions,
-    /// Tells documents apart for as long as the process runs, which an address does not.
+    /// A number that is unique in the process, unlike an address.
     serial: u64,
 }
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 impl Document {
-    /// Parses a text under the default [`Limits`](crate::Limits).
+    /// Parses a text with the default [`Limits`](crate::Limits).
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, Error> {
         Self::parse_with(bytes, ParseOptions::default())
     }
 
-    /// Parses a text, under limits of one's own or with custom tags.
+    /// Parses a text with custom limits or tags.
     pub fn parse_with(
         bytes: impl Into<Bytes>,
         options: impl Into<ParseOptions>,
     ) -> Result<Self, Error> {
         let options = options.into();
         let bytes = bytes.into();
-        // Checked here as well as in the scan, for a text above the limit is not worth the look for its UTF-8.
+        // Also checked in the scan. Checking here skips the UTF-8 validation of a text over the limit.
         if bytes.len() > options.limits.size {
             return Err(Error::new(
                 crate::ErrorKind::TooLarge,
@@ -76,7 +77,7 @@ impl Document {
         Ok(Self::new(text, index, options))
     }
 
-    /// The document of an array of one entry without escapes.
+    /// Creates the document of an array with one entry without escapes.
     pub(crate) fn of_scalar(text: String) -> Self {
         let index = Index::of_scalar(&text);
         Self::new(text.into(), index, crate::token::parse_options())
@@ -93,23 +94,23 @@ impl Document {
         }))
     }
 
-    /// The text, as it was given.
+    /// Returns the original text.
     pub fn as_bytes(&self) -> &Bytes {
         self.0.text.as_bytes()
     }
 
-    /// The value that the document stands for.
+    /// Returns the root value.
     pub fn root(&self) -> Node<'_> {
         Node::new(&self.0, self.0.entries().root())
     }
 
-    /// The entries as they stand in the text.
+    /// Returns the raw entries.
     #[inline]
     pub fn raw(&self) -> RawEntries<'_> {
         RawEntries::new(&self.0)
     }
 
-    /// The value that an earlier node of this document had; undefined if this document has no such node.
+    /// Returns the node with this id, or an undefined node if the document has no such node.
     pub fn node(&self, id: NodeId) -> Node<'_> {
         let is_past =
             id.0.index()
@@ -139,7 +140,7 @@ impl fmt::Debug for Document {
     }
 }
 
-/// The name of a node within its document.
+/// The id of a node within its document.
 ///
 /// ```
 /// let document = serde_devalue::Document::parse("[[1],2]")?;
@@ -148,13 +149,12 @@ impl fmt::Debug for Document {
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Two nodes of one document have the same id if and only if they are the same entry: a shared object, or a string that
-/// was written once.
+/// Two nodes of a document have the same id if they are the same entry: a shared object, or a deduplicated string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub(crate) Slot);
 
 impl NodeId {
-    /// The number of its entry; `None` for a value without one, such as undefined.
+    /// Returns the index of its entry, or `None` for a value without an entry, such as `undefined`.
     pub fn index(self) -> Option<u32> {
         self.0.index()
     }

@@ -1,4 +1,4 @@
-//! Decoding one entry of a text whose syntax has been checked.
+//! Decodes one entry of a text with checked syntax.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::scan::{Index, Span, plain_prefix};
 use crate::string::Text;
 use crate::tag::Tag;
 
-/// The entries of one document: the text that they are in and where each begins.
+/// The entries of a document: the text and the span of each entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Entries<'i, 't> {
     pub(crate) text: &'t str,
@@ -17,7 +17,7 @@ pub(crate) struct Entries<'i, 't> {
     pub(crate) options: &'i ParseOptions,
 }
 
-/// What an index in the text leads to: an entry, by its number, or a value that has none, by one that no entry has.
+/// The target of an index in the text: an entry, or a special value with a number that no entry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot(u32);
 
@@ -27,16 +27,16 @@ impl Slot {
     const INFINITY: Self = Self(u32::MAX - 2);
     const NEGATIVE_INFINITY: Self = Self(u32::MAX - 3);
     const NEGATIVE_ZERO: Self = Self(u32::MAX - 4);
-    /// The zero that a Map makes of a key that is −0; no text refers to it.
+    /// The zero that a Map uses for a key −0. No text refers to it.
     pub(crate) const ZERO: Self = Self(u32::MAX - 5);
 
-    /// That of the entry of this number, which must be one of a document.
+    /// Returns the slot of the entry with this index, which must exist in the document.
     #[inline]
     pub(crate) fn of_entry(index: u32) -> Self {
         Self(index)
     }
 
-    /// The number of its entry, if it has one.
+    /// Returns the index of its entry, if any.
     #[inline]
     pub(crate) fn index(self) -> Option<u32> {
         (self.0 < Self::ZERO.0).then_some(self.0)
@@ -53,7 +53,7 @@ pub(crate) enum Entry<'t> {
     Array(Elements<'t>),
     /// After the marker.
     Sparse(Elements<'t>),
-    /// Keys and values in turn.
+    /// Alternating keys and values.
     Object(Elements<'t>),
     /// After the tag.
     Tagged(Tag, Quoted<'t>, Elements<'t>),
@@ -64,7 +64,7 @@ pub(crate) enum Entry<'t> {
 pub(crate) struct Quoted<'t> {
     pub(crate) raw: &'t str,
     pub(crate) at: usize,
-    /// Whether it stands there as it is, without escapes.
+    /// Whether it contains no escapes.
     pub(crate) plain: bool,
 }
 
@@ -99,7 +99,7 @@ impl<'t> Quoted<'t> {
     }
 }
 
-/// One thing inside of an entry.
+/// An item inside an entry.
 #[derive(Clone, Copy)]
 pub(crate) enum Item<'t> {
     Number(&'t str, usize),
@@ -118,7 +118,7 @@ impl Item<'_> {
     }
 }
 
-/// What an item refers to.
+/// Resolves the reference of an item.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Reference {
     To(Slot),
@@ -126,7 +126,7 @@ pub(crate) enum Reference {
 }
 
 impl Reference {
-    /// Outside of an array, devalue reads the mark of a hole as undefined.
+    /// Outside an array, devalue reads the sentinel of a hole as `undefined`.
     pub(crate) fn slot(self) -> Slot {
         match self {
             Self::To(slot) => slot,
@@ -158,7 +158,7 @@ impl<'i, 't> Entries<'i, 't> {
         self.spans.len()
     }
 
-    /// Where the entry begins in the text.
+    /// Returns where the entry starts in the text.
     #[inline(always)]
     pub(crate) fn position(&self, slot: Slot) -> usize {
         let past = if slot.index().is_some() {
@@ -171,28 +171,28 @@ impl<'i, 't> Entries<'i, 't> {
             .map_or(past, |span| span.start as usize)
     }
 
-    /// Where the entry is, and the byte that it begins with.
+    /// Returns the span of the entry and its first byte.
     #[inline(always)]
     pub(crate) fn head(&self, slot: Slot) -> Option<(Span, u8)> {
         let span = *self.spans.get(slot.0 as usize)?;
         Some((span, *self.text.as_bytes().get(span.start as usize)?))
     }
 
-    /// The entry as it stands in the text.
+    /// Returns the raw text of the entry.
     #[inline]
     pub(crate) fn entry_text(&self, index: u32) -> Option<&'t str> {
         let span = self.spans.get(index as usize)?;
         self.text.get(span.start as usize..span.end())
     }
 
-    /// The entry, if it is a string without escapes.
+    /// Returns the entry if it is a string without escapes.
     #[inline]
     pub(crate) fn plain_str(&self, index: u32) -> Option<&'t str> {
         let quoted = self.string(Slot(index))?;
         quoted.plain.then_some(quoted.raw)
     }
 
-    /// The entry, if it is a string.
+    /// Returns the entry if it is a string.
     #[inline]
     pub(crate) fn string(&self, slot: Slot) -> Option<Quoted<'t>> {
         match self.head(slot) {
@@ -201,7 +201,7 @@ impl<'i, 't> Entries<'i, 't> {
         }
     }
 
-    /// The entry of this span, which begins with a quote.
+    /// Returns the string of this span, which starts with a quote.
     #[inline(always)]
     pub(crate) fn quoted(&self, span: Span) -> Quoted<'t> {
         let at = span.start as usize;
@@ -213,7 +213,7 @@ impl<'i, 't> Entries<'i, 't> {
         }
     }
 
-    /// The members of the entry of this span, which begins with a brace.
+    /// Returns the members of the object of this span, which starts with a brace.
     #[inline(always)]
     pub(crate) fn object(&self, span: Span) -> Elements<'t> {
         Elements(Cursor {
@@ -222,7 +222,7 @@ impl<'i, 't> Entries<'i, 't> {
         })
     }
 
-    /// The number of the entry of this span, which begins with a digit.
+    /// Returns the number of this span, which starts with a digit.
     #[inline(always)]
     pub(crate) fn unsigned(&self, span: Span) -> f64 {
         number(
@@ -283,13 +283,13 @@ impl<'i, 't> Entries<'i, 't> {
                 Entry::Number(small.map_or_else(|| number(elements.0.token()), f64::from))
             }
             Some(b'n') => Entry::Null,
-            // Past the end, for a node that another document gave.
+            // Out of bounds if the node belongs to another document.
             _ => Entry::Undefined,
         }
     }
 
-    /// Follows an index as devalue does: its sentinels, then the entries, and undefined for any other number that is
-    /// no index at all.
+    /// Resolves an index like devalue: a sentinel, then an entry, and `undefined` for any other number that is not an
+    /// index.
     #[inline]
     pub(crate) fn follow(&self, item: Item<'t>) -> Result<Reference, Error> {
         let Item::Number(digits, at) = item else {
@@ -308,13 +308,12 @@ impl<'i, 't> Entries<'i, 't> {
         if number.fract() != 0.0 {
             return Ok(Reference::To(Slot::UNDEFINED));
         }
-        // An entry's index is below 2^32, so that this is exact.
+        // The index of an entry is below 2^32, so this is exact.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Ok(Reference::To(Slot(number as u32)))
     }
 
-    /// The next member of an object, if it is one of the usual kind: a key without escapes and an index, both without
-    /// white space around them.
+    /// Returns the next member of an object if it is simple: a key without escapes and an index, without white space.
     #[inline]
     pub(crate) fn next_plain_member(&self, elements: &mut Elements<'t>) -> Option<(&'t str, Slot)> {
         let bytes = self.text.as_bytes();
@@ -322,7 +321,7 @@ impl<'i, 't> Entries<'i, 't> {
         if bytes.get(from) == Some(&b',') {
             from += 1;
         }
-        // A key that may be `__proto__` is not of the usual kind.
+        // A key that may be `__proto__` is not simple.
         let [b'"', rest @ ..] = bytes.get(from..)? else {
             return None;
         };
@@ -345,7 +344,7 @@ impl<'i, 't> Entries<'i, 't> {
         Some((self.text.get(from..from + length)?, slot))
     }
 
-    /// What the next element refers to.
+    /// Resolves the reference of the next element.
     #[inline]
     pub(crate) fn next_reference(
         &self,
@@ -368,7 +367,7 @@ impl<'i, 't> Entries<'i, 't> {
         }
     }
 
-    /// The error for a tag that nobody declared.
+    /// Returns an error if the tag is not declared.
     pub(crate) fn check_tag(&self, tag: Quoted<'t>) -> Result<(), Error> {
         match tag.text().into_utf8() {
             Some(name) if self.options.accepts(&name) => Ok(()),
@@ -387,8 +386,8 @@ fn sentinel(number: f64) -> Slot {
     }
 }
 
-/// The index that these bytes begin with, if it is one of at most nine digits and a comma or a bracket follows at once;
-/// with the number of its digits.
+/// Parses an index of at most nine digits that is directly followed by a comma or a bracket. Returns it with the number
+/// of digits.
 #[inline]
 fn small_index(bytes: &[u8]) -> Option<(u32, usize)> {
     let mut index = 0;
@@ -402,10 +401,10 @@ fn small_index(bytes: &[u8]) -> Option<(u32, usize)> {
     None
 }
 
-/// The nearest double of a JSON number.
+/// Returns the nearest double of a JSON number.
 #[inline]
 pub(crate) fn number(digits: &str) -> f64 {
-    // Up to fifteen digits make an integer that a double holds exactly.
+    // A double represents integers of up to fifteen digits exactly.
     if digits.len() <= 15 && digits.bytes().all(|digit| digit.is_ascii_digit()) {
         let mut number = 0_u64;
         for digit in digits.bytes() {
@@ -417,7 +416,7 @@ pub(crate) fn number(digits: &str) -> f64 {
     digits.parse().unwrap_or(f64::NAN)
 }
 
-/// A place in the text.
+/// A cursor in the text.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor<'t> {
     text: &'t str,
@@ -430,7 +429,7 @@ impl<'t> Cursor<'t> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// Passes white space, commas and colons, which the scan has found to be where they should.
+    /// Skips white space, commas and colons. The scan has already checked their positions.
     #[inline]
     fn separators(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t' | b',' | b':') = self.peek() {
@@ -452,7 +451,7 @@ impl<'t> Cursor<'t> {
                     plain = false;
                     end += 2;
                 }
-                // The scan has let no control character pass.
+                // The scan has rejected control characters.
                 _ => break,
             }
         }
@@ -464,7 +463,7 @@ impl<'t> Cursor<'t> {
         }
     }
 
-    /// The integer that begins here, if it is one of at most nine digits and nothing else.
+    /// Parses an integer of at most nine digits.
     #[inline]
     fn small_number(&mut self) -> Option<u32> {
         let mut number = 0;
@@ -484,7 +483,7 @@ impl<'t> Cursor<'t> {
         Some(number)
     }
 
-    /// The number or literal that begins here.
+    /// Parses a number or a literal.
     #[inline]
     fn token(&mut self) -> &'t str {
         let rest = self.text.get(self.at..).unwrap_or_default();
@@ -536,7 +535,7 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// What is left of the elements of an array, or of the keys and values of an object.
+/// The remaining elements of an array, or keys and values of an object.
 #[derive(Clone, Copy)]
 pub(crate) struct Elements<'t>(Cursor<'t>);
 
@@ -550,7 +549,7 @@ impl<'t> Iterator for Elements<'t> {
 }
 
 impl<'t> Elements<'t> {
-    /// The next element, if it is a string: a key, where there must be one.
+    /// Returns the next element as a key. It is an error if it is no string.
     #[inline]
     pub(crate) fn next_key(&mut self) -> Option<Result<Quoted<'t>, Error>> {
         self.0.separators();
@@ -561,13 +560,13 @@ impl<'t> Elements<'t> {
             .map(|item| Err(Error::format(item.position(), "a key that is no string")))
     }
 
-    /// Whether nothing is left.
+    /// Returns `true` if there are no more elements.
     pub(crate) fn is_empty(mut self) -> bool {
         self.0.separators();
         matches!(self.0.peek(), Some(b']' | b'}') | None)
     }
 
-    /// Where it stands in the text.
+    /// Returns the position in the text.
     pub(crate) fn position(&self) -> usize {
         self.0.at
     }

@@ -1,8 +1,8 @@
-//! The one error type of the crate.
+//! The error type of the crate.
 
 use std::fmt;
 
-/// An error of reading or writing.
+/// An error from reading or writing.
 ///
 /// ```
 /// let error = serde_devalue::from_str::<u8>("[\"seven\"]").unwrap_err();
@@ -11,8 +11,8 @@ use std::fmt;
 /// assert!(!error.to_string().contains("seven"));
 /// ```
 ///
-/// Neither `Display` nor `Debug` ever shows a part of the data, for that may be secret: they show what was wrong and
-/// where. What a type's own `Deserialize` said, which often quotes the data, is kept apart in [`detail`](Self::detail).
+/// `Display` and `Debug` show what is wrong and where, but never the data, since it may be secret. The message of a
+/// `Deserialize` implementation often quotes the data, so it is separate, in [`detail`](Self::detail).
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -22,29 +22,29 @@ struct Inner {
     detail: Option<Box<str>>,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The text is not JSON (or not UTF-8): truncated, garbled, or something else altogether.
+    /// The text is not valid JSON or not valid UTF-8.
     Syntax,
-    /// The text is JSON, but not what devalue writes, and devalue would refuse it.
+    /// The text is JSON, but not valid devalue.
     Format,
-    /// A tag that is neither one of the format's nor one that the reader was told of.
+    /// A tag that is neither part of the format nor declared by the reader.
     UnknownTag,
-    /// A string with a lone surrogate was asked for as a Rust string, which cannot hold one.
+    /// A string with a lone surrogate cannot be read as a Rust string.
     LoneSurrogate,
-    /// A value that contains itself was asked for as a Rust type, which cannot hold one.
+    /// A circular value cannot be read as this Rust type.
     Cycle,
-    /// Nested too deeply, for the limit that was set.
+    /// The nesting exceeds the depth limit.
     TooDeep,
-    /// Larger than the limit that was set.
+    /// The text exceeds the size limit.
     TooLarge,
-    /// Shared references would expand to more than the limit that was set.
+    /// Shared references expand to more than the limit.
     TooExpanded,
-    /// The data does not fit the Rust type that was asked for.
+    /// The data does not match the Rust type.
     Data,
-    /// What was given to the writer has no form in devalue, or its calls were unbalanced.
+    /// The value cannot be represented in devalue, or the calls to the writer are unbalanced.
     Unwritable,
 }
 
@@ -78,36 +78,36 @@ impl Error {
         Self::new(ErrorKind::Unwritable, None, message)
     }
 
-    /// The same error, at `position` if it had none.
+    /// Returns the error with `position`, if it has none.
     #[cold]
     pub(crate) fn at(mut self, position: usize) -> Self {
         self.locate(position);
         self
     }
 
-    /// Puts it at `position` if it has none.
+    /// Sets `position` if it has none.
     #[cold]
     pub(crate) fn locate(&mut self, position: usize) {
         self.0.position.get_or_insert(position);
     }
 
-    /// The same error once more, without the detail.
+    /// Returns a copy without the detail.
     #[cold]
     pub(crate) fn again(&self) -> Self {
         Self::new(self.0.kind, self.0.position, self.0.message.clone())
     }
 
-    /// What kind of thing went wrong.
+    /// The kind of an error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The byte offset in the text that was read: of the offending byte, or of the entry that could not be decoded.
+    /// Returns the byte offset of the invalid byte, or of the entry that could not be decoded.
     pub fn position(&self) -> Option<usize> {
         self.0.position
     }
 
-    /// What the `Serialize` or `Deserialize` of a type said, in its own words, which may quote the data.
+    /// Returns the message of a `Serialize` or `Deserialize` implementation, which may quote the data.
     ///
     /// ```
     /// use std::net::IpAddr;
@@ -116,7 +116,7 @@ impl Error {
     /// assert!(!format!("{error} {error:?}").contains("nowhere"));
     /// ```
     ///
-    /// It is for a developer's eyes: do not log it where the data is secret.
+    /// Do not log it if the data is secret.
     pub fn detail(&self) -> Option<&str> {
         self.0.detail.as_deref()
     }
@@ -213,7 +213,7 @@ impl serde::de::Error for Error {
     }
 }
 
-/// What was found, without its value.
+/// Describes an unexpected value without the value itself.
 fn name_of(found: &serde::de::Unexpected<'_>) -> &'static str {
     use serde::de::Unexpected::*;
     match found {

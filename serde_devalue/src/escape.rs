@@ -1,8 +1,8 @@
-//! Strings and numbers in the form in which devalue writes them.
+//! Formats strings and numbers like devalue.
 
 use crate::string::Text;
 
-/// Writes a string literal. Says whether it had a lone surrogate.
+/// Writes a string literal. Returns `true` if it has a lone surrogate.
 pub(crate) fn write_text(out: &mut String, text: &Text<'_>) -> bool {
     match text {
         Text::Utf8(text) => {
@@ -47,14 +47,14 @@ fn escape_from(out: &mut String, text: &str, first: usize) {
     out.push_str(rest);
 }
 
-/// Whether the text is written as it stands; rarely not known of one that is.
+/// Returns `true` if the text needs no escapes. It may return `false` for a text that needs none.
 #[inline]
 pub(crate) fn is_unescaped(text: &str) -> bool {
     unescaped_prefix(text.as_bytes()) == text.len()
 }
 
-/// How many bytes pass before one that may have to be escaped: a control character, a quote, a backslash, `<`, or the
-/// first byte of U+2028 and U+2029, which others have too.
+/// Returns the number of bytes before one that may need an escape: a control character, a quote, a backslash, `<`, or
+/// the first byte of U+2028 and U+2029, which other characters share.
 #[inline]
 fn unescaped_prefix(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
@@ -62,13 +62,12 @@ fn unescaped_prefix(bytes: &[u8]) -> usize {
     for word in words {
         let marked = to_escape(*word);
         if marked != 0 {
-            // The lowest byte that is marked is marked rightly; those above it may not be.
+            // Only the lowest marked byte is reliable; higher marks may be false positives.
             return passed + (marked.trailing_zeros() / 8) as usize;
         }
         passed += 8;
     }
-    // Most often there is nothing in the rest either, and one look at the last word, of which a part has been looked at
-    // already, tells.
+    // Usually the rest needs no escapes either. Check it with one read of the last word, which overlaps the previous one.
     if bytes.last_chunk().is_some_and(|last| to_escape(*last) == 0) {
         return bytes.len();
     }
@@ -79,13 +78,13 @@ fn unescaped_prefix(bytes: &[u8]) -> usize {
             .count()
 }
 
-/// Marks, by its highest bit, the first byte that may have to be escaped, and perhaps others after it.
+/// Sets the highest bit of the first byte that may need an escape, and possibly of bytes after it.
 #[inline]
 fn to_escape(word: [u8; 8]) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let word = u64::from_le_bytes(word);
-    // As in the scan, but U+2028's first byte has its high bit set and is looked for by itself.
+    // Like the scan, but the first byte of U+2028 has its high bit set and needs its own check.
     let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
     let ascii = (word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\') | is(b'<')) & !word;
     (ascii | (is(0xe2) & word)) & HIGHS
@@ -127,11 +126,11 @@ fn push_unit(out: &mut String, unit: u16) {
     }
 }
 
-/// Writes a finite number as `String(number)` does, with `-0` for the zero that JSON would lose.
+/// Writes a finite number like `String(number)`, except that negative zero is `-0`.
 #[inline]
 pub(crate) fn write_number(out: &mut String, number: f64) {
     const SAFE: u64 = (1 << 53) - 1;
-    // Saturates for what is larger, which the comparison then tells.
+    // The cast saturates for larger numbers, which the comparison detects.
     #[allow(clippy::cast_possible_truncation)]
     let integer = number as i64;
     #[allow(clippy::cast_precision_loss)]
@@ -142,8 +141,8 @@ pub(crate) fn write_number(out: &mut String, number: f64) {
     }
 }
 
-/// Replaces the escapes of lone surrogates, in a text of this crate's writing, by U+FFFD: what becomes of them where
-/// devalue 5 writes them raw and the text is stored as UTF-8.
+/// Replaces the escapes of lone surrogates in a text from this crate by U+FFFD. Devalue 5 writes them raw, and storing
+/// the text as UTF-8 has the same effect.
 #[cold]
 pub(crate) fn replace_lone_surrogates(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -151,7 +150,7 @@ pub(crate) fn replace_lone_surrogates(text: &str) -> String {
     while let Some(found) = rest.find('\\') {
         let (plain, tail) = rest.split_at_checked(found).unwrap_or((rest, ""));
         out.push_str(plain);
-        // The only escapes that begin so are those of lone surrogates.
+        // Only escapes of lone surrogates start like this.
         let (escape, tail) = if tail.starts_with("\\ud") {
             ("\u{fffd}", tail.get(6..).unwrap_or_default())
         } else {

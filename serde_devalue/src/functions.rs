@@ -1,4 +1,4 @@
-//! Reading and writing in one call, in serde_json's manner.
+//! Functions that read and write in one call, like those of serde_json.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::scan::scan;
 use crate::value::Value;
 use crate::writer::Writer;
 
-/// Reads a text into a type, which may borrow from it.
+/// Deserializes a type from a text. The type may borrow from the text.
 ///
 /// ```
 /// #[derive(serde::Deserialize)]
@@ -33,7 +33,7 @@ pub fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
     from_str_with(text, &ParseOptions::default())
 }
 
-/// Reads a text into a type, under limits of one's own or with custom tags.
+/// Deserializes a type from a text, with custom limits or tags.
 pub fn from_str_with<'de, T: Deserialize<'de>>(
     text: &'de str,
     options: &ParseOptions,
@@ -42,7 +42,7 @@ pub fn from_str_with<'de, T: Deserialize<'de>>(
     crate::de::from_entries(Entries::new(text, &index, options))
 }
 
-/// Reads UTF-8 into a type, which may borrow from it.
+/// Deserializes a type from UTF-8 bytes. The type may borrow from them.
 pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error> {
     match std::str::from_utf8(bytes) {
         Ok(text) => from_str(text),
@@ -50,7 +50,7 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
     }
 }
 
-/// Turns a [`Value`] into a type.
+/// Converts a [`Value`] to a type.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
     let mut writer = Writer::new(WriteOptions::new());
     writer.value(value);
@@ -64,7 +64,7 @@ pub(crate) fn value_of(text: &str) -> Result<Value, Error> {
     crate::build::to_value(entries, entries.root())
 }
 
-/// Writes a value as `devalue.stringify` does.
+/// Serializes a value like `devalue.stringify`.
 ///
 /// ```
 /// assert_eq!(serde_devalue::to_string(&["a", "b", "a"])?, r#"[[1,2,1],"a","b"]"#);
@@ -74,7 +74,7 @@ pub fn to_string<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
     to_string_with(value, WriteOptions::default())
 }
 
-/// Writes a value, with options.
+/// Serializes a value with options.
 pub fn to_string_with<T: Serialize + ?Sized>(
     value: &T,
     options: WriteOptions,
@@ -84,20 +84,20 @@ pub fn to_string_with<T: Serialize + ?Sized>(
     writer.finish()
 }
 
-/// Writes a value to a stream.
+/// Serializes a value to a writer.
 ///
-/// The text is made in memory first: an entry is complete only after those that it refers to.
+/// The text is built in memory first, because an entry is complete only after the entries that it refers to.
 pub fn to_writer<W: io::Write, T: Serialize + ?Sized>(mut writer: W, value: &T) -> io::Result<()> {
     let text = to_string(value).map_err(io::Error::other)?;
     writer.write_all(text.as_bytes())
 }
 
-/// Turns a value of any type into a [`Value`].
+/// Converts a value of any type to a [`Value`].
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
     value_of(&to_string(value)?)
 }
 
-/// Turns a value of any type into a document, whose nodes a [`Writer`] can put where they belong.
+/// Converts a value of any type to a document. A [`Writer`] can insert its nodes into another document.
 ///
 /// ```
 /// let document = serde_devalue::to_document(&[1, 2])?;

@@ -1,11 +1,11 @@
-//! Keys of Rust maps as keys of objects.
+//! Serializes the keys of Rust maps as object keys.
 
 use serde::ser::{Error as _, Impossible, Serialize, Serializer};
 
 use crate::error::Error;
 use crate::writer::Writer;
 
-/// Writes a key of an object: a string, or what JavaScript would make a string of without doubt.
+/// Serializes a key of an object: a string, or a type with an unambiguous string form in JavaScript.
 pub(crate) struct KeySerializer<'w>(pub(crate) &'w mut Writer);
 
 fn not_a_string() -> Error {

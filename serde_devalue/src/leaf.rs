@@ -1,4 +1,4 @@
-//! Decoding the values that hold no other.
+//! Decodes values that contain no other values.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::tag::{Tag, ViewKind};
 use crate::url::{Url, normalize_search_params};
 use crate::value::Value;
 
-/// Written as JavaScript does, and read as it does in its strictest runtime: padding may be missing.
+/// Base64 as in the strictest JavaScript runtime: padding is written, but may be missing when reading.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -23,14 +23,14 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The value of an entry with this tag, if it is one that holds no other value.
+/// Decodes the entry with this tag if it contains no other values.
 pub(crate) fn decode(tag: Tag, mut payload: Elements<'_>) -> Result<Option<Value>, Error> {
     let at = payload.position();
     Ok(Some(match tag {
         Tag::Date => Value::Date(date(payload)?),
         Tag::BigInt => Value::BigInt(bigint(payload)?),
         Tag::RegExp => {
-            // A RegExp of nothing is the empty one, as is one of undefined.
+            // A RegExp without a source, or with `undefined`, is the empty one.
             let source = payload.next().map_or(Ok(Cow::Borrowed("")), text)?;
             let flags = payload.next().map_or(Ok(Cow::Borrowed("")), text)?;
             let regexp = RegExp::new(&source, &flags)
@@ -90,7 +90,7 @@ pub(crate) fn buffer(mut payload: Elements<'_>) -> Result<Vec<u8>, Error> {
         .map_err(|_| Error::format(at, "not base64"))
 }
 
-/// The URL's text, which is either inline or an entry of its own.
+/// Returns the text of a URL, which is inline or a separate entry.
 pub(crate) fn url(entries: Entries<'_, '_>, mut payload: Elements<'_>) -> Result<Url, Error> {
     let at = payload.position();
     let invalid = || Error::format(at, "not a URL");
@@ -108,7 +108,7 @@ pub(crate) fn url(entries: Entries<'_, '_>, mut payload: Elements<'_>) -> Result
     Url::parse(&text.utf8()?).map_err(|_| invalid())
 }
 
-/// A window on a buffer of so many bytes: its offset in bytes and its length in elements.
+/// Checks the range of a view on a buffer of this size. Returns the offset in bytes and the length in elements.
 pub(crate) fn window(
     kind: ViewKind,
     buffer: usize,
@@ -143,7 +143,7 @@ pub(crate) fn window(
     }
 }
 
-/// What JavaScript's `String(…)` makes of a payload that ought to be a string.
+/// Converts a payload to a string like JavaScript's `String(…)`.
 fn text(item: Item<'_>) -> Result<Cow<'_, str>, Error> {
     Ok(match item {
         Item::String(text) => text.utf8()?,

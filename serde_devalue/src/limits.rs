@@ -1,6 +1,6 @@
-//! What a reader accepts.
+//! Limits and options for reading.
 
-/// How much a hostile text may cost its reader.
+/// Limits on the resources that a hostile text can use.
 ///
 /// ```
 /// use serde_devalue::{Document, ErrorKind, Limits};
@@ -10,18 +10,18 @@
 /// assert_eq!(error.kind(), ErrorKind::TooLarge);
 /// ```
 ///
-/// The memory that parsing takes is at most about three times the text's size, whatever is in it.
+/// Parsing uses at most about three times the size of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many bytes the text may have: 64 MiB by default, 2 GiB at most.
+    /// The maximum size of the text in bytes. The default is 64 MiB, the maximum 2 GiB.
     pub size: usize,
-    /// How deeply values may be nested when they are turned into a Rust type or a [`Value`](crate::Value), or written
-    /// anew: 512 by default. JavaScript's own reader overflows its stack somewhere between 1,000 and 5,000.
+    /// The maximum nesting of values that are converted to a Rust type or a [`Value`](crate::Value), or written again. The
+    /// default is 512. JavaScript's own reader overflows its stack between 1,000 and 5,000.
     ///
-    /// The syntax itself may nest 512 deep in any case; what devalue writes nests two deep.
+    /// The syntax itself may always nest 512 levels deep. Devalue writes two levels.
     pub depth: usize,
-    /// How much shared references may expand, in values plus bytes of strings beyond the size of the text: 4 Mi by
-    /// default. A text without shared references never meets it, however large.
+    /// The maximum expansion of shared references, in values plus string bytes beyond the size of the text. The default
+    /// is 4 Mi. A text without shared references never reaches it.
     pub expansion: usize,
 }
 
@@ -35,7 +35,7 @@ impl Default for Limits {
     }
 }
 
-/// How to read: limits, and the tags that are known beyond the format's own.
+/// Options for reading: limits and custom tags.
 ///
 /// ```
 /// use serde_devalue::{Document, Kind, ParseOptions};
@@ -47,7 +47,7 @@ impl Default for Limits {
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// As in devalue, where a reviver does this, a tag that nobody declared is an error when the value is decoded.
+/// As in devalue without a reviver, decoding a value with an undeclared tag is an error.
 #[derive(Clone, Debug, Default)]
 pub struct ParseOptions {
     pub(crate) limits: Limits,
@@ -56,26 +56,26 @@ pub struct ParseOptions {
 }
 
 impl ParseOptions {
-    /// The default limits, and no tag beyond the format's own.
+    /// Creates options with the default limits and no custom tags.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Reads under these limits.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Accepts values with this tag, one of an application's own.
+    /// Accepts values with this custom tag.
     #[must_use]
     pub fn custom_tag(mut self, tag: impl Into<Box<str>>) -> Self {
         self.custom_tags.push(tag.into());
         self
     }
 
-    /// Accepts values with any tag: for a tool that only passes them on.
+    /// Accepts values with any tag, for tools that only forward them.
     #[must_use]
     pub fn any_custom_tag(mut self) -> Self {
         self.any_tag = true;

@@ -1,4 +1,4 @@
-//! A value within a document.
+//! Values within a document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::string::JsString;
 use crate::tag::Tag;
 use crate::value::Value;
 
-/// One value of a [`Document`](crate::Document), not yet decoded.
+/// A value of a [`Document`](crate::Document) that is not yet decoded.
 ///
 /// ```
 /// use serde_devalue::{Document, Kind};
@@ -24,14 +24,14 @@ use crate::value::Value;
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It is a pair of words and copies freely. `Debug` shows its kind only.
+/// It is two words in size and `Copy`. `Debug` shows only the kind.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     document: &'a Inner,
     slot: Slot,
 }
 
-/// What kind of value a node is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -41,13 +41,13 @@ pub enum Kind {
     Null,
     /// A boolean.
     Bool,
-    /// A number, NaN and the infinities included.
+    /// A number, including NaN and infinities.
     Number,
     /// A string.
     String,
     /// A BigInt.
     BigInt,
-    /// A Date, possibly an invalid one.
+    /// A Date, possibly invalid.
     Date,
     /// A RegExp.
     RegExp,
@@ -71,7 +71,7 @@ pub enum Kind {
     ArrayBuffer,
     /// A typed array or a DataView.
     View,
-    /// A value with a tag that is not one of the format's.
+    /// A value with a custom tag.
     Custom,
 }
 
@@ -103,12 +103,12 @@ impl<'a> Node<'a> {
         )
     }
 
-    /// Its name within the document.
+    /// Returns its id within the document.
     pub fn id(&self) -> NodeId {
         NodeId(self.slot)
     }
 
-    /// What kind of value it is.
+    /// Returns the kind of the value.
     pub fn kind(&self) -> Kind {
         match self.entry() {
             Entry::Undefined => Kind::Undefined,
@@ -136,15 +136,15 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The string, if it is one that a Rust string can hold; borrowed if it was written without escapes.
+    /// Returns the string if it is valid UTF-8. It is borrowed if the text has no escapes.
     ///
-    /// `None` for a string with a lone surrogate too; [`as_js_string`](Self::as_js_string) gives that one.
+    /// It is also `None` for a string with a lone surrogate; see [`as_js_string`](Self::as_js_string).
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
         let quoted = self.document.entries().string(self.slot)?;
         quoted.text().into_utf8()
     }
 
-    /// The string, if it is one.
+    /// Returns the string, if it is one.
     pub fn as_js_string(&self) -> Option<JsString> {
         match self.entry() {
             Entry::String(quoted) => Some(quoted.text().into()),
@@ -152,7 +152,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The number, if it is one.
+    /// Returns the number, if it is one.
     pub fn as_f64(&self) -> Option<f64> {
         match self.entry() {
             Entry::Number(number) => Some(number),
@@ -160,7 +160,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The boolean, if it is one.
+    /// Returns the boolean, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self.entry() {
             Entry::Bool(bool) => Some(bool),
@@ -168,7 +168,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The entries of a Map, in the order of the text.
+    /// Returns the entries of a Map, in the order of the text.
     ///
     /// ```
     /// let document = serde_devalue::Document::parse(r#"[["Map",1,2,1,3],"a","first","last"]"#)?;
@@ -176,8 +176,8 @@ impl<'a> Node<'a> {
     /// # Ok::<_, serde_devalue::Error>(())
     /// ```
     ///
-    /// An error if it is no Map. A text that devalue wrote has each key once. Should a key come again in a hand-written
-    /// one, so it does here: to read it as devalue does, let the later value take the place of the first.
+    /// It is an error if the value is not a Map. Texts from devalue have unique keys. Duplicates in other texts are
+    /// returned as they are; devalue uses the last value at the position of the first.
     pub fn map_entries(&self) -> Result<MapEntries<'a>, Error> {
         match self.entry() {
             Entry::Tagged(Tag::Map, _, elements) => Ok(MapEntries {
@@ -188,11 +188,10 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The members of an object, in the order of the text.
+    /// Returns the members of an object, in the order of the text.
     ///
-    /// An error if it is no object, and an error in a key's place if the key is `__proto__`, which devalue refuses, or
-    /// has a lone surrogate. A key that comes again in a hand-written text does so here; the later value is the one
-    /// that counts.
+    /// It is an error if the value is not an object. An item is an error if its key is `__proto__`, which devalue rejects,
+    /// or has a lone surrogate. Duplicate keys are returned as they are; devalue uses the last value.
     pub fn object_entries(&self) -> Result<ObjectEntries<'a>, Error> {
         let members = match self.entry() {
             Entry::Object(members) | Entry::Tagged(Tag::NullObject, _, members) => members,
@@ -204,10 +203,10 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The elements of an array or a Set, with undefined for each hole.
+    /// Returns the elements of an array or a Set, with `undefined` for holes.
     ///
-    /// An error if it is neither. The elements of an array in the sparse form, whose length may be four thousand million,
-    /// are had by [`to_value`](Self::to_value).
+    /// It is an error if the value is neither. It is also an error for a sparse array, whose length may be huge; use
+    /// [`to_value`](Self::to_value) instead.
     pub fn elements(&self) -> Result<ElementNodes<'a>, Error> {
         match self.entry() {
             Entry::Array(elements) | Entry::Tagged(Tag::Set, _, elements) => Ok(ElementNodes {
@@ -218,17 +217,16 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Decodes it, and all that it holds.
+    /// Decodes the value and everything in it.
     ///
-    /// An error if any part of it is one that devalue would refuse.
+    /// It is an error if devalue would reject any part of it.
     pub fn to_value(&self) -> Result<Value, Error> {
         crate::build::to_value(self.document.entries(), self.slot)
     }
 
-    /// Decodes it into a Rust type, straight from the text and borrowing from it where possible.
+    /// Deserializes a Rust type directly from the text. It borrows from the text where possible.
     ///
-    /// An error at a part that the type asks for and that is not as it should be; parts that the type does not ask for
-    /// are not looked at.
+    /// Only the parts that the type reads are checked.
     pub fn deserialize<T: Deserialize<'a>>(&self) -> Result<T, Error> {
         Context::new(self.document.entries()).deserialize(self.slot)
     }

@@ -1,10 +1,10 @@
-//! Objects, in JavaScript's order of keys.
+//! Objects with JavaScript's key order.
 
 use crate::string::JsString;
 use crate::value::{Members, Value};
 use crate::writer::array_index;
 
-/// An object's members in JavaScript's order: integer keys first, ascending, then the others as they were inserted.
+/// An object with its members in JavaScript's order: integer keys in ascending order, then other keys in insertion order.
 ///
 /// ```
 /// use serde_devalue::Object;
@@ -23,12 +23,12 @@ pub struct Object {
 }
 
 impl Object {
-    /// An empty object.
+    /// Creates an empty object.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty object without a prototype, as `Object.create(null)` makes.
+    /// Creates an empty object without a prototype, like `Object.create(null)`.
     pub fn without_prototype() -> Self {
         Self {
             members: Members::default(),
@@ -36,12 +36,12 @@ impl Object {
         }
     }
 
-    /// Whether it was made without a prototype.
+    /// Returns `true` if it has no prototype.
     pub fn has_null_prototype(&self) -> bool {
         self.null_prototype
     }
 
-    /// Puts a member in; one of the same key is replaced in its place.
+    /// Inserts a member. A member with the same key is replaced and keeps its position.
     pub fn insert(&mut self, key: impl Into<JsString>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
         let Some(integer) = key.as_str().and_then(array_index) else {
@@ -59,32 +59,32 @@ impl Object {
         self.members.shift_insert(place, key, value)
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.members.get(&JsString::from(key))
     }
 
-    /// Takes a member out.
+    /// Removes a member and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         self.members.shift_remove(&JsString::from(key))
     }
 
-    /// How many members it has.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether it has none.
+    /// Returns `true` if there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Its members, in order.
+    /// Iterates over the members, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&JsString, &Value)> {
         self.members.iter()
     }
 
-    /// Its members, in order, with values that can be changed.
+    /// Iterates over the members with mutable values, in order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&JsString, &mut Value)> {
         self.members.iter_mut()
     }

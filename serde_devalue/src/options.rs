@@ -1,6 +1,6 @@
-//! How to write.
+//! Options for writing.
 
-/// How to write: for which version of devalue, with which form of URL, and how deep.
+/// Options for writing: the version of devalue, the form of URLs, and the depth limit.
 ///
 /// ```
 /// use serde_devalue::{Url, WriteOptions, to_string_with};
@@ -17,56 +17,55 @@ pub struct WriteOptions {
     pub(crate) depth: usize,
 }
 
-/// Whose bytes to write.
+/// The version of devalue whose output to produce.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Version {
-    /// Those that end up in a store when devalue 5 writes, which differ in one thing only: a lone surrogate becomes
-    /// U+FFFD. This loses data, as it does there.
+    /// The output of devalue 5 after it is stored as UTF-8. The only difference is that a lone surrogate becomes U+FFFD, so
+    /// it is lost.
     V5,
-    /// Those of devalue 6, which keeps a lone surrogate as an escape. Devalue 5 reads that rightly, too.
+    /// The output of devalue 6, which keeps a lone surrogate as an escape. Devalue 5 reads it correctly too.
     #[default]
     V6,
 }
 
-/// How to write a URL.
+/// The form of a URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlForm {
-    /// `["URL","href"]`, devalue's own.
+    /// `["URL","href"]`, the form of devalue.
     #[default]
     Inline,
-    /// `["URL",index]` with the text as an entry of its own: what Astro's reducer makes of it.
+    /// `["URL",index]` with the text as a separate entry, the form of Astro's reducer.
     Reference,
 }
 
 impl WriteOptions {
-    /// What `devalue.stringify` of version 6 writes.
+    /// Creates options for the output of `devalue.stringify` version 6.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What Astro writes into its sessions, but for lone surrogates, which are kept: [`UrlForm::Reference`].
+    /// Creates options for the format of Astro's sessions: [`UrlForm::Reference`]. Unlike Astro, it keeps lone surrogates.
     pub fn astro() -> Self {
         Self::new().url(UrlForm::Reference)
     }
 
-    /// For this version of devalue.
+    /// Sets the version of devalue.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
 
-    /// With this form of URL.
+    /// Sets the form of URLs.
     #[must_use]
     pub fn url(mut self, url: UrlForm) -> Self {
         self.url = url;
         self
     }
 
-    /// Refuses what is nested deeper than this: 512 by default. JavaScript's reader overflows its stack somewhere
-    /// between 1,000 and 5,000.
+    /// Sets the maximum nesting. The default is 512. JavaScript's reader overflows its stack between 1,000 and 5,000.
     #[must_use]
     pub fn depth(mut self, depth: usize) -> Self {
         self.depth = depth;

@@ -1,11 +1,11 @@
-//! The entries of a document as they stand in its text.
+//! The raw entries of a document.
 
 use std::fmt;
 
 use crate::document::{Inner, NodeId};
 use crate::entry::{Entries, Slot};
 
-/// The entries of a [`Document`](crate::Document) as they stand in its text, for what reads or copies them by their form.
+/// The raw entries of a [`Document`](crate::Document), for code that inspects or copies their text.
 ///
 /// ```
 /// let document = serde_devalue::Document::parse(r#"[{"user":1},"Ann"]"#)?;
@@ -16,7 +16,7 @@ use crate::entry::{Entries, Slot};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Their syntax has been checked, and nothing else. `Debug` shows their number only, since the data may be secret.
+/// Only their syntax is checked. `Debug` shows only their number, since the data may be secret.
 #[derive(Clone, Copy)]
 pub struct RawEntries<'a>(Entries<'a, 'a>);
 
@@ -26,31 +26,31 @@ impl<'a> RawEntries<'a> {
         Self(document.entries())
     }
 
-    /// How many there are; none if the text is one of the numbers that stand for a value by themselves.
+    /// Returns the number of entries. It is 0 if the text is a single number, which represents a special value.
     #[inline]
     pub fn len(&self) -> usize {
         self.0.count()
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are no entries.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The text of the entry of this number: JSON, without white space around it.
+    /// Returns the text of the entry with this index: JSON without surrounding white space.
     #[inline]
     pub fn text(&self, index: u32) -> Option<&'a str> {
         self.0.entry_text(index)
     }
 
-    /// The string that the entry of this number is, if it is one and stands there without escapes.
+    /// Returns the entry with this index if it is a string without escapes.
     #[inline]
     pub fn plain_str(&self, index: u32) -> Option<&'a str> {
         self.0.plain_str(index)
     }
 
-    /// The name of the entry of this number within its document, if there is one.
+    /// Returns the id of the entry with this index, if it exists.
     #[inline]
     pub fn id(&self, index: u32) -> Option<NodeId> {
         ((index as usize) < self.len()).then(|| NodeId(Slot::of_entry(index)))

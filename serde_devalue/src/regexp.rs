@@ -10,8 +10,8 @@
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// The flags are checked; of the pattern, only what needs no knowledge of the flags: that brackets and groups are closed
-/// and that there is something to repeat.
+/// The flags are checked. The pattern is only checked for closed brackets and groups, and for quantifiers without an
+/// operand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RegExp {
     source: String,
@@ -19,7 +19,7 @@ pub struct RegExp {
 }
 
 impl RegExp {
-    /// What `new RegExp(source, flags)` makes, with its source as JavaScript shows it; `None` where that throws.
+    /// Creates a RegExp like `new RegExp(source, flags)`. Returns `None` if JavaScript would throw.
     pub fn new(source: &str, flags: &str) -> Option<Self> {
         let mut sorted: Vec<char> = flags.chars().collect();
         sorted.sort_unstable();
@@ -34,18 +34,18 @@ impl RegExp {
         })
     }
 
-    /// The source, as JavaScript shows it.
+    /// Returns the source, as JavaScript formats it.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The flags, in JavaScript's order.
+    /// Returns the flags, in JavaScript's order.
     pub fn flags(&self) -> &str {
         &self.flags
     }
 }
 
-/// ECMAScript's EscapeRegExpPattern: the source as it could stand between slashes.
+/// ECMAScript's EscapeRegExpPattern: escapes the source so that it is valid between slashes.
 fn escape_source(source: &str) -> String {
     if source.is_empty() {
         return "(?:)".to_owned();
@@ -61,7 +61,7 @@ fn escape_source(source: &str) -> String {
             _ => None,
         };
         if let Some(line_end) = line_end {
-            // The backslash that stands there already does for this one.
+            // The existing backslash already escapes it.
             escaped.push_str(
                 line_end
                     .get(usize::from(after_backslash)..)
@@ -84,7 +84,8 @@ fn escape_source(source: &str) -> String {
     escaped
 }
 
-/// Whether groups and classes are closed, nothing is escaped at the end, and each repetition has something to repeat.
+/// Returns `true` if groups and classes are closed, the pattern does not end with a backslash, and every quantifier has
+/// an operand.
 fn is_closed(source: &str) -> bool {
     let mut groups = 0_usize;
     let mut in_class = false;

@@ -1,4 +1,4 @@
-//! The text of a number, a boolean, null or a string without escapes, which needs no writer.
+//! A fast path for numbers, booleans, null and strings without escapes.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use serde::ser::{Impossible, Serialize, Serializer};
 use crate::escape::{is_unescaped, write_number};
 use crate::token;
 
-/// Integers beyond this are not all doubles.
+/// The largest safe integer. Doubles represent all integers up to it exactly.
 const SAFE: u64 = (1 << 53) - 1;
-/// Where a longer string is, an index may not tell.
+/// The longest string of the fast path.
 const LONGEST: usize = 1 << 24;
 
-/// The text that a [`Writer`](crate::Writer) would make of the value, if the value is such a one.
+/// Returns the text that a [`Writer`](crate::Writer) would write, if the value is supported.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Option<String> {
     value.serialize(ScalarSerializer).ok()
 }
 
 struct ScalarSerializer;
 
-/// The value is none, or is written in another form.
+/// The value is not supported by the fast path.
 #[derive(Debug)]
 struct Otherwise;
 
 impl fmt::Display for Otherwise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("it is not written so")
+        f.write_str("not a plain scalar")
     }
 }
 
@@ -210,7 +210,7 @@ impl Serializer for ScalarSerializer {
 mod tests {
     use super::*;
 
-    /// Each is written as the writer does, or left to it.
+    /// Asserts that the fast path writes the same as the writer, or nothing.
     fn check<T: Serialize + ?Sized>(value: &T, is_scalar: bool) {
         let text = text(value);
         assert_eq!(text.is_some(), is_scalar);

@@ -1,51 +1,51 @@
-//! One pass over the text: is it JSON, and where does each entry begin?
+//! One pass over the text that checks its JSON syntax and finds the entries.
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind};
 use crate::limits::Limits;
 
-/// How deeply the syntax may nest; what devalue writes nests two deep.
+/// The maximum nesting of the syntax. Devalue writes two levels.
 const NESTING: usize = 512;
 
-/// Where the entries of a document are.
+/// The positions of the entries of a document.
 #[derive(Debug)]
 pub(crate) enum Index {
-    /// The whole text is one negative number.
+    /// The text is a single negative number.
     Sentinel(f64),
-    /// The text is an array, and these are its elements.
+    /// The text is an array with these elements.
     Entries(Spans),
 }
 
-/// As many as most records have stand in the document itself.
+/// The spans of the entries. Small documents need no allocation.
 pub(crate) type Spans = SmallVec<[Span; 12]>;
 
 impl Index {
-    /// That of an array of one entry without escapes.
+    /// Returns the index of an array with one entry without escapes.
     pub(crate) fn of_scalar(text: &str) -> Self {
         Self::Entries(SmallVec::from_slice(&[Span::new(1, text.len() - 1, false)]))
     }
 }
 
-/// Where an entry is in the text.
+/// The position of an entry in the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) start: u32,
-    /// Its end, and in the highest bit whether a backslash is in it.
+    /// The end of the entry. The highest bit is set if it contains a backslash.
     end: u32,
 }
 
-/// The bit of `Span::end` that says so; a text has no offset that large.
+/// The flag in `Span::end` for a backslash. No text has an offset this large.
 const ESCAPED: u32 = 1 << 31;
 
 impl Span {
-    /// The longest text in which it can be.
+    /// The maximum size of the text.
     pub(crate) const LONGEST: usize = ESCAPED as usize - 1;
 
     #[inline]
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "who makes one has checked the length of the text"
+        reason = "the caller has checked the size of the text"
     )]
     pub(crate) fn new(start: usize, end: usize, is_escaped: bool) -> Self {
         Self {
@@ -93,7 +93,7 @@ pub(crate) fn scan(text: &str, limits: &Limits) -> Result<Index, Error> {
                 .and_then(|digits| digits.parse().ok())
                 .unwrap_or(f64::NAN);
             if ![-1.0, -3.0, -4.0, -5.0, -6.0].contains(&number) {
-                return Err(Error::format(from, "a number that stands for nothing"));
+                return Err(Error::format(from, "a number that is no sentinel"));
             }
             Index::Sentinel(number)
         }
@@ -115,7 +115,7 @@ struct Scanner<'t> {
     bytes: &'t [u8],
     at: usize,
     open: Nesting,
-    /// Whether a backslash has been met since this was last set to no.
+    /// Whether a backslash was found since this was last reset.
     escaped: bool,
 }
 
@@ -127,7 +127,7 @@ impl Scanner<'_> {
 
     #[inline]
     fn whitespace(&mut self) {
-        // One comparison tells for nearly every text.
+        // One comparison is enough for nearly every text.
         while self.peek().is_some_and(|byte| byte <= b' ') {
             match self.peek() {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -149,7 +149,7 @@ impl Scanner<'_> {
         if self.peek() == Some(b']') {
             return Err(Error::format(self.at, "an array without entries"));
         }
-        // A guess that fits typical records at once; a text of many short entries grows it.
+        // This capacity fits typical records. A text with many short entries grows it.
         let mut spans = Spans::with_capacity((self.bytes.len() / 16 + 4).min(1 << 16));
         loop {
             self.whitespace();
@@ -173,7 +173,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Passes one value, however deeply it is nested, without recursion.
+    /// Skips one value of any nesting, without recursion.
     #[inline]
     fn value(&mut self) -> Result<(), Error> {
         match self.peek() {
@@ -352,8 +352,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What follows an entry of a usual kind that is without white space, escapes and fractions; `None` if it is another, or
-/// none at all.
+/// Skips a simple entry without white space, escapes and fractions. Returns `None` for any other entry.
 #[inline]
 fn after_simple(bytes: &[u8]) -> Option<&[u8]> {
     match bytes.first()? {
@@ -366,7 +365,7 @@ fn after_simple(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows an array of indices, perhaps behind a tag, or an object of them.
+/// Skips an array of indices, possibly with a tag, or an object of indices.
 #[inline]
 fn after_flat(bytes: &[u8]) -> Option<&[u8]> {
     let (open, mut rest) = bytes.split_first()?;
@@ -396,7 +395,7 @@ fn after_flat(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows a string without escapes.
+/// Skips a string without escapes.
 #[inline]
 fn after_plain_string(bytes: &[u8]) -> Option<&[u8]> {
     let [b'"', rest @ ..] = bytes else {
@@ -408,7 +407,7 @@ fn after_plain_string(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows the whole part of a number.
+/// Skips the integer part of a number.
 #[inline]
 fn after_integer(bytes: &[u8]) -> Option<&[u8]> {
     let digits = match bytes {
@@ -428,11 +427,11 @@ fn after_integer(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// How many bytes pass before a quote, a backslash or a control character.
+/// Returns the number of bytes before a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
-    // Most strings end in the first few words.
+    // Most strings are only a few words long.
     for (place, word) in words.iter().take(SHORT).enumerate() {
         if let Some(passed) = plain_in(*word) {
             return place * 8 + passed;
@@ -444,10 +443,10 @@ pub(crate) fn plain_prefix(bytes: &[u8]) -> usize {
     words.len() * 8 + plain_prefix_of_rest(rest)
 }
 
-/// How many words are looked at one by one.
+/// How many words are checked one by one.
 const SHORT: usize = 3;
 
-/// The same, in steps that are a few instructions on vectors each.
+/// Does the same in larger steps that compile to a few vector instructions each.
 fn plain_prefix_of_long(bytes: &[u8]) -> usize {
     let (blocks, _) = bytes.as_chunks::<32>();
     let is_plain = |block: &&[u8; 32]| {
@@ -472,14 +471,14 @@ fn plain_prefix_of_rest(bytes: &[u8]) -> usize {
     bytes.iter().take_while(is_plain).count()
 }
 
-/// How many bytes of this word pass, unless all do.
+/// Returns how many bytes of this word pass, or `None` if all do.
 #[inline]
 fn plain_in(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     let word = u64::from_le_bytes(word);
-    // A byte less than what is subtracted borrows into its high bit. The lowest byte that is marked is marked
-    // rightly; those above it may not be.
+    // A byte smaller than the subtrahend borrows into its high bit. Only the lowest marked byte is reliable; higher
+    // marks may be false positives.
     let control = word.wrapping_sub(ONES * 0x20);
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
@@ -487,7 +486,7 @@ fn plain_in(word: [u8; 8]) -> Option<usize> {
     (marked != 0).then_some((marked.trailing_zeros() / 8) as usize)
 }
 
-/// Which of the open brackets are braces, one bit each.
+/// A bit set of the open brackets: a set bit is a brace.
 #[derive(Default)]
 struct Nesting {
     depth: usize,

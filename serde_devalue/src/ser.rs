@@ -1,4 +1,4 @@
-//! Any type that serde can serialize, through a [`Writer`].
+//! Serializes any serde type with a [`Writer`].
 
 use serde::ser::{self, Serialize};
 
@@ -10,12 +10,12 @@ use crate::token;
 use crate::url::Url;
 use crate::writer::Writer;
 
-/// Integers beyond this are not all doubles.
+/// The largest safe integer. Doubles represent all integers up to it exactly.
 const SAFE: u64 = (1 << 53) - 1;
 
 pub(crate) struct Serializer<'w> {
     writer: &'w mut Writer,
-    /// What the next map or sequence is to be.
+    /// The kind of the next map or sequence.
     shape: Shape,
 }
 
@@ -41,12 +41,12 @@ impl<'w> Serializer<'w> {
     }
 }
 
-/// An array, a Set, an object or a Map that is being written.
+/// An open array, Set, object or Map.
 pub(crate) struct Compound<'w> {
     writer: &'w mut Writer,
-    /// Whether keys are values, as in a Map.
+    /// Whether keys are written as values, as in a Map.
     map: bool,
-    /// Whether it is in the object of an enum's variant.
+    /// Whether it is inside the object of an enum variant.
     variant: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Strings as JavaScript has them.
+//! JavaScript strings.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A JavaScript string: mostly UTF-8, but it can hold a lone surrogate, which no Rust string can.
+/// A JavaScript string. Unlike a Rust string, it can contain lone surrogates.
 ///
 /// ```
 /// use serde_devalue::{JsString, Value};
@@ -20,7 +20,7 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct JsString(Repr);
 
-/// `Utf16` is only ever used for what `Utf8` cannot hold, so that equality is that of the strings.
+/// `Utf16` is only used if the string has a lone surrogate, so that equal strings compare equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
     Utf8(String),
@@ -28,7 +28,7 @@ enum Repr {
 }
 
 impl JsString {
-    /// The string of these UTF-16 code units.
+    /// Creates a string from UTF-16 code units.
     pub fn from_utf16(units: &[u16]) -> Self {
         match String::from_utf16(units) {
             Ok(text) => Self(Repr::Utf8(text)),
@@ -36,7 +36,7 @@ impl JsString {
         }
     }
 
-    /// The string, unless it holds a lone surrogate.
+    /// Returns the string, or `None` if it has a lone surrogate.
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Repr::Utf8(text) => Some(text),
@@ -44,7 +44,7 @@ impl JsString {
         }
     }
 
-    /// The string, with U+FFFD in the place of each lone surrogate.
+    /// Returns the string with lone surrogates replaced by U+FFFD.
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Utf8(text) => Cow::Borrowed(text),
@@ -52,7 +52,7 @@ impl JsString {
         }
     }
 
-    /// Its UTF-16 code units.
+    /// Returns the UTF-16 code units.
     pub fn encode_utf16(&self) -> Vec<u16> {
         match &self.0 {
             Repr::Utf8(text) => text.encode_utf16().collect(),
@@ -60,7 +60,7 @@ impl JsString {
         }
     }
 
-    /// The string as a Rust string, or itself again if it holds a lone surrogate.
+    /// Converts to a Rust string. If it has a lone surrogate, it is returned as the error.
     pub fn into_string(self) -> Result<String, Self> {
         match self.0 {
             Repr::Utf8(text) => Ok(text),
@@ -127,7 +127,7 @@ impl fmt::Debug for JsString {
     }
 }
 
-/// A string that may be borrowed: well-formed, or with a lone surrogate somewhere.
+/// A decoded string, borrowed if possible, with or without lone surrogates.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Text<'t> {
     Utf8(Cow<'t, str>),
@@ -142,7 +142,7 @@ impl<'t> Text<'t> {
         }
     }
 
-    /// Decodes what stands between the quotes of a JSON string whose syntax is known to be right.
+    /// Decodes the content of a JSON string with checked syntax.
     #[cold]
     pub(crate) fn unescape(raw: &'t str) -> Self {
         match memchr::memchr(b'\\', raw.as_bytes()) {
@@ -184,7 +184,7 @@ fn unescape<'t>(raw: &'t str, first: usize) -> Text<'t> {
     Text::Utf8(Cow::Owned(text))
 }
 
-/// The character of the four digits after `\u`, with those of a following low half; `None` for a lone surrogate.
+/// Decodes the four digits after `\u`, including a following low surrogate. Returns `None` for a lone surrogate.
 fn unescape_unit(digits: &str) -> (Option<char>, &str) {
     let (unit, rest) = unit(digits);
     if let Some(char) = char::from_u32(unit.into()) {

@@ -1,6 +1,6 @@
-//! The names that stand first in a tagged entry.
+//! The tags of the format.
 
-/// The element type of a typed array, or that of a `DataView`, which has none.
+/// The element type of a typed array, or `DataView`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[allow(missing_docs)]
@@ -21,7 +21,7 @@ pub enum ViewKind {
 }
 
 impl ViewKind {
-    /// JavaScript's name of it.
+    /// Returns the name of the JavaScript class.
     pub fn name(self) -> &'static str {
         match self {
             Self::Int8Array => "Int8Array",
@@ -40,7 +40,7 @@ impl ViewKind {
         }
     }
 
-    /// How many bytes one element takes; 1 for a `DataView`, whose length is in bytes.
+    /// Returns the size of an element in bytes. It is 1 for a `DataView`.
     pub fn element_size(self) -> usize {
         match self {
             Self::Int8Array | Self::Uint8Array | Self::Uint8ClampedArray | Self::DataView => 1,
@@ -67,7 +67,7 @@ pub enum TemporalKind {
 }
 
 impl TemporalKind {
-    /// JavaScript's name of it, with `Temporal.` in front.
+    /// Returns the name of the JavaScript class, such as `Temporal.Instant`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Duration => "Temporal.Duration",

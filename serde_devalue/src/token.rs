@@ -1,6 +1,6 @@
-//! How this crate's own types tell its serializer and deserializer what they are.
+//! The names by which the serializer and the deserializer recognise the types of this crate.
 //!
-//! A wrapper serializes as a newtype struct with one of these names, around a form that any other format can take.
+//! A wrapper serializes as a newtype struct with one of these names, around a value that other formats support.
 
 use serde::ser::{Impossible, Serialize, Serializer};
 
@@ -20,7 +20,7 @@ pub(crate) fn is(name: &str) -> bool {
     name.starts_with(PREFIX)
 }
 
-/// How the text of a `Value` is read that has been read, or made, already.
+/// The limits for the inner text of a `Value`, which was already checked or written by this crate.
 pub(crate) fn parse_options() -> ParseOptions {
     let limits = Limits {
         size: usize::MAX,
@@ -30,7 +30,7 @@ pub(crate) fn parse_options() -> ParseOptions {
     ParseOptions::new().limits(limits).any_custom_tag()
 }
 
-/// The string that a wrapper serializes as.
+/// Returns the string that a wrapper serializes as.
 pub(crate) fn text<T: Serialize + ?Sized>(value: &T) -> Result<String, Error> {
     value.serialize(TextSerializer)
 }

@@ -1,4 +1,4 @@
-//! Writing what is in a document or a [`Value`] with a [`Writer`].
+//! Writes documents and [`Value`]s with a [`Writer`].
 
 use base64::Engine;
 
@@ -50,7 +50,7 @@ impl<'t> Sink<'t> for Transcoder<'_> {
         match container {
             Container::Array => self.writer.begin_array(),
             Container::Sparse(length) => self.writer.begin_sparse_array(length),
-            // The walk gives each key once.
+            // The walk visits each key once.
             Container::Object => self.writer.begin_struct(),
             Container::NullObject => self.writer.begin_null_object(),
             Container::Map => self.writer.begin_map(),
@@ -95,7 +95,7 @@ impl<'t> Sink<'t> for Transcoder<'_> {
 impl Writer {
     /// Writes a value.
     ///
-    /// Its anchors and aliases are its own: each call has a set of them to itself.
+    /// Each call has its own set of anchors and aliases.
     pub fn value(&mut self, value: &Value) {
         self.clear_anchors();
         self.any_value(value, 0);
@@ -185,7 +185,7 @@ impl Writer {
         }
     }
 
-    /// Writes an object that holds no other value.
+    /// Writes an object that contains no other values.
     pub(crate) fn leaf_value(&mut self, value: &Value) {
         match value {
             Value::Date(date) => self.date(*date),
@@ -232,7 +232,7 @@ impl Writer {
         });
     }
 
-    /// Writes a URL, in the form that the options say.
+    /// Writes a URL in the configured form.
     pub fn url(&mut self, url: &Url) {
         match self.options.url {
             UrlForm::Inline => self.tagged_text("URL", url.as_str()),
@@ -254,7 +254,7 @@ impl Writer {
         self.note_buffer(reference, bytes.len());
     }
 
-    /// Writes a Uint8Array on a buffer of its own.
+    /// Writes a Uint8Array with a new buffer.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.begin_view(crate::ViewKind::Uint8Array, None);
         self.array_buffer(bytes);

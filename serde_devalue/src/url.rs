@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// A URL in the form in which every browser and Node write it.
+/// A URL in the normal form of browsers and Node.
 ///
 /// ```
 /// use serde_devalue::Url;
@@ -15,12 +15,12 @@ use crate::error::{Error, ErrorKind};
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It is parsed by the crate `url`. In another format than devalue it is its text.
+/// It is parsed by the crate `url`. In other formats it serializes as a string.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url(Box<str>);
 
 impl Url {
-    /// Parses an absolute URL, and puts it in its normal form.
+    /// Parses and normalises an absolute URL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         match ::url::Url::parse(text) {
             Ok(url) => Ok(Self(String::from(url).into())),
@@ -28,7 +28,7 @@ impl Url {
         }
     }
 
-    /// Its text.
+    /// Returns the URL as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -60,7 +60,7 @@ impl From<Url> for String {
     }
 }
 
-/// What `new URLSearchParams(text).toString()` gives.
+/// Normalises search parameters like `new URLSearchParams(text).toString()`.
 pub(crate) fn normalize_search_params(text: &str) -> String {
     let text = text.strip_prefix('?').unwrap_or(text);
     ::url::form_urlencoded::Serializer::new(String::with_capacity(text.len()))

@@ -1,4 +1,4 @@
-//! Values of every type of the format, as a tree with anchors.
+//! A tree of values of all types of the format.
 
 use indexmap::IndexMap;
 
@@ -21,8 +21,8 @@ use crate::url::Url;
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It is a tree. An object that is met more than once, or that contains itself, stands in an [`Anchor`](Self::Anchor)
-/// where it is met first, and is an [`Alias`](Self::Alias) of that anchor wherever it is met again:
+/// It is a tree. The first occurrence of a shared or circular object is an [`Anchor`](Self::Anchor), and each other
+/// occurrence is an [`Alias`](Self::Alias) of that anchor:
 ///
 /// ```
 /// use serde_devalue::Value;
@@ -34,8 +34,8 @@ use crate::url::Url;
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Equality is JavaScript's `Object.is` for numbers (NaN is itself, −0 is not 0) and structure, order and sharing for
-/// everything else.
+/// Numbers are compared like `Object.is` in JavaScript: NaN equals itself, −0 does not equal 0. All other values are
+/// compared by structure, order and sharing.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Value {
@@ -45,22 +45,22 @@ pub enum Value {
     Null,
     /// A boolean.
     Bool(bool),
-    /// A number, with −0, NaN and the infinities.
+    /// A number, including −0, NaN and infinities.
     Number(f64),
     /// A string, possibly with lone surrogates.
     String(JsString),
     /// An integer of any size.
     BigInt(BigInt),
-    /// A point in time, or an invalid Date.
+    /// A Date, possibly invalid.
     Date(Date),
     /// A regular expression.
     RegExp(RegExp),
     /// A URL.
     Url(Url),
-    /// URLSearchParams, in their serialized form: `a=1&b=x+y`.
+    /// URLSearchParams in serialized form: `a=1&b=x+y`.
     UrlSearchParams(String),
-    /// A value of a `Temporal` class, as its text. Node before version 26 cannot read it: do not write it into a store
-    /// that is shared with such a one.
+    /// A value of a `Temporal` class, as text. Node before version 26 cannot read it, so do not write it to a shared store
+    /// with older versions.
     Temporal(TemporalKind, String),
     /// An array without holes.
     Array(Vec<Value>),
@@ -68,30 +68,30 @@ pub enum Value {
     SparseArray(SparseArray),
     /// An object, with or without a prototype.
     Object(Object),
-    /// A Map, in the order of insertion. Its keys must be distinct: should one come twice, the writer lets the later
-    /// value take the place of the first.
+    /// A Map in insertion order. Keys should be unique: for a duplicate, the writer uses the last value at the position of
+    /// the first.
     Map(Vec<(Value, Value)>),
-    /// A Set, in the order of insertion.
+    /// A Set in insertion order.
     Set(Vec<Value>),
-    /// A primitive that is an object, such as `new Number(1)`.
+    /// A boxed primitive, such as `new Number(1)`.
     Boxed(Box<Value>),
     /// An ArrayBuffer.
     ArrayBuffer(Vec<u8>),
     /// A typed array or a DataView.
     View(Box<View>),
-    /// A value with a tag of an application's own.
+    /// A value with a custom tag.
     Custom(Box<Custom>),
-    /// An object that is met again, as an alias, further on or inside of itself.
+    /// An object that later aliases refer to, possibly inside itself.
     Anchor(AnchorId, Box<Value>),
-    /// The object that stands in the anchor of this name.
+    /// A reference to the object in the anchor with this id.
     Alias(AnchorId),
 }
 
-/// The name of an anchor within one [`Value`]: they are numbered from 0 in the order in which they are met.
+/// The id of an anchor within a [`Value`]. Anchors are numbered from 0 in order of appearance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AnchorId(pub u32);
 
-/// An array with holes, which takes no memory for them.
+/// An array with holes, which use no memory.
 ///
 /// ```
 /// use serde_devalue::Value;
@@ -103,36 +103,36 @@ pub struct AnchorId(pub u32);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SparseArray {
-    /// Its length, holes included.
+    /// The length, including holes.
     pub length: u32,
-    /// Its elements, by their indices.
+    /// The elements by index.
     pub items: std::collections::BTreeMap<u32, Value>,
 }
 
-/// A window on an ArrayBuffer: a typed array or a DataView.
+/// A view of an ArrayBuffer: a typed array or a DataView.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// What it makes of the bytes.
+    /// The element type.
     pub kind: ViewKind,
-    /// The whole buffer: a [`Value::ArrayBuffer`], in an anchor or as an alias if several views share it.
+    /// The whole buffer: a [`Value::ArrayBuffer`], or an anchor or alias of it if several views share it.
     pub buffer: Value,
-    /// Where in the buffer it begins, in bytes.
+    /// The offset in the buffer, in bytes.
     pub byte_offset: usize,
-    /// How long it is: in elements, and for a DataView in bytes.
+    /// The length in elements, or in bytes for a DataView.
     pub length: usize,
 }
 
-/// A value with a tag of an application's own.
+/// A value with a custom tag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Custom {
-    /// The tag: the name of the reducer in JavaScript.
+    /// The tag, which is the name of the reducer in JavaScript.
     pub tag: String,
-    /// What the reducer made of the value.
+    /// The output of the reducer.
     pub value: Value,
 }
 
 impl View {
-    /// A view of `kind` on the whole of `bytes`; `None` if they are not a multiple of the element's size.
+    /// Creates a view of all `bytes`. Returns `None` if their number is not a multiple of the element size.
     pub fn new(kind: ViewKind, bytes: Vec<u8>) -> Option<Self> {
         let length = bytes.len() / kind.element_size();
         bytes
@@ -146,7 +146,7 @@ impl View {
             })
     }
 
-    /// The bytes that it shows, if its buffer is not an alias.
+    /// Returns the bytes of the view, or `None` if its buffer is an alias.
     pub fn bytes(&self) -> Option<&[u8]> {
         let buffer = match &self.buffer {
             Value::ArrayBuffer(bytes) => bytes,

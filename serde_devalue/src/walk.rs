@@ -1,4 +1,4 @@
-//! Walking over a node and all that it holds, without recursion.
+//! Walks over a node and everything in it, without recursion.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,15 +13,15 @@ use crate::tag::{Tag, ViewKind};
 use crate::value::Value;
 use crate::writer::{any_twice, array_index};
 
-/// What a walk reports to. Objects come with the entry that they are.
+/// The visitor of a walk. Objects are reported with their entry.
 pub(crate) trait Sink<'t> {
     /// A value without identity: anything but an object.
     fn primitive(&mut self, primitive: Primitive<'t>);
-    /// An object that holds no other value.
+    /// An object that contains no other values.
     fn leaf(&mut self, entry: u32, value: Value);
-    /// An object that does, whose contents follow.
+    /// An object that contains other values, which follow.
     fn begin(&mut self, entry: u32, container: Container<'t>);
-    /// The end of what the latest open `begin` began.
+    /// The end of the latest open `begin`.
     fn end(&mut self) -> Result<(), Error>;
     /// The key of the next value, in an object.
     fn key(&mut self, key: Text<'t>);
@@ -29,7 +29,7 @@ pub(crate) trait Sink<'t> {
     fn index(&mut self, index: u32);
     /// A hole in an array.
     fn hole(&mut self);
-    /// Puts in an object that it knows; says whether it does.
+    /// Inserts an object that was already visited. Returns `false` if it was not.
     fn again(&mut self, entry: u32) -> bool;
 }
 
@@ -50,15 +50,15 @@ pub(crate) enum Container<'t> {
     Map,
     Set,
     Boxed,
-    /// With the window, if it is not the whole buffer.
+    /// A view, with its range if that is not the whole buffer.
     View(ViewKind, usize, usize, bool),
     Custom(Cow<'t, str>),
 }
 
-/// What is yet to be walked of an open container.
+/// The remaining parts of an open container.
 enum Rest<'t> {
     Array(Elements<'t>),
-    /// Members of the usual kind that are known to be in order.
+    /// Simple members that are known to be in order.
     Members(Elements<'t>),
     Ordered(std::vec::IntoIter<(Text<'t>, Item<'t>)>),
     Sparse(std::collections::btree_map::IntoIter<u32, Item<'t>>),
@@ -67,7 +67,7 @@ enum Rest<'t> {
     Custom(Option<Item<'t>>),
 }
 
-/// Walks over all that `slot` holds.
+/// Walks over `slot` and everything in it.
 pub(crate) fn walk<'t>(
     entries: Entries<'_, 't>,
     slot: Slot,
@@ -137,7 +137,7 @@ pub(crate) fn walk<'t>(
     Ok(())
 }
 
-/// How many values and bytes of strings may be met: what the text has room for without sharing, and what the limit adds.
+/// The remaining budget of values and string bytes: the size of the text plus the expansion limit.
 pub(crate) fn budget(entries: &Entries<'_, '_>) -> usize {
     entries
         .text
@@ -157,7 +157,7 @@ struct Walk<'w, 'i, 't, S> {
     entries: Entries<'i, 't>,
     sink: &'w mut S,
     open: Vec<(u32, Rest<'t>)>,
-    /// The custom values that are open, with how many containers were open around each.
+    /// The open custom values, each with the number of open containers around it.
     customs: Vec<(u32, usize)>,
     budget: usize,
 }
@@ -203,7 +203,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
             return Ok(());
         };
         if self.sink.again(id) {
-            // Between devalue's revivers, which make their object only after its payload, there is no way back.
+            // A reviver creates its object only after its payload, so a cycle through custom values cannot be resolved.
             return match self.customs.iter().find(|(custom, _)| *custom == id) {
                 Some((_, depth))
                     if self
@@ -287,7 +287,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         Ok(())
     }
 
-    /// The payload of a custom value that a built-in type of the same name would have inline.
+    /// Returns the payload of a custom value that is inline, as for a built-in type of the same name.
     fn inline(&mut self, item: Item<'t>) -> Result<(), Error> {
         self.sink.primitive(match item {
             Item::String(text) => Primitive::Text(text.text()),
@@ -301,7 +301,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         Ok(())
     }
 
-    /// The members of an object in JavaScript's order, each key once.
+    /// Returns the members of an object in JavaScript's order, with unique keys.
     fn members(&self, members: Elements<'t>) -> Result<Rest<'t>, Error> {
         let mut last_integer = None;
         let mut named = false;
@@ -339,7 +339,8 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         Ok(Rest::Ordered(ordered.into_iter()))
     }
 
-    /// The keys and values of a Map in turn, each key once, with its last value in its first place.
+    /// Returns alternating keys and values of a Map with unique keys. A duplicate key has its last value at the first
+    /// position.
     fn map(&mut self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
         let mut slots = self.follow_all(elements)?;
         if slots.len() % 2 != 0 {
@@ -367,7 +368,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         Ok(slots)
     }
 
-    /// The elements of a Set, each once.
+    /// Returns the unique elements of a Set.
     fn set(&mut self, elements: Elements<'t>) -> Result<Vec<Slot>, Error> {
         let mut known = HashSet::new();
         let mut distinct = Vec::new();
@@ -391,7 +392,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         }
     }
 
-    /// What makes a key of a Map the same as another; with the key that the Map keeps, which is never −0.
+    /// Returns the identity of a Map key, and the key that the Map stores, which is never −0.
     fn identity(&mut self, slot: Slot) -> Result<(Slot, Identity<'t>), Error> {
         Ok(match self.entries.entry(slot) {
             Entry::Undefined => (slot, Identity::Undefined),
@@ -433,7 +434,7 @@ pub(crate) fn checked_key(key: Quoted<'_>) -> Result<Text<'_>, Error> {
     }
 }
 
-/// The length and the elements of an array in the sparse form.
+/// Returns the length and the elements of a sparse array.
 pub(crate) fn sparse<'t>(
     mut elements: Elements<'t>,
 ) -> Result<(u32, BTreeMap<u32, Item<'t>>), Error> {
@@ -469,7 +470,7 @@ pub(crate) fn sparse<'t>(
     Ok((length, items))
 }
 
-/// The primitive in a box.
+/// Returns the primitive in a box.
 pub(crate) fn boxed(entries: &Entries<'_, '_>, mut elements: Elements<'_>) -> Result<Slot, Error> {
     let at = elements.position();
     let invalid = || Error::format(at, "a box without a primitive");
@@ -486,7 +487,7 @@ pub(crate) fn boxed(entries: &Entries<'_, '_>, mut elements: Elements<'_>) -> Re
     }
 }
 
-/// The buffer of a view, its size in bytes, and the items that say where in it the view is.
+/// Returns the buffer of a view, its size in bytes, and the items with the range of the view.
 pub(crate) fn view_buffer<'t>(
     entries: &Entries<'_, 't>,
     mut elements: Elements<'t>,

@@ -1,4 +1,4 @@
-//! Types with a serde form of their own: what the format has and serde has not.
+//! Wrappers for types of the format that serde does not have.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -53,7 +53,7 @@ macro_rules! collection {
 }
 
 collection! {
-    /// Writes a Rust map as a Map, where it would be an object.
+    /// Serializes a Rust map as a Map instead of an object.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -66,12 +66,12 @@ collection! {
     /// # Ok::<_, serde_devalue::Error>(())
     /// ```
     ///
-    /// Its keys may be of any type. It is read from an object, too; and a plain Rust map is read from a Map.
+    /// Keys may have any type. It also deserializes from an object, and a plain Rust map also deserializes from a Map.
     Map, token::MAP
 }
 
 collection! {
-    /// Writes a Rust sequence or set as a Set, where it would be an array.
+    /// Serializes a Rust sequence or set as a Set instead of an array.
     ///
     /// ```
     /// use std::collections::BTreeSet;
@@ -84,11 +84,11 @@ collection! {
     /// # Ok::<_, serde_devalue::Error>(())
     /// ```
     ///
-    /// It is read from an array, too; and a plain Rust sequence is read from a Set.
+    /// It also deserializes from an array, and a plain Rust sequence also deserializes from a Set.
     Set, token::SET
 }
 
-/// Bytes, written as a Uint8Array, where a `Vec<u8>` would be an array of numbers.
+/// Bytes that serialize as a Uint8Array. A `Vec<u8>` serializes as an array of numbers.
 ///
 /// ```
 /// use serde_devalue::Bytes;
@@ -99,7 +99,7 @@ collection! {
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// It is read from an ArrayBuffer and from any typed array. The types of `serde_bytes` do the same.
+/// They deserialize from an ArrayBuffer and from any typed array, like the types of `serde_bytes`.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -150,7 +150,7 @@ impl fmt::Debug for Bytes {
     }
 }
 
-/// A type that is a text in other formats.
+/// Implements serde for a type that is a string in other formats.
 macro_rules! text {
     ($type:ty, $token:expr, $expected:expr, $(|$number:ident| $from_number:expr)?) => {
         impl<'de> Deserialize<'de> for $type {
@@ -239,7 +239,7 @@ impl Serialize for BigInt {
     }
 }
 
-/// In another format than devalue, a `Value` is a string that holds a devalue text.
+/// In other formats, a `Value` serializes as a string that contains devalue text.
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut writer = crate::Writer::new(crate::WriteOptions::new());

@@ -1,4 +1,4 @@
-//! How often reading and writing allocate; the README has the figures.
+//! The number of allocations when reading and writing. The README lists them.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! Texts that want to harm their reader.
+//! Hostile texts.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The real devalue, versions 5 and 6, on the machine's Node: what each side writes, the other reads as it was meant.
+//! Interoperability with the real devalue, versions 5 and 6, on Node.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What holds for every value.
+//! Properties of all values.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The records that a session layer reads and writes, entry by entry.
+//! Session records, read and written entry by entry.
 
 #![allow(
     clippy::unwrap_used,
@@ -79,14 +79,14 @@ fn a_document_and_its_clones_go_between_threads() {
 #[test]
 fn debug_shows_nothing_of_the_data() {
     let document = Document::parse(RECORD).unwrap();
-    let shown = format!(
+    let displayed = format!(
         "{document:?} {:?} {:?}",
         document.root(),
         document.root().id()
     );
     assert!(
-        !shown.contains("alice") && !shown.contains("user"),
-        "{shown}"
+        !displayed.contains("alice") && !displayed.contains("user"),
+        "{displayed}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What Rust types become, and what they are read from.
+//! The mapping of Rust types.
 
 #![allow(
     clippy::unwrap_used,

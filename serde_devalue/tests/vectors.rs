@@ -1,4 +1,4 @@
-//! The cases that the real package wrote, and what it made of others.
+//! Test vectors from the real package.
 
 #![allow(
     clippy::unwrap_used,
@@ -171,7 +171,7 @@ fn hex_bytes(hex: &str) -> Vec<u8> {
 }
 
 #[test]
-fn both_forms_of_a_url_are_read_whoever_wrote_them() {
+fn both_forms_of_a_url_are_read_for_all_versions() {
     let expected: Value = from_str(r#"[["URL","https://e.com/x"]]"#).unwrap();
     assert_eq!(
         from_str::<Value>(r#"[["URL",1],"https://e.com/x"]"#).unwrap(),

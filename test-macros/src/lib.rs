@@ -1,22 +1,22 @@
-//! The attribute of tests with a limit, for `test-support`, which re-exports it.
+//! The attribute `test` for tests with a time limit. The crate `test-support` re-exports it.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Makes a function a test that fails when it takes longer than its limit, with its name and its last step.
+/// Makes a function a test with a time limit. A test over its limit fails with its name and its last step.
 ///
 /// ```
 /// #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-/// async fn it_answers() {
+/// async fn it_responds() {
 ///     test_support::step("asking");
 /// }
 /// ```
 ///
-/// An async function runs on a tokio runtime, as with `#[tokio::test]`, whose arguments `flavor`, `worker_threads` and
-/// `start_paused` it takes; `runtime = "actix"` is for tests of actix-web. `limit` is in seconds of real time, and 120
-/// without it.
+/// An async function runs on a tokio runtime. The arguments `flavor`, `worker_threads` and `start_paused` are those of
+/// `#[tokio::test]`. `runtime = "actix"` is for tests of actix-web. `limit` is in seconds of real time; the default is
+/// 120.
 ///
-/// A function that is over its limit while it awaits something panics. One that blocks its thread cannot be stopped: the
-/// process ends 30 seconds later, or after the limit again if that is shorter.
+/// A function that is over its limit panics at its next await. A function that blocks its thread cannot be stopped, so
+/// the process exits 30 seconds later, or after another `limit` if that is shorter.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let expanded = Arguments::parse(arguments).and_then(|arguments| expand(&arguments, item));
@@ -25,7 +25,7 @@ pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// What is wrong, for whoever wrote the test.
+/// An error message for the author of the test.
 type Problem = String;
 
 struct Arguments {
@@ -56,7 +56,7 @@ impl Arguments {
                 }
                 "start_paused" => parsed.start_paused = value == "true",
                 "limit" => parsed.limit = value,
-                _ => return Err(format!("there is no argument `{name}`")),
+                _ => return Err(format!("unknown argument `{name}`")),
             }
             if tokens.next().is_some_and(|comma| comma != ",") {
                 return Err(format!("expected a comma after `{name}`"));
@@ -65,7 +65,7 @@ impl Arguments {
         Ok(parsed)
     }
 
-    /// What blocks on a future.
+    /// Returns an expression for the runtime that blocks on the test.
     fn runtime(&self) -> Result<String, Problem> {
         match self.flavor.as_str() {
             "current_thread" => Ok(format!(
@@ -77,7 +77,7 @@ impl Arguments {
                 self.worker_threads
             )),
             "actix" => Ok("::actix_web::rt::System::new()".to_owned()),
-            other => Err(format!("there is no runtime `{other}`")),
+            other => Err(format!("unknown runtime `{other}`")),
         }
     }
 }
@@ -120,10 +120,10 @@ fn expand(arguments: &Arguments, item: TokenStream) -> Result<TokenStream, Probl
     Ok(expanded)
 }
 
-/// Stands for the body of the test until [`put`] puts it there.
+/// A placeholder that [`put`] replaces with the body of the test.
 const BODY: &str = "__body";
 
-/// The tokens with the body where [`BODY`] stands.
+/// Replaces [`BODY`] in the tokens with the body.
 fn put(body: &Group, tokens: TokenStream) -> TokenStream {
     let tokens = tokens.into_iter().map(|token| match token {
         TokenTree::Ident(ident) if ident.to_string() == BODY => TokenTree::Group(body.clone()),
@@ -138,5 +138,5 @@ fn put(body: &Group, tokens: TokenStream) -> TokenStream {
 fn parse(source: &str) -> Result<TokenStream, Problem> {
     source
         .parse()
-        .map_err(|error| format!("the test cannot be made: {error}"))
+        .map_err(|error| format!("cannot generate the test: {error}"))
 }

@@ -1,5 +1,5 @@
-// dynalite on the first port given, and on the second one the same server behind a counter: it asks for the capacity
-// that each request used, and tells at `/counts` what was used of each table by which operation.
+// Runs dynalite on the first port, and a counting proxy for it on the second port. The proxy requests the consumed
+// capacity of each request. `GET /counts` returns the totals for each table and operation.
 
 import http from 'node:http'
 import dynalite from 'dynalite'

@@ -1,4 +1,5 @@
-// Answers calls that come as lines of JSON on the input, { call, arguments }, each with a line { result } or { error }.
+// Answers calls from standard input. A call is a line of JSON, { call, arguments }; its answer is a line { result } or
+// { error }.
 import { createInterface } from "node:readline";
 
 export async function serve(calls) {
@@ -14,7 +15,7 @@ export async function serve(calls) {
   }
 }
 
-// What tests ask of a storage of unstorage. Raw bytes are arrays of numbers.
+// The calls for a storage of unstorage. Raw bytes are arrays of numbers.
 export function storageCalls(storage) {
   return {
     setItem: (key, value, options) => storage.setItem(key, value, options),

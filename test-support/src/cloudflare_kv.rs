@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{NodePackages, Peer, free_port};
 
-/// How many namespaces there are.
+/// The number of namespaces.
 const NAMESPACES: usize = 64;
 
-/// Cloudflare KV on loopback, for the tests of this program: real KV bindings in miniflare, with Cloudflare's REST API
-/// before them, miniflare's own explorer, and a witness that calls the bindings themselves.
+/// A Cloudflare KV emulator on loopback, shared by the tests of one program.
+///
+/// It runs real KV bindings in miniflare, with Cloudflare's REST API and miniflare's explorer in front. Its witness
+/// endpoint calls the bindings directly.
 ///
 /// ```
 /// use test_support::CloudflareKv;
@@ -27,13 +29,14 @@ pub struct CloudflareKv {
 }
 
 impl CloudflareKv {
-    /// The account that has the namespaces.
+    /// The account of the namespaces.
     pub const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
-    /// The API token that opens it.
+    /// The API token.
     pub const TOKEN: &str = "token-for-tests";
 
-    /// The one of this program, started where it is not yet. It takes a second or two, and longer once, when the
-    /// packages are installed.
+    /// Returns the emulator of this program, and starts it on the first call.
+    ///
+    /// The start takes a second or two, and longer the first time, when the packages are installed.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<CloudflareKv> = OnceLock::new();
         SHARED.get_or_init(Self::start)
@@ -58,36 +61,36 @@ impl CloudflareKv {
         }
     }
 
-    /// The id of a namespace that nobody else was given.
+    /// Returns the id of an unused namespace.
     ///
     /// # Panics
     ///
-    /// If there is none left.
+    /// If no namespace is left.
     pub fn namespace(&self) -> String {
         let number = self.given.fetch_add(1, Ordering::Relaxed);
         assert!(
             number < NAMESPACES,
-            "all {NAMESPACES} namespaces are given out"
+            "all {NAMESPACES} namespaces are in use"
         );
         format!("{number:032x}")
     }
 
-    /// Where the REST API is, to which the driver's `api_url` is set.
+    /// Returns the URL of the REST API, for the driver option `api_url`.
     pub fn api_url(&self) -> &str {
         &self.api_url
     }
 
-    /// The same for miniflare's explorer, which has no accounts.
+    /// Returns the URL of miniflare's explorer API, which has no accounts.
     pub fn explorer_url(&self) -> String {
         format!("{}/cdn-cgi/local/explorer/api", self.api_url)
     }
 
-    /// Where the witness answers calls on a namespace: `{ call, arguments }` by `{ result }` or `{ error }`.
+    /// Returns the URL of the witness for a namespace. It answers `{ call, arguments }` with `{ result }` or `{ error }`.
     pub fn witness_url(&self, namespace: &str) -> String {
         format!("{}/witness/{namespace}", self.api_url)
     }
 
-    /// A command that runs a script of the folder, or a program of one of its packages.
+    /// Returns a command that runs a script of the folder or a program of one of its packages.
     pub fn script(&self, path: &str) -> Command {
         self.packages.script(path)
     }

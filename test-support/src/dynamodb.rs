@@ -3,11 +3,12 @@ use std::process::Command;
 
 use crate::{NodePackages, Peer, PythonPackages, free_port};
 
-/// Scripts and lists of packages of both servers.
+/// The scripts and package lists of both servers.
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dynamodb");
 
-/// dynalite, which imitates DynamoDB's limits, errors and reckoning of capacity, and has neither a time to live nor
-/// the old item of a failed condition.
+/// dynalite, a DynamoDB emulator with accurate limits, errors and consumed capacity.
+///
+/// It supports neither a time to live nor the old item of a failed condition.
 pub struct Dynalite {
     peer: Peer,
     packages: NodePackages,
@@ -16,7 +17,7 @@ pub struct Dynalite {
 }
 
 impl Dynalite {
-    /// Installs it into `into`, a folder of its own below `CARGO_TARGET_TMPDIR`, and starts it with no table.
+    /// Installs the emulator into `into`, a folder below `CARGO_TARGET_TMPDIR`, and starts it without tables.
     pub fn start(into: impl AsRef<Path>) -> Self {
         let packages = NodePackages::install(SOURCES, into);
         let (port, counting_port) = (free_port(), free_port());
@@ -28,7 +29,7 @@ impl Dynalite {
         }
     }
 
-    /// Starts it again in the same place after it was killed, with no table.
+    /// Restarts the emulator on the same ports after it was killed, without tables.
     pub fn restart(&mut self) {
         self.peer = Self::serve(&self.packages, self.port, self.counting_port);
     }
@@ -41,31 +42,32 @@ impl Dynalite {
         peer
     }
 
-    /// Where it serves.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         url(self.port)
     }
 
-    /// Where it serves too, and counts: `GET /counts` there tells for each table and operation the `requests` and
-    /// the capacity `units`, as JSON.
+    /// Returns a second URL that counts requests.
+    ///
+    /// `GET /counts` on it returns the `requests` and the capacity `units` of each table and operation as JSON.
     pub fn counting_url(&self) -> String {
         url(self.counting_port)
     }
 
-    /// The process.
+    /// Returns its process.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 }
 
-/// ministack, which imitates the times to live and the old item of a failed condition, and is lax with limits.
+/// ministack, a DynamoDB emulator with a time to live and the old item of a failed condition, but lax limits.
 pub struct Ministack {
     peer: Peer,
     port: u16,
 }
 
 impl Ministack {
-    /// Installs it into `into`, a folder of its own below `CARGO_TARGET_TMPDIR`, and starts it with no table.
+    /// Installs the emulator into `into`, a folder below `CARGO_TARGET_TMPDIR`, and starts it without tables.
     pub fn start(into: impl AsRef<Path>) -> Self {
         let requirements = Path::new(SOURCES).join("requirements.txt");
         let packages = PythonPackages::install(requirements, into);
@@ -75,19 +77,19 @@ impl Ministack {
         command
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            // It leaves a file with its process id there.
+            // It writes a file with its process id there.
             .env("TMPDIR", folder.path());
         let peer = Peer::start_in(folder, command);
         peer.wait_for_port(port);
         Self { peer, port }
     }
 
-    /// Where it serves.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         url(self.port)
     }
 
-    /// The process.
+    /// Returns its process.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

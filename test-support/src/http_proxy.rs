@@ -26,23 +26,22 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// A proxy in front of an HTTP server on loopback, which counts requests and makes them go wrong as planned.
+/// A proxy in front of an HTTP server on loopback that counts requests and injects faults.
 ///
 /// ```
 /// use test_support::{HttpFault, HttpProxy};
 ///
 /// let proxy = HttpProxy::start("http://127.0.0.1:20000");
-/// // The next request is answered by the proxy, the one after that reaches the server and its answer is lost.
+/// // The proxy answers the next request itself. The request after that reaches the server, but its response is lost.
 /// proxy.next(HttpFault::status(503));
 /// proxy.next(HttpFault::LostAnswer);
-/// // Every request to this place hangs.
+/// // Every request to this path hangs.
 /// proxy.on(|request| request.path.starts_with("/slow").then_some(HttpFault::Hang));
 /// assert!(proxy.url().starts_with("http://127.0.0.1:"));
 /// assert_eq!(proxy.count(), 0);
 /// ```
 ///
-/// It works on a thread of its own, which ends with this value, so it may be kept in tests with or without a
-/// runtime.
+/// It runs on its own thread until it is dropped, so it works in tests with and without a runtime.
 pub struct HttpProxy {
     url: String,
     state: Arc<State>,
@@ -50,43 +49,43 @@ pub struct HttpProxy {
     thread: Option<JoinHandle<()>>,
 }
 
-/// A request that came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// Its method.
+    /// The method.
     pub method: Method,
-    /// Its path with the query.
+    /// The path with the query.
     pub path: String,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Bytes,
 }
 
-/// How a request goes wrong.
+/// A fault of a request.
 #[derive(Clone, Debug)]
 pub enum HttpFault {
-    /// It reaches the server this much later.
+    /// The request reaches the server after a delay.
     Delay(Duration),
-    /// It does not reach the server, and the connection is cut.
+    /// The request does not reach the server, and the connection is cut.
     Cut,
-    /// It does not reach the server, and is never answered.
+    /// The request does not reach the server, and gets no response.
     Hang,
-    /// It reaches the server, and the connection is cut in place of an answer.
+    /// The request reaches the server, and the connection is cut before the response.
     LostAnswer,
-    /// It reaches the server, and is never answered.
+    /// The request reaches the server, and gets no response.
     HungAnswer,
-    /// It reaches the server, and the connection is cut in the middle of the answer's body.
+    /// The request reaches the server, and the connection is cut in the middle of the response body.
     Truncated,
-    /// It does not reach the server, and this is the answer.
-    Answer(Box<FaultyAnswer>),
-    /// It reaches the server, and this is the answer.
-    FalseAnswer(Box<FaultyAnswer>),
+    /// The request does not reach the server, and gets this response.
+    Answer(Box<FaultyResponse>),
+    /// The request reaches the server, and gets this response instead.
+    FalseAnswer(Box<FaultyResponse>),
 }
 
-/// What the proxy answers in the server's place.
+/// A response from the proxy instead of the server.
 #[derive(Clone, Debug)]
-pub struct FaultyAnswer {
+pub struct FaultyResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: FaultyBody,
@@ -95,7 +94,7 @@ pub struct FaultyAnswer {
 #[derive(Clone, Debug)]
 enum FaultyBody {
     Whole(Bytes),
-    /// So many bytes, said beforehand or not.
+    /// A number of bytes, with or without a content length.
     Long {
         bytes: u64,
         announced: bool,
@@ -103,34 +102,38 @@ enum FaultyBody {
 }
 
 impl HttpFault {
-    /// The proxy answers with this status and a short text.
+    /// A response with this status and a short text.
     pub fn status(status: u16) -> Self {
-        Self::answer(status, &[(CONTENT_TYPE, "text/plain")], "the proxy says so")
+        Self::answer(
+            status,
+            &[(CONTENT_TYPE, "text/plain")],
+            "injected by the proxy",
+        )
     }
 
-    /// The proxy answers 429, and asks for a wait of so many seconds.
+    /// A response with status 429 and a `Retry-After` of this many seconds.
     pub fn rate_limited(seconds: u64) -> Self {
         Self::answer(429, &[(RETRY_AFTER, &seconds.to_string())], "")
     }
 
-    /// The proxy answers 200 with something that begins as JSON and is none.
+    /// A response with status 200 and invalid JSON.
     pub fn garbage_json() -> Self {
         let json = [(CONTENT_TYPE, "application/json")];
         Self::answer(200, &json, r#"{"result": [{"] \u00 "#)
     }
 
-    /// The proxy answers 200 with a page of HTML, as networks do that want a login.
+    /// A response with status 200 and an HTML page, like that of a captive portal.
     pub fn html() -> Self {
         let html = [(CONTENT_TYPE, "text/html; charset=utf-8")];
         Self::answer(200, &html, "<!doctype html><title>Log in</title>")
     }
 
-    /// The proxy answers with a redirect that keeps method and body, to the same path of the server at `url`.
+    /// A redirect to the same path of the server at `url` that keeps method and body.
     pub fn redirect(url: &str) -> Self {
         Self::answer(307, &[(LOCATION, url)], "")
     }
 
-    /// The proxy answers 200 with 64 MiB of zeros, compressed by gzip to 64 KiB.
+    /// A response with status 200 and 64 MiB of zeros, compressed to 64 KiB.
     pub fn gzip_bomb() -> Self {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         let zeros = [0; 1024 * 1024];
@@ -141,22 +144,22 @@ impl HttpFault {
         Self::answer_bytes(200, &[(CONTENT_ENCODING, "gzip")], bomb.into())
     }
 
-    /// The proxy answers 200 and announces and sends a body of so many bytes.
+    /// A response with status 200 and a body of this many bytes, with its content length.
     pub fn huge(bytes: u64) -> Self {
         Self::long(bytes, true)
     }
 
-    /// The proxy answers 200 with a body that does not end.
+    /// A response with status 200 and an endless body.
     pub fn endless() -> Self {
         Self::long(u64::MAX, false)
     }
 
-    /// The proxy answers with this.
+    /// A response with this status, these headers and this body.
     pub fn answer(status: u16, headers: &[(HeaderName, &str)], body: &str) -> Self {
         Self::answer_bytes(status, headers, Bytes::copy_from_slice(body.as_bytes()))
     }
 
-    /// The same, but the request reaches the server first.
+    /// Lets the request reach the server before the proxy responds.
     #[must_use]
     pub fn after_the_server(self) -> Self {
         match self {
@@ -169,7 +172,7 @@ impl HttpFault {
         let header = |(name, value): &(HeaderName, &str)| {
             (name.clone(), HeaderValue::from_str(value).unwrap())
         };
-        Self::Answer(Box::new(FaultyAnswer {
+        Self::Answer(Box::new(FaultyResponse {
             status: StatusCode::from_u16(status).unwrap(),
             headers: headers.iter().map(header).collect(),
             body: FaultyBody::Whole(body),
@@ -177,7 +180,7 @@ impl HttpFault {
     }
 
     fn long(bytes: u64, announced: bool) -> Self {
-        Self::Answer(Box::new(FaultyAnswer {
+        Self::Answer(Box::new(FaultyResponse {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
             body: FaultyBody::Long { bytes, announced },
@@ -201,7 +204,7 @@ struct Plan {
 }
 
 impl HttpProxy {
-    /// Starts a proxy of the server at `target`, such as `http://127.0.0.1:20000`, without faults.
+    /// Starts a proxy for the server at `target`, such as `http://127.0.0.1:20000`, without faults.
     pub fn start(target: &str) -> Self {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -236,37 +239,37 @@ impl HttpProxy {
         }
     }
 
-    /// Where the proxy listens, as `http://127.0.0.1:…`.
+    /// Returns the URL of the proxy, `http://127.0.0.1:…`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Makes the next request go wrong, or the one after those that are planned already.
+    /// Injects a fault into the next request. Repeated calls queue up faults.
     pub fn next(&self, fault: HttpFault) {
         self.state.plan.lock().next.push_back(fault);
     }
 
-    /// Makes every request go wrong for which nothing else is planned.
+    /// Injects a fault into every request that has no other fault planned.
     pub fn always(&self, fault: HttpFault) {
         self.on(move |_| Some(fault.clone()));
     }
 
-    /// Makes those requests go wrong that `rule` says, where nothing else is planned. It replaces the rule before.
+    /// Injects the fault that `rule` returns into requests without a queued fault. It replaces the previous rule.
     pub fn on(&self, rule: impl Fn(&Seen) -> Option<HttpFault> + Send + Sync + 'static) {
         self.state.plan.lock().rule = Some(Arc::new(rule));
     }
 
-    /// Forgets what is planned and what was seen: everything works again, and the count is zero.
+    /// Removes all planned faults and recorded requests.
     pub fn clear(&self) {
         *self.state.plan.lock() = Plan::default();
     }
 
-    /// How many requests came.
+    /// Returns the number of received requests.
     pub fn count(&self) -> usize {
         self.state.plan.lock().seen.len()
     }
 
-    /// The requests that came, in their order.
+    /// Returns the received requests in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.plan.lock().seen.clone()
     }
@@ -281,13 +284,13 @@ impl Drop for HttpProxy {
     }
 }
 
-/// Why a connection is cut.
+/// The error that cuts a connection on purpose.
 #[derive(Debug)]
 struct Planned;
 
 impl std::fmt::Display for Planned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("this cut was planned")
+        f.write_str("planned cut")
     }
 }
 
@@ -360,7 +363,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
 }
 
 impl State {
-    /// What the server answers; a server that cannot be reached is a cut connection.
+    /// Forwards to the server. If the server is unreachable, the connection is cut.
     async fn forward(&self, seen: Seen) -> Result<Response<Bytes>, Planned> {
         let uri: Uri = [&*self.target, &*seen.path]
             .concat()
@@ -390,7 +393,7 @@ fn whole(response: Response<Bytes>) -> Response<Body> {
     response.map(|body| boxed(Full::new(body)))
 }
 
-/// The answer with half of its body, and an end of the connection.
+/// Returns the response with half of its body, followed by an error that cuts the connection.
 fn truncated(response: Response<Bytes>) -> Response<Body> {
     let length = response.body().len();
     let mut response = response.map(|body| {
@@ -405,7 +408,7 @@ fn truncated(response: Response<Bytes>) -> Response<Body> {
     response
 }
 
-fn made(answer: FaultyAnswer) -> Response<Body> {
+fn made(answer: FaultyResponse) -> Response<Body> {
     const CHUNK: u64 = 64 * 1024;
     let mut headers = answer.headers;
     let body = match answer.body {
@@ -418,7 +421,7 @@ fn made(answer: FaultyAnswer) -> Response<Body> {
             let chunks = stream::unfold(bytes, move |left| {
                 let frame = chunk.slice(..left.min(CHUNK) as usize);
                 async move {
-                    // So that a connection whose reader left is noticed before everything was sent.
+                    // Yields, so that a closed connection is noticed before everything is sent.
                     tokio::task::yield_now().await;
                     (left > 0).then(|| (Ok(Frame::data(frame)), left - left.min(CHUNK)))
                 }

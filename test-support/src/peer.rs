@@ -10,12 +10,12 @@ use tempfile::TempDir;
 
 use crate::step;
 
-/// How long a server may take to be there. Generous: machines of tests are slow and busy.
+/// How long a server may take to start. It is generous, because test machines are slow and busy.
 const START: Duration = Duration::from_secs(60);
 
-/// Starts what follows it, prints its process id, and kills it when the standard input ends, which it also does when
-/// the process of the tests is killed, and also if a signal to all of them, as by Ctrl-C, meets this one too. So nothing
-/// outlives the tests, also not what a `static` holds, nor the folder with all that servers keep for the time they run.
+/// Starts a command, prints its process id, and kills it when the standard input is closed or on a signal such as
+/// Ctrl-C. The input is also closed if the test process is killed. So no server outlives the tests, even if a `static`
+/// holds it, and neither does its folder.
 const KEEPER: &str = r#"folder=$1; shift
 trap : HUP INT TERM
 setsid "$@" </dev/null >"$folder/peer.log" 2>&1 & echo $!
@@ -23,7 +23,7 @@ cat >/dev/null
 kill -s KILL -- -$! 2>/dev/null; kill -s KILL $! 2>/dev/null; wait
 cd /; rm -rf -- "$folder""#;
 
-/// A server in a process of its own, killed with those that it started when this value is dropped or when the tests end in any way.
+/// A server process. It is killed with its child processes when this value is dropped or when the test process exits.
 ///
 /// ```
 /// use std::process::Command;
@@ -44,8 +44,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts `command`. Its output goes to [`log`](Self::log); its working folder, and that for its temporary files, is
-    /// [`folder`](Self::folder) unless the command has another.
+    /// Starts `command`. Its output goes to [`log`](Self::log). Its working folder and its folder for temporary files are
+    /// [`folder`](Self::folder), unless the command sets others.
     pub fn start(command: Command) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), command)
     }
@@ -84,11 +84,11 @@ impl Peer {
         }
     }
 
-    /// Waits until something accepts connections at `port` on loopback.
+    /// Waits until a server accepts connections on `port` of the loopback interface.
     ///
     /// # Panics
     ///
-    /// With the log, if the process ends or a minute passes before.
+    /// If the process exits or a minute passes first. The message contains the log.
     pub fn wait_for_port(&self, port: u16) {
         self.wait_until(&format!("listen on port {port}"), || {
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
@@ -99,16 +99,16 @@ impl Peer {
     ///
     /// # Panics
     ///
-    /// As [`wait_for_port`](Self::wait_for_port).
+    /// Like [`wait_for_port`](Self::wait_for_port).
     pub fn wait_for_log(&self, text: &str) {
         self.wait_until(&format!("print `{text}`"), || self.log().contains(text));
     }
 
-    /// Waits until `condition` is true of what the process was to do, as named by `what`.
+    /// Waits until `condition` is true. `what` completes the sentence "the process must …".
     ///
     /// # Panics
     ///
-    /// As [`wait_for_port`](Self::wait_for_port).
+    /// Like [`wait_for_port`](Self::wait_for_port).
     pub fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         step(format!("waiting for {} to {what}", self.name));
         let start = Instant::now();
@@ -116,7 +116,7 @@ impl Peer {
             let (name, log) = (&self.name, || self.log());
             assert!(
                 self.is_running(),
-                "{name} ended and did not {what}:\n{}",
+                "{name} exited and did not {what}:\n{}",
                 log()
             );
             assert!(start.elapsed() < START, "{name} did not {what}:\n{}", log());
@@ -125,40 +125,40 @@ impl Peer {
         step(format!("waited for {} to {what}", self.name));
     }
 
-    /// What the process wrote to its output and its errors.
+    /// Returns the standard output and standard error of the process.
     pub fn log(&self) -> String {
         let log = fs::read(log_of(&self.folder)).unwrap_or_default();
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// A folder of its own, removed with it.
+    /// Returns the folder of the process, which is removed with it.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether the process is there; a stopped one is.
+    /// Returns `true` if the process exists, even if it is paused.
     pub fn is_running(&self) -> bool {
         test_kill_process(self.pid).is_ok() && !is_zombie(self.pid)
     }
 
-    /// Stops the process without its knowing, as a machine that hangs; [`resume`](Self::resume) lets it go on.
+    /// Pauses the process, as if its machine hung. [`resume`](Self::resume) continues it.
     pub fn pause(&self) {
         step(format!("pausing {}", self.name));
         kill_process(self.pid, Signal::STOP).unwrap();
     }
 
-    /// Lets a paused process go on.
+    /// Continues a paused process.
     pub fn resume(&self) {
-        step(format!("letting {} go on", self.name));
+        step(format!("resuming {}", self.name));
         kill_process(self.pid, Signal::CONT).unwrap();
     }
 
-    /// Kills the process at once, with those that it started, and returns when it is gone.
+    /// Kills the process and its child processes, and waits until they are gone.
     pub fn kill(&self) {
         step(format!("killing {}", self.name));
         let _ = kill_process_group(self.pid, Signal::KILL);
@@ -180,8 +180,8 @@ fn log_of(folder: &TempDir) -> PathBuf {
     folder.path().join("peer.log")
 }
 
-/// A process that has ended and that its parent has not yet been told of. While one of its threads is still ending, it
-/// holds what the process held, such as a port.
+/// Returns `true` if the process has exited but was not yet reaped. While one of its threads is still exiting, it holds
+/// the resources of the process, such as a port.
 fn is_zombie(pid: Pid) -> bool {
     let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
     let has_ended = fs::read_to_string(process.join("stat")).is_ok_and(|stat| {
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test_support::test]
-    fn what_a_peer_started_is_gone_with_it() {
+    fn child_processes_of_a_peer_are_killed_with_it() {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & echo $!; wait"]);
         let peer = Peer::start(command);
@@ -229,7 +229,7 @@ mod tests {
     fn a_peer_whose_owner_was_killed_is_gone() {
         let mut peer = sleeper();
         let pid = peer.pid;
-        // What the system does to the pipe when it kills the owner.
+        // The system closes the pipe when it kills the owner.
         drop(peer.keeper.stdin.take());
         let _ = peer.keeper.wait();
         assert!(test_kill_process(pid).is_err());
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test_support::test]
-    fn the_log_has_what_a_peer_printed_and_its_end_is_noticed() {
+    fn the_log_has_the_output_of_a_peer_and_its_exit_is_noticed() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; echo err >&2; exit 1"]);
         let peer = Peer::start(command);

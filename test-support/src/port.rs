@@ -3,11 +3,11 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use parking_lot::Mutex;
 
-/// Below the range from which systems take the ports of outgoing connections, so that none of those gets in the way
-/// between this call and the start of the server; and low enough that Redis Cluster's bus, 10,000 above, has a port.
+/// The ports to choose from. They are below the ephemeral range, so that no outgoing connection takes the port before
+/// the server starts. They also leave room for the bus of Redis Cluster, which is 10,000 above.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port on loopback that nobody listens on, and that this process gives out once.
+/// Returns a free port on loopback. The process never gets the same port twice.
 pub fn free_port() -> u16 {
     static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
     let mut given = GIVEN.lock();

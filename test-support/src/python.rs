@@ -2,22 +2,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Packages from PyPI in a virtual environment of their own, installed once into the target folder.
+/// Packages from PyPI in a virtual environment, installed once into the target folder.
 pub struct PythonPackages {
     folder: PathBuf,
 }
 
 impl PythonPackages {
-    /// Installs what `requirements`, a file in pip's format with exact versions, names into `into`, a folder of its
-    /// own below `CARGO_TARGET_TMPDIR`. To be kept in a `static` by programs that have several tests.
+    /// Installs packages into a virtual environment.
+    ///
+    /// `requirements` is a file in pip's format with exact versions. `into` is a folder below `CARGO_TARGET_TMPDIR`.
+    /// Programs with several tests should keep the result in a `static`.
     ///
     /// # Panics
     ///
-    /// Without Python's `venv` module, or if pip fails.
+    /// If Python's `venv` module is missing or pip fails.
     pub fn install(requirements: impl AsRef<Path>, into: impl AsRef<Path>) -> Self {
         let (requirements, folder) = (requirements.as_ref(), into.as_ref().to_owned());
         let wanted = fs::read(requirements).unwrap();
-        // Written only when pip has come to its end.
+        // Written only after pip succeeded.
         let done = folder.join("installed-requirements.txt");
         if !fs::read(&done).is_ok_and(|installed| installed == wanted) {
             let _ = fs::remove_dir_all(&folder);
@@ -25,7 +27,7 @@ impl PythonPackages {
             venv.args(["-m", "venv"]).arg(&folder);
             run(
                 venv,
-                "install Python 3 with its `venv` module, or run `cargo xtask test`, which does",
+                "install Python 3 with its `venv` module, or run `cargo xtask test`",
             );
             let mut pip = Command::new(folder.join("bin/pip"));
             pip.args([
@@ -35,18 +37,18 @@ impl PythonPackages {
                 "--requirement",
             ])
             .arg(requirements);
-            run(pip, "is the Python package index within reach?");
+            run(pip, "is the Python package index reachable?");
             fs::write(done, wanted).unwrap();
         }
         Self { folder }
     }
 
-    /// The program `name` that one of the packages brings, or Python itself as `python`.
+    /// Returns the path of the program `name` from one of the packages. `python` is Python itself.
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
     }
 
-    /// The virtual environment.
+    /// Returns the folder of the virtual environment.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

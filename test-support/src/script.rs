@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-/// A process that answers calls: each a line of JSON `{ call, arguments }` on its input, answered by a line
-/// `{ result }` or `{ error }` on its output. Scripts serve them by `serve` of `calls.mjs`.
+/// A process that answers calls over standard input and output.
+///
+/// A call is a line of JSON, `{ call, arguments }`. The answer is a line `{ result }` or `{ error }`. Scripts implement
+/// it with `serve` of `calls.mjs`.
 pub struct Script {
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
@@ -13,7 +15,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Starts `command`, and ends it with this value.
+    /// Starts `command`. The process is killed when this value is dropped.
     pub fn start(command: Command) -> Self {
         let mut command = tokio::process::Command::from(command);
         let mut process = command
@@ -29,11 +31,11 @@ impl Script {
         }
     }
 
-    /// Makes a call and gives its result.
+    /// Makes a call and returns its result.
     ///
     /// # Panics
     ///
-    /// If the script answers with an error, or ends.
+    /// If the script answers with an error or exits.
     pub async fn call(&mut self, call: &str, arguments: Value) -> Value {
         match self.try_call(call, arguments).await {
             Ok(result) => result,
@@ -41,16 +43,16 @@ impl Script {
         }
     }
 
-    /// Makes a call and gives its result, or the text of its error.
+    /// Makes a call and returns its result or the text of its error.
     ///
     /// # Panics
     ///
-    /// If the script ends.
+    /// If the script exits.
     pub async fn try_call(&mut self, call: &str, arguments: Value) -> Result<Value, String> {
         let line = json!({ "call": call, "arguments": arguments }).to_string() + "\n";
         self.input.write_all(line.as_bytes()).await.unwrap();
         let answer = self.output.next_line().await.unwrap();
-        let answer = answer.unwrap_or_else(|| panic!("the script ended during {call}"));
+        let answer = answer.unwrap_or_else(|| panic!("the script exited during {call}"));
         let mut answer: Value = serde_json::from_str(&answer).unwrap();
         match answer.get("error") {
             Some(error) => Err(error.as_str().unwrap_or_default().to_owned()),
@@ -64,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test_support::test]
-    async fn results_and_errors_come_back() {
+    async fn results_and_errors_are_returned() {
         let mut command = Command::new("sh");
         let answers = r#"read a; echo '{"result":1}'; read b; echo '{"error":"no"}'"#;
         command.args(["-c", answers]);

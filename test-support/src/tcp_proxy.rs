@@ -9,10 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A proxy before a server, which breaks what is promised of TCP: it cuts connections in the midst of answers, holds
-/// everything back, is slow, or loses answers.
+/// A TCP proxy that injects faults: it cuts connections in the middle of responses, stalls, delays, or drops responses.
 ///
-/// It lives on the runtime of the test, and ends with this value.
+/// It runs on the runtime of the test until it is dropped.
 pub struct TcpProxy {
     port: u16,
     shared: Arc<Shared>,
@@ -21,29 +20,29 @@ pub struct TcpProxy {
 
 struct Shared {
     fault: watch::Sender<TcpFault>,
-    /// Counts the cuts; a connection ends when it changes.
+    /// Counts the cuts. Each connection closes when it changes.
     cuts: watch::Sender<usize>,
     connections: AtomicUsize,
 }
 
-/// What a [`TcpProxy`] does to what goes through it.
+/// A fault of a [`TcpProxy`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TcpFault {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
-    /// Holds back what comes from either side.
+    /// Holds back all data in both directions.
     Stall,
-    /// Holds back each piece for a while.
+    /// Delays each chunk.
     Delay(Duration),
-    /// Hands requests on and no answer.
+    /// Forwards requests and drops responses.
     LoseAnswers,
-    /// Hands on so many bytes of answers on each connection, and cuts it then.
+    /// Forwards this many response bytes on each connection and then cuts it.
     CutAfter(usize),
 }
 
 impl TcpProxy {
-    /// Starts a proxy before the server at `target`.
+    /// Starts a proxy in front of the server at `target`.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -68,24 +67,24 @@ impl TcpProxy {
         }
     }
 
-    /// The port that it listens on, on loopback.
+    /// Returns its port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// From now on this fault, also on connections that are there.
+    /// Sets the fault, also for existing connections.
     pub fn set(&self, fault: TcpFault) {
         crate::step(format!("the proxy has the fault {fault:?}"));
         self.shared.fault.send_replace(fault);
     }
 
-    /// Cuts all connections that are there.
+    /// Cuts all existing connections.
     pub fn cut(&self) {
         crate::step("cutting all connections");
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// How many connections have been made through it.
+    /// Returns how many connections were made through the proxy.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -110,7 +109,7 @@ async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
     }
 }
 
-/// Hands on what comes until one side ends, or a fault ends it.
+/// Forwards data until one side closes or a fault cuts the connection.
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -147,7 +146,7 @@ async fn pump(
 mod tests {
     use super::*;
 
-    /// A server that sends back what it gets.
+    /// Starts an echo server.
     async fn echo() -> SocketAddr {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test_support::test]
-    async fn what_comes_through_is_what_was_sent_until_it_is_cut() {
+    async fn data_passes_unchanged_until_the_connection_is_cut() {
         let proxy = TcpProxy::start(echo().await).await;
         let mut stream = connect(&proxy).await;
         let mut answer = [0; 5];
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test_support::test]
-    async fn what_was_stalled_comes_later_and_what_was_lost_never() {
+    async fn stalled_data_arrives_later_and_dropped_data_never() {
         let proxy = TcpProxy::start(echo().await).await;
         let mut stream = connect(&proxy).await;
         let mut answer = [0; 5];

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use crate::{NodePackages, Peer, free_port};
 
-/// unstorage's own server on Node.js, of one of its versions and over one of its drivers.
+/// The storage server of unstorage on Node.js, in a chosen version and with a chosen driver.
 ///
 /// ```
 /// use test_support::UnstorageServer;
@@ -18,17 +18,16 @@ pub struct UnstorageServer {
 }
 
 impl UnstorageServer {
-    /// What is to be sent as the bearer's token.
+    /// The bearer token.
     pub const TOKEN: &str = "t0ken-that-nobody-may-see";
 
-    /// What the server is made of, installed into `folder`, which is one below `CARGO_TARGET_TMPDIR`.
+    /// Installs the packages of the server into `folder`, which must be below `CARGO_TARGET_TMPDIR`.
     pub fn packages(folder: impl AsRef<Path>) -> NodePackages {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../driver-http/tests/js");
         NodePackages::install(sources, folder)
     }
 
-    /// Starts the server of `packages` in `version` 1 or 2; `driver` is the name of a driver and its option, if it has
-    /// one.
+    /// Starts the server of `packages` in `version` 1 or 2. `driver` is the name of a driver and its option, if any.
     pub fn start(packages: &NodePackages, version: &str, driver: &[&str]) -> Self {
         let port = free_port();
         let mut command = packages.script("server.mjs");
@@ -40,12 +39,12 @@ impl UnstorageServer {
         Self { url, peer }
     }
 
-    /// Where it is, as `http://127.0.0.1:PORT`.
+    /// Returns its URL, `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its process.
+    /// Returns its process.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

@@ -2,8 +2,9 @@ use std::path::Path;
 
 use crate::{NodePackages, Peer, RedisServer, free_port};
 
-/// The REST API of Upstash over a Redis of its own: the gateway of the tests of `driver-upstash`, which the official
-/// client proves there.
+/// A gateway with the REST API of Upstash, in front of its own Redis.
+///
+/// The tests of `driver-upstash` check it with the official client.
 ///
 /// ```
 /// use test_support::{NodePackages, UpstashGateway};
@@ -21,16 +22,16 @@ pub struct UpstashGateway {
 }
 
 impl UpstashGateway {
-    /// What is to be sent as the bearer's token.
+    /// The bearer token.
     pub const TOKEN: &str = "t0ken-that-nobody-may-see";
 
-    /// What the gateway is made of, installed into `folder`, which is one below `CARGO_TARGET_TMPDIR`.
+    /// Installs the packages of the gateway into `folder`, which must be below `CARGO_TARGET_TMPDIR`.
     pub fn packages(folder: impl AsRef<Path>) -> NodePackages {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../driver-upstash/tests/js");
         NodePackages::install(sources, folder)
     }
 
-    /// Starts the gateway of `packages`, and a Redis behind it.
+    /// Starts the gateway of `packages` and a Redis behind it.
     pub fn start(packages: &NodePackages) -> Self {
         let redis = RedisServer::start();
         let port = free_port();
@@ -46,17 +47,17 @@ impl UpstashGateway {
         }
     }
 
-    /// Where it is, as `http://127.0.0.1:PORT`.
+    /// Returns its URL, `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The Redis behind it.
+    /// Returns the Redis server behind it.
     pub fn redis(&self) -> &RedisServer {
         &self.redis
     }
 
-    /// Its process.
+    /// Returns its process.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }

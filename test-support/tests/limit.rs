@@ -1,13 +1,13 @@
-//! A test that hangs goes red, and says where it stood.
+//! A test that hangs fails and names its last step.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap")]
 
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use test_support::step;
 
-/// Says in which way the tests that can hang are to hang.
+/// The environment variable that says which test hangs, and how.
 const HOW: &str = "HOW_TO_HANG";
 
 fn is_to_hang(how: &str) -> bool {
@@ -42,7 +42,7 @@ async fn may_block_its_thread() {
 }
 
 #[test_support::test(limit = 1)]
-async fn may_leave_a_thread_that_never_ends() {
+async fn may_leave_a_thread_that_never_exits() {
     if is_to_hang("leave a thread") {
         step("leaving");
         tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_secs(600)));
@@ -58,14 +58,14 @@ fn may_block_without_a_runtime() {
 }
 
 #[test_support::test]
-async fn runs_beside_it() {
+async fn runs_concurrently() {
     if is_to_hang("block") {
-        step("beside it");
+        step("running concurrently");
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }
 
-/// Runs these tests in another process, in which one of them hangs.
+/// Runs these tests in another process, where one of them hangs.
 fn run(how: &str, names: &[&str]) -> Output {
     Command::new(std::env::current_exe().unwrap())
         .args(names)
@@ -75,8 +75,8 @@ fn run(how: &str, names: &[&str]) -> Output {
         .unwrap()
 }
 
-/// The status is that of failed tests, and all of `words` are printed.
-fn assert_red(output: &Output, words: &[&str]) {
+/// Asserts the exit status of failed tests and that all `words` are printed.
+fn assert_failed(output: &Output, words: &[&str]) {
     let printed = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     let printed = printed.concat();
     assert_eq!(output.status.code(), Some(101), "{printed}");
@@ -89,7 +89,7 @@ fn assert_red(output: &Output, words: &[&str]) {
 fn a_test_that_waits_for_ever_fails_with_its_name_and_its_last_step() {
     let output = run("wait", &["may_wait_for_ever"]);
     let summary = "test result: FAILED. 0 passed; 1 failed";
-    assert_red(
+    assert_failed(
         &output,
         &[
             "test limit::may_wait_for_ever has a limit of 1s",
@@ -98,31 +98,31 @@ fn a_test_that_waits_for_ever_fails_with_its_name_and_its_last_step() {
         ],
     );
     let output = run("wait for a task", &["may_wait_for_a_task"]);
-    assert_red(&output, &["in a task", summary]);
+    assert_failed(&output, &["in a task", summary]);
 }
 
 #[test_support::test]
-fn a_test_that_blocks_its_thread_ends_the_process_which_names_all_that_run() {
-    let output = run("block", &["may_block_its_thread", "runs_beside_it"]);
-    assert_red(
+fn a_test_that_blocks_its_thread_exits_the_process_and_names_the_running_tests() {
+    let output = run("block", &["may_block_its_thread", "runs_concurrently"]);
+    assert_failed(
         &output,
         &[
             "test limit::may_block_its_thread has a limit of 1s",
             "holding the thread",
-            "beside it, test limit::runs_beside_it has a limit of 120s",
+            "also running: test limit::runs_concurrently has a limit of 120s",
         ],
     );
-    let output = run("leave a thread", &["may_leave_a_thread_that_never_ends"]);
-    assert_red(&output, &["may_leave_a_thread_that_never_ends", "leaving"]);
+    let output = run("leave a thread", &["may_leave_a_thread_that_never_exits"]);
+    assert_failed(&output, &["may_leave_a_thread_that_never_exits", "leaving"]);
 }
 
 #[test_support::test]
-fn a_test_without_a_runtime_that_blocks_ends_the_process() {
+fn a_blocking_test_without_a_runtime_exits_the_process() {
     let output = run("block without a runtime", &["may_block_without_a_runtime"]);
-    assert_red(&output, &["may_block_without_a_runtime", "sleeping"]);
+    assert_failed(&output, &["may_block_without_a_runtime", "sleeping"]);
 }
 
 #[test_support::test(start_paused = true, limit = 5)]
-async fn time_that_stands_still_is_not_that_of_the_limit() {
+async fn a_paused_clock_does_not_affect_the_limit() {
     tokio::time::sleep(Duration::from_secs(3_600)).await;
 }

@@ -1,3 +1,5 @@
+//! The benchmarks and the instruction counts, which live in the workspace `benches`.
+
 use std::process::Command;
 
 use clap::Args;
@@ -8,23 +10,23 @@ use crate::{debian, node};
 /// What to measure.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// Measure only what has this in its title, such as `requests` or `sqlite`.
+    /// Run only the benchmarks whose title contains this, such as `requests` or `sqlite`.
     filter: Option<String>,
-    /// A short version, for trying things out: its figures are rough.
+    /// Run a short version with rough results.
     #[arg(long)]
     quick: bool,
-    /// Instead, fail if a request takes more instructions than were kept.
+    /// Compare the instruction counts with the baseline and fail if they grew. Runs no benchmarks.
     #[arg(long, conflicts_with_all = ["filter", "quick", "keep_instructions"])]
     check_instructions: bool,
-    /// Instead, count the instructions of a request and keep them in `benches/instructions.json`.
+    /// Count instructions and save them as the baseline in `benches/instructions.json`. Runs no benchmarks.
     #[arg(long, conflicts_with_all = ["filter", "quick"])]
     keep_instructions: bool,
-    /// Instead, draw where the time of a request goes: a flame graph of each path, in `benches/target/flame`.
+    /// Write a flame graph of each code path to `benches/target/flame`. Runs no benchmarks.
     #[arg(long, conflicts_with_all = ["filter", "quick", "check_instructions", "keep_instructions"])]
     flame: bool,
 }
 
-/// Measures the workspace beside its peers.
+/// Runs the benchmarks against other session libraries.
 pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
     if bench.check_instructions {
         return check_instructions();
@@ -45,12 +47,12 @@ pub(crate) fn bench(bench: &Bench) -> Result<(), Failure> {
     run(measure)
 }
 
-/// Fails if a request takes more instructions than were kept. It builds nothing of the peers.
+/// Fails if a request takes more instructions than the baseline. It does not build the other libraries.
 pub(crate) fn check_instructions() -> Result<(), Failure> {
     instructions("check")
 }
 
-/// The lints of the program that counts.
+/// Runs Clippy on the program that counts instructions.
 pub(crate) fn lint_instructions() -> Result<(), Failure> {
     let mut lints = cargo(&["clippy", "--package", "instructions", "--all-targets"]);
     lints.args(["--", "--deny", "warnings"]);
@@ -58,7 +60,7 @@ pub(crate) fn lint_instructions() -> Result<(), Failure> {
     run(lints)
 }
 
-/// Counts the instructions of a request, which are the same on a busy machine.
+/// Counts the instructions of requests. Unlike times, they do not depend on the load of the machine.
 fn instructions(task: &str) -> Result<(), Failure> {
     ensure_valgrind()?;
     let mut count = built("instructions");
@@ -66,7 +68,7 @@ fn instructions(task: &str) -> Result<(), Failure> {
     run(count)
 }
 
-/// A program of the benchmarks' own workspace.
+/// Returns a command that runs a program of the workspace `benches`.
 fn built(package: &str) -> Command {
     let mut command = cargo(&["run", "--quiet", "--release", "--package", package, "--"]);
     command.current_dir(root().join("benches"));
@@ -88,8 +90,8 @@ fn ensure_valgrind() -> Result<(), Failure> {
     }
     let reason = installed.err().map(|error| format!(" ({error})"));
     Err(Failure::new(format!(
-        "counting instructions needs valgrind, which could not be installed here{}; install it by hand, then run \
-         this again",
+        "counting instructions needs valgrind, which could not be installed{}; install it manually and run this \
+         again",
         reason.unwrap_or_default()
     )))
 }

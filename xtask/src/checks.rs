@@ -3,15 +3,15 @@ use std::time::Duration;
 use crate::command::{Failure, cargo, limit_all, run, run_tests};
 use crate::{bench, debian, node};
 
-/// How long everything may take together, so that CI, which gives it more, is told what hung.
+/// The time limit of all checks together. It is shorter than the limit of CI, so that the output names what hung.
 const LIMIT: Duration = Duration::from_secs(75 * 60);
 
-/// All tests and documentation tests.
+/// Runs all tests and documentation tests.
 pub(crate) fn test() -> Result<(), Failure> {
     limit_all(LIMIT);
     let path = node::ensure()?;
     debian::ensure()?;
-    // Tests start examples and the demo as processes of their own.
+    // Tests start the examples and the demo as processes.
     run(cargo(&[
         "build",
         "--workspace",
@@ -20,7 +20,7 @@ pub(crate) fn test() -> Result<(), Failure> {
         "--examples",
     ]))?;
     let all = ["test", "--workspace", "--all-features", "--no-fail-fast"];
-    // Apart, since no test ends meanwhile.
+    // Built separately, since no test finishes during the build.
     let mut build = cargo(&all);
     build.arg("--no-run").env("PATH", &path);
     run(build)?;
@@ -29,7 +29,7 @@ pub(crate) fn test() -> Result<(), Failure> {
     run_tests(tests)
 }
 
-/// What CI checks. How many instructions a request takes is the same on a busy machine, so that is among it.
+/// Runs the checks of CI. They include the instruction counts, which do not depend on the load of the machine.
 pub(crate) fn ci() -> Result<(), Failure> {
     limit_all(LIMIT);
     run(cargo(&["fmt", "--all", "--check"]))?;
@@ -40,7 +40,7 @@ pub(crate) fn ci() -> Result<(), Failure> {
         run(cargo(&arguments))
     };
     lints(&["--workspace", "--all-features", "--all-targets"])?;
-    // What a user gets who takes a part of it.
+    // Subsets of the features that users may select.
     lints(&["--package", "session-core"])?;
     lints(&["--package", "session-core", "--features", "config"])?;
     lints(&["--package", "session-core", "--features", "session"])?;

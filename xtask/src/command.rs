@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 use crate::watch::{Limits, watch};
 
-/// Why a task failed, in words for whoever ran it.
+/// The error of a task, as a message for the user.
 #[derive(Debug)]
 pub(crate) struct Failure(String);
 
@@ -27,13 +27,13 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_owned()
 }
 
-/// A cargo command in the root of the workspace.
+/// Returns a cargo command in the root of the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -41,60 +41,60 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// When every command is ended, if there is a limit.
-static END: OnceLock<Instant> = OnceLock::new();
+/// When running commands are killed, if there is a limit.
+static DEADLINE: OnceLock<Instant> = OnceLock::new();
 
-/// How long it may be since a test ended. A test has five minutes at most, and half a minute to be ended.
+/// The longest time without a finished test. A test may take up to five minutes, plus half a minute to be killed.
 const SILENCE: Duration = Duration::from_secs(10 * 60);
 
-/// Ends whatever runs when `limit` has passed, which counts from the first call.
+/// Kills running commands after `limit`, counted from the first call.
 pub(crate) fn limit_all(limit: Duration) {
-    END.get_or_init(|| Instant::now() + limit);
+    DEADLINE.get_or_init(|| Instant::now() + limit);
 }
 
-/// Runs `command`, shows what it runs, and fails if it does.
+/// Prints and runs `command`, and fails if it fails.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     run_with(command, None)
 }
 
-/// Runs `command`, which is `cargo test`, as [`run`] does, and fails with the names of tests that hang.
+/// Runs `cargo test` like [`run`], and fails with the names of tests that hang.
 pub(crate) fn run_tests(command: Command) -> Result<(), Failure> {
     run_with(command, Some(SILENCE))
 }
 
 fn run_with(command: Command, silence: Option<Duration>) -> Result<(), Failure> {
-    let shown = show(&command);
-    eprintln!("xtask: {shown}");
-    match ended(command, silence) {
-        Ok(Ended::ByItself(status)) if status.success() => Ok(()),
-        Ok(Ended::ByItself(status)) => Err(Failure::new(format!("`{shown}` failed: {status}"))),
+    let line = show(&command);
+    eprintln!("xtask: {line}");
+    match wait(command, silence) {
+        Ok(Exit::Normal(status)) if status.success() => Ok(()),
+        Ok(Exit::Normal(status)) => Err(Failure::new(format!("`{line}` failed: {status}"))),
         #[cfg(unix)]
-        Ok(Ended::Early(reason)) => Err(Failure::new(format!("`{shown}` was ended: {reason}"))),
-        Err(error) => Err(Failure::new(format!("`{shown}` cannot be run: {error}"))),
+        Ok(Exit::Killed(reason)) => Err(Failure::new(format!("`{line}` was killed: {reason}"))),
+        Err(error) => Err(Failure::new(format!("cannot run `{line}`: {error}"))),
     }
 }
 
-/// How a command ended.
-pub(crate) enum Ended {
-    ByItself(ExitStatus),
-    /// It was ended, for this reason.
+/// How a command exited.
+pub(crate) enum Exit {
+    Normal(ExitStatus),
+    /// It was killed, for this reason.
     #[cfg(unix)]
-    Early(String),
+    Killed(String),
 }
 
 #[cfg(unix)]
-fn ended(command: Command, silence: Option<Duration>) -> io::Result<Ended> {
-    let end = END.get().copied();
-    watch(command, &Limits { end, silence })
+fn wait(command: Command, silence: Option<Duration>) -> io::Result<Exit> {
+    let deadline = DEADLINE.get().copied();
+    watch(command, &Limits { deadline, silence })
 }
 
-/// Where there are no process groups, nothing ends a command.
+/// Waits without limits, because only Unix has process groups to kill.
 #[cfg(not(unix))]
-fn ended(mut command: Command, _silence: Option<Duration>) -> io::Result<Ended> {
-    command.status().map(Ended::ByItself)
+fn wait(mut command: Command, _silence: Option<Duration>) -> io::Result<Exit> {
+    command.status().map(Exit::Normal)
 }
 
-/// What `program` on `path` prints for `argument`, or `None` if there is no such program.
+/// Returns what `program` on `path` prints for `argument`, or `None` if there is no such program.
 pub(crate) fn output(program: &str, argument: &str, path: &OsString) -> io::Result<Option<String>> {
     let output = Command::new(program)
         .arg(argument)
@@ -111,14 +111,14 @@ pub(crate) fn output(program: &str, argument: &str, path: &OsString) -> io::Resu
 }
 
 fn show(command: &Command) -> String {
-    let mut shown = Path::new(command.get_program())
+    let mut line = Path::new(command.get_program())
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
     for argument in command.get_args() {
-        shown.push(' ');
-        shown.push_str(&argument.to_string_lossy());
+        line.push(' ');
+        line.push_str(&argument.to_string_lossy());
     }
-    shown
+    line
 }

@@ -2,8 +2,7 @@ use std::process::Command;
 
 use crate::command::{Failure, run};
 
-/// What the tests run beside Node.js, each with Debian's package that brings it and an argument with which it prints
-/// something and ends.
+/// The programs that the tests need beside Node.js. Each has its Debian package and arguments that make it exit at once.
 const PROGRAMS: &[Program] = &[
     Program {
         name: "redis-server",
@@ -25,7 +24,7 @@ const PROGRAMS: &[Program] = &[
         package: "chromium-driver",
         harmless: &["--version"],
     },
-    // The module that Debian keeps apart from Python itself.
+    // Debian packages this module separately from Python.
     Program {
         name: "python3",
         package: "python3-venv",
@@ -39,7 +38,7 @@ struct Program {
     harmless: &'static [&'static str],
 }
 
-/// Installs what the tests run and this machine lacks. Services that Debian would start with it are not started.
+/// Installs missing programs that the tests need, without starting their services.
 pub(crate) fn ensure() -> Result<(), Failure> {
     let missing = missing();
     if missing.is_empty() {
@@ -47,18 +46,18 @@ pub(crate) fn ensure() -> Result<(), Failure> {
     }
     let packages: Vec<_> = missing.iter().map(|program| program.package).collect();
     eprintln!(
-        "xtask: missing, and to be installed: {}",
+        "xtask: installing missing packages: {}",
         packages.join(", ")
     );
     let installed = install(&packages);
-    let still: Vec<_> = self::missing().iter().map(|program| program.name).collect();
-    if still.is_empty() {
+    let still_missing: Vec<_> = self::missing().iter().map(|program| program.name).collect();
+    if still_missing.is_empty() {
         return Ok(());
     }
     let reason = installed.err().map(|error| format!(" ({error})"));
     Err(Failure::new(format!(
-        "the tests need {}, which could not be installed here{}; install it by hand, then run this again",
-        still.join(", "),
+        "the tests need {}, which could not be installed{}; install it manually and run this again",
+        still_missing.join(", "),
         reason.unwrap_or_default()
     )))
 }
@@ -71,11 +70,11 @@ fn missing() -> Vec<&'static Program> {
     PROGRAMS.iter().filter(is_missing).collect()
 }
 
-/// Installs Debian's `packages`.
+/// Installs Debian packages.
 pub(crate) fn install(packages: &[&str]) -> Result<(), Failure> {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        // A `redis-server` of the system would take the default port, and nothing here uses it.
+        // Do not start the services: a system `redis-server` would occupy the default port.
         command
             .args(arguments)
             .env("DEBIAN_FRONTEND", "noninteractive")

@@ -20,11 +20,11 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Runs all tests and documentation tests; installs what they need where it is missing. Ends what hangs.
+    /// Runs all tests and documentation tests. Installs missing programs and kills tests that hang.
     Test,
-    /// Checks formatting, lints and documentation, and runs all tests, as CI does.
+    /// Runs the checks of CI: formatting, lints, documentation and all tests.
     Ci,
-    /// Measures the workspace beside its peers.
+    /// Runs the benchmarks against other session libraries.
     Bench(bench::Bench),
 }
 

@@ -1,8 +1,8 @@
-//! What is built without being named.
+//! Checks the default members of the workspace.
 
 use crate::command::root;
 
-/// The crates in the list `name` of the root's manifest.
+/// Returns the crates in the list `name` of the workspace manifest.
 fn list(name: &str) -> Vec<String> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap_or_default();
     let mut lines = manifest.lines();
@@ -15,7 +15,7 @@ fn list(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn everything_but_the_driver_on_awss_sdk_is_built_by_default() {
+fn every_crate_except_driver_dynamodb_is_a_default_member() {
     let mut expected = list("members");
     expected.retain(|member| member != "driver-dynamodb");
     assert_eq!(list("default-members"), expected);

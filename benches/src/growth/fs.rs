@@ -1,4 +1,4 @@
-//! Folders that grow.
+//! Growth of stores in folders.
 
 use std::fs;
 use std::io::Write;
@@ -30,7 +30,7 @@ pub(super) const CANDIDATES: [Candidate; 2] = [
     },
 ];
 
-/// Sooner than by default, so that a run need not wait for it.
+/// Shorter than the default, so that a run does not have to wait for it.
 const SWEEP: Duration = Duration::from_millis(200);
 
 struct Ours {
@@ -66,7 +66,7 @@ impl Subject for Ours {
     }
 }
 
-/// It knows no expiry.
+/// Plain files without expiry.
 struct BareFiles {
     folder: TempDir,
 }
@@ -102,7 +102,7 @@ impl Subject for BareFiles {
     }
 }
 
-/// What the file system has set aside for the folder and its files, in bytes.
+/// Returns the disk space of the folder and its files, in bytes.
 fn allocated(folder: &Path) -> i64 {
     let of = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.blocks() * 512);
     let files = fs::read_dir(folder).expect("a folder");

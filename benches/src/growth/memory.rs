@@ -63,7 +63,7 @@ impl Subject for Ours {
     }
 }
 
-/// It knows no expiry.
+/// A map without expiry.
 struct BareMap(DashMap<String, Bytes>);
 
 #[async_trait]
@@ -126,7 +126,7 @@ impl Subject for BareCache {
     }
 }
 
-/// It hides what has ended and never frees it.
+/// The store hides expired sessions and never frees them.
 struct TowerMemory(MemoryStore);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! What stores cost as they grow: time, memory, the end of half of their sessions at once, and listing.
+//! The costs of large stores: time, memory, the expiry of half of the sessions at once, and listing.
 
 mod fs;
 mod memory;
@@ -18,7 +18,7 @@ use crate::subprocess::{self, Subprocess};
 use subject::{Candidate, Subject};
 
 pub(crate) const TITLE: &str = "growth";
-/// A comparison's title.
+/// Returns the title of a comparison.
 pub(crate) fn comparison(kind: &str, sessions: usize) -> String {
     format!("{kind}, {sessions} sessions")
 }
@@ -37,7 +37,7 @@ const COLUMNS: [Column; 11] = [
     Column::plain("over 1 ms", 0),
 ];
 
-/// Measures what the plan asks for.
+/// Runs the selected benchmarks.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     let mut comparisons = Vec::new();
     for (kind, candidates) in KINDS {
@@ -101,7 +101,7 @@ const KINDS: [(&str, &[Candidate]); 3] = [
     ("sqlite", &sqlite::CANDIDATES),
 ];
 
-/// What a process is asked for.
+/// A question to a subject.
 #[derive(Serialize, Deserialize)]
 struct Question {
     sessions: usize,
@@ -123,7 +123,7 @@ async fn grow(plan: &Plan, candidate: &Candidate, sessions: usize) -> Row {
     }
 }
 
-/// Is the subject of this name: grows as it is asked.
+/// Runs the subject with this name.
 pub(crate) fn be(runtime: &Runtime, name: &str) {
     let mut candidates = KINDS.iter().flat_map(|(_, candidates)| candidates.iter());
     if let Some(candidate) = candidates.find(|candidate| candidate.name == name) {
@@ -167,7 +167,7 @@ async fn measure_one(subject: &mut dyn Subject, question: Question) -> Vec<Optio
     values
 }
 
-/// Operations one by one, in nanoseconds each, over all sessions.
+/// Measures single operations over all sessions, in nanoseconds.
 async fn timed(subject: &mut dyn Subject, sessions: usize, end: Instant, write: bool) -> Vec<f64> {
     const OPERATIONS: usize = 2_000;
     let mut nanoseconds = Vec::new();
@@ -184,14 +184,14 @@ async fn timed(subject: &mut dyn Subject, sessions: usize, end: Instant, write: 
     nanoseconds
 }
 
-/// What another caller sees while every second session ends at the same moment.
+/// Measures another caller while every second session expires at the same moment.
 async fn expire_half(
     expiry_watch: Duration,
     subject: &mut dyn Subject,
     sessions: usize,
     load: Duration,
 ) -> [Option<f64>; 7] {
-    // It must lie behind the last of the writes, of which there are half as many as took `load`.
+    // The expiry must be after the last write. There are half as many writes as `load` made.
     let end = Instant::now() + load + expiry_watch * 2;
     subject.begin_batch().await;
     for session in (0..sessions).step_by(2) {
@@ -214,7 +214,7 @@ async fn expire_half(
     ]
 }
 
-/// How long each operation of a caller takes until `end`, in microseconds.
+/// Measures each operation of a caller until `end`, in microseconds.
 async fn watch(subject: &mut dyn Subject, sessions: usize, end: Instant) -> Vec<f64> {
     let far = Instant::now() + Duration::from_secs(3_600);
     let mut microseconds = Vec::new();
@@ -233,7 +233,7 @@ async fn watch(subject: &mut dyn Subject, sessions: usize, end: Instant) -> Vec<
         if ended > end {
             return microseconds;
         }
-        // Callers of a server come now and then, and the tasks of the store have their share of the threads.
+        // The calls are spaced out as on a server, so that the background tasks of the store can run.
         if operation % 64 == 0 {
             tokio::task::yield_now().await;
         }

@@ -9,34 +9,34 @@ use session_core::{Driver, DriverExt, Expiry, Key, Prefix, WriteOptions};
 pub(super) const KEY_LENGTH: usize = 36;
 pub(super) const VALUE_LENGTH: usize = 64;
 
-/// A store that grows, used by one caller.
+/// A growing store with one caller.
 #[async_trait]
 pub(super) trait Subject: Send {
-    /// The bytes that it takes now, by a measure of its own.
+    /// Returns its current size in bytes.
     fn bytes(&self) -> i64 {
         crate::allocations::live_bytes()
     }
 
-    /// Called before many writes of which nobody waits for any single one.
+    /// Begins a bulk load.
     async fn begin_batch(&mut self) {}
 
-    /// Called after them: all of them must have been made.
+    /// Ends a bulk load. All writes must be complete when it returns.
     async fn end_batch(&mut self) {}
 
-    /// Writes a session of a fresh key and a fresh value.
+    /// Writes a session with a new key and value.
     async fn write(&mut self, session: usize, end: Instant);
 
     async fn read(&mut self, session: usize);
 
-    /// Lists all sessions and says how many there are; `None` if it cannot.
+    /// Lists all sessions and returns their number, or `None` if the store cannot list.
     async fn list(&mut self) -> Option<usize>;
 }
 
-/// What grows, in a process of its own.
+/// A subject, which runs in its own process.
 pub(super) struct Candidate {
     pub(super) name: &'static str,
     pub(super) is_ours: bool,
-    /// Opens an empty one.
+    /// Opens an empty store.
     pub(super) open: fn() -> BoxFuture<'static, Box<dyn Subject>>,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn left_until(end: Instant) -> Duration {
     end.saturating_duration_since(Instant::now())
 }
 
-// What the subjects of ours have in common, over any driver.
+// Shared by all subjects on our drivers.
 
 pub(super) async fn write(driver: &dyn Driver, session: usize, end: Instant) {
     let expiry = Expiry::after(left_until(end));

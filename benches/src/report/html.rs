@@ -14,7 +14,7 @@ tr.ours td { font-weight: 600; }
 svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 ";
 
-/// One page that needs nothing but itself.
+/// Renders a self-contained HTML page.
 pub(super) fn render(report: &Report) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
@@ -94,7 +94,7 @@ fn table(section: &Section, comparison: &Comparison) -> String {
     text
 }
 
-/// A horizontal bar for each row, as long as its share of the greatest.
+/// Renders a horizontal bar for each row, relative to the largest value.
 fn bars(comparison: &Comparison, position: usize, column: &Column) -> String {
     const NAME: f64 = 230.0;
     const LONGEST: f64 = 220.0;

@@ -1,4 +1,4 @@
-//! What a run found, and the forms in which it comes out.
+//! The results of a run, and their output formats.
 
 mod html;
 mod text;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// All that a run found.
+/// The results of a run.
 #[derive(Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Vec<(&'static str, String)>,
@@ -16,33 +16,33 @@ pub(crate) struct Report {
     pub(crate) budgets: Vec<Budget>,
 }
 
-/// Comparisons with the same columns.
+/// A section: comparisons with the same columns.
 #[derive(Serialize)]
 pub(crate) struct Section {
     pub(crate) title: &'static str,
-    /// What a reader must know to judge the figures.
+    /// Notes on configuration and limits.
     pub(crate) notes: Vec<String>,
     pub(crate) columns: Vec<Column>,
     pub(crate) comparisons: Vec<Comparison>,
 }
 
-/// One measured quantity.
+/// A measured quantity.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) decimals: usize,
-    /// Whether the page shows it as bars.
+    /// Whether the page plots it.
     pub(crate) plotted: bool,
 }
 
-/// Subjects that were measured in turns.
+/// A comparison of subjects that were measured in turns.
 #[derive(Serialize)]
 pub(crate) struct Comparison {
     pub(crate) title: String,
     pub(crate) rows: Vec<Row>,
 }
 
-/// What was measured of one subject; its values stand in the order of the columns.
+/// The results of one subject, in the order of the columns.
 #[derive(Serialize)]
 pub(crate) struct Row {
     pub(crate) subject: String,
@@ -50,7 +50,7 @@ pub(crate) struct Row {
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// A bound that we gave ourselves, and where we are.
+/// A performance budget and the measured value.
 #[derive(Serialize)]
 pub(crate) struct Budget {
     pub(crate) what: String,
@@ -78,7 +78,7 @@ impl Column {
 }
 
 impl Report {
-    /// What `column` says of `subject` in a comparison, if all of them were measured.
+    /// Returns the value of `column` for `subject` in a comparison, if it was measured.
     pub(crate) fn value(
         &self,
         section: &str,
@@ -99,12 +99,12 @@ impl Report {
         row.values.get(position).copied().flatten()
     }
 
-    /// The table for a terminal.
+    /// Formats the table for a terminal.
     pub(crate) fn to_text(&self) -> String {
         text::render(self)
     }
 
-    /// Writes the page and the data into `folder`, and says where they are.
+    /// Writes the page and the data into `folder`, and returns their paths.
     pub(crate) fn write_to(&self, folder: &Path) -> io::Result<[PathBuf; 2]> {
         std::fs::create_dir_all(folder)?;
         let page = folder.join("report.html");

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::{Report, Section, shown};
 
-/// One table, section below section.
+/// Formats all sections as text.
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
     for (name, value) in &report.machine {

@@ -10,43 +10,43 @@ use tower::{Service, ServiceExt};
 
 use crate::allocations::allocations;
 
-/// What a client gets.
+/// The response of an application.
 pub(crate) struct Answer {
     pub(crate) success: bool,
-    /// The cookies that the response set, as a request sends them; `None` if it set none.
+    /// The cookies of the response, in the form of a request header. `None` if it sets none.
     pub(crate) cookies: Option<String>,
     pub(crate) body: String,
 }
 
-/// What requests one after another cost.
+/// The costs of sequential requests.
 pub(crate) struct Batch {
     pub(crate) elapsed: Duration,
     pub(crate) allocations: u64,
 }
 
-/// An application that is called without a network.
+/// An application that is called in process.
 #[async_trait(?Send)]
 pub(crate) trait App {
-    /// One request, beside any others.
+    /// Makes one request, possibly concurrent with others.
     async fn call(&self, path: &str, cookies: Option<&str>) -> Answer;
 
-    /// Requests one after another, made beforehand, of which the calls alone are measured. These visitors make them in
-    /// turn; one without cookies if there are none.
+    /// Makes sequential requests and measures only the calls. The requests are built beforehand. The visitors take turns;
+    /// without visitors, the requests have no cookies.
     async fn batch(&self, path: &str, visitors: &[String], requests: usize) -> Batch;
 }
 
-/// An application of axum, called as a server calls it.
+/// An axum application, called like by a server.
 pub(crate) struct AxumApp(Router);
 
 impl AxumApp {
-    /// As `axum::serve` does, makes routes of the handlers once and not with each request.
+    /// Builds the routes once, like `axum::serve`.
     pub(crate) fn new(app: Router) -> Self {
         Self(app.with_state(()))
     }
 }
 
 impl AxumApp {
-    /// [`App::call`], from any thread.
+    /// Like [`App::call`], from any thread.
     pub(crate) async fn answer(&self, path: &str, cookies: Option<&str>) -> Answer {
         let response = self.0.clone().oneshot(request(path, cookies)).await;
         let (head, body) = response.expect("axum does not fail").into_parts();
@@ -85,7 +85,7 @@ impl App for AxumApp {
     }
 }
 
-/// The cookies of these visitors, over and over; nothing where there are none.
+/// Repeats the cookies of these visitors. Without visitors, it yields `None`.
 pub(crate) fn in_turn(visitors: &[String]) -> impl Iterator<Item = Option<&str>> {
     let nobody = std::iter::repeat_n(None, usize::from(visitors.is_empty()));
     let visitors = visitors.iter().map(|cookies| Some(&**cookies));
@@ -104,7 +104,7 @@ fn request(path: &str, cookies: Option<&str>) -> Request<Body> {
     request.body(Body::empty()).expect("a request")
 }
 
-/// The cookies of a response as a browser sends them back.
+/// Returns the cookies of a response as a browser sends them back.
 fn set_cookies(headers: &HeaderMap) -> Option<String> {
     let cookies: Vec<&str> = headers
         .get_all(SET_COOKIE)

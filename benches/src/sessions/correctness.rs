@@ -4,18 +4,18 @@ use super::app::App;
 use super::peers::{self, Backing, Operations, Peer};
 use super::routes::SLOW;
 
-/// How many requests change one session at the same time.
+/// The number of concurrent requests that change one session.
 pub(crate) const REQUESTS: usize = 50;
-/// How many sessions are logged out of while a slow request runs.
+/// The number of sessions that are destroyed during a slow request.
 pub(crate) const LOGOUTS: usize = 20;
 
-/// What sessions of a peer are worth.
+/// The correctness results of a peer.
 pub(super) struct Findings {
     operations: [Option<f64>; 3],
     lost: Lost,
 }
 
-/// What sessions of a peer lose.
+/// The updates that a peer loses.
 pub(crate) struct Lost {
     sets: usize,
     increments: usize,
@@ -23,7 +23,7 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    /// Finds it for an application.
+    /// Measures an application.
     pub(crate) async fn by(app: &dyn App) -> Self {
         Self {
             sets: lost_sets(app).await,
@@ -32,7 +32,7 @@ impl Lost {
         }
     }
 
-    /// In the order of the columns.
+    /// Returns the values in the order of the columns.
     #[expect(clippy::cast_precision_loss, reason = "small counts")]
     pub(crate) fn values(&self) -> impl Iterator<Item = Option<f64>> {
         let counts = [self.sets, self.increments, self.revived];
@@ -41,13 +41,13 @@ impl Lost {
 }
 
 impl Findings {
-    /// In the order of the columns.
+    /// Returns the values in the order of the columns.
     pub(super) fn values(&self) -> impl Iterator<Item = Option<f64>> {
         self.operations.into_iter().chain(self.lost.values())
     }
 }
 
-/// Finds it for each peer, by name.
+/// Measures each peer and returns the results by name.
 pub(super) async fn find() -> Vec<(&'static str, Findings)> {
     let mut findings = Vec::new();
     let counting = peers::with_sessions(Backing::Counting).await;
@@ -63,14 +63,14 @@ pub(super) async fn find() -> Vec<(&'static str, Findings)> {
     findings
 }
 
-/// Of a request that reads, that reads and writes, and that begins a session.
+/// The operations of a request that reads, that reads and writes, and that creates a session.
 async fn operations(peer: &Peer) -> [Option<f64>; 3] {
     let Some(counter) = &peer.operations else {
         return [None; 3];
     };
     let app = peer.app.as_ref();
     let session = begin(app).await;
-    // The first read may be dearer than those that follow.
+    // The first read may be more expensive than later ones.
     app.call("/small/read", Some(&session)).await;
     let read = counted(app, counter, "/small/read", Some(&session)).await;
     let write = counted(app, counter, "/small/write", Some(&session)).await;
@@ -120,7 +120,7 @@ async fn revived(app: &dyn App) -> usize {
             app.call("/logout", Some(&session)).await
         };
         let (slow, _) = futures_util::join!(slow, logout);
-        // The browser keeps the cookie that came last; whoever stole the old one keeps that.
+        // The browser has the last cookie; an attacker may have the old one.
         let given_back = match &slow.cookies {
             Some(cookies) => count(app, cookies).await > 0,
             None => false,
@@ -131,7 +131,7 @@ async fn revived(app: &dyn App) -> usize {
     revived
 }
 
-/// The cookie of a new session with one small value.
+/// Returns the cookie of a new session with one small value.
 async fn begin(app: &dyn App) -> String {
     let answer = app.call("/small/write", None).await;
     answer.cookies.expect("a new session has a cookie")

@@ -1,4 +1,4 @@
-//! What a session costs that lives in the cookie: 1 KiB of it, opened, and opened and sealed anew, with each request.
+//! Sessions in cookies: the costs of decrypting, and of decrypting and encrypting, 1 KiB with each request.
 
 use std::collections::HashMap;
 
@@ -75,7 +75,7 @@ fn text() -> String {
     "0123456789abcdef".repeat(64)
 }
 
-/// The same length, another content.
+/// Returns a different text with the same length.
 fn next(text: &str) -> String {
     let (first, rest) = text.split_at(1);
     format!("{rest}{first}")
@@ -196,7 +196,7 @@ fn tower_cookies() -> Peer {
         .layer(CookieManagerLayer::new());
     Peer {
         name: "tower-cookies 0.11",
-        note: "a private cookie (AES-256-GCM) with JSON in it, by hand: no session, no expiry but the browser's",
+        note: "a private cookie (AES-256-GCM) with JSON, without a session; only the browser expires it",
         app: Box::new(AxumApp::new(app)),
         below: Some(AXUM),
     }
@@ -231,7 +231,7 @@ async fn actix_session() -> Peer {
         .route("/write", web::get().to(write));
     Peer {
         name: "actix-session 0.11",
-        note: "its `CookieSessionStore` in a private cookie (AES-256-GCM), in actix's own test service, above bare actix-web",
+        note: "its `CookieSessionStore` in a private cookie (AES-256-GCM), in the test service of actix, above bare actix-web",
         app: Box::new(ActixApp::new(app).await),
         below: Some(ACTIX),
     }
@@ -255,7 +255,7 @@ struct Answer {
     allocations: f64,
 }
 
-/// Measures what the plan asks for, with all peers in turns.
+/// Runs the selected benchmarks with all peers in turns.
 pub(super) async fn measure(plan: &Plan) -> Option<Section> {
     let includes =
         |scenario: &Scenario| plan.includes(&format!("{IN_COOKIES}: {}", scenario.title()));
@@ -302,7 +302,7 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
         for round in 0..=plan.request_rounds {
             for (peer, process) in peers.iter().zip(&mut processes) {
                 let answer: Answer = process.ask(&question).await;
-                // The first round warms up.
+                // The first round is a warm-up.
                 if round > 0 {
                     let found = measured.entry(peer.name).or_default();
                     found.nanoseconds.push(answer.nanoseconds);
@@ -341,7 +341,7 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
     rows.collect()
 }
 
-/// Is the peer of this name: makes the requests that it is asked for.
+/// Runs the peer with this name.
 pub(crate) fn be(runtime: &Runtime, name: &str) {
     const WARM_UP: usize = 50;
     let tasks = LocalSet::new();

@@ -1,4 +1,4 @@
-//! What a session costs a request, and what it is worth.
+//! The costs and the correctness of sessions.
 
 pub(crate) mod app;
 pub(crate) mod correctness;
@@ -16,19 +16,19 @@ use crate::report::{Column, Comparison, Row, Section};
 use peers::{Backing, Peer};
 use requests::Scenario;
 
-/// The titles of the sections, for the budgets.
+/// The titles of the sections. The budgets use them.
 pub(crate) const OVERVIEW: &str = "sessions";
 /// See [`OVERVIEW`].
 pub(crate) const REQUESTS: &str = "requests";
 
-/// The scenarios of which the overview gives the cost.
+/// The scenarios in the overview.
 const SHOWN: [Scenario; 3] = [
     Scenario::UntouchedWithCookie,
     Scenario::ReadSmall,
     Scenario::WriteSmall,
 ];
 
-/// Measures what the plan asks for.
+/// Runs the selected benchmarks.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     let overview = plan.includes(OVERVIEW);
     let scenarios: Vec<Scenario> = Scenario::ALL
@@ -51,12 +51,12 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     sections
 }
 
-/// Is a peer of this name: makes the requests that it is asked for.
+/// Runs the peer with this name.
 pub(crate) fn be(runtime: &Runtime, name: &str) {
     requests::be(runtime, name);
 }
 
-/// Speed and correctness beside each other.
+/// Combines speed and correctness in one table.
 async fn in_one_table(requests: &Section) -> Section {
     let mut rows = Vec::new();
     let findings = correctness::find().await;

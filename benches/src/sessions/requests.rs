@@ -12,7 +12,7 @@ use crate::report::{Column, Comparison, Row, Section};
 use crate::statistics::{median, median_above, spread};
 use crate::subprocess::{self, Subprocess};
 
-/// What a request does with its session.
+/// How a request uses its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Scenario {
     Untouched,
@@ -71,7 +71,7 @@ impl Scenario {
         }
     }
 
-    /// The request that stores the session of this visitor, whose cookie the measured ones carry.
+    /// Returns the request that stores the session of this visitor. The measured requests send its cookie.
     fn seed(self, visitor: usize) -> Option<String> {
         match self {
             Self::Untouched | Self::ReadAnonymously => None,
@@ -94,13 +94,13 @@ impl Scenario {
         }
     }
 
-    /// Whether it says anything about an application without sessions.
+    /// Whether the scenario applies to an application without sessions.
     const fn needs_no_session(self) -> bool {
         matches!(self, Self::Untouched | Self::UntouchedWithCookie)
     }
 }
 
-/// Where the nanoseconds above the framework stand among the columns.
+/// The index of the column with the nanoseconds above the framework.
 pub(super) const NS_ABOVE: usize = 3;
 
 const COLUMNS: [Column; 6] = [
@@ -112,7 +112,7 @@ const COLUMNS: [Column; 6] = [
     Column::plain("× ours", 2),
 ];
 
-/// Measures each scenario with all peers in turns.
+/// Measures each scenario, with all peers in turns.
 pub(super) async fn measure(plan: &Plan, scenarios: &[Scenario]) -> Section {
     let mut comparisons = Vec::new();
     let mut notes = vec![
@@ -159,7 +159,7 @@ struct Question {
     requests: usize,
 }
 
-/// What each of them cost.
+/// The costs of each request.
 #[derive(Serialize, Deserialize)]
 struct Answer {
     nanoseconds: f64,
@@ -173,7 +173,7 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
         scenario,
         requests: plan.requests,
     };
-    // Where its memory happens to lie makes a process faster or slower for as long as it runs.
+    // The memory layout makes a process faster or slower for its whole lifetime.
     for _ in 0..plan.request_processes {
         let mut processes: Vec<Subprocess> = peers
             .iter()
@@ -182,7 +182,7 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
         for round in 0..=plan.request_rounds {
             for (peer, process) in peers.iter().zip(&mut processes) {
                 let answer: Answer = process.ask(&question).await;
-                // The first round warms up.
+                // The first round is a warm-up.
                 if round > 0 {
                     let found = measured.entry(peer.name).or_default();
                     found.nanoseconds.push(answer.nanoseconds);
@@ -224,9 +224,9 @@ async fn compare(plan: &Plan, scenario: Scenario) -> Vec<Row> {
         .collect()
 }
 
-/// Is the peer of this name: makes the requests that it is asked for.
+/// Runs the peer with this name.
 pub(super) fn be(runtime: &Runtime, name: &str) {
-    /// Requests that bring back what another process took from the processor's caches.
+    /// Requests that warm up the processor caches after another process ran.
     const WARM_UP: usize = 50;
     let tasks = LocalSet::new();
     let peers = tasks.block_on(runtime, peers::all());
@@ -253,19 +253,19 @@ pub(super) fn be(runtime: &Runtime, name: &str) {
                 allocations: per_request(u128::from(batch.allocations), requests),
             }
         };
-        // A server polls each request by itself; one poll of all of them would run out of tokio's budget.
+        // A server polls each request separately. A single poll of all requests would exhaust tokio's coop budget.
         tasks.block_on(runtime, tokio::task::unconstrained(measured))
     });
 }
 
-/// The cookies of those who make the requests, and whose turn it is.
+/// The cookies of the visitors, and whose turn it is.
 struct Visitors {
     cookies: Vec<String>,
     next: usize,
 }
 
 impl Visitors {
-    /// Those who make the next requests; fewer where they come round before.
+    /// Returns the visitors of the next requests, or all of them if there are fewer.
     fn next(&mut self, requests: usize) -> Vec<String> {
         let count = requests.min(self.cookies.len());
         let turn = self.cookies.iter().cycle().skip(self.next).take(count);
@@ -275,7 +275,7 @@ impl Visitors {
     }
 }
 
-/// The cookies of the sessions that the scenario needs; for a peer without sessions some of the same length.
+/// Returns the cookies of the sessions in the scenario, or cookies of the same length for a peer without sessions.
 async fn visitors_of(peer: &Peer, scenario: Scenario) -> Visitors {
     let mut cookies = Vec::new();
     for visitor in 0..scenario.visitors() {

@@ -1,4 +1,4 @@
-//! The handlers, the same for every peer.
+//! The handlers, which are the same for every peer.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,22 +12,22 @@ use serde::de::DeserializeOwned;
 
 use crate::stores::VALUE_LENGTH;
 
-/// The one small value.
+/// The name of the small value.
 pub(crate) const SMALL: &str = "visits";
-/// Five values of together 1 KiB.
+/// The names of five values with a total of 1 KiB.
 pub(crate) const FIVE: [&str; 5] = ["user", "cart", "notes", "theme", "token"];
 const LENGTH: usize = 205;
-/// One value as long as those of stores.
+/// A value with the same size as in the store benchmarks.
 const LONG: &str = "profile";
 
-/// How long a handler waits between reading and writing, where requests are to meet.
+/// How long a handler waits between reading and writing, so that requests overlap.
 pub(crate) const WAIT: Duration = Duration::from_millis(5);
-/// How long the handler waits during which somebody logs out.
+/// How long the slow handler waits, so that a logout happens meanwhile.
 pub(crate) const SLOW: Duration = Duration::from_millis(30);
 
-/// What a handler does with the session of a peer.
+/// The session of a peer, as the handlers use it.
 pub(crate) trait Handle: FromRequestParts<()> + Send + Sync + 'static {
-    /// Whether a session that others use at the same time may look empty to a request.
+    /// Whether a session may appear empty while other requests use it.
     const MAY_MISS: bool = false;
 
     fn get<T: DeserializeOwned + Send>(
@@ -43,7 +43,7 @@ pub(crate) trait Handle: FromRequestParts<()> + Send + Sync + 'static {
 
     fn destroy(&self) -> impl Future<Output = ()> + Send;
 
-    /// Adds one to the small value in the safest way that the peer has.
+    /// Increments the small value in the safest way that the peer supports.
     fn increment(&self) -> impl Future<Output = ()> + Send {
         async {
             let visits: u64 = self.get(SMALL).await.unwrap_or(0);
@@ -53,12 +53,12 @@ pub(crate) trait Handle: FromRequestParts<()> + Send + Sync + 'static {
     }
 }
 
-/// An application without sessions.
+/// Returns an application without sessions.
 pub(crate) fn bare() -> Router {
     Router::new().route("/untouched", get(untouched))
 }
 
-/// An application on the sessions of a peer, before its layer.
+/// Returns an application for the sessions of a peer, without its layer.
 pub(crate) fn app<H: Handle>() -> Router {
     bare()
         .route("/small/read", get(read_small::<H>))
@@ -79,12 +79,12 @@ pub(crate) fn app<H: Handle>() -> Router {
         .route("/logout", get(logout::<H>))
 }
 
-/// A text of the length that five of them share.
+/// Returns one of the five texts.
 pub(crate) fn text() -> String {
     "0".repeat(LENGTH)
 }
 
-/// Another text of the same length, at next to no cost.
+/// Returns a different text with the same length, at almost no cost.
 pub(crate) fn next_text(mut text: String) -> String {
     let first = if text.starts_with('0') { "1" } else { "0" };
     text.replace_range(..1, first);
@@ -161,7 +161,7 @@ async fn read_all_write_one<H: Handle>(session: H) -> StatusCode {
     write_one(session).await
 }
 
-/// Reads, waits, and sets a value that no other request sets.
+/// Reads, waits, and sets a unique value.
 async fn set_own<H: Handle>(Path(name): Path<String>, session: H) -> StatusCode {
     black_box(session.get::<u64>(SMALL).await);
     tokio::time::sleep(WAIT).await;
@@ -170,7 +170,7 @@ async fn set_own<H: Handle>(Path(name): Path<String>, session: H) -> StatusCode 
 }
 
 async fn own_is_there<H: Handle>(Path(name): Path<String>, session: H) -> String {
-    // A name that lives as long as the process, for the peers that need one: there are fifty.
+    // Some peers need a `'static` name. Leaking is fine, because there are only fifty names.
     let there = session.get::<bool>(name.leak()).await.is_some();
     there.to_string()
 }

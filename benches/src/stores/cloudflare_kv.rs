@@ -1,4 +1,4 @@
-//! Stores on Cloudflare KV's REST API.
+//! Stores on the REST API of Cloudflare KV.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use test_support::{CloudflareKv, HttpFault, HttpProxy};
 use super::contender::{Contender, Operation, filled_at_once};
 use super::memory::{ByDyn, Named, key_text};
 use super::upstash::DELAY;
-use super::{Backend, Place, Server, Store, VALUE_LENGTH};
+use super::{Backend, Location, Server, Store, VALUE_LENGTH};
 
 pub(crate) const TITLE: &str = "stores: cloudflare kv, 20 ms away";
 pub(crate) const OURS: &str = "driver-cloudflare-kv";
 
-/// All contenders have the same.
+/// The value of all contenders.
 const NAMESPACE: &str = "00000000000000000000000000000000";
 
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "KV of miniflare with the gateway of the tests, in one process of Node.js, behind a proxy that lets each \
            request arrive 20 ms later; Cloudflare takes one write a second of a key, miniflare any number",
-    place: Place::Server(|| {
+    location: Location::Server(|| {
         let kv = CloudflareKv::shared();
         assert_eq!(kv.namespace(), NAMESPACE);
         let proxy = HttpProxy::start(kv.api_url());
@@ -60,7 +60,7 @@ impl Named for Kv {
     const IS_OURS: bool = true;
 }
 
-/// What is written without a driver.
+/// Plain HTTP requests without a driver.
 struct RequestACall {
     client: reqwest::Client,
     values: String,
@@ -81,8 +81,8 @@ impl RequestACall {
 }
 
 impl Store for RequestACall {
-    const NAME: &'static str = "reqwest, a request a call";
-    const NOTE: &'static str = "on as many connections as it likes";
+    const NAME: &'static str = "reqwest, one request per call";
+    const NOTE: &'static str = "with an unlimited number of connections";
 
     type Key = String;
 

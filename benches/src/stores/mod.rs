@@ -1,4 +1,4 @@
-//! Stores without sessions: operations a second, by callers at the same time.
+//! Stores without sessions: operations per second with concurrent callers.
 
 pub(crate) mod cloudflare_kv;
 pub(crate) mod fs;
@@ -24,9 +24,9 @@ use crate::subprocess::{self, Subprocess};
 use contender::{Contender, Runs, Took, Work};
 pub(crate) use contender::{Operation, Store};
 
-/// How many sessions a store holds.
+/// The number of sessions in a store.
 pub(crate) const SESSIONS: usize = 10_000;
-/// How long the value of a session is.
+/// The size of a value in bytes.
 pub(crate) const VALUE_LENGTH: usize = 600;
 
 pub(crate) const CALLERS: [usize; 3] = [1, 8, 64];
@@ -38,29 +38,29 @@ const COLUMNS: [Column; 4] = [
     Column::plain("ours ×", 2),
 ];
 
-/// A backend with all that is compared on it. A further one is a file and a line in [`BACKENDS`].
+/// A backend with its contenders. To add one, add a file and a line in [`BACKENDS`].
 struct Backend {
     title: &'static str,
     note: &'static str,
-    place: Place,
+    location: Location,
     operations: &'static [Operation],
     callers: &'static [usize],
     contenders: &'static [Contender],
 }
 
-/// Where a backend keeps its sessions.
-enum Place {
-    /// In each process.
+/// Where a backend stores its sessions.
+enum Location {
+    /// In the memory of each process.
     Memory,
-    /// In a file of each process.
+    /// In a separate file of each process.
     Folder,
     /// On one server that all processes share.
     Server(fn() -> Server),
 }
 
-/// A server that runs as long as this value is there.
+/// A server that stops when this value is dropped.
 pub(crate) struct Server {
-    /// What the contenders are told of it.
+    /// The URL for the contenders.
     pub(crate) url: String,
     _running: Box<dyn Any>,
 }
@@ -87,7 +87,7 @@ const BACKENDS: [Backend; 10] = [
     cloudflare_kv::BACKEND,
 ];
 
-/// Measures what the plan asks for.
+/// Runs the selected benchmarks.
 pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     let mut sections = Vec::new();
     for backend in &BACKENDS {
@@ -109,7 +109,7 @@ pub(crate) async fn measure(plan: &Plan) -> Vec<Section> {
     sections
 }
 
-/// The title of a comparison.
+/// Returns the title of a comparison.
 pub(crate) fn comparison(operation: Operation, callers: usize) -> String {
     let noun = if callers == 1 { "caller" } else { "callers" };
     format!("{}, {callers} {noun}", operation.title())
@@ -121,9 +121,9 @@ async fn measure_backend(
     wanted: Vec<(String, Operation, usize)>,
 ) -> Section {
     let folder = folder();
-    let server = match backend.place {
-        Place::Server(start) => Some(start()),
-        Place::Memory | Place::Folder => None,
+    let server = match backend.location {
+        Location::Server(start) => Some(start()),
+        Location::Memory | Location::Folder => None,
     };
     let url = server.as_ref().map(|server| &server.url);
     let mut processes = Vec::new();
@@ -169,7 +169,7 @@ async fn measure_backend(
     }
 }
 
-/// A folder for databases, beside what is built, so on a disk.
+/// Creates a folder for databases in the target folder, which is on a disk.
 pub(crate) fn folder() -> tempfile::TempDir {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     std::fs::create_dir_all(&target)
@@ -177,7 +177,7 @@ pub(crate) fn folder() -> tempfile::TempDir {
         .expect("a folder")
 }
 
-/// The operations a second of each process, round by round.
+/// Measures the operations per second of each process, round by round.
 async fn compare(
     plan: &Plan,
     processes: &mut [Subprocess],
@@ -219,14 +219,14 @@ fn rows(contenders: &[Contender], rates: &[Vec<f64>]) -> Vec<Row> {
         .collect()
 }
 
-/// So many operations that a round takes about as long as the plan says.
+/// Returns how many operations a round needs to last about as long as planned.
 async fn calibrated(
     plan: &Plan,
     process: &mut Subprocess,
     operation: Operation,
     callers: usize,
 ) -> Work {
-    /// What warms up, and is long enough to be measured.
+    /// The shortest duration for warm-up and calibration.
     const WARM: f64 = 0.02;
     let mut work = Work {
         operation,
@@ -258,7 +258,7 @@ async fn rate(process: &mut Subprocess, work: Work) -> f64 {
     (work.callers * work.operations) as f64 / took.seconds
 }
 
-/// Is a contender of this name: does the work that it is asked for.
+/// Runs the contender with this name.
 pub(crate) fn be(runtime: &Runtime, section: &str, name: &str, server: Option<String>) {
     let backend = BACKENDS.iter().find(|backend| backend.title == section);
     let mut contenders = backend.into_iter().flat_map(|backend| backend.contenders);

@@ -1,4 +1,4 @@
-//! Stores on Upstash's REST API.
+//! Stores on the REST API of Upstash.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use test_support::{HttpFault, HttpProxy, UpstashGateway};
 
 use super::contender::{Contender, Operation, filled_at_once};
 use super::memory::{ByDyn, Named, key_text};
-use super::{Backend, Place, Server, Store, VALUE_LENGTH};
+use super::{Backend, Location, Server, Store, VALUE_LENGTH};
 
 pub(crate) const TITLE: &str = "stores: upstash, 20 ms away";
 pub(crate) const OURS: &str = "driver-upstash";
 
-/// How much later a request arrives.
+/// The delay of each request.
 pub(super) const DELAY: Duration = Duration::from_millis(20);
 
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "the gateway of the tests over a Redis, in one process of Node.js, behind a proxy that lets each request \
            arrive 20 ms later",
-    place: Place::Server(|| {
+    location: Location::Server(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/upstash-js");
         let gateway = UpstashGateway::start(&UpstashGateway::packages(folder));
         let proxy = HttpProxy::start(gateway.url());
@@ -60,7 +60,7 @@ impl Named for Upstash {
     const IS_OURS: bool = true;
 }
 
-/// What is written without a driver.
+/// Plain HTTP requests without a driver.
 struct RequestACall {
     client: reqwest::Client,
     url: String,
@@ -89,7 +89,7 @@ impl RequestACall {
 }
 
 impl Store for RequestACall {
-    const NAME: &'static str = "reqwest, a request a call";
+    const NAME: &'static str = "reqwest, one request per call";
     const NOTE: &'static str = "`GET` and `SET` by themselves, on as many connections as it likes; commits are not \
                                 conditional";
 

@@ -1,3 +1,5 @@
+//! Batches: order, duplicates, and options of each operation.
+
 use bytes::Bytes;
 use session_core::{Expiry, Key, Result, Write, WriteOptions, WriteOutcome};
 
@@ -7,14 +9,14 @@ use crate::context::{Context, written};
 use crate::failure::{CaseResult, same};
 
 cases! {
-    a_batch_of_reads_keeps_order_and_duplicates: "the results of a batch of reads stand in the order of its keys";
-    a_batch_of_writes_writes_all [Need::Writes]: "the results of a batch of writes stand in its order, one each";
-    of_two_writes_to_a_key_the_later_wins [Need::Writes]: "of two writes to one key in a batch the later one wins";
-    each_write_of_a_batch_has_its_expiry [Need::Writes, Need::ShortLives]: "each write of a batch has an expiry of its own";
-    each_write_of_a_batch_has_its_condition [Need::Conditions]: "each write of a batch has a condition and a result of its own";
-    a_batch_of_removals_removes_all_and_no_more [Need::Writes]: "a batch of removals removes its keys, missing ones and duplicates included";
-    batches_of_nothing_succeed [Need::Writes]: "an empty batch is no error";
-    large_batches_work [Need::Writes]: "a batch may be longer than the backend's own limit";
+    a_batch_of_reads_keeps_order_and_duplicates: "a batch of reads returns one result for each key, in order";
+    a_batch_of_writes_writes_all [Need::Writes]: "a batch of writes returns one result for each write, in order";
+    the_last_write_to_a_key_in_a_batch_wins [Need::Writes]: "if a batch writes a key twice, the last write wins";
+    each_write_of_a_batch_has_its_own_expiry [Need::Writes, Need::ShortLives]: "each write of a batch has its own expiry";
+    each_write_of_a_batch_has_its_own_condition [Need::Conditions]: "each write of a batch has its own condition and result";
+    a_batch_of_removals_removes_only_its_keys [Need::Writes]: "a batch of removals removes its keys, missing ones and duplicates included";
+    empty_batches_succeed [Need::Writes]: "an empty batch succeeds";
+    large_batches_work [Need::Writes]: "a batch may exceed the limit of the backend";
 }
 
 fn plain(key: &Key, value: impl Into<Bytes>) -> Write {
@@ -34,16 +36,16 @@ async fn a_batch_of_reads_keeps_order_and_duplicates(context: Context) -> CaseRe
     for name in names {
         context.write(&context.key(name)?, name).await?;
     }
-    let asked = [
+    let requested = [
         "mango", "zebra", "missing", "mango", "apple", "zebra", "zebra",
     ];
-    let keys = asked
+    let keys = requested
         .iter()
         .map(|name| Key::new(name))
         .collect::<Result<Vec<_>>>()?;
     let read = context.driver.read_many(&keys).await?;
     let got: Vec<Option<Bytes>> = read.into_iter().map(|entry| Some(entry?.value)).collect();
-    let expected = asked.map(|name| names.contains(&name).then(|| Bytes::from(name)));
+    let expected = requested.map(|name| names.contains(&name).then(|| Bytes::from(name)));
     same("the batch", got, expected.to_vec())
 }
 
@@ -61,7 +63,7 @@ async fn a_batch_of_writes_writes_all(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn of_two_writes_to_a_key_the_later_wins(context: Context) -> CaseResult {
+async fn the_last_write_to_a_key_in_a_batch_wins(context: Context) -> CaseResult {
     let (key, other) = (context.key("k")?, context.key("other")?);
     let writes = vec![
         plain(&key, "first"),
@@ -76,19 +78,20 @@ async fn of_two_writes_to_a_key_the_later_wins(context: Context) -> CaseResult {
     )
 }
 
-async fn each_write_of_a_batch_has_its_expiry(context: Context) -> CaseResult {
-    let (ends, stays) = (context.key("ends")?, context.key("stays")?);
-    let end = context.soon();
-    let writes = [(&ends, Expiry::At(end)), (&stays, Expiry::Never)].map(|(key, expiry)| {
-        plain(key, "value").with_options(WriteOptions::default().with_expiry(expiry))
-    });
+async fn each_write_of_a_batch_has_its_own_expiry(context: Context) -> CaseResult {
+    let (expires, stays) = (context.key("expires")?, context.key("stays")?);
+    let expires_at = context.soon();
+    let writes =
+        [(&expires, Expiry::At(expires_at)), (&stays, Expiry::Never)].map(|(key, expiry)| {
+            plain(key, "value").with_options(WriteOptions::default().with_expiry(expiry))
+        });
     all_written(context.driver.write_many(writes.to_vec()).await, 2)?;
-    context.poll_until_gone(&ends, end).await?;
+    context.poll_until_gone(&expires, expires_at).await?;
     context.read_present(&stays).await?;
     Ok(())
 }
 
-async fn each_write_of_a_batch_has_its_condition(context: Context) -> CaseResult {
+async fn each_write_of_a_batch_has_its_own_condition(context: Context) -> CaseResult {
     let (taken, free, changed) = (
         context.key("taken")?,
         context.key("free")?,
@@ -102,13 +105,13 @@ async fn each_write_of_a_batch_has_its_condition(context: Context) -> CaseResult
         plain(&changed, "new").with_options(WriteOptions::if_version(version)),
     ];
     let results = context.driver.write_many(writes).await;
-    let mut took_place = Vec::new();
+    let mut applied = Vec::new();
     for result in results {
-        took_place.push(matches!(result?, WriteOutcome::Written { .. }));
+        applied.push(matches!(result?, WriteOutcome::Written { .. }));
     }
     same(
-        "which writes took place",
-        took_place,
+        "which writes were applied",
+        applied,
         vec![false, true, true],
     )?;
     for (key, value) in [(taken, "taken"), (free, "new"), (changed, "new")] {
@@ -121,7 +124,7 @@ async fn each_write_of_a_batch_has_its_condition(context: Context) -> CaseResult
     Ok(())
 }
 
-async fn a_batch_of_removals_removes_all_and_no_more(context: Context) -> CaseResult {
+async fn a_batch_of_removals_removes_only_its_keys(context: Context) -> CaseResult {
     let keys = [
         context.key("a")?,
         context.key("b")?,
@@ -140,7 +143,7 @@ async fn a_batch_of_removals_removes_all_and_no_more(context: Context) -> CaseRe
     Ok(())
 }
 
-async fn batches_of_nothing_succeed(context: Context) -> CaseResult {
+async fn empty_batches_succeed(context: Context) -> CaseResult {
     same(
         "the reads",
         context.driver.read_many(&[]).await?,
@@ -174,5 +177,5 @@ async fn large_batches_work(context: Context) -> CaseResult {
     let read = context.driver.read_many(&keys).await?;
     same("the number of results", read.len(), COUNT)?;
     let left = read.iter().flatten().count();
-    same("what is left after the removal", left, 0)
+    same("the number of entries after the removal", left, 0)
 }

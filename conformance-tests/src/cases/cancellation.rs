@@ -1,3 +1,5 @@
+//! Dropping the future of an operation leaves the store consistent.
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -12,16 +14,16 @@ use crate::context::{Context, written};
 use crate::failure::{CaseResult, Failure, check};
 
 cases! {
-    a_dropped_write_leaves_the_old_value_or_the_new [Need::Writes]: "a write whose future is dropped half-way leaves the old value or the new one, never a mix";
-    a_dropped_conditional_write_leaves_the_old_value_or_the_new [Need::Conditions]: "a conditional write that is dropped leaves the old value or the new one, and its version with it";
-    a_dropped_removal_leaves_the_entry_or_none [Need::Writes]: "a removal that is dropped leaves the entry whole, or none";
-    a_dropped_batch_leaves_whole_values [Need::Writes]: "each write of a batch that is dropped leaves the old value or the new one";
-    a_driver_goes_on_after_dropped_operations [Need::Writes]: "dropped operations block nobody";
+    a_dropped_write_leaves_the_old_or_the_new_value [Need::Writes]: "a dropped write leaves the old or the new value, never a mix";
+    a_dropped_conditional_write_leaves_the_old_or_the_new_value [Need::Conditions]: "a dropped conditional write leaves the old or the new value, with the matching version";
+    a_dropped_removal_leaves_a_whole_entry_or_none [Need::Writes]: "a dropped removal leaves the whole entry or none";
+    a_dropped_batch_leaves_whole_values [Need::Writes]: "each write of a dropped batch leaves the old or the new value";
+    a_driver_works_after_dropped_operations [Need::Writes]: "dropped operations block no later ones";
 }
 
 const ROUNDS: usize = 40;
 
-/// Polls `future` up to `polls` times and then drops it, with time for the backend in between.
+/// Polls `future` up to `polls` times and then drops it. It pauses between polls, so that the backend can proceed.
 async fn dropped_after<F: Future>(polls: usize, future: F) {
     let mut future = pin!(future);
     for poll in 0..polls {
@@ -38,7 +40,7 @@ async fn dropped_after<F: Future>(polls: usize, future: F) {
     }
 }
 
-/// A value that shows a mix: long, and of one byte throughout.
+/// Returns a long value that repeats one byte, so that a mix of two values is detected.
 fn value(number: usize) -> Bytes {
     let length = 20_000 + number * 137;
     Bytes::from(vec![
@@ -62,13 +64,13 @@ async fn is_whole(
         .filter(|number| *number <= newest)
         .ok_or_else(|| {
             Failure::new(
-                "a value as it was written",
-                format!("another one of {} bytes", read.len()),
+                "one of the written values",
+                format!("another value of {} bytes", read.len()),
             )
         })
 }
 
-async fn a_dropped_write_leaves_the_old_value_or_the_new(context: Context) -> CaseResult {
+async fn a_dropped_write_leaves_the_old_or_the_new_value(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, value(0)).await?;
     for round in 1..=ROUNDS {
@@ -81,7 +83,7 @@ async fn a_dropped_write_leaves_the_old_value_or_the_new(context: Context) -> Ca
     Ok(())
 }
 
-async fn a_dropped_conditional_write_leaves_the_old_value_or_the_new(
+async fn a_dropped_conditional_write_leaves_the_old_or_the_new_value(
     context: Context,
 ) -> CaseResult {
     let key = context.key("k")?;
@@ -102,15 +104,15 @@ async fn a_dropped_conditional_write_leaves_the_old_value_or_the_new(
         check(
             (after.version == Some(version)) == (after.value == entry.value),
             "the version to change with the value",
-            "one without the other",
+            "one changed without the other",
         )?;
     }
     Ok(())
 }
 
-async fn a_dropped_removal_leaves_the_entry_or_none(context: Context) -> CaseResult {
+async fn a_dropped_removal_leaves_a_whole_entry_or_none(context: Context) -> CaseResult {
     for round in 0..ROUNDS {
-        // A key of its own, since a removal that is still on its way may arrive later.
+        // Each round has its own key, since the removal may still be applied later.
         let key = context.key(&format!("k{round}"))?;
         context.write(&key, value(round)).await?;
         dropped_after(
@@ -123,7 +125,7 @@ async fn a_dropped_removal_leaves_the_entry_or_none(context: Context) -> CaseRes
             .await?
             .is_some_and(|entry| entry.value != value(round))
         {
-            return Err(Failure::new("the entry whole, or none", "another value"));
+            return Err(Failure::new("the whole entry or none", "another value"));
         }
     }
     Ok(())
@@ -147,7 +149,7 @@ async fn a_dropped_batch_leaves_whole_values(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn a_driver_goes_on_after_dropped_operations(context: Context) -> CaseResult {
+async fn a_driver_works_after_dropped_operations(context: Context) -> CaseResult {
     let key = context.key("k")?;
     for round in 0..ROUNDS {
         let driver = &context.driver;

@@ -1,3 +1,5 @@
+//! Drivers reject what their capabilities exclude, and keep the limits that they declare.
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,18 +14,18 @@ use crate::context::Context;
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    capabilities_stay_as_they_are: "capabilities are plain data that callers decide by, once";
-    the_driver_has_a_name: "a driver names its backend, for errors and logs";
-    conditions_are_refused_where_there_are_none [Need::NoConditions]: "a driver without conditions refuses them; it never fakes them";
-    writing_is_refused_where_it_does_not_work [Need::NoWrites]: "a driver that is read-only refuses every change, and does not pretend";
-    touching_is_refused_where_it_does_not_work [Need::NoTouch]: "what the capabilities deny is an error of kind Unsupported";
-    listing_is_refused_where_it_does_not_work [Need::NoListing]: "what the capabilities deny is an error of kind Unsupported";
-    watching_is_refused_where_it_does_not_work [Need::NoWatch]: "what the capabilities deny is an error of kind Unsupported";
-    values_longer_than_the_limit_are_refused [Need::Writes, Need::ValueLimit]: "a value over the declared limit is an error, and the old one stays";
-    errors_tell_no_secret: "an error holds no key and no value";
+    capabilities_do_not_change: "capabilities are constant";
+    the_driver_has_a_name: "a driver has a name, for errors and logs";
+    unsupported_conditions_are_rejected [Need::NoConditions]: "a driver without conditions rejects them and never fakes them";
+    writes_to_a_read_only_driver_are_rejected [Need::NoWrites]: "a read-only driver rejects every change";
+    unsupported_touch_is_rejected [Need::NoTouch]: "an operation that the capabilities exclude fails with kind Unsupported";
+    unsupported_list_is_rejected [Need::NoListing]: "an operation that the capabilities exclude fails with kind Unsupported";
+    unsupported_watch_is_rejected [Need::NoWatch]: "an operation that the capabilities exclude fails with kind Unsupported";
+    values_over_the_size_limit_are_rejected [Need::Writes, Need::ValueLimit]: "a value over the declared size limit is an error, and the old value stays";
+    errors_contain_no_key_or_value: "an error contains no key and no value";
 }
 
-async fn capabilities_stay_as_they_are(context: Context) -> CaseResult {
+async fn capabilities_do_not_change(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "value").await?;
     same(
@@ -34,10 +36,14 @@ async fn capabilities_stay_as_they_are(context: Context) -> CaseResult {
 }
 
 async fn the_driver_has_a_name(context: Context) -> CaseResult {
-    check(!context.driver.name().is_empty(), "a name", "an empty text")
+    check(
+        !context.driver.name().is_empty(),
+        "a name",
+        "an empty string",
+    )
 }
 
-fn refused<T>(what: &str, result: Result<T, Error>) -> CaseResult {
+fn is_unsupported<T>(what: &str, result: Result<T, Error>) -> CaseResult {
     let expected = format!("{what} to be an error of kind Unsupported that changed nothing");
     match result {
         Ok(_) => Err(Failure::new(expected, "a success")),
@@ -49,29 +55,29 @@ fn refused<T>(what: &str, result: Result<T, Error>) -> CaseResult {
     }
 }
 
-async fn conditions_are_refused_where_there_are_none(context: Context) -> CaseResult {
+async fn unsupported_conditions_are_rejected(context: Context) -> CaseResult {
     let (key, missing) = (context.key("k")?, context.key("missing")?);
     let version = context.write(&key, "value").await?;
     let version = version.unwrap_or_else(|| Version::from_u64(1));
     let driver = &context.driver;
     let if_absent = WriteOptions::if_absent();
-    refused(
+    is_unsupported(
         "IfAbsent",
         driver
             .write(&missing, "new".into(), if_absent.clone())
             .await,
     )?;
-    refused(
+    is_unsupported(
         "IfAbsent",
         driver.write(&key, "new".into(), if_absent).await,
     )?;
     let if_version = WriteOptions::if_version(version.clone());
-    refused(
+    is_unsupported(
         "IfVersion",
         driver.write(&key, "new".into(), if_version).await,
     )?;
     let removal = RemoveOptions::if_version(version);
-    refused("a removal on condition", driver.remove(&key, removal).await)?;
+    is_unsupported("a removal on condition", driver.remove(&key, removal).await)?;
     same("the missing key", context.read(&missing).await?, None)?;
     same(
         "the value",
@@ -80,16 +86,16 @@ async fn conditions_are_refused_where_there_are_none(context: Context) -> CaseRe
     )
 }
 
-async fn writing_is_refused_where_it_does_not_work(context: Context) -> CaseResult {
+async fn writes_to_a_read_only_driver_are_rejected(context: Context) -> CaseResult {
     let (key, missing) = (context.key("k")?, context.key("missing")?);
     context.write(&key, "value").await?;
     let driver = &context.driver;
     let options = WriteOptions::default();
     for key in [&key, &missing] {
         let write = driver.write(key, "new".into(), options.clone()).await;
-        refused("a write", write)?;
+        is_unsupported("a write", write)?;
         let removal = driver.remove(key, RemoveOptions::default()).await;
-        refused("a removal", removal)?;
+        is_unsupported("a removal", removal)?;
     }
     let keys = [key.clone(), missing.clone()];
     let writes = keys
@@ -98,45 +104,45 @@ async fn writing_is_refused_where_it_does_not_work(context: Context) -> CaseResu
     let outcomes = driver.write_many(writes.into()).await;
     same("the number of results", outcomes.len(), keys.len())?;
     for outcome in outcomes {
-        refused("a write of a batch", outcome)?;
+        is_unsupported("a write of a batch", outcome)?;
     }
-    refused("a batch of removals", driver.remove_many(&keys).await)?;
-    refused("a clear", driver.clear(&Prefix::root()).await)?;
+    is_unsupported("a batch of removals", driver.remove_many(&keys).await)?;
+    is_unsupported("a clear", driver.clear(&Prefix::root()).await)?;
     same("the missing key", context.read(&missing).await?, None)?;
     let left = context.read_present(&key).await?;
     same("the value", left.value, "value".into())
 }
 
-async fn touching_is_refused_where_it_does_not_work(context: Context) -> CaseResult {
+async fn unsupported_touch_is_rejected(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "value").await?;
-    let end = Expiry::after(Duration::from_secs(3_600));
-    refused(
+    let expiry = Expiry::after(Duration::from_secs(3_600));
+    is_unsupported(
         "a touch",
-        context.driver.touch(&key, TouchOptions::to(end)).await,
+        context.driver.touch(&key, TouchOptions::to(expiry)).await,
     )
 }
 
-async fn listing_is_refused_where_it_does_not_work(context: Context) -> CaseResult {
+async fn unsupported_list_is_rejected(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "value").await?;
-    refused(
+    is_unsupported(
         "a listing",
         context.driver.list(ListOptions::default()).await,
     )?;
-    refused("a clear", context.driver.clear(&Prefix::root()).await)?;
+    is_unsupported("a clear", context.driver.clear(&Prefix::root()).await)?;
     context.read_present(&key).await?;
     Ok(())
 }
 
-async fn watching_is_refused_where_it_does_not_work(context: Context) -> CaseResult {
-    refused(
+async fn unsupported_watch_is_rejected(context: Context) -> CaseResult {
+    is_unsupported(
         "a watch",
         context.driver.watch(&Prefix::root()).await.map(drop),
     )
 }
 
-async fn values_longer_than_the_limit_are_refused(context: Context) -> CaseResult {
+async fn values_over_the_size_limit_are_rejected(context: Context) -> CaseResult {
     let limit = context.capabilities.max_value_size.unwrap_or_default();
     let key = context.key("k")?;
     let longest = Bytes::from(vec![b'v'; limit]);
@@ -165,7 +171,7 @@ async fn values_longer_than_the_limit_are_refused(context: Context) -> CaseResul
     )
 }
 
-async fn errors_tell_no_secret(context: Context) -> CaseResult {
+async fn errors_contain_no_key_or_value(context: Context) -> CaseResult {
     const SECRET: &str = "dc7c2f5a-secret";
     let driver = match context.subject.outage {
         Some(_) => context.outage()?,
@@ -187,9 +193,9 @@ async fn errors_tell_no_secret(context: Context) -> CaseResult {
     errors.extend(driver.exists(&key).await.err());
     errors.extend(driver.read_many(std::slice::from_ref(&key)).await.err());
     for error in errors {
-        let told = format!("{error} {error:?}");
+        let message = format!("{error} {error:?}");
         check(
-            !told.contains(SECRET),
+            !message.contains(SECRET),
             "an error without key or value",
             "one that shows it",
         )?;

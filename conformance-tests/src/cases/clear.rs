@@ -1,3 +1,5 @@
+//! Clearing a prefix.
+
 use session_core::{Key, Prefix, RemoveOptions, WriteOptions};
 
 use super::cases;
@@ -6,11 +8,11 @@ use crate::context::Context;
 use crate::failure::{CaseResult, check, same};
 
 cases! {
-    clearing_keeps_to_its_prefix [Need::Writes, Need::Listing]: "clearing `app` touches neither `app2` nor the key `app`";
-    clearing_a_base_keeps_its_neighbours [Need::Writes, Need::Listing]: "a base is a world of its own";
-    clearing_takes_everything_below [Need::Writes, Need::Listing]: "clearing leaves nothing behind, however many pages it is";
-    clearing_nothing_succeeds [Need::Writes, Need::Listing]: "clearing where nothing is succeeds";
-    special_characters_in_a_cleared_prefix_are_ordinary [Need::Writes, Need::Listing]: "clearing takes the characters of a prefix as they are";
+    clear_removes_only_its_prefix [Need::Writes, Need::Listing]: "clearing `app` removes neither `app2` nor the key `app`";
+    clear_of_a_base_keeps_its_neighbours [Need::Writes, Need::Listing]: "clearing a base does not affect other bases";
+    clear_removes_everything_below_its_prefix [Need::Writes, Need::Listing]: "clear removes every entry, however many pages there are";
+    clear_of_an_empty_prefix_succeeds [Need::Writes, Need::Listing]: "clearing an empty prefix succeeds";
+    special_characters_in_a_cleared_prefix_are_literal [Need::Writes, Need::Listing]: "special characters in a cleared prefix are literal";
 }
 
 async fn write_all(context: &Context, names: &[&str]) -> CaseResult {
@@ -20,18 +22,18 @@ async fn write_all(context: &Context, names: &[&str]) -> CaseResult {
     Ok(())
 }
 
-/// Passes if exactly these of the keys are there, by reading each.
-async fn left(context: &Context, all: &[&str], expected: &[&str]) -> CaseResult {
-    let mut left = Vec::new();
+/// Passes if exactly the `expected` keys exist. It reads each key.
+async fn remaining(context: &Context, all: &[&str], expected: &[&str]) -> CaseResult {
+    let mut remaining = Vec::new();
     for name in all {
         if context.read(&context.key(name)?).await?.is_some() {
-            left.push(*name);
+            remaining.push(*name);
         }
     }
-    same("what is left", left, expected.to_vec())
+    same("the remaining keys", remaining, expected.to_vec())
 }
 
-async fn clearing_keeps_to_its_prefix(context: Context) -> CaseResult {
+async fn clear_removes_only_its_prefix(context: Context) -> CaseResult {
     let keys = [
         "app2:a",
         "application",
@@ -43,7 +45,7 @@ async fn clearing_keeps_to_its_prefix(context: Context) -> CaseResult {
     ];
     write_all(&context, &keys).await?;
     context.driver.clear(&Prefix::new("app:b")).await?;
-    left(
+    remaining(
         &context,
         &keys,
         &[
@@ -58,7 +60,7 @@ async fn clearing_keeps_to_its_prefix(context: Context) -> CaseResult {
     .await?;
     context.driver.clear(&Prefix::new("app:a")).await?;
     context.driver.clear(&Prefix::new("ap")).await?;
-    left(
+    remaining(
         &context,
         &keys,
         &[
@@ -72,7 +74,7 @@ async fn clearing_keeps_to_its_prefix(context: Context) -> CaseResult {
     )
     .await?;
     context.driver.clear(&Prefix::new("app")).await?;
-    left(
+    remaining(
         &context,
         &keys,
         &["app2:a", "application", "app1", "b:app:a"],
@@ -80,7 +82,7 @@ async fn clearing_keeps_to_its_prefix(context: Context) -> CaseResult {
     .await
 }
 
-async fn clearing_a_base_keeps_its_neighbours(context: Context) -> CaseResult {
+async fn clear_of_a_base_keeps_its_neighbours(context: Context) -> CaseResult {
     let neighbour = context.neighbour();
     let key = Key::new("k")?;
     context.write(&context.key("k")?, "ours").await?;
@@ -93,13 +95,13 @@ async fn clearing_a_base_keeps_its_neighbours(context: Context) -> CaseResult {
     cleared?;
     same("our read", context.read(&context.key("k")?).await?, None)?;
     same(
-        "what the neighbour has",
+        "the entry of the neighbour",
         theirs?.map(|entry| entry.value),
         Some("theirs".into()),
     )
 }
 
-async fn clearing_takes_everything_below(context: Context) -> CaseResult {
+async fn clear_removes_everything_below_its_prefix(context: Context) -> CaseResult {
     const COUNT: usize = 1_300;
     for number in 0..COUNT {
         context
@@ -113,7 +115,7 @@ async fn clearing_takes_everything_below(context: Context) -> CaseResult {
     let listed = context.list("", 1_000).await?.len();
     check(
         listed == 0,
-        "nothing",
+        "no key",
         format!("{listed} keys in the listing"),
     )?;
     for number in 0..COUNT {
@@ -123,7 +125,7 @@ async fn clearing_takes_everything_below(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn clearing_nothing_succeeds(context: Context) -> CaseResult {
+async fn clear_of_an_empty_prefix_succeeds(context: Context) -> CaseResult {
     for _ in 0..2 {
         context.driver.clear(&Prefix::root()).await?;
         context.driver.clear(&Prefix::new("none")).await?;
@@ -131,7 +133,7 @@ async fn clearing_nothing_succeeds(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn special_characters_in_a_cleared_prefix_are_ordinary(context: Context) -> CaseResult {
+async fn special_characters_in_a_cleared_prefix_are_literal(context: Context) -> CaseResult {
     let keys = [
         "a_b:k", "aXb:k", "a%b:k", "a*b:k", "axyzb:k", "A_B:k", "*:k",
     ];
@@ -139,5 +141,5 @@ async fn special_characters_in_a_cleared_prefix_are_ordinary(context: Context) -
     for prefix in ["*", "%", "_", "a*b", "a_b"] {
         context.driver.clear(&Prefix::new(prefix)).await?;
     }
-    left(&context, &keys, &["aXb:k", "a%b:k", "axyzb:k", "A_B:k"]).await
+    remaining(&context, &keys, &["aXb:k", "a%b:k", "axyzb:k", "A_B:k"]).await
 }

@@ -1,3 +1,5 @@
+//! Closing a driver.
+
 use session_core::{Error, ErrorKind, ListOptions, Listing, RemoveOptions, WriteOptions};
 
 use super::cases;
@@ -6,9 +8,9 @@ use crate::context::Context;
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    closing_twice_succeeds: "closing again is no error";
-    after_closing_all_operations_are_refused_or_none [Need::Writes]: "after closing every operation is an error of kind Closed, or the driver holds nothing and goes on";
-    what_was_written_outlives_closing [Need::Writes, Need::SharedBackend]: "closing finishes what runs in the background and loses nothing";
+    closing_twice_succeeds: "a second close succeeds";
+    after_close_all_operations_fail_or_none [Need::Writes]: "after close every operation fails with kind Closed, or every operation still works";
+    written_entries_survive_close [Need::Writes, Need::SharedBackend]: "close finishes background work and loses no write";
 }
 
 async fn closing_twice_succeeds(context: Context) -> CaseResult {
@@ -17,13 +19,13 @@ async fn closing_twice_succeeds(context: Context) -> CaseResult {
     Ok(context.driver.close().await?)
 }
 
-async fn after_closing_all_operations_are_refused_or_none(context: Context) -> CaseResult {
+async fn after_close_all_operations_fail_or_none(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "value").await?;
     context.driver.close().await?;
     let driver = &context.driver;
     let read = driver.read(&key).await;
-    let goes_on = read.is_ok();
+    let still_works = read.is_ok();
     if let Ok(entry) = &read {
         check(
             entry.is_some(),
@@ -60,22 +62,22 @@ async fn after_closing_all_operations_are_refused_or_none(context: Context) -> C
     }
     for (operation, error) in results {
         match error {
-            None if goes_on => {}
-            Some(error) if !goes_on => {
+            None if still_works => {}
+            Some(error) if !still_works => {
                 same(
-                    &format!("{operation} after closing"),
+                    &format!("{operation} after close"),
                     error.kind(),
                     ErrorKind::Closed,
                 )?;
             }
             None => {
                 return Err(Failure::new(
-                    format!("{operation} to be refused, as a read is"),
+                    format!("{operation} to fail, like a read"),
                     "a success",
                 ));
             }
             Some(error) => {
-                let expected = format!("{operation} to go on, as a read does");
+                let expected = format!("{operation} to work, like a read");
                 return Err(Failure::new(expected, format!("{error:?}")));
             }
         }
@@ -83,7 +85,7 @@ async fn after_closing_all_operations_are_refused_or_none(context: Context) -> C
     Ok(())
 }
 
-async fn what_was_written_outlives_closing(context: Context) -> CaseResult {
+async fn written_entries_survive_close(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let driver = context.another_driver().await;
     let outcome = driver

@@ -1,16 +1,18 @@
+//! Removals on condition of a version.
+
 use session_core::{ConflictState, RemoveOptions, RemoveOutcome};
 
 use super::cases;
-use super::conditional_writes::{meets_entry, meets_nothing};
+use super::conditional_writes::{is_conflict_with_absent, is_conflict_with_entry};
 use crate::case::Need;
 use crate::context::{Context, no_version};
 use crate::failure::{CaseResult, Failure, same};
 
 cases! {
-    a_conditional_removal_removes_its_version [Need::Conditions]: "a removal on condition of a version removes that version";
-    a_conditional_removal_meets_a_change [Need::Conditions]: "a removal on condition of a version leaves another one alone";
-    a_conditional_removal_meets_nothing [Need::Conditions]: "a removal on condition of a version is a conflict where nothing is";
-    a_conditional_removal_meets_what_has_ended [Need::Conditions, Need::ShortLives]: "an ended entry counts as absent for a removal too";
+    a_conditional_removal_removes_that_version [Need::Conditions]: "a conditional removal removes the entry with that version";
+    a_conditional_removal_conflicts_with_a_changed_entry [Need::Conditions]: "a conditional removal is a conflict if the entry has another version";
+    a_conditional_removal_conflicts_with_a_missing_key [Need::Conditions]: "a conditional removal is a conflict if the key is absent";
+    a_conditional_removal_conflicts_with_an_expired_entry [Need::Conditions, Need::ShortLives]: "an expired entry counts as absent for a removal";
 }
 
 fn conflict_in(outcome: RemoveOutcome) -> Result<ConflictState, Failure> {
@@ -20,7 +22,7 @@ fn conflict_in(outcome: RemoveOutcome) -> Result<ConflictState, Failure> {
     }
 }
 
-async fn a_conditional_removal_removes_its_version(context: Context) -> CaseResult {
+async fn a_conditional_removal_removes_that_version(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     let outcome = context
@@ -31,7 +33,7 @@ async fn a_conditional_removal_removes_its_version(context: Context) -> CaseResu
     same("the read", context.read(&key).await?, None)
 }
 
-async fn a_conditional_removal_meets_a_change(context: Context) -> CaseResult {
+async fn a_conditional_removal_conflicts_with_a_changed_entry(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     context.write(&key, "other").await?;
@@ -39,7 +41,7 @@ async fn a_conditional_removal_meets_a_change(context: Context) -> CaseResult {
         .driver
         .remove(&key, RemoveOptions::if_version(version))
         .await?;
-    meets_entry(&context, &key, conflict_in(outcome)?).await?;
+    is_conflict_with_entry(&context, &key, conflict_in(outcome)?).await?;
     same(
         "the value",
         context.read_present(&key).await?.value,
@@ -47,7 +49,7 @@ async fn a_conditional_removal_meets_a_change(context: Context) -> CaseResult {
     )
 }
 
-async fn a_conditional_removal_meets_nothing(context: Context) -> CaseResult {
+async fn a_conditional_removal_conflicts_with_a_missing_key(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     let _unconditional = context
@@ -58,15 +60,15 @@ async fn a_conditional_removal_meets_nothing(context: Context) -> CaseResult {
         .driver
         .remove(&key, RemoveOptions::if_version(version))
         .await?;
-    meets_nothing(conflict_in(outcome)?).await
+    is_conflict_with_absent(conflict_in(outcome)?).await
 }
 
-async fn a_conditional_removal_meets_what_has_ended(context: Context) -> CaseResult {
+async fn a_conditional_removal_conflicts_with_an_expired_entry(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.expired(&key).await?.ok_or_else(no_version)?;
     let outcome = context
         .driver
         .remove(&key, RemoveOptions::if_version(version))
         .await?;
-    meets_nothing(conflict_in(outcome)?).await
+    is_conflict_with_absent(conflict_in(outcome)?).await
 }

@@ -1,3 +1,5 @@
+//! Writes on condition of absence or of a version.
+
 use session_core::{
     ConflictState, Expiry, RemoveOptions, Version, WriteCondition, WriteOptions, WriteOutcome,
 };
@@ -8,22 +10,22 @@ use crate::context::{Context, no_version, written};
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    if_absent_writes_where_nothing_is [Need::Conditions]: "`IfAbsent` writes where no entry is";
-    if_absent_meets_what_is_there [Need::Conditions]: "`IfAbsent` changes nothing where an entry is, and says so";
-    if_absent_writes_where_one_was_removed [Need::Conditions]: "`IfAbsent` writes where an entry was removed";
-    if_absent_writes_where_one_has_ended [Need::Conditions, Need::ShortLives]: "an ended entry counts as absent, swept or not";
-    if_version_writes_over_its_version [Need::Conditions]: "`IfVersion` writes over the version that it names";
-    if_version_meets_a_change [Need::Conditions]: "`IfVersion` changes nothing where the value was changed";
-    if_version_meets_nothing [Need::Conditions]: "`IfVersion` writes nothing where no entry is: gone is gone";
-    if_version_meets_what_has_ended [Need::Conditions, Need::ShortLives]: "`IfVersion` does not bring back what has ended";
-    if_version_works_again_and_again [Need::Conditions]: "the version of a write is the one to name next";
-    a_conditional_write_sets_the_end [Need::Conditions, Need::ShortLives]: "a conditional write sets the expiry as any other";
+    if_absent_writes_a_missing_key [Need::Conditions]: "`IfAbsent` writes if the key is absent";
+    if_absent_conflicts_with_an_existing_entry [Need::Conditions]: "`IfAbsent` is a conflict if the key has an entry";
+    if_absent_writes_a_removed_key [Need::Conditions]: "`IfAbsent` writes if the entry was removed";
+    if_absent_writes_an_expired_key [Need::Conditions, Need::ShortLives]: "an expired entry counts as absent, removed or not";
+    if_version_replaces_that_version [Need::Conditions]: "`IfVersion` replaces the entry with that version";
+    if_version_conflicts_with_a_changed_entry [Need::Conditions]: "`IfVersion` is a conflict if the value was changed";
+    if_version_conflicts_with_a_missing_key [Need::Conditions]: "`IfVersion` is a conflict if the key is absent";
+    if_version_conflicts_with_an_expired_entry [Need::Conditions, Need::ShortLives]: "`IfVersion` does not revive an expired entry";
+    if_version_accepts_the_version_of_the_last_write [Need::Conditions]: "the version that a write returns can be used in the next condition";
+    a_conditional_write_sets_the_expiry [Need::Conditions, Need::ShortLives]: "a conditional write sets the expiry";
     versions_change_with_values_of_equal_length [Need::Conditions]: "a version changes with every change of the value";
-    versions_are_the_same_wherever_they_are_told [Need::Conditions]: "write, read, metadata and batch tell one version";
-    a_foreign_write_changes_the_version [Need::Conditions, Need::ForeignWrite]: "a version sees a foreign write, also one of equal length";
+    every_operation_reports_the_same_version [Need::Conditions]: "write, read, metadata and batch report the same version";
+    a_foreign_write_changes_the_version [Need::Conditions, Need::ForeignWrite]: "a foreign write changes the version, also if the length is equal";
 }
 
-/// What the driver said instead of writing. If it tells what it met, that must be true.
+/// Returns the state in the conflict. It fails if the write was applied.
 pub(super) fn conflict_in(outcome: WriteOutcome) -> Result<ConflictState, Failure> {
     match outcome {
         WriteOutcome::Conflict(current) => Ok(current),
@@ -31,7 +33,7 @@ pub(super) fn conflict_in(outcome: WriteOutcome) -> Result<ConflictState, Failur
     }
 }
 
-pub(super) async fn meets_nothing(current: ConflictState) -> CaseResult {
+pub(super) async fn is_conflict_with_absent(current: ConflictState) -> CaseResult {
     check(
         matches!(current, ConflictState::Absent | ConflictState::Unknown),
         "a conflict with an absent entry",
@@ -39,26 +41,26 @@ pub(super) async fn meets_nothing(current: ConflictState) -> CaseResult {
     )
 }
 
-pub(super) async fn meets_entry(
+pub(super) async fn is_conflict_with_entry(
     context: &Context,
     key: &session_core::Key,
     current: ConflictState,
 ) -> CaseResult {
-    let there = context.read_present(key).await?;
+    let stored = context.read_present(key).await?;
     match current {
         ConflictState::Unknown => Ok(()),
         ConflictState::Absent => Err(Failure::new(
-            format!("a conflict with {there:?}"),
-            "with nothing",
+            format!("a conflict with {stored:?}"),
+            "a conflict with an absent entry",
         )),
-        ConflictState::Present(met) => {
-            same("the value met", &met.value, &there.value)?;
-            same("the version met", met.version, there.version)
+        ConflictState::Present(entry) => {
+            same("the value in the conflict", &entry.value, &stored.value)?;
+            same("the version in the conflict", entry.version, stored.version)
         }
     }
 }
 
-async fn if_absent_writes_where_nothing_is(context: Context) -> CaseResult {
+async fn if_absent_writes_a_missing_key(context: Context) -> CaseResult {
     let key = context.key("k")?;
     written(
         context
@@ -73,7 +75,7 @@ async fn if_absent_writes_where_nothing_is(context: Context) -> CaseResult {
     )
 }
 
-async fn if_absent_meets_what_is_there(context: Context) -> CaseResult {
+async fn if_absent_conflicts_with_an_existing_entry(context: Context) -> CaseResult {
     let key = context.key("k")?;
     for value in ["first", ""] {
         context.write(&key, value).await?;
@@ -82,7 +84,7 @@ async fn if_absent_meets_what_is_there(context: Context) -> CaseResult {
             .driver
             .write(&key, "other".into(), WriteOptions::if_absent())
             .await?;
-        meets_entry(&context, &key, conflict_in(outcome)?).await?;
+        is_conflict_with_entry(&context, &key, conflict_in(outcome)?).await?;
         let after = context.read_present(&key).await?;
         same(
             "the entry",
@@ -93,7 +95,7 @@ async fn if_absent_meets_what_is_there(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn if_absent_writes_where_one_was_removed(context: Context) -> CaseResult {
+async fn if_absent_writes_a_removed_key(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "first").await?;
     let _unconditional = context
@@ -113,7 +115,7 @@ async fn if_absent_writes_where_one_was_removed(context: Context) -> CaseResult 
     )
 }
 
-async fn if_absent_writes_where_one_has_ended(context: Context) -> CaseResult {
+async fn if_absent_writes_an_expired_key(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.expired(&key).await?;
     written(
@@ -129,7 +131,7 @@ async fn if_absent_writes_where_one_has_ended(context: Context) -> CaseResult {
     )
 }
 
-async fn if_version_writes_over_its_version(context: Context) -> CaseResult {
+async fn if_version_replaces_that_version(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     let options = WriteOptions::if_version(version);
@@ -141,13 +143,13 @@ async fn if_version_writes_over_its_version(context: Context) -> CaseResult {
     )
 }
 
-async fn if_version_meets_a_change(context: Context) -> CaseResult {
+async fn if_version_conflicts_with_a_changed_entry(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     context.write(&key, "changed").await?;
     let options = WriteOptions::if_version(version);
     let outcome = context.driver.write(&key, "second".into(), options).await?;
-    meets_entry(&context, &key, conflict_in(outcome)?).await?;
+    is_conflict_with_entry(&context, &key, conflict_in(outcome)?).await?;
     same(
         "the value",
         context.read_present(&key).await?.value,
@@ -155,7 +157,7 @@ async fn if_version_meets_a_change(context: Context) -> CaseResult {
     )
 }
 
-async fn if_version_meets_nothing(context: Context) -> CaseResult {
+async fn if_version_conflicts_with_a_missing_key(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "first").await?;
     let _unconditional = context
@@ -164,20 +166,20 @@ async fn if_version_meets_nothing(context: Context) -> CaseResult {
         .await?;
     let options = WriteOptions::if_version(version);
     let outcome = context.driver.write(&key, "second".into(), options).await?;
-    meets_nothing(conflict_in(outcome)?).await?;
+    is_conflict_with_absent(conflict_in(outcome)?).await?;
     same("the read", context.read(&key).await?, None)
 }
 
-async fn if_version_meets_what_has_ended(context: Context) -> CaseResult {
+async fn if_version_conflicts_with_an_expired_entry(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.expired(&key).await?.ok_or_else(no_version)?;
     let options = WriteOptions::if_version(version);
     let outcome = context.driver.write(&key, "second".into(), options).await?;
-    meets_nothing(conflict_in(outcome)?).await?;
+    is_conflict_with_absent(conflict_in(outcome)?).await?;
     same("the read", context.read(&key).await?, None)
 }
 
-async fn if_version_works_again_and_again(context: Context) -> CaseResult {
+async fn if_version_accepts_the_version_of_the_last_write(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let mut version = context.write_versioned(&key, "0").await?;
     for number in 1..20 {
@@ -195,22 +197,22 @@ async fn if_version_works_again_and_again(context: Context) -> CaseResult {
     )
 }
 
-async fn a_conditional_write_sets_the_end(context: Context) -> CaseResult {
+async fn a_conditional_write_sets_the_expiry(context: Context) -> CaseResult {
     let (kept, cut) = (context.key("kept")?, context.key("cut")?);
-    let end = context.soon();
-    let options = WriteOptions::if_absent().with_expiry(Expiry::At(end));
+    let expires_at = context.soon();
+    let options = WriteOptions::if_absent().with_expiry(Expiry::At(expires_at));
     written(context.driver.write(&cut, "value".into(), options).await?)?;
 
-    let life = std::time::Duration::from_secs(3_600);
+    let ttl = std::time::Duration::from_secs(3_600);
     let version = context
-        .write_until(&kept, "value", Expiry::after(life))
+        .write_until(&kept, "value", Expiry::after(ttl))
         .await?;
     let options = WriteOptions::if_version(version.ok_or_else(no_version)?);
     let options = options.with_expiry(Expiry::Never);
     written(context.driver.write(&kept, "again".into(), options).await?)?;
     let entry = context.read_present(&kept).await?;
-    same("the end that is reported", entry.expires_at, None)?;
-    context.poll_until_gone(&cut, end).await
+    same("the reported expiry", entry.expires_at, None)?;
+    context.poll_until_gone(&cut, expires_at).await
 }
 
 async fn versions_change_with_values_of_equal_length(context: Context) -> CaseResult {
@@ -231,12 +233,12 @@ async fn versions_change_with_values_of_equal_length(context: Context) -> CaseRe
     Ok(())
 }
 
-async fn versions_are_the_same_wherever_they_are_told(context: Context) -> CaseResult {
+async fn every_operation_reports_the_same_version(context: Context) -> CaseResult {
     let key = context.key("k")?;
     for value in ["first", "second", ""] {
         let version = Some(context.write_versioned(&key, value).await?);
         same(
-            "the version that a read tells",
+            "the version of a read",
             context.read_present(&key).await?.version,
             version.clone(),
         )?;
@@ -260,10 +262,10 @@ async fn versions_are_the_same_wherever_they_are_told(context: Context) -> CaseR
 async fn a_foreign_write_changes_the_version(context: Context) -> CaseResult {
     let key = context.key("k")?;
     let version = context.write_versioned(&key, "ours").await?;
-    context.write_as_foreigner(&key, b"else").await?;
+    context.write_foreign(&key, b"else").await?;
     let options = WriteOptions::if_version(version);
     let outcome = context.driver.write(&key, "lost".into(), options).await?;
-    meets_entry(&context, &key, conflict_in(outcome)?).await?;
+    is_conflict_with_entry(&context, &key, conflict_in(outcome)?).await?;
     same(
         "the value",
         context.read_present(&key).await?.value,

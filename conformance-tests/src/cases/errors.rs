@@ -1,3 +1,5 @@
+//! Errors are never misses or successes, and their outcome is true.
+
 use std::time::Duration;
 
 use session_core::{
@@ -12,15 +14,15 @@ use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
     an_outage_is_never_a_miss [Need::Outage]: "an error is never a miss";
-    an_outage_is_told_by_every_change [Need::Writes, Need::Outage]: "a change that did not happen is an error and not a success";
-    an_error_says_truly_what_was_not_applied [Need::Writes, Need::Outage]: "an error that says not applied is right; what may have happened is unknown";
-    an_outage_has_a_kind_and_a_context [Need::Outage]: "an error says which driver failed, and with a kind that a caller can act on";
+    every_change_fails_during_an_outage [Need::Writes, Need::Outage]: "a change that was not applied is an error";
+    not_applied_means_not_applied [Need::Writes, Need::Outage]: "an error with the outcome `NotApplied` means that nothing changed";
+    an_outage_error_has_a_kind_and_a_driver [Need::Outage]: "an error names the driver and has a kind that the caller can handle";
 }
 
 fn fails<T>(what: &str, result: Result<T, Error>) -> Result<Error, Failure> {
     match result {
         Ok(_) => Err(Failure::new(
-            format!("{what} to be an error while the backend is out of reach"),
+            format!("{what} to fail while the backend is unreachable"),
             "a success",
         )),
         Err(error) => Ok(error),
@@ -36,14 +38,17 @@ async fn an_outage_is_never_a_miss(context: Context) -> CaseResult {
     fails("metadata", driver.metadata(&key).await)?;
     fails("a batch of reads", driver.read_many(&keys).await)?;
     if context.capabilities.touch {
-        let end = Expiry::after(Duration::from_secs(60));
-        fails("a touch", driver.touch(&key, TouchOptions::to(end)).await)?;
+        let expiry = Expiry::after(Duration::from_secs(60));
+        fails(
+            "a touch",
+            driver.touch(&key, TouchOptions::to(expiry)).await,
+        )?;
     }
     fails("a listing", driver.list(ListOptions::default()).await)?;
     Ok(())
 }
 
-async fn an_outage_is_told_by_every_change(context: Context) -> CaseResult {
+async fn every_change_fails_during_an_outage(context: Context) -> CaseResult {
     let driver = context.outage()?;
     let key = context.key("k")?;
     let options = WriteOptions::default();
@@ -69,8 +74,8 @@ async fn an_outage_is_told_by_every_change(context: Context) -> CaseResult {
     Ok(())
 }
 
-/// Where the driver that fails shares its backend with the one under test, a lie shows in what is stored.
-async fn an_error_says_truly_what_was_not_applied(context: Context) -> CaseResult {
+/// If both drivers share a backend, a wrong outcome shows in the stored entry.
+async fn not_applied_means_not_applied(context: Context) -> CaseResult {
     let driver = context.outage()?;
     let key = context.key("k")?;
     context.write(&key, "old").await?;
@@ -94,17 +99,17 @@ async fn an_error_says_truly_what_was_not_applied(context: Context) -> CaseResul
         driver.remove(&key, RemoveOptions::default()).await,
     )?;
     if error.outcome() == Outcome::NotApplied {
-        let there = context.driver.exists(&key).await?;
+        let exists = context.driver.exists(&key).await?;
         same(
             "the entry after a removal that was not applied",
-            there,
+            exists,
             true,
         )?;
     }
     Ok(())
 }
 
-async fn an_outage_has_a_kind_and_a_context(context: Context) -> CaseResult {
+async fn an_outage_error_has_a_kind_and_a_driver(context: Context) -> CaseResult {
     let driver = context.outage()?;
     let error = fails("a read", driver.read(&context.key("k")?).await)?;
     let expected =
@@ -123,7 +128,7 @@ async fn an_outage_has_a_kind_and_a_context(context: Context) -> CaseResult {
         format!("{:?}", error.kind()),
     )?;
     same(
-        "the driver that the error names",
+        "the driver in the error",
         error.driver(),
         Some(driver.name()),
     )

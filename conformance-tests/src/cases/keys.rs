@@ -1,3 +1,5 @@
+//! Keys: normalisation, special characters, nesting and length.
+
 use bytes::Bytes;
 use session_core::{ErrorKind, Key, Outcome, RemoveOptions, WriteOptions};
 
@@ -7,18 +9,18 @@ use crate::context::{Context, written};
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    keys_are_normalised_as_unstorage_does: "keys that normalise to one text are one key, and others are not";
-    special_characters_in_keys_are_ordinary: "no character of a key is special";
-    keys_that_differ_little_are_apart: "a key is compared by its bytes: case, spaces and composition count";
-    a_key_and_a_key_below_it_are_apart [Need::NestedKeys]: "a key may be the start of another";
-    a_key_below_another_is_refused_where_it_has_no_place [Need::Writes, Need::NoNestedKeys]: "a key that has no place beside another's is refused, and the other stays";
-    the_start_of_a_key_is_no_entry: "a key that was never written has no entry, also where keys below it have";
-    dots_in_keys_lead_nowhere: "`.` and `..` in a key are ordinary, or refused; they lead to no other key";
-    long_keys_that_differ_at_their_end_are_apart: "no key is cut";
-    keys_longer_than_the_limit_are_refused [Need::Writes, Need::KeyLimit]: "a key over the declared limit is an error, and nothing is written";
+    keys_are_normalised_like_unstorage: "keys with the same normal form are equal, and no others are";
+    special_characters_in_keys_are_literal: "no character of a key has a special meaning";
+    similar_keys_are_distinct: "keys are compared by bytes: case, spaces and Unicode composition matter";
+    a_key_and_its_child_are_distinct [Need::NestedKeys]: "a key may be the parent of another key";
+    nested_keys_are_rejected_if_unsupported [Need::Writes, Need::NoNestedKeys]: "a nested key is rejected if the driver does not support it, and the existing entry stays";
+    the_parent_of_a_key_is_not_an_entry: "a key that was never written has no entry, even if a key below it has one";
+    dots_in_keys_do_not_traverse: "`.` and `..` in a key are literal or rejected; they never reach another key";
+    long_keys_are_not_truncated: "keys are never truncated";
+    keys_over_the_size_limit_are_rejected [Need::Writes, Need::KeyLimit]: "a key over the declared size limit is an error, and nothing is written";
 }
 
-/// What `normalizeKey` of unstorage makes of a key.
+/// Keys and their normal forms by `normalizeKey` of unstorage.
 const GOLDEN: [(&str, &str); 15] = [
     ("/foo/bar", "foo:bar"),
     ("foo\\bar", "foo:bar"),
@@ -37,16 +39,19 @@ const GOLDEN: [(&str, &str); 15] = [
     ("foo/bar?x=1:2", "foo:bar"),
 ];
 
-async fn keys_are_normalised_as_unstorage_does(context: Context) -> CaseResult {
+async fn keys_are_normalised_like_unstorage(context: Context) -> CaseResult {
     for (number, (given, normalised)) in GOLDEN.into_iter().enumerate() {
         let value = Bytes::from(number.to_string());
-        if hold(&context, given, value.clone()).await?.is_none() {
+        if write_unless_rejected(&context, given, value.clone())
+            .await?
+            .is_none()
+        {
             continue;
         }
         let read = context.read(&context.key(normalised)?).await?;
         let what = format!("the value at {normalised:?} after a write to {given:?}");
         same(&what, read.map(|entry| entry.value), Some(value))?;
-        // Some of them are the start of others, and not every driver holds both.
+        // Some keys are parents of others, and not every driver supports both at once.
         let given = context.key(given)?;
         let removed = context.writer.remove(&given, RemoveOptions::default());
         let _unconditional = removed.await?;
@@ -54,17 +59,17 @@ async fn keys_are_normalised_as_unstorage_does(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn all_hold_their_own(context: &Context, names: &[&str]) -> CaseResult {
-    let mut held = Vec::new();
+async fn all_are_distinct(context: &Context, names: &[&str]) -> CaseResult {
+    let mut stored = Vec::new();
     for name in names {
         let value = Bytes::from(format!("value of {name}"));
-        held.extend(
-            hold(context, name, value.clone())
+        stored.extend(
+            write_unless_rejected(context, name, value.clone())
                 .await?
                 .map(|key| (key, value)),
         );
     }
-    for (key, value) in held {
+    for (key, value) in stored {
         let read = context.read(&key).await?.map(|entry| entry.value);
         same(
             &format!("the value of {:?}", key.as_str()),
@@ -75,8 +80,8 @@ async fn all_hold_their_own(context: &Context, names: &[&str]) -> CaseResult {
     Ok(())
 }
 
-/// Writes `value` and gives the key, or nothing if it is one that the driver refuses and may.
-pub(super) async fn hold(
+/// Writes `value` and returns the key, or `None` if the driver rejects a key that it may reject.
+pub(super) async fn write_unless_rejected(
     context: &Context,
     name: &str,
     value: Bytes,
@@ -91,14 +96,14 @@ pub(super) async fn hold(
             written(outcome)?;
             Ok(Some(key))
         }
-        Err(error) if may_refuse(&key) && error.kind() == ErrorKind::InvalidKey => Ok(None),
+        Err(error) if may_reject(&key) && error.kind() == ErrorKind::InvalidKey => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Some backends have no way to hold these, and then say so: what a path or a URL resolves, what no header or file
-/// name has, and what stands for the metadata of another key.
-fn may_refuse(key: &Key) -> bool {
+/// Whether a driver may reject the key. Some backends cannot store path segments that a URL resolves, control
+/// characters, or the suffix of metadata keys.
+fn may_reject(key: &Key) -> bool {
     let name = key.as_str();
     name.contains("..")
         || name.split(':').any(|segment| segment == ".")
@@ -106,7 +111,7 @@ fn may_refuse(key: &Key) -> bool {
         || name.ends_with('$')
 }
 
-async fn special_characters_in_keys_are_ordinary(context: Context) -> CaseResult {
+async fn special_characters_in_keys_are_literal(context: Context) -> CaseResult {
     let names = [
         "*",
         "a*",
@@ -152,23 +157,23 @@ async fn special_characters_in_keys_are_ordinary(context: Context) -> CaseResult
         "__proto__",
         "null",
     ];
-    all_hold_their_own(&context, &names).await
+    all_are_distinct(&context, &names).await
 }
 
-async fn keys_that_differ_little_are_apart(context: Context) -> CaseResult {
+async fn similar_keys_are_distinct(context: Context) -> CaseResult {
     let names = [
         "key", "Key", "KEY", " key", "key ", "k ey", "ключ", "Ключ", "\u{e9}", "e\u{301}", "key1",
         "key10", "ß", "ss", "i", "İ",
     ];
-    all_hold_their_own(&context, &names).await
+    all_are_distinct(&context, &names).await
 }
 
-async fn a_key_and_a_key_below_it_are_apart(context: Context) -> CaseResult {
+async fn a_key_and_its_child_are_distinct(context: Context) -> CaseResult {
     let names = ["user", "user:1", "user:1:cart", "user:10", "users", "user1"];
-    all_hold_their_own(&context, &names).await
+    all_are_distinct(&context, &names).await
 }
 
-async fn a_key_below_another_is_refused_where_it_has_no_place(context: Context) -> CaseResult {
+async fn nested_keys_are_rejected_if_unsupported(context: Context) -> CaseResult {
     for (first, second) in [("a", "a:b"), ("c:d", "c"), ("e", "e:f:g"), ("h:i:j", "h:i")] {
         let (first, second) = (context.key(first)?, context.key(second)?);
         context.write(&first, "first").await?;
@@ -189,7 +194,7 @@ async fn a_key_below_another_is_refused_where_it_has_no_place(context: Context) 
         let value = context.read_present(&first).await?.value;
         same("the value of the first", value, "first".into())?;
         same("the read of the second", context.read(&second).await?, None)?;
-        // Once the first is gone, the second has a place.
+        // Once the first is removed, the second can be written.
         let removed = context.driver.remove(&first, RemoveOptions::default());
         let _unconditional = removed.await?;
         context.write(&second, "second").await?;
@@ -199,27 +204,27 @@ async fn a_key_below_another_is_refused_where_it_has_no_place(context: Context) 
     Ok(())
 }
 
-async fn the_start_of_a_key_is_no_entry(context: Context) -> CaseResult {
+async fn the_parent_of_a_key_is_not_an_entry(context: Context) -> CaseResult {
     let below = context.key("a:b:c")?;
     context.write(&below, "value").await?;
     for name in ["a", "a:b"] {
-        let start = context.key(name)?;
-        let what = format!("the read of {name}, the start of another");
-        same(&what, context.read(&start).await?, None)?;
-        same("exists", context.driver.exists(&start).await?, false)?;
-        same("the metadata", context.driver.metadata(&start).await?, None)?;
-        let removed = context.writer.remove(&start, RemoveOptions::default());
+        let parent = context.key(name)?;
+        let what = format!("the read of {name}, the parent of another key");
+        same(&what, context.read(&parent).await?, None)?;
+        same("exists", context.driver.exists(&parent).await?, false)?;
+        same(
+            "the metadata",
+            context.driver.metadata(&parent).await?,
+            None,
+        )?;
+        let removed = context.writer.remove(&parent, RemoveOptions::default());
         let _unconditional = removed.await?;
     }
     let value = context.read_present(&below).await?.value;
-    same(
-        "the value below keys that were removed",
-        value,
-        "value".into(),
-    )
+    same("the value below the removed keys", value, "value".into())
 }
 
-async fn dots_in_keys_lead_nowhere(context: Context) -> CaseResult {
+async fn dots_in_keys_do_not_traverse(context: Context) -> CaseResult {
     for (dotted, plain) in [
         ("x:..:a", "a"),
         ("b:.:c", "b:c"),
@@ -245,31 +250,31 @@ async fn dots_in_keys_lead_nowhere(context: Context) -> CaseResult {
         let value = context.read_present(&plain).await?.value;
         same("the value of the key without dots", value, "plain".into())?;
     }
-    // The base of a neighbour is beside that of this case.
+    // The prefix of the neighbour is a sibling of the prefix of this case.
     let neighbour = context.neighbour();
     let key = context.key("k")?;
     let options = WriteOptions::default();
     written(neighbour.write(&key, "theirs".into(), options).await?)?;
     let mut read = Vec::new();
-    for name in context.ways_to_the_neighbour("k") {
+    for name in context.traversals_to_the_neighbour("k") {
         if let Ok(Some(entry)) = context.driver.read(&context.key(&name)?).await {
             read.push(entry);
         }
     }
     let _unconditional = neighbour.remove(&key, RemoveOptions::default()).await?;
-    same("what is found by dots", read, Vec::new())
+    same("the entries that dots reach", read, Vec::new())
 }
 
-async fn long_keys_that_differ_at_their_end_are_apart(context: Context) -> CaseResult {
+async fn long_keys_are_not_truncated(context: Context) -> CaseResult {
     for length in [100, 200, 250, 255, 300, 600, 1_100, 2_100, 5_000] {
-        let mut held = Vec::new();
-        for end in ["a", "b"] {
-            let key = context.key(&format!("{}{end}", "k".repeat(length)))?;
+        let mut stored = Vec::new();
+        for last in ["a", "b"] {
+            let key = context.key(&format!("{}{last}", "k".repeat(length)))?;
             let options = WriteOptions::default();
-            match context.writer.write(&key, end.into(), options).await {
+            match context.writer.write(&key, last.into(), options).await {
                 Ok(outcome) => {
                     written(outcome)?;
-                    held.push((key, end));
+                    stored.push((key, last));
                 }
                 Err(error) => check(
                     matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::InvalidKey),
@@ -278,16 +283,16 @@ async fn long_keys_that_differ_at_their_end_are_apart(context: Context) -> CaseR
                 )?,
             }
         }
-        for (key, end) in held {
+        for (key, last) in stored {
             let value = context.read_present(&key).await?.value;
             let what = format!("the value of one of two keys of {} bytes", length + 1);
-            same(&what, value, end.into())?;
+            same(&what, value, last.into())?;
         }
     }
     Ok(())
 }
 
-async fn keys_longer_than_the_limit_are_refused(context: Context) -> CaseResult {
+async fn keys_over_the_size_limit_are_rejected(context: Context) -> CaseResult {
     let Some(limit) = context.capabilities.max_key_size else {
         return Ok(());
     };
@@ -296,7 +301,7 @@ async fn keys_longer_than_the_limit_are_refused(context: Context) -> CaseResult 
     same("exists", context.driver.exists(&longest).await?, true)?;
     let too_long = Key::new(&"k".repeat(limit + 1))?;
     let options = WriteOptions::default();
-    let expected = format!("a key of {} bytes to be refused", limit + 1);
+    let expected = format!("a key of {} bytes to be rejected", limit + 1);
     match context.driver.write(&too_long, "v".into(), options).await {
         Ok(outcome) => Err(Failure::new(expected, format!("{outcome:?}"))),
         Err(error) => check(

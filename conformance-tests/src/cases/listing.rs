@@ -1,3 +1,5 @@
+//! Listing keys, in pages and during writes.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -5,23 +7,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use session_core::{Key, ListOptions, Listing, Prefix, RemoveOptions, Write, WriteOptions};
 
 use super::cases;
-use super::keys::hold;
+use super::keys::write_unless_rejected;
 use crate::case::Need;
 use crate::context::Context;
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    an_empty_listing_ends [Need::Listing]: "a listing of nothing is empty, and no error";
-    a_listing_keeps_to_its_prefix [Need::Listing]: "prefix boundaries are key boundaries: `app` lists neither `app2` nor itself";
-    special_characters_in_prefixes_are_ordinary [Need::Listing]: "characters that are special to a backend are ordinary in a prefix";
-    a_listing_gives_keys_as_they_were_written [Need::Listing]: "a listing gives each key whole and as it was written";
-    removed_keys_are_not_listed [Need::Writes, Need::Listing]: "what was removed is not listed";
-    pages_give_every_key [Need::Listing]: "whoever follows the cursors to the end gets each key, and once where the driver says so";
-    a_listing_while_others_write_misses_none [Need::Listing]: "a key that is there throughout is listed, also while others write and remove";
-    a_listing_while_others_write_shows_nothing_else [Need::Listing]: "nothing is listed that nobody wrote, also while others write";
+    an_empty_listing_terminates [Need::Listing]: "a listing without keys is empty and not an error";
+    a_listing_contains_only_its_prefix [Need::Listing]: "a prefix matches whole segments: `app` lists neither `app2` nor `app`";
+    special_characters_in_prefixes_are_literal [Need::Listing]: "special characters in a prefix are literal";
+    a_listing_returns_keys_as_written [Need::Listing]: "a listing returns each key as it was written";
+    removed_keys_are_not_listed [Need::Writes, Need::Listing]: "removed keys are not listed";
+    pages_contain_every_key [Need::Listing]: "the pages contain each key, exactly once if the driver declares it";
+    a_listing_during_writes_misses_no_key [Need::Listing]: "a key that exists throughout a listing is listed, even during writes and removals";
+    a_listing_during_writes_contains_no_unknown_key [Need::Listing]: "a listing contains only written keys, even during writes";
 }
 
-async fn an_empty_listing_ends(context: Context) -> CaseResult {
+async fn an_empty_listing_terminates(context: Context) -> CaseResult {
     same("the listing", context.list_names("").await?, Vec::new())?;
     same(
         "the listing below a prefix",
@@ -44,7 +46,7 @@ async fn lists(context: &Context, prefix: &str, expected: &[&str]) -> CaseResult
     same(&format!("the listing below {prefix:?}"), names, expected)
 }
 
-async fn a_listing_keeps_to_its_prefix(context: Context) -> CaseResult {
+async fn a_listing_contains_only_its_prefix(context: Context) -> CaseResult {
     write_all(
         &context,
         &[
@@ -82,7 +84,7 @@ async fn a_listing_keeps_to_its_prefix(context: Context) -> CaseResult {
     same("the listing of all", listed?.len(), all.len())
 }
 
-async fn special_characters_in_prefixes_are_ordinary(context: Context) -> CaseResult {
+async fn special_characters_in_prefixes_are_literal(context: Context) -> CaseResult {
     let keys = [
         "a_b:k", "aXb:k", "a%b:k", "a*b:k", "axyzb:k", "a[xy]b:k", "axb:k", "a.b:k", "A_B:k",
         "ab:k",
@@ -97,7 +99,7 @@ async fn special_characters_in_prefixes_are_ordinary(context: Context) -> CaseRe
     Ok(())
 }
 
-async fn a_listing_gives_keys_as_they_were_written(context: Context) -> CaseResult {
+async fn a_listing_returns_keys_as_written(context: Context) -> CaseResult {
     let keys = [
         "Key",
         "key",
@@ -112,8 +114,11 @@ async fn a_listing_gives_keys_as_they_were_written(context: Context) -> CaseResu
     ];
     write_all(&context, &keys).await?;
     lists(&context, "", &keys).await?;
-    // What a driver holds it lists.
-    if hold(&context, "k$", "value".into()).await?.is_some() {
+    // If the driver accepts the key, it lists the key.
+    if write_unless_rejected(&context, "k$", "value".into())
+        .await?
+        .is_some()
+    {
         lists(&context, "", &[&keys[..], &["k$"]].concat()).await?;
     }
     Ok(())
@@ -128,7 +133,7 @@ async fn removed_keys_are_not_listed(context: Context) -> CaseResult {
     lists(&context, "", &["a", "c"]).await
 }
 
-/// Passes if each of `expected` is in `listed`, and no key is there twice where that is promised.
+/// Passes if `listed` contains each `expected` key. It also rejects duplicates if the driver declares exactly-once.
 fn complete(context: &Context, listed: &[Key], expected: impl Iterator<Item = Key>) -> CaseResult {
     let mut times = BTreeMap::new();
     for key in listed {
@@ -139,7 +144,7 @@ fn complete(context: &Context, listed: &[Key], expected: impl Iterator<Item = Ke
         .count();
     check(
         missing == 0,
-        "every key that was there throughout",
+        "every key that existed throughout",
         format!("all but {missing}"),
     )?;
     if context.capabilities.listing == Listing::ExactlyOnce {
@@ -147,7 +152,7 @@ fn complete(context: &Context, listed: &[Key], expected: impl Iterator<Item = Ke
         check(
             twice == 0,
             "each key once, as the driver declares",
-            format!("{twice} keys again"),
+            format!("{twice} keys listed again"),
         )?;
     }
     Ok(())
@@ -171,7 +176,7 @@ async fn fill(context: &Context, prefix: &str, count: usize) -> Result<Vec<Key>,
     Ok(keys)
 }
 
-async fn pages_give_every_key(context: Context) -> CaseResult {
+async fn pages_contain_every_key(context: Context) -> CaseResult {
     let keys = fill(&context, "pages", 150).await?;
     fill(&context, "beside", 20).await?;
     for limit in [1, 7, 50, 150, 151, 10_000] {
@@ -183,19 +188,20 @@ async fn pages_give_every_key(context: Context) -> CaseResult {
             .count();
         same("the number of keys of other prefixes", foreign, 0)?;
     }
-    // A limit of zero must not be a listing that never moves on.
+    // A limit of zero must not cause a listing without progress.
     let mut options = ListOptions::below(Prefix::new("pages"));
     options.limit = 0;
     let page = context.driver.list(options).await?;
     check(
         !page.keys.is_empty() || page.next.is_some(),
-        "a limit of zero to be taken as one",
+        "a limit of zero to count as one",
         "an empty listing",
     )
 }
 
-async fn a_listing_while_others_write_misses_none(context: Context) -> CaseResult {
+async fn a_listing_during_writes_misses_no_key(context: Context) -> CaseResult {
     const COUNT: usize = 10_000;
+    // The churned keys sort before these, so that their removal shifts the offsets of a listing.
     let keys = fill(&context, "list:stays", COUNT).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4)
@@ -207,14 +213,14 @@ async fn a_listing_while_others_write_misses_none(context: Context) -> CaseResul
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let passing = Key::new(&format!("list:passing:{writer}:{}", number % 500))?;
-                    context.write(&passing, "value").await?;
+                    let churned = Key::new(&format!("list:churn:{writer}:{}", number % 500))?;
+                    context.write(&churned, "value").await?;
                     context.write(&key, "overwritten").await?;
-                    let passed =
-                        Key::new(&format!("list:passing:{writer}:{}", (number + 250) % 500))?;
+                    let previous =
+                        Key::new(&format!("list:churn:{writer}:{}", (number + 250) % 500))?;
                     let _unconditional = context
                         .writer
-                        .remove(&passed, RemoveOptions::default())
+                        .remove(&previous, RemoveOptions::default())
                         .await?;
                     tokio::task::yield_now().await;
                 }
@@ -233,15 +239,15 @@ async fn a_listing_while_others_write_misses_none(context: Context) -> CaseResul
             .map_err(|error| Failure::new("no panic", error.to_string()))??;
     }
     for listing in listings {
-        let stayed = listing?
+        let lasting = listing?
             .into_iter()
             .filter(|key| key.as_str().starts_with("list:stays"));
-        complete(&context, &stayed.collect::<Vec<_>>(), keys.iter().cloned())?;
+        complete(&context, &lasting.collect::<Vec<_>>(), keys.iter().cloned())?;
     }
     Ok(())
 }
 
-async fn a_listing_while_others_write_shows_nothing_else(context: Context) -> CaseResult {
+async fn a_listing_during_writes_contains_no_unknown_key(context: Context) -> CaseResult {
     const WRITERS: usize = 4;
     const KEYS: usize = 5;
     let name = |writer: usize, number: usize| format!("list:{writer}:{}", number % KEYS);
@@ -285,7 +291,7 @@ async fn a_listing_while_others_write_shows_nothing_else(context: Context) -> Ca
     }
     for listing in listings {
         let unknown = listing?.iter().filter(|key| !known.contains(key)).count();
-        same("the number of keys that nobody wrote", unknown, 0)?;
+        same("the number of keys that were not written", unknown, 0)?;
     }
     Ok(())
 }

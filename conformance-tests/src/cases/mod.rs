@@ -1,4 +1,4 @@
-//! The cases, a file for each part of the contract.
+//! The cases of the suite, one file for each part of the contract.
 
 mod batch;
 mod cancellation;
@@ -18,7 +18,7 @@ mod watch;
 
 use crate::case::Case;
 
-/// Every case, in the order of the report.
+/// Returns all cases, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     [
         values::CASES,
@@ -41,7 +41,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
     .flatten()
 }
 
-/// Declares the cases of a file: each is an async function of that name.
+/// Declares the cases of a file. Each case is an async function with the same name.
 macro_rules! cases {
     ($( $name:ident $([$($need:expr),*])?: $proves:literal; )*) => {
         pub(crate) const CASES: &[$crate::case::Case] = &[$(

@@ -1,3 +1,5 @@
+//! Concurrent operations on one key.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,21 +13,22 @@ use crate::context::{Context, no_version};
 use crate::failure::{CaseResult, Failure, same};
 
 cases! {
-    sixty_four_tasks_lose_no_increment [Need::Conditions, Need::Strong]: "a condition is checked and acted on in one atomic step";
-    two_drivers_lose_no_increment [Need::Conditions, Need::Strong, Need::SharedBackend]: "a condition holds against writers of another process";
-    of_many_that_write_if_absent_one_does [Need::Conditions]: "of many who write where nothing is, one does";
-    of_many_that_remove_a_version_one_does [Need::Conditions]: "of many who remove one version, one does";
-    a_read_beside_writes_sees_one_of_them: "a read while others write sees a value as one of them wrote it, and never none or a mix";
+    sixty_four_tasks_lose_no_increment [Need::Conditions, Need::Strong]: "a conditional write is atomic";
+    two_drivers_lose_no_increment [Need::Conditions, Need::Strong, Need::SharedBackend]: "a conditional write is atomic across drivers";
+    one_of_many_concurrent_if_absent_writes_succeeds [Need::Conditions]: "of many concurrent `IfAbsent` writes, exactly one succeeds";
+    one_of_many_concurrent_conditional_removals_succeeds [Need::Conditions]: "of many concurrent removals of one version, exactly one succeeds";
+    a_read_during_writes_returns_a_whole_value: "a read during writes returns one whole value, never a miss or a mix";
 }
 
 const TASKS: usize = 64;
 const INCREMENTS: usize = 4;
 
-/// More tries than any fair race takes: each failed one means that another task got ahead.
-const TRIES: usize = TASKS * INCREMENTS * 20;
+/// The most attempts of one increment. Each failed attempt means that another task succeeded, so a fair race needs
+/// fewer.
+const MAX_ATTEMPTS: usize = TASKS * INCREMENTS * 20;
 
 async fn increment(driver: &Arc<dyn Driver>, key: &Key) -> CaseResult {
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let entry = driver.read(key).await?;
         let entry = entry.ok_or_else(|| Failure::new("the counter", "a miss"))?;
         let text = String::from_utf8_lossy(&entry.value);
@@ -40,7 +43,7 @@ async fn increment(driver: &Arc<dyn Driver>, key: &Key) -> CaseResult {
     }
     Err(Failure::new(
         "one increment to succeed",
-        format!("{TRIES} conflicts"),
+        format!("{MAX_ATTEMPTS} conflicts"),
     ))
 }
 
@@ -80,7 +83,7 @@ async fn two_drivers_lose_no_increment(context: Context) -> CaseResult {
     count_together(&context, &drivers).await
 }
 
-async fn of_many_that_write_if_absent_one_does(context: Context) -> CaseResult {
+async fn one_of_many_concurrent_if_absent_writes_succeeds(context: Context) -> CaseResult {
     for round in 0..8 {
         let key = context.key(&format!("k{round}"))?;
         let tasks = (0..32).map(|number: u32| {
@@ -98,7 +101,7 @@ async fn of_many_that_write_if_absent_one_does(context: Context) -> CaseResult {
         for result in try_join_all(tasks).await.map_err(panicked)? {
             winners.extend(result?);
         }
-        same("the number of those who wrote", winners.len(), 1)?;
+        same("the number of successful writes", winners.len(), 1)?;
         let winner = winners.first().map(ToString::to_string).unwrap_or_default();
         same(
             "the value",
@@ -109,7 +112,7 @@ async fn of_many_that_write_if_absent_one_does(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn of_many_that_remove_a_version_one_does(context: Context) -> CaseResult {
+async fn one_of_many_concurrent_conditional_removals_succeeds(context: Context) -> CaseResult {
     for round in 0..8 {
         let key = context.key(&format!("k{round}"))?;
         let version = context.write_versioned(&key, "value").await?;
@@ -122,12 +125,12 @@ async fn of_many_that_remove_a_version_one_does(context: Context) -> CaseResult 
         for result in try_join_all(tasks).await.map_err(panicked)? {
             removals += usize::from(result? == RemoveOutcome::Removed);
         }
-        same("the number of those who removed", removals, 1)?;
+        same("the number of successful removals", removals, 1)?;
     }
     Ok(())
 }
 
-/// Of one letter throughout, and long enough that writing it takes more than a moment.
+/// Returns a long value that repeats one letter, so that a mix of two values is detected.
 fn long_value(number: usize) -> Bytes {
     let letter = b'a' + u8::try_from(number % 26).unwrap_or_default();
     vec![letter; 60_000 + number % 26].into()
@@ -138,7 +141,7 @@ fn is_long_value(value: &Bytes) -> bool {
     letter.is_some_and(|letter| *value == long_value(usize::from(letter)))
 }
 
-async fn a_read_beside_writes_sees_one_of_them(context: Context) -> CaseResult {
+async fn a_read_during_writes_returns_a_whole_value(context: Context) -> CaseResult {
     const WRITERS: usize = 4;
     const WRITES: usize = 60;
     let key = context.key("k")?;
@@ -161,7 +164,7 @@ async fn a_read_beside_writes_sees_one_of_them(context: Context) -> CaseResult {
     while writing.load(Ordering::SeqCst) > 0 {
         match context.read(&key).await?.map(|entry| entry.value) {
             Some(value) if is_long_value(&value) => {}
-            Some(value) => mixed = Some(format!("another one of {} bytes", value.len())),
+            Some(value) => mixed = Some(format!("another value of {} bytes", value.len())),
             None => mixed = Some("a miss".to_owned()),
         }
         tokio::task::yield_now().await;
@@ -170,7 +173,7 @@ async fn a_read_beside_writes_sees_one_of_them(context: Context) -> CaseResult {
         result?;
     }
     match mixed {
-        Some(mixed) => Err(Failure::new("a value as it was written", mixed)),
+        Some(mixed) => Err(Failure::new("one of the written values", mixed)),
         None => Ok(()),
     }
 }

@@ -1,3 +1,5 @@
+//! Values round-trip byte for byte, and removals take effect.
+
 use bytes::Bytes;
 use session_core::RemoveOptions;
 
@@ -7,41 +9,41 @@ use crate::context::Context;
 use crate::failure::{CaseResult, Failure, check, same};
 
 cases! {
-    empty_values_come_back: "an empty value is a value and not a miss";
-    binary_values_come_back: "values come back byte for byte, also those that are no text";
-    values_of_a_mebibyte_come_back [Need::ValuesOf(MEBIBYTE)]: "values come back byte for byte, also long ones";
-    unicode_values_come_back: "values come back byte for byte, whatever their script";
-    values_that_look_like_base64_come_back: "a text that begins with `base64:` comes back as it is";
-    values_that_look_like_json_come_back: "nothing is made of a value but its bytes";
-    an_overwrite_replaces_the_whole_value: "a write replaces what is there, longer or shorter";
+    empty_values_round_trip: "an empty value is a value and not a miss";
+    binary_values_round_trip: "binary values round-trip byte for byte";
+    values_of_one_mebibyte_round_trip [Need::ValuesOf(MEBIBYTE)]: "long values round-trip byte for byte";
+    unicode_values_round_trip: "Unicode values round-trip byte for byte";
+    values_that_look_like_base64_round_trip: "a value that starts with `base64:` is not decoded";
+    values_that_look_like_json_round_trip: "a value that looks like JSON is not parsed";
+    an_overwrite_replaces_the_whole_value: "a write replaces the value, longer or shorter";
     a_missing_key_is_a_miss: "a miss is not an error";
-    a_removed_key_is_a_miss [Need::Writes]: "a removal takes the entry away, and its key can be written again";
-    removing_twice_succeeds [Need::Writes]: "a removal without a condition also succeeds where nothing is";
-    existence_and_metadata_agree_with_reads: "exists and metadata tell of the entry that a read gives";
+    a_removed_key_is_a_miss [Need::Writes]: "a removal removes the entry, and its key can be written again";
+    removing_twice_succeeds [Need::Writes]: "a removal without a condition also succeeds if the key is absent";
+    exists_and_metadata_agree_with_read: "exists and metadata describe the entry that a read returns";
 }
 
 const MEBIBYTE: usize = 1 << 20;
 
-async fn comes_back(context: &Context, name: &str, value: Bytes) -> CaseResult {
+async fn round_trips(context: &Context, name: &str, value: Bytes) -> CaseResult {
     let key = context.key(name)?;
     context.write(&key, value.clone()).await?;
     let read = context.read(&key).await?;
     match read {
         Some(entry) if entry.value == value => Ok(()),
-        Some(entry) => Err(Failure::new(shown(&value), shown(&entry.value))),
-        None => Err(Failure::new(shown(&value), "a miss")),
+        Some(entry) => Err(Failure::new(excerpt(&value), excerpt(&entry.value))),
+        None => Err(Failure::new(excerpt(&value), "a miss")),
     }
 }
 
-fn shown(value: &Bytes) -> String {
+fn excerpt(value: &Bytes) -> String {
     let start = value.get(..40).unwrap_or(value);
     let more = if value.len() > start.len() { "…" } else { "" };
     let start = start.escape_ascii();
     format!("the {} bytes \"{start}{more}\"", value.len())
 }
 
-async fn empty_values_come_back(context: Context) -> CaseResult {
-    comes_back(&context, "empty", Bytes::new()).await?;
+async fn empty_values_round_trip(context: Context) -> CaseResult {
+    round_trips(&context, "empty", Bytes::new()).await?;
     same(
         "exists",
         context.driver.exists(&context.key("empty")?).await?,
@@ -49,22 +51,22 @@ async fn empty_values_come_back(context: Context) -> CaseResult {
     )
 }
 
-async fn binary_values_come_back(context: Context) -> CaseResult {
+async fn binary_values_round_trip(context: Context) -> CaseResult {
     let every_byte: Bytes = (0..=u8::MAX).collect();
-    comes_back(&context, "every", every_byte).await?;
-    comes_back(&context, "zero", Bytes::from_static(b"a\0b")).await?;
-    comes_back(&context, "half", Bytes::from_static(b"h\xc3")).await?;
-    comes_back(&context, "newlines", Bytes::from_static(b"\r\n a \r\n\n")).await?;
-    comes_back(&context, "mark", Bytes::from_static(b"\xef\xbb\xbfa")).await
+    round_trips(&context, "every", every_byte).await?;
+    round_trips(&context, "zero", Bytes::from_static(b"a\0b")).await?;
+    round_trips(&context, "half", Bytes::from_static(b"h\xc3")).await?;
+    round_trips(&context, "newlines", Bytes::from_static(b"\r\n a \r\n\n")).await?;
+    round_trips(&context, "mark", Bytes::from_static(b"\xef\xbb\xbfa")).await
 }
 
-async fn values_of_a_mebibyte_come_back(context: Context) -> CaseResult {
+async fn values_of_one_mebibyte_round_trip(context: Context) -> CaseResult {
     let pattern: Vec<u8> = (0..MEBIBYTE).map(|at| ((at * 31) >> 3) as u8).collect();
-    comes_back(&context, "binary", pattern.into()).await?;
-    comes_back(&context, "text", "long ".repeat(MEBIBYTE / 5).into()).await
+    round_trips(&context, "binary", pattern.into()).await?;
+    round_trips(&context, "text", "long ".repeat(MEBIBYTE / 5).into()).await
 }
 
-async fn unicode_values_come_back(context: Context) -> CaseResult {
+async fn unicode_values_round_trip(context: Context) -> CaseResult {
     for (name, value) in [
         ("latin", "Grüße"),
         ("emoji", "👩‍👩‍👧 🇪🇺"),
@@ -72,12 +74,12 @@ async fn unicode_values_come_back(context: Context) -> CaseResult {
         ("composed", "e\u{301} é"),
         ("last", "\u{10ffff}\u{fffd}\u{2028}"),
     ] {
-        comes_back(&context, name, Bytes::from_static(value.as_bytes())).await?;
+        round_trips(&context, name, Bytes::from_static(value.as_bytes())).await?;
     }
     Ok(())
 }
 
-async fn values_that_look_like_base64_come_back(context: Context) -> CaseResult {
+async fn values_that_look_like_base64_round_trip(context: Context) -> CaseResult {
     for (name, value) in [
         ("valid", "base64:aGVsbG8="),
         ("invalid", "base64:!!"),
@@ -85,12 +87,12 @@ async fn values_that_look_like_base64_come_back(context: Context) -> CaseResult 
         ("twice", "base64:base64:aGVsbG8="),
         ("unmarked", "aGVsbG8="),
     ] {
-        comes_back(&context, name, Bytes::from_static(value.as_bytes())).await?;
+        round_trips(&context, name, Bytes::from_static(value.as_bytes())).await?;
     }
     Ok(())
 }
 
-async fn values_that_look_like_json_come_back(context: Context) -> CaseResult {
+async fn values_that_look_like_json_round_trip(context: Context) -> CaseResult {
     for (name, value) in [
         ("null", "null"),
         ("number", "1.0"),
@@ -102,7 +104,7 @@ async fn values_that_look_like_json_come_back(context: Context) -> CaseResult {
         ("space", " "),
         ("sql", "'; DROP TABLE sessions; --"),
     ] {
-        comes_back(&context, name, Bytes::from_static(value.as_bytes())).await?;
+        round_trips(&context, name, Bytes::from_static(value.as_bytes())).await?;
     }
     Ok(())
 }
@@ -117,10 +119,10 @@ async fn an_overwrite_replaces_the_whole_value(context: Context) -> CaseResult {
         "\u{0}",
         "text",
     ] {
-        comes_back(&context, "k", Bytes::from_static(value.as_bytes())).await?;
+        round_trips(&context, "k", Bytes::from_static(value.as_bytes())).await?;
     }
-    comes_back(&context, "k", Bytes::from_static(b"\xff\xfe")).await?;
-    comes_back(&context, "k", Bytes::from_static(b"text after bytes")).await
+    round_trips(&context, "k", Bytes::from_static(b"\xff\xfe")).await?;
+    round_trips(&context, "k", Bytes::from_static(b"text after bytes")).await
 }
 
 async fn a_missing_key_is_a_miss(context: Context) -> CaseResult {
@@ -140,7 +142,7 @@ async fn a_removed_key_is_a_miss(context: Context) -> CaseResult {
         .await?;
     same("the read", context.read(&key).await?, None)?;
     same("exists", context.driver.exists(&key).await?, false)?;
-    comes_back(&context, "k", Bytes::from_static(b"new")).await
+    round_trips(&context, "k", Bytes::from_static(b"new")).await
 }
 
 async fn removing_twice_succeeds(context: Context) -> CaseResult {
@@ -156,7 +158,7 @@ async fn removing_twice_succeeds(context: Context) -> CaseResult {
     Ok(())
 }
 
-async fn existence_and_metadata_agree_with_reads(context: Context) -> CaseResult {
+async fn exists_and_metadata_agree_with_read(context: Context) -> CaseResult {
     let key = context.key("k")?;
     context.write(&key, "five!").await?;
     same("exists", context.driver.exists(&key).await?, true)?;
@@ -169,5 +171,5 @@ async fn existence_and_metadata_agree_with_reads(context: Context) -> CaseResult
         format!("{:?}", metadata.size),
     )?;
     same("its version", metadata.version, entry.version)?;
-    same("its end", metadata.expires_at, entry.expires_at)
+    same("its expiry", metadata.expires_at, entry.expires_at)
 }

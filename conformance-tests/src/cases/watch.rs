@@ -1,3 +1,5 @@
+//! Watching a prefix for changes.
+
 use std::time::Duration;
 
 use futures_core::stream::BoxStream;
@@ -10,14 +12,14 @@ use crate::context::Context;
 use crate::failure::{CaseResult, Failure, same};
 
 cases! {
-    a_watcher_is_told_of_writes_and_removals [Need::Watch]: "a watcher is told of each change below its prefix";
-    a_watcher_is_told_of_its_prefix_alone [Need::Watch]: "a watcher is told of nothing beside its prefix";
+    a_watcher_sees_writes_and_removals [Need::Watch]: "a watcher sees each change below its prefix";
+    a_watcher_sees_only_its_prefix [Need::Watch]: "a watcher sees no change outside its prefix";
 }
 
 async fn next(
     changes: &mut BoxStream<'static, Result<Change>>,
 ) -> std::result::Result<Change, Failure> {
-    let expected = "to be told of a change";
+    let expected = "a change";
     match tokio::time::timeout(Duration::from_secs(10), changes.next()).await {
         Ok(Some(change)) => Ok(change?),
         Ok(None) => Err(Failure::new(expected, "the end of the stream")),
@@ -25,7 +27,7 @@ async fn next(
     }
 }
 
-async fn a_watcher_is_told_of_writes_and_removals(context: Context) -> CaseResult {
+async fn a_watcher_sees_writes_and_removals(context: Context) -> CaseResult {
     let mut changes = context.driver.watch(&Prefix::root()).await?;
     let key = context.key("k")?;
     context.write(&key, "value").await?;
@@ -45,7 +47,7 @@ async fn a_watcher_is_told_of_writes_and_removals(context: Context) -> CaseResul
     )
 }
 
-async fn a_watcher_is_told_of_its_prefix_alone(context: Context) -> CaseResult {
+async fn a_watcher_sees_only_its_prefix(context: Context) -> CaseResult {
     let mut changes = context.driver.watch(&Prefix::new("app")).await?;
     for name in ["app2:a", "b", "application"] {
         context.write(&context.key(name)?, "value").await?;

@@ -1,9 +1,8 @@
-//! The suite, tested: for each way to be wrong there is a driver that is wrong in that way alone, and the suite
-//! must tell. `tells!` names the case that has to fail; after it stand the cases that may fail along with it.
-//! Every other case has to pass.
+//! Tests of the suite: for each flaw there is a driver with only this flaw, and the suite must detect it.
+//! `detects!` names the case that must fail, followed by the cases that may fail too. All other cases must pass.
 
 mod broken;
-mod right_driver;
+mod correct_driver;
 mod wrong_conditions;
 mod wrong_errors;
 mod wrong_expiry;
@@ -17,7 +16,7 @@ use broken::{Broken, Flaw};
 use conformance_tests::{Report, Subject};
 use driver_memory::MemoryDriver;
 
-/// Runs the suite on memory drivers with a flaw.
+/// Runs the suite on in-memory drivers with a flaw.
 async fn report_on<F: Flaw + Clone>(flaw: F) -> Report {
     conformance_tests::run(move || {
         let flaw = flaw.clone();
@@ -35,14 +34,14 @@ async fn report_on_subjects(subject: impl Fn() -> Subject + Send + Sync + 'stati
     .await
 }
 
-/// Asserts that `named` failed, and nothing else that is not in `along`.
-fn assert_told(report: &Report, named: &str, along: &[&str]) {
+/// Asserts that `named` failed, and no other case outside `along`.
+fn assert_detected(report: &Report, named: &str, along: &[&str]) {
     let names: Vec<&str> = conformance_tests::case_names().collect();
     for name in along.iter().chain([&named]) {
         assert!(names.contains(name), "there is no case {name}");
     }
     let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
-    assert!(failed.contains(&named), "{named} has to fail:\n{report}");
+    assert!(failed.contains(&named), "{named} must fail:\n{report}");
     let unrelated = failed
         .iter()
         .filter(|name| **name != named && !along.contains(name));
@@ -53,15 +52,15 @@ fn assert_told(report: &Report, named: &str, along: &[&str]) {
     );
 }
 
-/// A test that the suite tells a flaw: the name of the test, the flaw, the case that has to fail, and those
-/// that may.
-macro_rules! tells {
+/// Defines a test that the suite detects a flaw: the test name, the flaw, the case that must fail, and the cases
+/// that may fail.
+macro_rules! detects {
     ($test:ident, $flaw:expr => $named:ident $(, $along:ident)*) => {
         #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
         async fn $test() {
             let report = $crate::report_on($flaw).await;
-            $crate::assert_told(&report, stringify!($named), &[$(stringify!($along)),*]);
+            $crate::assert_detected(&report, stringify!($named), &[$(stringify!($along)),*]);
         }
     };
 }
-use tells;
+use detects;

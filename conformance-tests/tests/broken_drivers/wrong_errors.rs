@@ -1,4 +1,4 @@
-//! Drivers that hide errors, lie about outcomes, or go on after they were closed.
+//! Drivers that hide errors, report wrong outcomes, or work after close.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use session_core::decorators::ReadOnly;
 use session_core::*;
 
 use crate::broken::{Broken, Flaw};
-use crate::{assert_told, tells};
+use crate::{assert_detected, detects};
 
-/// A driver with a flaw, and the same one with its backend out of reach.
+/// Runs the suite on a driver with a flaw, with an unreachable one as the outage.
 async fn report_on_outage<F: Flaw + Clone + Sync>(flaw: F, fault: Fault) -> Report {
     crate::report_on_subjects(move || {
         let memory = Arc::new(MemoryDriver::new());
@@ -22,8 +22,8 @@ async fn report_on_outage<F: Flaw + Clone + Sync>(flaw: F, fault: Fault) -> Repo
     .await
 }
 
-/// A test that the suite tells a flaw that shows when the backend is out of reach.
-macro_rules! tells_in_outage {
+/// Defines a test that the suite detects a flaw that shows when the backend is unreachable.
+macro_rules! detects_in_outage {
     ($test:ident, $flaw:ident { $($method:tt)* } => $named:ident $(, $along:ident)*) => {
         #[derive(Clone)]
         struct $flaw;
@@ -36,65 +36,65 @@ macro_rules! tells_in_outage {
         #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
         async fn $test() {
             let report = report_on_outage($flaw, Fault::before(ErrorKind::Unavailable)).await;
-            assert_told(&report, stringify!($named), &[$(stringify!($along)),*]);
+            assert_detected(&report, stringify!($named), &[$(stringify!($along)),*]);
         }
     };
 }
 
-tells_in_outage!(a_driver_whose_errors_read_as_misses, ErrorIsAMiss {
-    async fn read(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        Ok(right.read(key).await.unwrap_or_default())
+detects_in_outage!(a_driver_whose_errors_read_as_misses, ErrorIsAMiss {
+    async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
+        Ok(inner.read(key).await.unwrap_or_default())
     }
-} => an_outage_is_never_a_miss, an_outage_has_a_kind_and_a_context,
-    after_closing_all_operations_are_refused_or_none);
+} => an_outage_is_never_a_miss, an_outage_error_has_a_kind_and_a_driver,
+    after_close_all_operations_fail_or_none);
 
-tells_in_outage!(a_driver_whose_errors_do_not_exist, ErrorDoesNotExist {
-    async fn exists(&self, right: &dyn Driver, key: &Key) -> Result<bool> {
-        Ok(right.exists(key).await.unwrap_or_default())
+detects_in_outage!(a_driver_whose_errors_do_not_exist, ErrorDoesNotExist {
+    async fn exists(&self, inner: &dyn Driver, key: &Key) -> Result<bool> {
+        Ok(inner.exists(key).await.unwrap_or_default())
     }
-} => an_outage_is_never_a_miss, after_closing_all_operations_are_refused_or_none);
+} => an_outage_is_never_a_miss, after_close_all_operations_fail_or_none);
 
-tells_in_outage!(a_driver_that_reads_an_error_in_a_batch_as_a_miss, BatchHidesErrors {
-    async fn read_many(&self, right: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        Ok(right.read_many(keys).await.unwrap_or_else(|_| vec![None; keys.len()]))
+detects_in_outage!(a_driver_that_reads_an_error_in_a_batch_as_a_miss, BatchHidesErrors {
+    async fn read_many(&self, inner: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        Ok(inner.read_many(keys).await.unwrap_or_else(|_| vec![None; keys.len()]))
     }
-} => an_outage_is_never_a_miss, after_closing_all_operations_are_refused_or_none);
+} => an_outage_is_never_a_miss, after_close_all_operations_fail_or_none);
 
-tells_in_outage!(a_driver_that_takes_a_failed_write_for_done, WriteHidesErrors {
+detects_in_outage!(a_driver_that_takes_a_failed_write_for_done, WriteHidesErrors {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
-        let outcome = right.write(key, value, options).await;
+        let outcome = inner.write(key, value, options).await;
         Ok(outcome.unwrap_or(WriteOutcome::written(Some(Version::from_u64(1)))))
     }
-} => an_outage_is_told_by_every_change, an_error_says_truly_what_was_not_applied,
-    after_closing_all_operations_are_refused_or_none);
+} => every_change_fails_during_an_outage, not_applied_means_not_applied,
+    after_close_all_operations_fail_or_none);
 
-tells_in_outage!(a_driver_that_takes_a_failed_clear_for_done, ClearHidesErrors {
-    async fn clear(&self, right: &dyn Driver, prefix: &Prefix) -> Result<()> {
-        drop(right.clear(prefix).await);
+detects_in_outage!(a_driver_that_takes_a_failed_clear_for_done, ClearHidesErrors {
+    async fn clear(&self, inner: &dyn Driver, prefix: &Prefix) -> Result<()> {
+        drop(inner.clear(prefix).await);
         Ok(())
     }
-} => an_outage_is_told_by_every_change);
+} => every_change_fails_during_an_outage);
 
-tells_in_outage!(a_driver_whose_errors_say_nothing, ErrorsSayNothing {
-    async fn read(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        let read = right.read(key).await;
+detects_in_outage!(a_driver_whose_errors_say_nothing, ErrorsSayNothing {
+    async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
+        let read = inner.read(key).await;
         read.map_err(|_| Error::new(ErrorKind::CorruptData, "something went wrong"))
     }
-} => an_outage_has_a_kind_and_a_context, after_closing_all_operations_are_refused_or_none);
+} => an_outage_error_has_a_kind_and_a_driver, after_close_all_operations_fail_or_none);
 
-tells_in_outage!(a_driver_whose_errors_show_the_key, ErrorsShowTheKey {
-    async fn read(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        right.read(key).await.map_err(|error| {
-            Error::new(error.kind(), format!("GET {} failed", key.as_str())).with_context(right.name(), "read")
+detects_in_outage!(a_driver_whose_errors_show_the_key, ErrorsShowTheKey {
+    async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
+        inner.read(key).await.map_err(|error| {
+            Error::new(error.kind(), format!("GET {} failed", key.as_str())).with_context(inner.name(), "read")
         })
     }
-} => errors_tell_no_secret);
+} => errors_contain_no_key_or_value);
 
 #[derive(Clone)]
 struct Flawless;
@@ -102,14 +102,14 @@ struct Flawless;
 impl Flaw for Flawless {}
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_driver_that_says_not_applied_of_what_was() {
+async fn a_driver_that_reports_not_applied_for_an_applied_write() {
     let lie = Fault::after(ErrorKind::TimedOut).with_outcome(Outcome::NotApplied);
     let report = report_on_outage(Flawless, lie).await;
-    assert_told(&report, "an_error_says_truly_what_was_not_applied", &[]);
+    assert_detected(&report, "not_applied_means_not_applied", &[]);
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_driver_that_says_unknown_of_lost_answers_is_right() {
+async fn a_driver_that_reports_unknown_for_lost_responses_passes() {
     let report = report_on_outage(Flawless, Fault::after(ErrorKind::TimedOut)).await;
     report.assert_passed();
 }
@@ -121,60 +121,60 @@ struct WritesAfterClosing;
 impl Flaw for WritesAfterClosing {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
-        match right.write(key, value, options).await {
+        match inner.write(key, value, options).await {
             Err(error) if error.kind() == ErrorKind::Closed => Ok(WriteOutcome::written(None)),
             other => other,
         }
     }
 }
 
-tells!(a_driver_that_takes_writes_after_closing, WritesAfterClosing =>
-    after_closing_all_operations_are_refused_or_none);
+detects!(a_driver_that_accepts_writes_after_close, WritesAfterClosing =>
+    after_close_all_operations_fail_or_none);
 
 #[derive(Clone)]
 struct ClosedIsEmpty;
 
 #[async_trait]
 impl Flaw for ClosedIsEmpty {
-    async fn close(&self, right: &dyn Driver) -> Result<()> {
-        right.clear(&Prefix::root()).await
+    async fn close(&self, inner: &dyn Driver) -> Result<()> {
+        inner.clear(&Prefix::root()).await
     }
 }
 
-tells!(a_driver_that_is_empty_after_closing, ClosedIsEmpty => after_closing_all_operations_are_refused_or_none);
+detects!(a_driver_that_is_empty_after_close, ClosedIsEmpty => after_close_all_operations_fail_or_none);
 
 #[derive(Clone)]
 struct ClosesOnce;
 
 #[async_trait]
 impl Flaw for ClosesOnce {
-    async fn close(&self, right: &dyn Driver) -> Result<()> {
-        // Any operation says that it is closed already.
-        right.exists(&Key::new("k")?).await?;
-        right.close().await
+    async fn close(&self, inner: &dyn Driver) -> Result<()> {
+        // Any operation reports that the driver is already closed.
+        inner.exists(&Key::new("k")?).await?;
+        inner.close().await
     }
 }
 
-tells!(a_driver_that_cannot_be_closed_twice, ClosesOnce => closing_twice_succeeds);
+detects!(a_driver_that_cannot_be_closed_twice, ClosesOnce => closing_twice_succeeds);
 
 #[derive(Clone)]
 struct ClaimsToTouch;
 
 #[async_trait]
 impl Flaw for ClaimsToTouch {
-    fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        right.capabilities().with_touch(false)
+    fn capabilities(&self, inner: &dyn Driver) -> Capabilities {
+        inner.capabilities().with_touch(false)
     }
 }
 
-tells!(a_driver_that_touches_although_it_says_it_cannot, ClaimsToTouch => touching_is_refused_where_it_does_not_work);
+detects!(a_driver_that_touches_undeclared, ClaimsToTouch => unsupported_touch_is_rejected);
 
-/// Takes a write as done, as unstorage does with drivers that cannot write.
+/// Reports success for writes without writing, like unstorage with read-only drivers.
 #[derive(Clone)]
 struct IgnoresWrites;
 
@@ -199,8 +199,8 @@ async fn a_driver_that_pretends_to_write() {
         Subject::new(reader).with_writer(entries)
     })
     .await;
-    let along = ["conditions_are_refused_where_there_are_none"];
-    assert_told(&report, "writing_is_refused_where_it_does_not_work", &along);
+    let along = ["unsupported_conditions_are_rejected"];
+    assert_detected(&report, "writes_to_a_read_only_driver_are_rejected", &along);
 }
 
 #[derive(Clone)]
@@ -208,13 +208,13 @@ struct ClaimsALimit;
 
 #[async_trait]
 impl Flaw for ClaimsALimit {
-    fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        right
+    fn capabilities(&self, inner: &dyn Driver) -> Capabilities {
+        inner
             .capabilities()
             .with_max_value_size(Some(2 << 20))
             .with_max_key_size(Some(4_000))
     }
 }
 
-tells!(a_driver_that_does_not_keep_its_limits, ClaimsALimit => values_longer_than_the_limit_are_refused,
-    keys_longer_than_the_limit_are_refused);
+detects!(a_driver_that_ignores_its_limits, ClaimsALimit => values_over_the_size_limit_are_rejected,
+    keys_over_the_size_limit_are_rejected);

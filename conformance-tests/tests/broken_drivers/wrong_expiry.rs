@@ -1,4 +1,4 @@
-//! Drivers that are wrong about when an entry ends, and about touching.
+//! Drivers with wrong expiry or touch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,115 +8,119 @@ use parking_lot::Mutex;
 use session_core::*;
 
 use crate::broken::Flaw;
-use crate::tells;
+use crate::detects;
 
-/// Changes the end of every write and touch on its way in.
-macro_rules! spoils_ends {
-    ($flaw:ident, |$end:ident, $now:ident| $spoilt:expr) => {
+/// Defines a flaw that changes the expiry of every write and touch.
+macro_rules! flawed_expiry {
+    ($flaw:ident, |$expires_at:ident, $now:ident| $changed:expr) => {
         #[derive(Clone)]
         struct $flaw;
 
         impl $flaw {
-            fn spoil(expiry: Expiry) -> Expiry {
-                let Expiry::At($end) = expiry else {
+            fn change(expiry: Expiry) -> Expiry {
+                let Expiry::At($expires_at) = expiry else {
                     return expiry;
                 };
                 let $now = Timestamp::now();
-                $spoilt
+                $changed
             }
         }
 
         #[async_trait]
         impl Flaw for $flaw {
-            // Then the cases that compare what is reported are not concerned.
-            fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-                right.capabilities().with_reports_expiry(false)
+            // This skips the cases that compare the reported expiry.
+            fn capabilities(&self, inner: &dyn Driver) -> Capabilities {
+                inner.capabilities().with_reports_expiry(false)
             }
 
             async fn write(
                 &self,
-                right: &dyn Driver,
+                inner: &dyn Driver,
                 key: &Key,
                 value: Bytes,
                 mut options: WriteOptions,
             ) -> Result<WriteOutcome> {
-                options.expiry = Self::spoil(options.expiry);
-                right.write(key, value, options).await
+                options.expiry = Self::change(options.expiry);
+                inner.write(key, value, options).await
             }
         }
     };
 }
 
-fn scaled(end: Timestamp, now: Timestamp, by: impl Fn(u64) -> u64) -> Expiry {
-    let left = end.as_millis().saturating_sub(now.as_millis());
-    Expiry::At(Timestamp::from_millis(end.as_millis() - left + by(left)))
+fn scaled(expires_at: Timestamp, now: Timestamp, by: impl Fn(u64) -> u64) -> Expiry {
+    let left = expires_at.as_millis().saturating_sub(now.as_millis());
+    Expiry::At(Timestamp::from_millis(
+        expires_at.as_millis() - left + by(left),
+    ))
 }
 
-spoils_ends!(IgnoresExpiry, |_end, _now| Expiry::Never);
-tells!(a_driver_that_ignores_expiry, IgnoresExpiry => an_entry_is_gone_after_its_end,
-    an_entry_ends_as_exactly_as_declared, reading_does_not_move_the_end, an_ended_entry_does_not_exist,
-    an_ended_entry_is_not_listed, an_ended_entry_is_not_in_batches, an_end_in_the_past_is_at_once,
-    an_overwrite_sets_the_end_anew, if_absent_writes_where_one_has_ended, if_version_meets_what_has_ended,
-    a_conditional_write_sets_the_end, a_conditional_removal_meets_what_has_ended, a_touch_does_not_revive);
+flawed_expiry!(IgnoresExpiry, |_expires_at, _now| Expiry::Never);
+detects!(a_driver_that_ignores_expiry, IgnoresExpiry => an_expired_entry_is_not_read,
+    expiry_is_as_precise_as_declared, reading_does_not_renew_the_expiry, an_expired_entry_does_not_exist,
+    an_expired_entry_is_not_listed, an_expired_entry_is_not_read_in_batches, an_expiry_in_the_past_takes_effect_at_once,
+    an_overwrite_replaces_the_expiry, if_absent_writes_an_expired_key, if_version_conflicts_with_an_expired_entry,
+    a_conditional_write_sets_the_expiry, a_conditional_removal_conflicts_with_an_expired_entry, a_touch_does_not_revive_an_expired_entry);
 
-spoils_ends!(TakesMillisecondsForSeconds, |end, now| scaled(
-    end,
+flawed_expiry!(ReadsMillisecondsAsSeconds, |expires_at, now| scaled(
+    expires_at,
     now,
     |left| left * 1_000
 ));
-tells!(a_driver_that_is_off_by_a_factor_of_1000, TakesMillisecondsForSeconds => an_entry_is_gone_after_its_end,
-    an_entry_ends_as_exactly_as_declared, reading_does_not_move_the_end, an_ended_entry_does_not_exist,
-    an_ended_entry_is_not_listed, an_ended_entry_is_not_in_batches, an_overwrite_sets_the_end_anew,
-    if_absent_writes_where_one_has_ended, if_version_meets_what_has_ended, a_conditional_write_sets_the_end,
-    a_conditional_removal_meets_what_has_ended, a_touch_does_not_revive);
+detects!(a_driver_that_is_off_by_a_factor_of_1000, ReadsMillisecondsAsSeconds => an_expired_entry_is_not_read,
+    expiry_is_as_precise_as_declared, reading_does_not_renew_the_expiry, an_expired_entry_does_not_exist,
+    an_expired_entry_is_not_listed, an_expired_entry_is_not_read_in_batches, an_overwrite_replaces_the_expiry,
+    if_absent_writes_an_expired_key, if_version_conflicts_with_an_expired_entry, a_conditional_write_sets_the_expiry,
+    a_conditional_removal_conflicts_with_an_expired_entry, a_touch_does_not_revive_an_expired_entry);
 
-spoils_ends!(TakesSecondsForMilliseconds, |end, now| scaled(
-    end,
+flawed_expiry!(ReadsSecondsAsMilliseconds, |expires_at, now| scaled(
+    expires_at,
     now,
     |left| left / 1_000
 ));
-tells!(a_driver_that_is_off_by_a_thousandth, TakesSecondsForMilliseconds => an_entry_is_there_until_its_end,
-    an_entry_ends_as_exactly_as_declared, a_touch_moves_the_end_later, a_touch_may_take_the_end_away);
+detects!(a_driver_that_is_off_by_a_factor_of_a_thousandth, ReadsSecondsAsMilliseconds => an_entry_exists_until_it_expires,
+    expiry_is_as_precise_as_declared, a_touch_extends_the_expiry, a_touch_can_remove_the_expiry);
 
-spoils_ends!(RoundsUpToSeconds, |end, _now| Expiry::At(
-    Timestamp::from_millis(end.as_millis().div_ceil(1_000) * 1_000)
+flawed_expiry!(RoundsUpToSeconds, |expires_at, _now| Expiry::At(
+    Timestamp::from_millis(expires_at.as_millis().div_ceil(1_000) * 1_000)
 ));
-tells!(a_driver_that_rounds_ends_up_and_does_not_say_so, RoundsUpToSeconds => an_entry_ends_as_exactly_as_declared,
-    an_ended_entry_does_not_exist, an_ended_entry_is_not_listed, an_ended_entry_is_not_in_batches,
-    an_entry_is_gone_after_its_end, if_absent_writes_where_one_has_ended, if_version_meets_what_has_ended,
-    a_conditional_removal_meets_what_has_ended, a_touch_does_not_revive);
+detects!(a_driver_that_rounds_expiry_up_undeclared, RoundsUpToSeconds => expiry_is_as_precise_as_declared,
+    an_expired_entry_does_not_exist, an_expired_entry_is_not_listed, an_expired_entry_is_not_read_in_batches,
+    an_expired_entry_is_not_read, if_absent_writes_an_expired_key, if_version_conflicts_with_an_expired_entry,
+    a_conditional_removal_conflicts_with_an_expired_entry, a_touch_does_not_revive_an_expired_entry);
 
-spoils_ends!(RoundsDownToSeconds, |end, _now| Expiry::At(
-    Timestamp::from_millis(end.as_millis() / 1_000 * 1_000)
+flawed_expiry!(RoundsDownToSeconds, |expires_at, _now| Expiry::At(
+    Timestamp::from_millis(expires_at.as_millis() / 1_000 * 1_000)
 ));
-tells!(a_driver_that_rounds_ends_down, RoundsDownToSeconds => an_entry_ends_as_exactly_as_declared,
-    a_touch_moves_the_end_later, a_touch_may_take_the_end_away, an_entry_is_there_until_its_end);
+detects!(a_driver_that_rounds_expiry_down, RoundsDownToSeconds => expiry_is_as_precise_as_declared,
+    a_touch_extends_the_expiry, a_touch_can_remove_the_expiry, an_entry_exists_until_it_expires);
 
-spoils_ends!(OverflowsAfterWeeks, |end, now| scaled(end, now, |left| {
-    if left > i32::MAX as u64 { 1 } else { left }
-}));
-tells!(a_driver_whose_timer_overflows_after_weeks, OverflowsAfterWeeks => an_entry_may_live_for_ten_years);
+flawed_expiry!(OverflowsAfterWeeks, |expires_at, now| scaled(
+    expires_at,
+    now,
+    |left| { if left > i32::MAX as u64 { 1 } else { left } }
+));
+detects!(a_driver_whose_timer_overflows_after_weeks, OverflowsAfterWeeks => a_ttl_of_ten_years_works);
 
-spoils_ends!(PastIsNever, |end, now| if end < now {
+flawed_expiry!(PastIsNever, |expires_at, now| if expires_at < now {
     Expiry::Never
 } else {
-    Expiry::At(end)
+    Expiry::At(expires_at)
 });
-tells!(a_driver_that_takes_a_past_end_for_none, PastIsNever => an_end_in_the_past_is_at_once);
+detects!(a_driver_that_treats_a_past_expiry_as_none, PastIsNever => an_expiry_in_the_past_takes_effect_at_once);
 
-/// Reads that prolong a life, as a cache's do.
+/// Reads that renew the expiry, like those of some caches.
 #[derive(Clone)]
 struct RenewsOnRead;
 
 #[async_trait]
 impl Flaw for RenewsOnRead {
-    async fn read(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-        let entry = right.read(key).await?;
+    async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
+        let entry = inner.read(key).await?;
         if entry
             .as_ref()
             .is_some_and(|entry| entry.expires_at.is_some())
         {
-            right
+            inner
                 .touch(
                     key,
                     TouchOptions::to(Expiry::after(Duration::from_secs(60))),
@@ -127,35 +131,35 @@ impl Flaw for RenewsOnRead {
     }
 }
 
-tells!(a_driver_that_renews_on_read, RenewsOnRead => reading_does_not_move_the_end,
-    an_entry_is_gone_after_its_end, an_entry_ends_as_exactly_as_declared, an_overwrite_sets_the_end_anew,
-    a_touch_moves_the_end_earlier, each_write_of_a_batch_has_its_expiry, a_conditional_write_sets_the_end,
-    the_end_is_reported_as_it_was_set, an_entry_may_live_for_ten_years);
+detects!(a_driver_that_renews_on_read, RenewsOnRead => reading_does_not_renew_the_expiry,
+    an_expired_entry_is_not_read, expiry_is_as_precise_as_declared, an_overwrite_replaces_the_expiry,
+    a_touch_shortens_the_expiry, each_write_of_a_batch_has_its_own_expiry, a_conditional_write_sets_the_expiry,
+    the_expiry_is_reported_as_set, a_ttl_of_ten_years_works);
 
-/// An overwrite that leaves the old end.
+/// Overwrites that keep the old expiry.
 #[derive(Clone)]
-struct KeepsTheOldEnd;
+struct KeepsTheOldExpiry;
 
 #[async_trait]
-impl Flaw for KeepsTheOldEnd {
+impl Flaw for KeepsTheOldExpiry {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         mut options: WriteOptions,
     ) -> Result<WriteOutcome> {
-        if let Some(end) = right.read(key).await?.and_then(|entry| entry.expires_at) {
-            options.expiry = Expiry::At(end);
+        if let Some(expires_at) = inner.read(key).await?.and_then(|entry| entry.expires_at) {
+            options.expiry = Expiry::At(expires_at);
         }
-        right.write(key, value, options).await
+        inner.write(key, value, options).await
     }
 }
 
-tells!(a_driver_whose_overwrite_keeps_the_old_end, KeepsTheOldEnd => an_overwrite_sets_the_end_anew,
-    a_conditional_write_sets_the_end, the_end_is_reported_as_it_was_set);
+detects!(a_driver_whose_overwrite_keeps_the_old_expiry, KeepsTheOldExpiry => an_overwrite_replaces_the_expiry,
+    a_conditional_write_sets_the_expiry, the_expiry_is_reported_as_set);
 
-/// Conditional writes that forget the expiry.
+/// Conditional writes that ignore the expiry.
 #[derive(Clone)]
 struct ForgetsExpiryOfConditionalWrites;
 
@@ -163,7 +167,7 @@ struct ForgetsExpiryOfConditionalWrites;
 impl Flaw for ForgetsExpiryOfConditionalWrites {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         mut options: WriteOptions,
@@ -171,14 +175,14 @@ impl Flaw for ForgetsExpiryOfConditionalWrites {
         if options.condition != WriteCondition::Always {
             options.expiry = Expiry::Never;
         }
-        right.write(key, value, options).await
+        inner.write(key, value, options).await
     }
 }
 
-tells!(a_driver_whose_conditional_writes_never_end, ForgetsExpiryOfConditionalWrites =>
-    a_conditional_write_sets_the_end);
+detects!(a_driver_whose_conditional_writes_never_expire, ForgetsExpiryOfConditionalWrites =>
+    a_conditional_write_sets_the_expiry);
 
-/// Batches that give every write the expiry of the first.
+/// Batches that use the expiry of the first write for all.
 #[derive(Clone)]
 struct OneExpiryForABatch;
 
@@ -186,30 +190,30 @@ struct OneExpiryForABatch;
 impl Flaw for OneExpiryForABatch {
     async fn write_many(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         mut writes: Vec<Write>,
     ) -> Vec<Result<WriteOutcome>> {
         let first = writes.first().map(|write| write.options.expiry);
         for write in &mut writes {
             write.options.expiry = first.unwrap_or_default();
         }
-        right.write_many(writes).await
+        inner.write_many(writes).await
     }
 }
 
-tells!(a_driver_with_one_expiry_for_a_batch, OneExpiryForABatch => each_write_of_a_batch_has_its_expiry);
+detects!(a_driver_with_one_expiry_for_a_batch, OneExpiryForABatch => each_write_of_a_batch_has_its_own_expiry);
 
-/// What a driver has that checks expiry in some places only: the ends, and what was there.
+/// Entries with their expiry, for drivers that check expiry in some methods only.
 #[derive(Clone, Default)]
-struct Unswept(Arc<Mutex<BTreeMap<Key, (Entry, Timestamp)>>>);
+struct UnremovedEntries(Arc<Mutex<BTreeMap<Key, (Entry, Timestamp)>>>);
 
-impl Unswept {
-    fn note(&self, key: &Key, value: &Bytes, options: &WriteOptions) {
+impl UnremovedEntries {
+    fn record(&self, key: &Key, value: &Bytes, options: &WriteOptions) {
         let mut entries = self.0.lock();
         match options.expiry {
-            Expiry::At(end) => {
+            Expiry::At(expires_at) => {
                 let entry = Entry::new(value.clone()).with_version(Version::from_u64(0));
-                entries.insert(key.clone(), (entry, end));
+                entries.insert(key.clone(), (entry, expires_at));
             }
             _ => {
                 entries.remove(key);
@@ -217,30 +221,30 @@ impl Unswept {
         }
     }
 
-    fn ended(&self, key: &Key) -> Option<Entry> {
+    fn expired(&self, key: &Key) -> Option<Entry> {
         let entries = self.0.lock();
-        let (entry, end) = entries.get(key)?;
-        (*end <= Timestamp::now()).then(|| entry.clone())
+        let (entry, expires_at) = entries.get(key)?;
+        (*expires_at <= Timestamp::now()).then(|| entry.clone())
     }
 }
 
-/// A flaw that shows what has ended, by one method.
-macro_rules! shows_ended {
+/// Defines a flaw that exposes expired entries through one method.
+macro_rules! exposes_expired {
     ($flaw:ident, $($method:tt)*) => {
         #[derive(Clone, Default)]
-        struct $flaw(Unswept);
+        struct $flaw(UnremovedEntries);
 
         #[async_trait]
         impl Flaw for $flaw {
             async fn write(
                 &self,
-                right: &dyn Driver,
+                inner: &dyn Driver,
                 key: &Key,
                 value: Bytes,
                 options: WriteOptions,
             ) -> Result<WriteOutcome> {
-                self.0.note(key, &value, &options);
-                right.write(key, value, options).await
+                self.0.record(key, &value, &options);
+                inner.write(key, value, options).await
             }
 
             $($method)*
@@ -248,17 +252,17 @@ macro_rules! shows_ended {
     };
 }
 
-shows_ended!(
-    ListsEnded,
-    async fn list(&self, right: &dyn Driver, options: ListOptions) -> Result<ListPage> {
-        let mut page = right.list(options.clone()).await?;
+exposes_expired!(
+    ListsExpired,
+    async fn list(&self, inner: &dyn Driver, options: ListOptions) -> Result<ListPage> {
+        let mut page = inner.list(options.clone()).await?;
         if page.next.is_none() {
             let entries = self.0.0.lock();
-            let ended = entries
+            let expired = entries
                 .iter()
-                .filter(|(_, (_, end))| *end <= Timestamp::now());
+                .filter(|(_, (_, expires_at))| *expires_at <= Timestamp::now());
             page.keys.extend(
-                ended
+                expired
                     .map(|(key, _)| key.clone())
                     .filter(|key| options.prefix.contains(key)),
             );
@@ -266,37 +270,37 @@ shows_ended!(
         Ok(page)
     }
 );
-tells!(a_driver_that_lists_what_has_ended, ListsEnded::default() => an_ended_entry_is_not_listed);
+detects!(a_driver_that_lists_expired_entries, ListsExpired::default() => an_expired_entry_is_not_listed);
 
-shows_ended!(
-    EndedExists,
-    async fn exists(&self, right: &dyn Driver, key: &Key) -> Result<bool> {
-        Ok(right.exists(key).await? || self.0.ended(key).is_some())
+exposes_expired!(
+    ExpiredExists,
+    async fn exists(&self, inner: &dyn Driver, key: &Key) -> Result<bool> {
+        Ok(inner.exists(key).await? || self.0.expired(key).is_some())
     }
 );
-tells!(a_driver_for_which_what_has_ended_exists, EndedExists::default() => an_ended_entry_does_not_exist);
+detects!(a_driver_whose_exists_reports_expired_entries, ExpiredExists::default() => an_expired_entry_does_not_exist);
 
-shows_ended!(
-    EndedInBatches,
-    async fn read_many(&self, right: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
-        let entries = right.read_many(keys).await?;
+exposes_expired!(
+    ExpiredInBatches,
+    async fn read_many(&self, inner: &dyn Driver, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
+        let entries = inner.read_many(keys).await?;
         Ok(keys
             .iter()
             .zip(entries)
-            .map(|(key, entry)| entry.or_else(|| self.0.ended(key)))
+            .map(|(key, entry)| entry.or_else(|| self.0.expired(key)))
             .collect())
     }
 );
-tells!(a_driver_whose_batches_return_what_has_ended, EndedInBatches::default() => an_ended_entry_is_not_in_batches);
+detects!(a_driver_whose_batches_return_expired_entries, ExpiredInBatches::default() => an_expired_entry_is_not_read_in_batches);
 
-/// Touches that say that they moved something, or do.
-macro_rules! spoils_touches {
-    ($flaw:ident, |$self:ident, $right:ident, $key:ident, $options:ident| $touch:expr) => {
-        shows_ended!(
+/// Defines a flaw of touch.
+macro_rules! flawed_touches {
+    ($flaw:ident, |$self:ident, $inner:ident, $key:ident, $options:ident| $touch:expr) => {
+        exposes_expired!(
             $flaw,
             async fn touch(
                 &self,
-                $right: &dyn Driver,
+                $inner: &dyn Driver,
                 $key: &Key,
                 $options: TouchOptions,
             ) -> Result<bool> {
@@ -307,52 +311,52 @@ macro_rules! spoils_touches {
     };
 }
 
-spoils_touches!(RevivesByTouch, |this, right, key, options| {
-    if let Some(entry) = this.0.ended(key) {
+flawed_touches!(RevivesByTouch, |this, inner, key, options| {
+    if let Some(entry) = this.0.expired(key) {
         let write = WriteOptions::default().with_expiry(options.expiry);
-        let _first = right.write(key, entry.value, write).await?;
+        let _first = inner.write(key, entry.value, write).await?;
         return Ok(true);
     }
-    right.touch(key, options).await
+    inner.touch(key, options).await
 });
-tells!(a_driver_whose_touch_revives, RevivesByTouch::default() => a_touch_does_not_revive);
+detects!(a_driver_whose_touch_revives_expired_entries, RevivesByTouch::default() => a_touch_does_not_revive_an_expired_entry);
 
-spoils_touches!(TouchAlwaysSaysTrue, |_this, right, key, options| {
-    right.touch(key, options).await?;
+flawed_touches!(TouchAlwaysSaysTrue, |_this, inner, key, options| {
+    inner.touch(key, options).await?;
     Ok(true)
 });
-tells!(a_driver_whose_touch_finds_what_is_not_there, TouchAlwaysSaysTrue::default() =>
-    a_touch_of_a_missing_key_makes_nothing, a_touch_does_not_revive,
-    a_touch_on_another_version_moves_nothing);
+detects!(a_driver_whose_touch_of_a_missing_key_returns_true, TouchAlwaysSaysTrue::default() =>
+    a_touch_of_a_missing_key_creates_nothing, a_touch_does_not_revive_an_expired_entry,
+    a_touch_on_another_version_changes_nothing);
 
-spoils_touches!(TouchOnlyProlongs, |_this, right, key, options| {
-    let end = right.read(key).await?.and_then(|entry| entry.expires_at);
-    match (options.expiry, end) {
-        (Expiry::At(new), Some(old)) if new > old => right.touch(key, options).await,
-        (Expiry::Never, _) => right.touch(key, options).await,
-        _ => right.exists(key).await,
+flawed_touches!(TouchOnlyExtends, |_this, inner, key, options| {
+    let expires_at = inner.read(key).await?.and_then(|entry| entry.expires_at);
+    match (options.expiry, expires_at) {
+        (Expiry::At(new), Some(old)) if new > old => inner.touch(key, options).await,
+        (Expiry::Never, _) => inner.touch(key, options).await,
+        _ => inner.exists(key).await,
     }
 });
-spoils_touches!(TouchIgnoresItsCondition, |_this, right, key, options| {
-    right.touch(key, TouchOptions::to(options.expiry)).await
+flawed_touches!(TouchIgnoresItsCondition, |_this, inner, key, options| {
+    inner.touch(key, TouchOptions::to(options.expiry)).await
 });
-tells!(a_driver_whose_touch_ignores_its_condition, TouchIgnoresItsCondition::default() => a_touch_on_another_version_moves_nothing);
+detects!(a_driver_whose_touch_ignores_its_condition, TouchIgnoresItsCondition::default() => a_touch_on_another_version_changes_nothing);
 
-tells!(a_driver_whose_touch_only_prolongs, TouchOnlyProlongs::default() => a_touch_moves_the_end_earlier,
-    a_touch_on_another_version_moves_nothing);
+detects!(a_driver_whose_touch_only_extends, TouchOnlyExtends::default() => a_touch_shortens_the_expiry,
+    a_touch_on_another_version_changes_nothing);
 
-spoils_touches!(TouchDoesNothing, |_this, right, key, _expiry| right
+flawed_touches!(TouchDoesNothing, |_this, inner, key, _expiry| inner
     .exists(key)
     .await);
-tells!(a_driver_whose_touch_does_nothing, TouchDoesNothing::default() => a_touch_moves_the_end_later,
-    a_touch_moves_the_end_earlier, a_touch_may_take_the_end_away,
-    a_touch_on_another_version_moves_nothing);
+detects!(a_driver_whose_touch_does_nothing, TouchDoesNothing::default() => a_touch_extends_the_expiry,
+    a_touch_shortens_the_expiry, a_touch_can_remove_the_expiry,
+    a_touch_on_another_version_changes_nothing);
 
-spoils_touches!(TouchRewrites, |_this, right, key, options| {
-    let Some(entry) = right.read(key).await? else {
+flawed_touches!(TouchRewrites, |_this, inner, key, options| {
+    let Some(entry) = inner.read(key).await? else {
         return Ok(false);
     };
-    let _first = right
+    let _first = inner
         .write(
             key,
             entry.value,
@@ -361,6 +365,6 @@ spoils_touches!(TouchRewrites, |_this, right, key, options| {
         .await?;
     Ok(true)
 });
-tells!(a_driver_whose_touch_rewrites_the_value, TouchRewrites::default() => a_touch_leaves_value_and_version_alone,
-    a_driver_goes_on_after_dropped_operations,
-    a_touch_on_another_version_moves_nothing);
+detects!(a_driver_whose_touch_rewrites_the_value, TouchRewrites::default() => a_touch_keeps_value_and_version,
+    a_driver_works_after_dropped_operations,
+    a_touch_on_another_version_changes_nothing);

@@ -1,4 +1,4 @@
-//! Drivers that are wrong in the ways to which files and folders invite.
+//! Drivers with flaws that are typical of files and folders.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use driver_memory::MemoryDriver;
 use session_core::*;
 
 use crate::broken::{Broken, Flaw};
-use crate::tells;
+use crate::detects;
 
-/// Empties a file before it fills it, whether anybody waits for that or not.
+/// Truncates a file before it writes, and does both even if the future is dropped.
 #[derive(Clone)]
 struct TruncatesFirst(Arc<MemoryDriver>);
 
@@ -24,13 +24,13 @@ fn truncates_first() -> Subject {
 impl Flaw for TruncatesFirst {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         if options.condition != WriteCondition::Always || value.len() < 10_000 {
-            return right.write(key, value, options).await;
+            return inner.write(key, value, options).await;
         }
         let (files, key) = (Arc::clone(&self.0), key.clone());
         let writing = tokio::spawn(async move {
@@ -46,19 +46,19 @@ impl Flaw for TruncatesFirst {
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
 async fn a_driver_that_truncates_before_it_writes() {
     let report = crate::report_on_subjects(truncates_first).await;
-    crate::assert_told(
+    crate::assert_detected(
         &report,
-        "a_read_beside_writes_sees_one_of_them",
+        "a_read_during_writes_returns_a_whole_value",
         &[
-            "a_dropped_write_leaves_the_old_value_or_the_new",
-            "a_dropped_removal_leaves_the_entry_or_none",
+            "a_dropped_write_leaves_the_old_or_the_new_value",
+            "a_dropped_removal_leaves_a_whole_entry_or_none",
             "a_dropped_batch_leaves_whole_values",
         ],
     );
 }
 
-/// An end beside the value that is taken for void when the length of the value is another, and only then.
-fn ends_bound_to_lengths() -> Subject {
+/// An expiry beside the value that is ignored only if the length of the value differs.
+fn expiry_bound_to_length() -> Subject {
     let memory = Arc::new(MemoryDriver::new());
     let files = Arc::clone(&memory);
     Subject::new(memory).with_foreign_write(move |key, value| {
@@ -66,8 +66,8 @@ fn ends_bound_to_lengths() -> Subject {
         async move {
             let old = files.read(&key).await?;
             let kept = old.filter(|old| old.value.len() == value.len());
-            let end = kept.and_then(|old| old.expires_at);
-            let expiry = end.map_or(Expiry::Never, Expiry::At);
+            let expires_at = kept.and_then(|old| old.expires_at);
+            let expiry = expires_at.map_or(Expiry::Never, Expiry::At);
             let options = WriteOptions::default().with_expiry(expiry);
             let _first = files.write(&key, value, options).await?;
             Ok::<(), HookError>(())
@@ -76,23 +76,23 @@ fn ends_bound_to_lengths() -> Subject {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_driver_whose_end_outlives_a_foreign_write_of_equal_length() {
-    let report = crate::report_on_subjects(ends_bound_to_lengths).await;
-    crate::assert_told(
+async fn a_driver_whose_expiry_survives_a_foreign_write_of_equal_length() {
+    let report = crate::report_on_subjects(expiry_bound_to_length).await;
+    crate::assert_detected(
         &report,
-        "a_foreign_write_at_once_and_of_equal_length_clears_the_end",
+        "an_immediate_foreign_write_of_equal_length_clears_the_expiry",
         &[],
     );
 }
 
-/// Takes keys for other keys.
-macro_rules! leads_elsewhere {
+/// Defines a flaw that maps keys to other keys.
+macro_rules! flawed_keys {
     ($flaw:ident, |$text:ident| $path:expr) => {
         #[derive(Clone)]
         struct $flaw;
 
         impl $flaw {
-            fn lead(key: &Key) -> Result<Key> {
+            fn map_key(key: &Key) -> Result<Key> {
                 let $text = key.as_str();
                 Key::new(&$path)
             }
@@ -100,24 +100,24 @@ macro_rules! leads_elsewhere {
 
         #[async_trait]
         impl Flaw for $flaw {
-            async fn read(&self, right: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
-                right.read(&Self::lead(key)?).await
+            async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {
+                inner.read(&Self::map_key(key)?).await
             }
 
             async fn write(
                 &self,
-                right: &dyn Driver,
+                inner: &dyn Driver,
                 key: &Key,
                 value: Bytes,
                 options: WriteOptions,
             ) -> Result<WriteOutcome> {
-                right.write(&Self::lead(key)?, value, options).await
+                inner.write(&Self::map_key(key)?, value, options).await
             }
         }
     };
 }
 
-leads_elsewhere!(FollowsDots, |text| {
+flawed_keys!(FollowsDots, |text| {
     let mut path = Vec::new();
     for segment in text.split(':') {
         match segment {
@@ -128,16 +128,16 @@ leads_elsewhere!(FollowsDots, |text| {
     }
     path.join(":")
 });
-tells!(a_driver_that_goes_where_dots_lead, FollowsDots => dots_in_keys_lead_nowhere,
-    special_characters_in_keys_are_ordinary);
+detects!(a_driver_that_follows_dots, FollowsDots => dots_in_keys_do_not_traverse,
+    special_characters_in_keys_are_literal);
 
-leads_elsewhere!(CutsNames, |text| {
+flawed_keys!(TruncatesNames, |text| {
     let cut = |segment: &str| segment.chars().take(255).collect::<String>();
     text.split(':').map(cut).collect::<Vec<_>>().join(":")
 });
-tells!(a_driver_that_cuts_long_names, CutsNames => long_keys_that_differ_at_their_end_are_apart);
+detects!(a_driver_that_truncates_long_names, TruncatesNames => long_keys_are_not_truncated);
 
-/// Writes a temporary file beside the entry, which everybody sees.
+/// Writes a temporary file beside the entry, which listings contain.
 #[derive(Clone)]
 struct ListsTemporaries;
 
@@ -145,31 +145,31 @@ struct ListsTemporaries;
 impl Flaw for ListsTemporaries {
     async fn write(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         value: Bytes,
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         if value.len() != 20_000 {
-            return right.write(key, value, options).await;
+            return inner.write(key, value, options).await;
         }
         let temporary = Key::new(&format!("{}.tmp", key.as_str()))?;
-        let _first = right
+        let _first = inner
             .write(&temporary, Bytes::new(), WriteOptions::default())
             .await?;
         tokio::task::yield_now().await;
-        let outcome = right.write(key, value, options).await;
-        let _unconditional = right.remove(&temporary, RemoveOptions::default()).await?;
+        let outcome = inner.write(key, value, options).await;
+        let _unconditional = inner.remove(&temporary, RemoveOptions::default()).await?;
         outcome
     }
 }
 
-tells!(a_driver_that_lists_its_temporary_files, ListsTemporaries =>
-    a_listing_while_others_write_shows_nothing_else);
+detects!(a_driver_that_lists_its_temporary_files, ListsTemporaries =>
+    a_listing_during_writes_contains_no_unknown_key);
 
-async fn is_folder(right: &dyn Driver, key: &Key) -> Result<bool> {
+async fn is_folder(inner: &dyn Driver, key: &Key) -> Result<bool> {
     let below = ListOptions::below(Prefix::new(key.as_str()));
-    Ok(!right.list(below).await?.keys.is_empty())
+    Ok(!inner.list(below).await?.keys.is_empty())
 }
 
 #[derive(Clone)]
@@ -177,12 +177,12 @@ struct FoldersExist;
 
 #[async_trait]
 impl Flaw for FoldersExist {
-    async fn exists(&self, right: &dyn Driver, key: &Key) -> Result<bool> {
-        Ok(right.exists(key).await? || is_folder(right, key).await?)
+    async fn exists(&self, inner: &dyn Driver, key: &Key) -> Result<bool> {
+        Ok(inner.exists(key).await? || is_folder(inner, key).await?)
     }
 }
 
-tells!(a_driver_that_takes_a_folder_for_an_entry, FoldersExist => the_start_of_a_key_is_no_entry);
+detects!(a_driver_that_treats_a_folder_as_an_entry, FoldersExist => the_parent_of_a_key_is_not_an_entry);
 
 #[derive(Clone)]
 struct RemovesFolders;
@@ -191,30 +191,30 @@ struct RemovesFolders;
 impl Flaw for RemovesFolders {
     async fn remove(
         &self,
-        right: &dyn Driver,
+        inner: &dyn Driver,
         key: &Key,
         options: RemoveOptions,
     ) -> Result<RemoveOutcome> {
-        if is_folder(right, key).await? {
-            right.clear(&Prefix::new(key.as_str())).await?;
+        if is_folder(inner, key).await? {
+            inner.clear(&Prefix::new(key.as_str())).await?;
         }
-        right.remove(key, options).await
+        inner.remove(key, options).await
     }
 }
 
-tells!(a_driver_that_removes_a_folder_with_its_entry, RemovesFolders => the_start_of_a_key_is_no_entry,
-    keys_are_normalised_as_unstorage_does);
+detects!(a_driver_that_removes_a_folder_with_its_entry, RemovesFolders => the_parent_of_a_key_is_not_an_entry,
+    keys_are_normalised_like_unstorage);
 
-/// Says that it has no place for keys below keys, and has one.
+/// Declares that it has no nested keys, but supports them.
 #[derive(Clone)]
 struct DeniesNestedKeys;
 
 #[async_trait]
 impl Flaw for DeniesNestedKeys {
-    fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        right.capabilities().with_nested_keys(false)
+    fn capabilities(&self, inner: &dyn Driver) -> Capabilities {
+        inner.capabilities().with_nested_keys(false)
     }
 }
 
-tells!(a_driver_that_holds_keys_below_keys_although_it_says_it_cannot, DeniesNestedKeys =>
-    a_key_below_another_is_refused_where_it_has_no_place);
+detects!(a_driver_that_supports_nested_keys_undeclared, DeniesNestedKeys =>
+    nested_keys_are_rejected_if_unsupported);

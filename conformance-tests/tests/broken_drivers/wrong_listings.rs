@@ -1,17 +1,17 @@
-//! Drivers that list, clear or watch the wrong keys.
+//! Drivers that list, clear or watch wrong keys.
 
 use futures_util::StreamExt;
 use session_core::*;
 
 use crate::broken::Flaw;
-use crate::tells;
+use crate::detects;
 
-/// Every key of the driver below.
-async fn all_keys(right: &dyn Driver) -> Result<Vec<Key>> {
+/// Returns every key of the inner driver.
+async fn all_keys(inner: &dyn Driver) -> Result<Vec<Key>> {
     let mut options = ListOptions::default();
     let mut keys = Vec::new();
     loop {
-        let page = right.list(options.clone()).await?;
+        let page = inner.list(options.clone()).await?;
         keys.extend(page.keys);
         match page.next {
             Some(cursor) => options.cursor = Some(cursor),
@@ -20,44 +20,44 @@ async fn all_keys(right: &dyn Driver) -> Result<Vec<Key>> {
     }
 }
 
-/// Takes a prefix for the keys that `matches` says, in one page.
-macro_rules! spoils_prefixes {
+/// Defines a flaw whose prefixes contain the keys that `matches` accepts, in one page.
+macro_rules! flawed_prefixes {
     ($flaw:ident, $method:ident, |$prefix:ident, $key:ident| $matches:expr) => {
         #[derive(Clone)]
         struct $flaw;
 
         impl $flaw {
-            async fn below(right: &dyn Driver, prefix: &Prefix) -> Result<Vec<Key>> {
+            async fn below(inner: &dyn Driver, prefix: &Prefix) -> Result<Vec<Key>> {
                 let $prefix = prefix.as_str();
                 let matches = |key: &Key| {
                     let $key = key.as_str();
                     $matches
                 };
-                Ok(all_keys(right).await?.into_iter().filter(matches).collect())
+                Ok(all_keys(inner).await?.into_iter().filter(matches).collect())
             }
         }
 
-        spoils_prefixes!(@$method $flaw);
+        flawed_prefixes!(@$method $flaw);
     };
     (@list $flaw:ident) => {
         #[async_trait]
         impl Flaw for $flaw {
-            async fn list(&self, right: &dyn Driver, options: ListOptions) -> Result<ListPage> {
-                Ok(ListPage::new(Self::below(right, &options.prefix).await?, None))
+            async fn list(&self, inner: &dyn Driver, options: ListOptions) -> Result<ListPage> {
+                Ok(ListPage::new(Self::below(inner, &options.prefix).await?, None))
             }
         }
     };
     (@clear $flaw:ident) => {
         #[async_trait]
         impl Flaw for $flaw {
-            async fn clear(&self, right: &dyn Driver, prefix: &Prefix) -> Result<()> {
-                right.remove_many(&Self::below(right, prefix).await?).await
+            async fn clear(&self, inner: &dyn Driver, prefix: &Prefix) -> Result<()> {
+                inner.remove_many(&Self::below(inner, prefix).await?).await
             }
         }
     };
 }
 
-/// Whether `text` matches `pattern`, in which `*` and `%` stand for anything and `_` for one character.
+/// Returns whether `text` matches `pattern`, where `*` and `%` match anything and `_` matches one character.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
@@ -69,104 +69,104 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-spoils_prefixes!(ListsByText, list, |prefix, key| key.starts_with(prefix));
-tells!(a_driver_whose_listing_of_app_has_app2, ListsByText => a_listing_keeps_to_its_prefix,
-    special_characters_in_prefixes_are_ordinary);
+flawed_prefixes!(ListsByText, list, |prefix, key| key.starts_with(prefix));
+detects!(a_driver_whose_listing_of_app_contains_app2, ListsByText => a_listing_contains_only_its_prefix,
+    special_characters_in_prefixes_are_literal);
 
-spoils_prefixes!(ListsItself, list, |prefix, key| prefix.is_empty()
+flawed_prefixes!(ListsItself, list, |prefix, key| prefix.is_empty()
     || key == prefix
     || key.starts_with(&format!("{prefix}:")));
-tells!(a_driver_that_lists_the_prefix_itself, ListsItself => a_listing_keeps_to_its_prefix);
+detects!(a_driver_that_lists_the_prefix_itself, ListsItself => a_listing_contains_only_its_prefix);
 
-spoils_prefixes!(ListsByGlob, list, |prefix, key| prefix.is_empty()
+flawed_prefixes!(ListsByGlob, list, |prefix, key| prefix.is_empty()
     || glob(format!("{prefix}:*").as_bytes(), key.as_bytes()));
-tells!(a_driver_whose_listing_takes_globs, ListsByGlob => special_characters_in_prefixes_are_ordinary);
+detects!(a_driver_whose_listing_expands_globs, ListsByGlob => special_characters_in_prefixes_are_literal);
 
-spoils_prefixes!(ListsInLowercase, list, |prefix, key| prefix.is_empty()
+flawed_prefixes!(ListsInLowercase, list, |prefix, key| prefix.is_empty()
     || key
         .to_lowercase()
         .starts_with(&format!("{}:", prefix.to_lowercase())));
-tells!(a_driver_whose_listing_ignores_case, ListsInLowercase => special_characters_in_prefixes_are_ordinary);
+detects!(a_driver_whose_listing_ignores_case, ListsInLowercase => special_characters_in_prefixes_are_literal);
 
-spoils_prefixes!(ClearsByText, clear, |prefix, key| key.starts_with(prefix));
-tells!(a_driver_whose_clear_of_app_takes_app2, ClearsByText => clearing_keeps_to_its_prefix,
-    clearing_a_base_keeps_its_neighbours);
+flawed_prefixes!(ClearsByText, clear, |prefix, key| key.starts_with(prefix));
+detects!(a_driver_whose_clear_of_app_removes_app2, ClearsByText => clear_removes_only_its_prefix,
+    clear_of_a_base_keeps_its_neighbours);
 
-spoils_prefixes!(ClearsByGlob, clear, |prefix, key| prefix.is_empty()
+flawed_prefixes!(ClearsByGlob, clear, |prefix, key| prefix.is_empty()
     || glob(format!("{prefix}:*").as_bytes(), key.as_bytes()));
-tells!(a_driver_whose_clear_takes_globs, ClearsByGlob => special_characters_in_a_cleared_prefix_are_ordinary);
+detects!(a_driver_whose_clear_expands_globs, ClearsByGlob => special_characters_in_a_cleared_prefix_are_literal);
 
-spoils_prefixes!(ClearsEverything, clear, |_prefix, _key| true);
-tells!(a_driver_whose_clear_takes_everything, ClearsEverything => clearing_keeps_to_its_prefix,
-    clearing_a_base_keeps_its_neighbours, special_characters_in_a_cleared_prefix_are_ordinary);
+flawed_prefixes!(ClearsEverything, clear, |_prefix, _key| true);
+detects!(a_driver_whose_clear_removes_everything, ClearsEverything => clear_removes_only_its_prefix,
+    clear_of_a_base_keeps_its_neighbours, special_characters_in_a_cleared_prefix_are_literal);
 
 #[derive(Clone)]
 struct ClearsOnePage;
 
 #[async_trait]
 impl Flaw for ClearsOnePage {
-    async fn clear(&self, right: &dyn Driver, prefix: &Prefix) -> Result<()> {
-        let page = right.list(ListOptions::below(prefix.clone())).await?;
-        right.remove_many(&page.keys).await
+    async fn clear(&self, inner: &dyn Driver, prefix: &Prefix) -> Result<()> {
+        let page = inner.list(ListOptions::below(prefix.clone())).await?;
+        inner.remove_many(&page.keys).await
     }
 }
 
-tells!(a_driver_whose_clear_stops_after_a_page, ClearsOnePage => clearing_takes_everything_below,
-    special_characters_in_a_cleared_prefix_are_ordinary, clearing_keeps_to_its_prefix);
+detects!(a_driver_whose_clear_stops_after_a_page, ClearsOnePage => clear_removes_everything_below_its_prefix,
+    special_characters_in_a_cleared_prefix_are_literal, clear_removes_only_its_prefix);
 
-/// Changes the pages of a listing.
-macro_rules! spoils_pages {
-    ($flaw:ident, |$right:ident, $options:ident| $list:expr) => {
+/// Defines a flaw of listings.
+macro_rules! flawed_pages {
+    ($flaw:ident, |$inner:ident, $options:ident| $list:expr) => {
         #[derive(Clone)]
         struct $flaw;
 
         #[async_trait]
         impl Flaw for $flaw {
-            async fn list(&self, $right: &dyn Driver, $options: ListOptions) -> Result<ListPage> {
+            async fn list(&self, $inner: &dyn Driver, $options: ListOptions) -> Result<ListPage> {
                 $list
             }
         }
     };
 }
 
-spoils_pages!(SkipsAtPages, |right, options| {
+flawed_pages!(SkipsAtPages, |inner, options| {
     let later = options.cursor.is_some();
-    let mut page = right.list(options).await?;
+    let mut page = inner.list(options).await?;
     if later && !page.keys.is_empty() {
         page.keys.remove(0);
     }
     Ok(page)
 });
-tells!(a_driver_whose_pages_skip_a_key, SkipsAtPages => pages_give_every_key,
-    a_listing_while_others_write_misses_none);
+detects!(a_driver_whose_pages_skip_a_key, SkipsAtPages => pages_contain_every_key,
+    a_listing_during_writes_misses_no_key);
 
-spoils_pages!(RepeatsAtPages, |right, options| {
-    let mut page = right.list(options.clone()).await?;
+flawed_pages!(RepeatsAtPages, |inner, options| {
+    let mut page = inner.list(options.clone()).await?;
     if page.next.is_some() && options.limit > 1 {
         let again = page.keys.first().cloned();
         page.keys.extend(again);
     }
     Ok(page)
 });
-tells!(a_driver_whose_pages_repeat_a_key, RepeatsAtPages => pages_give_every_key,
-    a_listing_while_others_write_misses_none);
+detects!(a_driver_whose_pages_repeat_a_key, RepeatsAtPages => pages_contain_every_key,
+    a_listing_during_writes_misses_no_key);
 
-spoils_pages!(OnePageOnly, |right, options| {
-    let mut page = right.list(options.with_limit(100)).await?;
+flawed_pages!(OnePageOnly, |inner, options| {
+    let mut page = inner.list(options.with_limit(100)).await?;
     page.next = None;
     Ok(page)
 });
-tells!(a_driver_that_lists_one_page_only, OnePageOnly => pages_give_every_key,
-    a_listing_while_others_write_misses_none);
+detects!(a_driver_that_lists_only_one_page, OnePageOnly => pages_contain_every_key,
+    a_listing_during_writes_misses_no_key);
 
-/// Pages by how many keys were given before, which a removal moves.
+/// Pages by the number of earlier keys, which a removal shifts.
 #[derive(Clone)]
 struct PagesByOffset;
 
 #[async_trait]
 impl Flaw for PagesByOffset {
-    async fn list(&self, right: &dyn Driver, options: ListOptions) -> Result<ListPage> {
-        let mut keys = all_keys(right).await?;
+    async fn list(&self, inner: &dyn Driver, options: ListOptions) -> Result<ListPage> {
+        let mut keys = all_keys(inner).await?;
         keys.retain(|key| options.prefix.contains(key));
         keys.sort();
         let offset = options
@@ -184,22 +184,22 @@ impl Flaw for PagesByOffset {
     }
 }
 
-tells!(a_driver_that_pages_by_offset, PagesByOffset => a_listing_while_others_write_misses_none);
+detects!(a_driver_that_pages_by_offset, PagesByOffset => a_listing_during_writes_misses_no_key);
 
-spoils_pages!(NeverEnds, |right, options| {
-    let mut page = right.list(options).await?;
+flawed_pages!(NeverTerminates, |inner, options| {
+    let mut page = inner.list(options).await?;
     page.next = page.next.or(Some(Cursor::new("0.0")));
     Ok(page)
 });
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_driver_whose_listing_never_ends() {
-    let names = ["an_empty_listing_ends", "binary_values_come_back"];
+async fn a_driver_whose_listing_never_terminates() {
+    let names = ["an_empty_listing_terminates", "binary_values_round_trip"];
     let report = conformance_tests::run_only(&names, || async {
-        crate::broken::Broken::new(driver_memory::MemoryDriver::new(), NeverEnds)
+        crate::broken::Broken::new(driver_memory::MemoryDriver::new(), NeverTerminates)
     })
     .await;
-    crate::assert_told(&report, "an_empty_listing_ends", &[]);
+    crate::assert_detected(&report, "an_empty_listing_terminates", &[]);
 }
 
 #[derive(Clone)]
@@ -207,16 +207,16 @@ struct RefusesToClear;
 
 #[async_trait]
 impl Flaw for RefusesToClear {
-    fn capabilities(&self, right: &dyn Driver) -> Capabilities {
-        right.capabilities().with_listing(Listing::None)
+    fn capabilities(&self, inner: &dyn Driver) -> Capabilities {
+        inner.capabilities().with_listing(Listing::None)
     }
 }
 
-tells!(a_driver_that_lists_although_it_says_it_cannot, RefusesToClear => listing_is_refused_where_it_does_not_work);
+detects!(a_driver_that_lists_undeclared, RefusesToClear => unsupported_list_is_rejected);
 
-/// Changes what a watcher is told.
-macro_rules! spoils_watches {
-    ($flaw:ident, |$right:ident, $prefix:ident| $watch:expr) => {
+/// Defines a flaw of watches.
+macro_rules! flawed_watches {
+    ($flaw:ident, |$inner:ident, $prefix:ident| $watch:expr) => {
         #[derive(Clone)]
         struct $flaw;
 
@@ -224,7 +224,7 @@ macro_rules! spoils_watches {
         impl Flaw for $flaw {
             async fn watch(
                 &self,
-                $right: &dyn Driver,
+                $inner: &dyn Driver,
                 $prefix: &Prefix,
             ) -> Result<BoxStream<'static, Result<Change>>> {
                 $watch
@@ -233,33 +233,34 @@ macro_rules! spoils_watches {
     };
 }
 
-spoils_watches!(TellsOfWritesOnly, |right, prefix| {
-    let changes = right
+flawed_watches!(ReportsOnlyWrites, |inner, prefix| {
+    let changes = inner
         .watch(prefix)
         .await?
         .map(|change| change.map(|change| Change::new(change.key, ChangeKind::Written)));
     Ok(changes.boxed())
 });
-tells!(a_driver_whose_watchers_hear_no_removal, TellsOfWritesOnly => a_watcher_is_told_of_writes_and_removals);
+detects!(a_driver_whose_watchers_miss_removals, ReportsOnlyWrites => a_watcher_sees_writes_and_removals);
 
-spoils_watches!(TellsOfNeighbours, |right, prefix| {
+flawed_watches!(ReportsOtherPrefixes, |inner, prefix| {
     let base = prefix
         .as_str()
         .rsplit_once(':')
         .map_or("", |(base, _)| base);
-    right.watch(&Prefix::new(base)).await
+    inner.watch(&Prefix::new(base)).await
 });
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_driver_whose_watchers_hear_of_neighbours() {
-    // Not through the base of a case, which would hold back what lies beside it.
-    let driver = crate::broken::Broken::new(driver_memory::MemoryDriver::new(), TellsOfNeighbours);
+async fn a_driver_whose_watchers_see_other_prefixes() {
+    // Without the prefix of a case, which would filter other keys.
+    let driver =
+        crate::broken::Broken::new(driver_memory::MemoryDriver::new(), ReportsOtherPrefixes);
     let mut changes = driver.watch(&Prefix::new("app")).await.unwrap();
     driver.put("beside", "").await.unwrap();
     assert_eq!(
         changes.next().await.unwrap().unwrap().key.as_str(),
         "beside"
     );
-    let report = crate::report_on(TellsOfNeighbours).await;
-    crate::assert_told(&report, "a_watcher_is_told_of_its_prefix_alone", &[]);
+    let report = crate::report_on(ReportsOtherPrefixes).await;
+    crate::assert_detected(&report, "a_watcher_sees_only_its_prefix", &[]);
 }

@@ -1,3 +1,5 @@
+//! The cart: an example of `Session::update`.
+
 use axum::Router;
 use axum::extract::Form;
 use axum::http::StatusCode;
@@ -12,8 +14,8 @@ use crate::catalogue::{PRODUCTS, Product, price, product};
 use crate::layout::{Section, page};
 use crate::notice::Notice;
 
-/// Nobody needs more teapots.
-const MOST: u32 = 999;
+/// The largest quantity of a product.
+const MAX_QUANTITY: u32 = 999;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Line {
@@ -45,7 +47,7 @@ pub(crate) fn routes() -> Router {
 async fn add(session: Session, Form(choice): Form<Choice>) -> response::Result<Redirect> {
     let product = known(&choice.product)?;
     change(&session, product, |quantity| quantity.saturating_add(1)).await?;
-    Notice::good(format!("{} is in your cart.", product.name)).flash(&session)?;
+    Notice::success(format!("{} was added to your cart.", product.name)).flash(&session)?;
     Ok(Redirect::to("/cart"))
 }
 
@@ -57,7 +59,7 @@ async fn set_quantity(session: Session, Form(wish): Form<Quantity>) -> response:
 async fn remove(session: Session, Form(choice): Form<Choice>) -> response::Result<Redirect> {
     let product = known(&choice.product)?;
     change(&session, product, |_| 0).await?;
-    Notice::good(format!("{} is out of your cart.", product.name)).flash(&session)?;
+    Notice::success(format!("{} was removed from your cart.", product.name)).flash(&session)?;
     Ok(Redirect::to("/cart"))
 }
 
@@ -65,10 +67,10 @@ fn known(id: &str) -> Result<&'static Product, StatusCode> {
     product(id).ok_or(StatusCode::BAD_REQUEST)
 }
 
-/// Changes how many of `product` are in the cart.
+/// Changes the quantity of `product` in the cart.
 ///
-/// The closure may run again, on what another request made of the cart in the meantime; so it works on the cart
-/// that it is given, and on nothing that was read before.
+/// If another request changes the cart at the same time, the closure runs again on the new cart. So it only uses the
+/// cart that it gets.
 async fn change(
     session: &Session,
     product: &'static Product,
@@ -78,10 +80,10 @@ async fn change(
         .update(CART, move |cart| {
             let mut cart = cart.unwrap_or_default();
             match cart.iter_mut().find(|line| line.product == product.id) {
-                Some(line) => line.quantity = quantity(line.quantity).min(MOST),
+                Some(line) => line.quantity = quantity(line.quantity).min(MAX_QUANTITY),
                 None => cart.push(Line {
                     product: product.id.to_owned(),
-                    quantity: quantity(0).min(MOST),
+                    quantity: quantity(0).min(MAX_QUANTITY),
                 }),
             }
             cart.retain(|line| line.quantity > 0);
@@ -104,7 +106,7 @@ async fn show(session: Session) -> Result<Markup, Error> {
 }
 
 fn contents(cart: &[Line]) -> Markup {
-    // A product that left the catalogue may still be in somebody's cart.
+    // A cart may contain products that are no longer in the catalogue.
     let lines: Vec<_> = cart
         .iter()
         .filter_map(|line| Some((product(&line.product)?, line.quantity)))
@@ -116,9 +118,9 @@ fn contents(cart: &[Line]) -> Markup {
         .sum();
     html! {
         @if lines.is_empty() {
-            p.empty { "Your cart is empty. Pick something below." }
+            p.empty { "Your cart is empty. Add a product below." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="What is in the cart" {
+            div.scroll tabindex="0" role="region" aria-label="Cart contents" {
                 table.cart {
                     thead {
                         tr {
@@ -154,7 +156,7 @@ fn row(product: &Product, quantity: u32) -> Markup {
                 form.quantity method="post" action="/cart/quantity" {
                     input type="hidden" name="product" value=(product.id);
                     label.unseen for=(field) { "Quantity of " (product.name) }
-                    input id=(field) type="number" name="quantity" min="0" max=(MOST) required value=(quantity);
+                    input id=(field) type="number" name="quantity" min="0" max=(MAX_QUANTITY) required value=(quantity);
                     button.quiet type="submit" { "Update" span.unseen { " " (product.name) } }
                 }
             }

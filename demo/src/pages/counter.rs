@@ -1,3 +1,5 @@
+//! A counter of visits: an example of `Session::save` inside a handler.
+
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
@@ -19,8 +21,8 @@ async fn show(session: Session) -> Result<Markup, Error> {
     session
         .update(VISITS, |visits| visits.unwrap_or(0) + 1)
         .await?;
-    // The layer would write it after this handler as well. Doing so now makes the number certain: when two
-    // requests count at the same time, each gets a number of its own.
+    // The layer would save the session after this handler. Saving it now makes the number final: if two requests
+    // count at the same time, each gets a different number.
     session.save().await?;
     let visits = session.get_or_default(VISITS).await?;
 
@@ -29,13 +31,13 @@ async fn show(session: Session) -> Result<Markup, Error> {
         p.lead { "You have been here" }
         p.count { strong id="visits" { (visits) } (if visits == 1 { " time" } else { " times" }) }
         p {
-            "Reload the page, open it in several tabs at once, restart the server: no visit gets lost, and no two \
-             of them get the same number."
+            "Reload the page, open it in several tabs, or restart the server: no visit is lost, and each visit gets its \
+             own number."
         }
         form method="post" action="/counter/reset" {
             div.actions {
-                a.button href="/" { "Come again" }
-                button.quiet type="submit" { "Forget my visits" }
+                a.button href="/" { "Visit again" }
+                button.quiet type="submit" { "Reset the counter" }
             }
         }
     };

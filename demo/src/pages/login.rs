@@ -1,3 +1,5 @@
+//! Login: an example of `Session::regenerate`, flash messages and lifetimes.
+
 use std::time::Duration;
 
 use axum::Router;
@@ -13,20 +15,20 @@ use crate::layout::{Section, page};
 use crate::notice::Notice;
 use crate::user::USER;
 
-/// Everybody's, and on the page for everybody to read. A real application keeps a hash for each user.
+/// The password of all users, which the page shows. A real application stores a hash for each user.
 const PASSWORD: &str = "open sesame";
 
-/// What a visitor typed whose login failed, to be shown in the form again.
+/// The name from a failed login, to fill in the form again.
 const TYPED_NAME: TypedKey<String> = TypedKey::new("typed-name");
 
-const LONGEST_NAME: usize = 40;
+const MAX_NAME_LENGTH: usize = 40;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Deserialize)]
 struct Credentials {
     name: String,
     password: String,
-    /// A checkbox, which a browser sends only if it is ticked.
+    /// A checkbox. Browsers only send it if it is checked.
     remember: Option<String>,
 }
 
@@ -37,11 +39,11 @@ pub(crate) fn routes() -> Router {
 async fn log_in(session: Session, Form(credentials): Form<Credentials>) -> Result<Redirect, Error> {
     let name = credentials.name.trim();
     if let Some(problem) = problem(name, &credentials.password) {
-        Notice::problem(problem).flash(&session)?;
-        session.flash(TYPED_NAME, &name.chars().take(LONGEST_NAME).collect())?;
+        Notice::error(problem).flash(&session)?;
+        session.flash(TYPED_NAME, &name.chars().take(MAX_NAME_LENGTH).collect())?;
         return Ok(Redirect::to("/login"));
     }
-    // Whoever knew the id of the anonymous session must not come along into this one.
+    // Prevents session fixation: anyone who knows the id of the anonymous session must not get this one.
     session.regenerate()?;
     session.set(USER, &name.to_owned())?;
     session.set_lifetime(match credentials.remember {
@@ -50,15 +52,15 @@ async fn log_in(session: Session, Form(credentials): Form<Credentials>) -> Resul
             .persistent(),
         None => Lifetime::configured(),
     })?;
-    Notice::good(format!("Welcome, {name}!")).flash(&session)?;
+    Notice::success(format!("Welcome, {name}!")).flash(&session)?;
     Ok(Redirect::to("/login"))
 }
 
 fn problem(name: &str, password: &str) -> Option<&'static str> {
-    if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        Some("Please give a name of at most 40 letters.")
+    if name.is_empty() || name.chars().count() > MAX_NAME_LENGTH {
+        Some("Please enter a name of 1 to 40 characters.")
     } else if password != PASSWORD {
-        Some("That is not the password. It stands below the field.")
+        Some("Wrong password. The password is shown below the field.")
     } else {
         None
     }
@@ -78,11 +80,11 @@ fn logged_in(name: &str) -> Markup {
     html! {
         h1 { "Hello, " (name) }
         p {
-            "You are logged in. Your session got a new id on the way, and kept what was in it: "
-            a href="/cart" { "your cart" } " for one."
+            "You are logged in. Your session has a new id, and its data is still there, such as "
+            a href="/cart" { "your cart" } "."
         }
         div.actions {
-            a.button href="/session" { "See the session" }
+            a.button href="/session" { "View the session" }
             a.button.quiet href="/logout" { "Log out" }
         }
     }
@@ -95,16 +97,16 @@ fn form(typed: Option<String>) -> Markup {
             div.field {
                 label for="name" { "Name" }
                 input id="name" type="text" name="name" value=[typed] autocomplete="username"
-                    maxlength=(LONGEST_NAME) required;
+                    maxlength=(MAX_NAME_LENGTH) required;
             }
             div.field {
                 label for="password" { "Password" }
                 input id="password" type="password" name="password" autocomplete="off" required aria-describedby="hint";
-                p.hint id="hint" { "This is a demo: any name will do, and the password is " code { (PASSWORD) } "." }
+                p.hint id="hint" { "This is a demo: use any name. The password is " code { (PASSWORD) } "." }
             }
             div.check {
                 input id="remember" type="checkbox" name="remember" value="yes";
-                label for="remember" { "Remember me for 30 days, also when the browser closes" }
+                label for="remember" { "Remember me for 30 days, even after the browser is closed" }
             }
             button type="submit" { "Log in" }
         }

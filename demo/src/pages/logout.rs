@@ -1,3 +1,5 @@
+//! Logout: an example of `Session::destroy`.
+
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
@@ -8,25 +10,25 @@ use crate::layout::{Section, page};
 use crate::notice::Notice;
 
 pub(crate) fn routes() -> Router {
-    Router::new().route("/logout", get(ask).post(log_out))
+    Router::new().route("/logout", get(confirm).post(log_out))
 }
 
-/// Following a link must change nothing, so this only asks.
-async fn ask(session: Session) -> Result<Markup, Error> {
+/// Asks for confirmation, because a GET request must not change anything.
+async fn confirm(session: Session) -> Result<Markup, Error> {
     let content = html! {
         h1 { "Log out?" }
         @if session.manager().driver().is_some() {
-            p { "Your session ends, on the server too: the cart and the visits go with it." }
+            p { "This deletes your session on the server, including the cart and the visits." }
         } @else {
             p {
-                "Your browser forgets the session, and the cart and the visits with it. A copy of the cookie that \
-                 somebody kept stays good until it ends."
+                "This deletes the session cookie in your browser, including the cart and the visits. A copy of the cookie \
+                 stays valid until it expires."
             }
         }
         form method="post" action="/logout" {
             div.actions {
                 button type="submit" { "Log out" }
-                a.button.quiet href="/" { "Stay" }
+                a.button.quiet href="/" { "Cancel" }
             }
         }
     };
@@ -35,7 +37,7 @@ async fn ask(session: Session) -> Result<Markup, Error> {
 
 async fn log_out(session: Session) -> Result<Redirect, Error> {
     session.destroy().await?;
-    // What comes after `destroy` goes to a new session, under a new id.
-    Notice::good("You are logged out.").flash(&session)?;
+    // Changes after `destroy` go to a new session with a new id.
+    Notice::success("You are logged out.").flash(&session)?;
     Ok(Redirect::to("/login"))
 }

@@ -1,4 +1,4 @@
-//! One file a page: its routes, what they do to the session, and how it looks.
+//! The pages. Each file has the routes, the handlers and the HTML of one page.
 
 pub(crate) mod cart;
 pub(crate) mod counter;

@@ -1,3 +1,5 @@
+//! Shows the stored session and the capabilities of the driver.
+
 use std::time::Duration;
 
 use axum::Router;
@@ -14,9 +16,9 @@ pub(crate) fn routes() -> Router {
     Router::new().route("/session", get(show))
 }
 
-/// What is stored under this session's id. An application has no need of this: it is here to look behind the scenes.
+/// Shows the stored record of this session. Applications do not need to read it; the demo shows how it works.
 async fn show(session: Session) -> Result<Markup, Error> {
-    // This loads the session, so that its id is one that the store knows and not just what the browser sent.
+    // Loads the session, so that its id is verified and not only the value of the cookie.
     let names = session.keys().await?;
     let Some(driver) = session.manager().driver() else {
         return page(&session, Section::Session, "Session", in_the_cookie(&names)).await;
@@ -33,7 +35,7 @@ async fn show(session: Session) -> Result<Markup, Error> {
         @match &stored {
             Some((id, entry)) => (details(id, entry, &names)),
             None => p.empty {
-                "You have no session yet. One begins when there is something to remember, and not before: "
+                "You have no session yet. A session starts when there is something to store: "
                 a href="/" { "count a visit" } " or " a href="/cart" { "fill the cart" } "."
             },
         }
@@ -43,13 +45,13 @@ async fn show(session: Session) -> Result<Markup, Error> {
     page(&session, Section::Session, "Session", content).await
 }
 
-/// For a session that nobody but the browser has.
+/// Describes a session that is stored in the cookie.
 fn in_the_cookie(names: &[String]) -> Markup {
     html! {
         h1 { "Session" }
         @if names.is_empty() {
             p.empty {
-                "You have no session yet. One begins when there is something to remember, and not before: "
+                "You have no session yet. A session starts when there is something to store: "
                 a href="/" { "count a visit" } " or " a href="/cart" { "fill the cart" } "."
             }
         } @else {
@@ -57,18 +59,18 @@ fn in_the_cookie(names: &[String]) -> Markup {
         }
         h2 { "Driver" }
         dl { div { dt { "Name" } dd id="driver" { "cookie" } } }
-        p { "There is none: all of the session is in your cookie, where you can neither read nor change it." }
-        h2 { "What that cannot do" }
+        p { "There is no driver: the whole session is in your cookie. It is encrypted, so you can neither read nor change it." }
+        h2 { "Limits" }
         ul id="limits" {
             li {
-                "A copy of the cookie is good until it ends, also after you have logged out: nothing on the server \
-                 could tell that it is an old one."
+                "A copy of the cookie stays valid until it expires, even after you log out: the server does not know which \
+                 cookies are old."
             }
             li {
-                "When two answers are under way at the same time, the one that comes later wins. Add two things to the \
-                 cart in two tabs at once, and one may be missing."
+                "If two responses set the cookie at the same time, the last one wins. If you add two products in two tabs at \
+                 once, one may be missing."
             }
-            li { "It is small: browsers keep 4,096 bytes of a cookie." }
+            li { "It is small: browsers limit a cookie to 4,096 bytes." }
         }
     }
 }
@@ -77,29 +79,29 @@ fn details(id: &SessionId, entry: &Entry, names: &[String]) -> Markup {
     html! {
         dl {
             div { dt { "Id" } dd {
-                "a secret: whoever has it, has the session. In the log it is " code { (id.fingerprint()) } "."
+                "secret, because the id gives access to the session. The log shows " code { (id.fingerprint()) } "."
             } }
-            div { dt { "Ends" } dd { (end(entry.expires_at)) } }
+            div { dt { "Expires" } dd { (expiry(entry.expires_at)) } }
             div { dt { "Values" } dd { (names.join(", ")) } }
             div { dt { "Size" } dd { (entry.value.len()) " bytes" } }
         }
         h2 id="record" { "Stored record" }
         pre tabindex="0" role="region" aria-labelledby="record" { code { (pretty(&entry.value)) } }
         p.hint {
-            "This is devalue, which an Astro app reads and writes as well: a list in which numbers refer to \
-             other entries by their position."
+            "This is the devalue format, which Astro also reads and writes: a list in which numbers refer to other entries \
+             by position."
         }
     }
 }
 
-fn end(end: Option<Timestamp>) -> Markup {
-    let Some(end) = end else {
+fn expiry(expires_at: Option<Timestamp>) -> Markup {
+    let Some(expires_at) = expires_at else {
         return html! { "never" };
     };
-    let left = end.saturating_since(Timestamp::now());
+    let left = expires_at.saturating_since(Timestamp::now());
     html! {
         "in " (in_words(left))
-        @if let Some(end) = end.to_system_time() { ", on " (httpdate::fmt_http_date(end)) }
+        @if let Some(time) = expires_at.to_system_time() { ", on " (httpdate::fmt_http_date(time)) }
     }
 }
 
@@ -118,7 +120,7 @@ fn in_words(time: Duration) -> String {
     }
 }
 
-/// The record with each entry of its list in a line of its own, under its position.
+/// Formats the record with one entry per line, each with its position.
 fn pretty(record: &[u8]) -> String {
     match serde_json::from_slice::<Vec<&RawValue>>(record) {
         Ok(entries) => entries
@@ -131,8 +133,8 @@ fn pretty(record: &[u8]) -> String {
 }
 
 fn description(driver: &dyn Driver) -> Markup {
-    let can = driver.capabilities();
-    let facts = facts(&can);
+    let capabilities = driver.capabilities();
+    let facts = facts(&capabilities);
     html! {
         dl {
             div { dt { "Name" } dd id="driver" { (driver.name()) } }
@@ -143,49 +145,49 @@ fn description(driver: &dyn Driver) -> Markup {
     }
 }
 
-fn facts(can: &Capabilities) -> [(&'static str, String); 8] {
+fn facts(capabilities: &Capabilities) -> [(&'static str, String); 8] {
     let yes_or_no = |yes| if yes { "yes" } else { "no" }.to_owned();
     [
         (
             "Conditional writes",
-            match can.conditions {
-                Conditions::None => "none: the last writer wins",
-                Conditions::Advisory => "among writers that take its lock",
-                Conditions::All => "against every writer",
+            match capabilities.conditions {
+                Conditions::None => "no, the last writer wins",
+                Conditions::Advisory => "yes, among writers that use its lock",
+                Conditions::All => "yes, against every writer",
                 _ => "unknown",
             }
             .to_owned(),
         ),
         (
             "Consistency",
-            match can.consistency {
-                Consistency::Strong => "strong: a read sees what was written before",
-                Consistency::Eventual => "eventual: a read may see an older state",
+            match capabilities.consistency {
+                Consistency::Strong => "strong: a read sees all earlier writes",
+                Consistency::Eventual => "eventual: a read may return an older state",
                 _ => "unknown",
             }
             .to_owned(),
         ),
         (
             "Expiry granularity",
-            format!("{} ms", can.expiry_granularity.as_millis()),
+            format!("{} ms", capabilities.expiry_granularity.as_millis()),
         ),
-        ("Native expiry", yes_or_no(can.native_expiry)),
+        ("Native expiry", yes_or_no(capabilities.native_expiry)),
         (
             "Touch (renews expiry without rewriting)",
-            yes_or_no(can.touch),
+            yes_or_no(capabilities.touch),
         ),
         (
             "Listing",
-            match can.listing {
+            match capabilities.listing {
                 Listing::None => "no",
-                Listing::AtLeastOnce => "each at least once",
-                Listing::ExactlyOnce => "each exactly once",
+                Listing::AtLeastOnce => "yes, each key at least once",
+                Listing::ExactlyOnce => "yes, each key exactly once",
                 _ => "unknown",
             }
             .to_owned(),
         ),
-        ("Batches", yes_or_no(can.batch)),
-        ("Watch", yes_or_no(can.watch)),
+        ("Batches", yes_or_no(capabilities.batch)),
+        ("Watch", yes_or_no(capabilities.watch)),
     ]
 }
 
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_told_by_its_two_largest_units() {
+    fn a_duration_is_shown_in_its_two_largest_units() {
         let minutes = |count: u64| in_words(Duration::from_secs(60 * count));
         assert_eq!(minutes(0), "a moment");
         assert_eq!(minutes(1), "1 minute");
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_a_line_for_each_entry_and_whatever_else_is_shown_as_it_is() {
+    fn a_record_has_one_line_per_entry_and_other_text_is_unchanged() {
         assert_eq!(
             pretty(br#"[["Map",1,2],"a, b",{"data":-1}]"#),
             "  0  [\"Map\",1,2]\n  1  \"a, b\"\n  2  {\"data\":-1}\n"

@@ -1,4 +1,4 @@
-//! A visitor: cookies, forms and redirects.
+//! A simulated browser: cookies, forms and redirects.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::program::Server;
 
 pub(crate) const COOKIE: &str = "demo-session";
 
-/// Cookies go by host and not by port, so one browser visits a server and that which comes after it.
+/// A browser session. Cookies belong to the host and not to the port, so they also reach a restarted server.
 #[derive(Clone)]
 pub(crate) struct Browser {
     client: Client,
@@ -35,7 +35,7 @@ impl Browser {
         Self { client, cookies }
     }
 
-    /// One that has this session cookie.
+    /// Creates a browser with this session cookie.
     pub(crate) fn with_id(id: &str) -> Self {
         let browser = Self::new();
         let cookie = format!("{COOKIE}={id}; Path=/");
@@ -43,7 +43,7 @@ impl Browser {
         browser
     }
 
-    /// The session id in its cookie.
+    /// Returns the session id in the cookie.
     pub(crate) fn id(&self) -> Option<String> {
         let header = self.cookies.cookies(&host())?;
         let (name, id) = header.to_str().unwrap().split_once('=')?;
@@ -55,12 +55,12 @@ impl Browser {
         send(self.client.get(url(server, path))).await
     }
 
-    /// Sends a form, and follows where the answer points.
+    /// Sends a form and follows redirects.
     pub(crate) async fn post(&self, server: &Server, path: &str, form: &[(&str, &str)]) -> Page {
         send(self.client.post(url(server, path)).form(form)).await
     }
 
-    /// Sends a form that says where it comes from.
+    /// Sends a form with a header that names its origin.
     pub(crate) async fn post_from(
         &self,
         server: &Server,
@@ -82,14 +82,14 @@ impl Browser {
             .await
     }
 
-    /// How many items are in the cart.
+    /// Returns the number of items in the cart.
     pub(crate) async fn items(&self, server: &Server) -> u32 {
         let page = self.get(server, "/cart").await;
         assert_eq!(page.status, StatusCode::OK);
         page.number("items").unwrap_or(0)
     }
 
-    /// Counts a visit and gives its number.
+    /// Counts a visit and returns its number.
     pub(crate) async fn visit(&self, server: &Server) -> u32 {
         let page = self.get(server, "/").await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
@@ -98,7 +98,7 @@ impl Browser {
 }
 
 impl Page {
-    /// The number in the element with this id.
+    /// Returns the number in the element with this id.
     pub(crate) fn number(&self, id: &str) -> Option<u32> {
         let (_, rest) = self.body.split_once(&format!("id=\"{id}\">"))?;
         let (number, _) = rest.split_once('<')?;

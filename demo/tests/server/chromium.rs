@@ -1,4 +1,4 @@
-//! A real browser: Chromium without a screen, by the WebDriver protocol.
+//! A real browser: headless Chromium, controlled with the WebDriver protocol.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,13 +16,13 @@ use test_support::{Peer, free_port, step};
 use crate::browser::COOKIE;
 use crate::program::Server;
 
-/// Far more than anything takes here, so that a test that hangs fails with a reason.
+/// A generous limit, so that a test that hangs fails with a reason.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A browser with a new profile, which ends with this value.
+/// A browser with a new profile. It is closed when this value is dropped.
 pub(crate) struct Chromium {
     client: Client,
-    /// What its screenshots are named after.
+    /// The prefix of its screenshots.
     name: &'static str,
     _driver: Peer,
     _profile: TempDir,
@@ -39,17 +39,17 @@ impl Chromium {
         let options = json!({
             "args": [
                 "--headless",
-                // Root, as in containers, has no sandbox.
+                // The sandbox does not work for root, as in containers.
                 "--no-sandbox",
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
-                // It is to speak to the demo and to nobody else.
+                // Only the demo may be contacted.
                 "--disable-quic",
                 "--no-first-run",
                 "--disable-background-networking",
                 "--disable-component-update",
                 "--disable-sync",
-                // Two tabs are to act at the same time, of which one is in the background.
+                // Two tabs must act at the same time, although one is in the background.
                 "--disable-background-timer-throttling",
                 "--disable-renderer-backgrounding",
                 "--disable-backgrounding-occluded-windows",
@@ -83,7 +83,7 @@ impl Chromium {
         self.client.goto(&url).await.unwrap();
     }
 
-    /// The element that `css` finds, once it is there.
+    /// Waits for the element that `css` selects.
     pub(crate) async fn find(&self, css: &str) -> Element {
         step(format!("waiting for {css}"));
         let wait = self.client.wait().at_most(PATIENCE);
@@ -107,7 +107,7 @@ impl Chromium {
         self.find(css).await.click().await.unwrap();
     }
 
-    /// Clicks on what the XPath expression finds.
+    /// Clicks on the element that the XPath expression selects.
     pub(crate) async fn click_on(&self, path: &str) {
         step(format!("clicking on {path}"));
         let wait = self.client.wait().at_most(PATIENCE);
@@ -115,12 +115,12 @@ impl Chromium {
         element.click().await.unwrap();
     }
 
-    /// The session's cookie as the browser has it.
+    /// Returns the session cookie of the browser.
     pub(crate) async fn cookie(&self) -> Cookie<'static> {
         self.client.get_named_cookie(COOKIE).await.unwrap()
     }
 
-    /// Keeps a picture of the page below the target folder.
+    /// Saves a screenshot of the page below the target folder.
     pub(crate) async fn picture(&self, page: &str) {
         let png = self.client.screenshot().await.unwrap();
         assert!(png.starts_with(b"\x89PNG"));
@@ -130,7 +130,7 @@ impl Chromium {
         std::fs::write(file, png).unwrap();
     }
 
-    /// Opens `path` in two tabs, and sends the form that `css` finds from both at the same moment; so often.
+    /// Opens `path` in two tabs and submits the form that `css` selects from both at the same moment, several times.
     pub(crate) async fn send_from_two_tabs(
         &self,
         server: &Server,
@@ -164,7 +164,7 @@ impl Chromium {
                         tokio::task::yield_now().await;
                     }
                 });
-                answered.await.expect("the form is not answered");
+                answered.await.expect("the form gets no response");
             }
         }
         self.client.close_window().await.unwrap();

@@ -1,4 +1,4 @@
-//! What the configuration says, and what happens when it is wrong.
+//! Valid and invalid configurations.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::peers::Peers;
 use crate::program::{Server, Site, demo, fail};
 
 #[test_support::test]
-async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
+async fn without_a_configuration_it_creates_a_sqlite_file_in_its_data_folder() {
     let folder = tempfile::TempDir::new().unwrap();
     let mut command = demo(folder.path());
     command.env("CARGO_MANIFEST_DIR", folder.path());
@@ -25,7 +25,7 @@ async fn without_a_configuration_it_makes_a_sqlite_file_in_its_data_folder() {
     assert!(folder.path().join("data/sessions.db").is_file());
 }
 
-/// Each driver has an example, which is named after it, and so has the cookie.
+/// Each driver and the cookie storage have an example named after them.
 #[test_support::test]
 async fn every_example_works() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
@@ -35,8 +35,8 @@ async fn every_example_works() {
         let path = examples.join(format!("session.{driver}.toml"));
         let example = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        // A copy, since some drivers write beside it.
-        let site = Site::new(&peers.placed_in(&example));
+        // Use a copy, because some drivers write files beside it.
+        let site = Site::new(&peers.fill_in(&example));
         let server = site.serve_with(&peers.environment()).await;
         let browser = Browser::new();
         browser.visit(&server).await;
@@ -52,7 +52,7 @@ async fn every_example_works() {
 }
 
 #[test_support::test]
-async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
+async fn an_invalid_configuration_is_reported_in_one_line() {
     for (config, named) in [
         ("driver = 'sqlite'\n[options]\npaht = 'a.db'", "`paht`"),
         ("driver = 'sqlite'", "`path`"),
@@ -89,7 +89,7 @@ async fn a_wrong_configuration_is_one_line_that_names_what_is_wrong() {
 }
 
 #[test_support::test]
-async fn a_database_that_is_none_is_refused_and_left_alone() {
+async fn a_file_that_is_no_database_is_rejected_and_unchanged() {
     let site = Site::sqlite();
     let file = site.path().join("sessions.db");
     let text = "Dear diary, ".repeat(100);
@@ -101,7 +101,7 @@ async fn a_database_that_is_none_is_refused_and_left_alone() {
 }
 
 #[test_support::test]
-async fn a_missing_file_and_a_taken_address_are_told() {
+async fn a_missing_file_and_an_address_in_use_are_reported() {
     let site = Site::sqlite();
     let mut command = demo(site.path());
     command.args(["--config", "nothing-here.toml"]);

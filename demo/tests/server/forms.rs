@@ -1,4 +1,4 @@
-//! Forms that other sites send, and forms that make no sense.
+//! Cross-site forms and invalid forms.
 
 use reqwest::StatusCode;
 
@@ -7,7 +7,7 @@ use crate::html;
 use crate::program::Site;
 
 #[test_support::test]
-async fn a_form_of_another_site_is_refused_and_does_nothing() {
+async fn a_cross_site_form_is_rejected_and_changes_nothing() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -23,7 +23,10 @@ async fn a_form_of_another_site_is_refused_and_does_nothing() {
     ] {
         let page = browser.post_from(&server, "/logout", &[], header).await;
         assert_eq!(page.status, StatusCode::FORBIDDEN, "{header:?}");
-        assert!(page.shows("This form came from another site"), "{header:?}");
+        assert!(
+            page.shows("This form was sent from another site"),
+            "{header:?}"
+        );
         assert!(!page.sets_a_cookie(), "{header:?}");
         html::check(&page.body);
     }
@@ -31,7 +34,7 @@ async fn a_form_of_another_site_is_refused_and_does_nothing() {
 }
 
 #[test_support::test]
-async fn a_form_of_the_site_itself_is_taken() {
+async fn a_same_site_form_is_accepted() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -48,7 +51,7 @@ async fn a_form_of_the_site_itself_is_taken() {
 }
 
 #[test_support::test]
-async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
+async fn an_invalid_form_gets_an_error_page() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -68,10 +71,7 @@ async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
             "{path} {form:?}: {}",
             page.status
         );
-        assert!(
-            page.shows("We did not understand that form"),
-            "{path} {form:?}"
-        );
+        assert!(page.shows("Invalid form"), "{path} {form:?}");
         assert!(!page.sets_a_cookie());
         html::check(&page.body);
     }
@@ -81,7 +81,7 @@ async fn a_form_that_makes_no_sense_gets_a_page_that_says_so() {
 }
 
 #[test_support::test]
-async fn what_a_visitor_types_is_shown_as_text() {
+async fn user_input_is_escaped() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();

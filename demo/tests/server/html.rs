@@ -1,11 +1,11 @@
-//! A look at a page with a strict eye; it knows as much HTML as the demo writes.
+//! A strict checker for the HTML that the demo generates.
 
 use std::collections::BTreeSet;
 
 const VOID: [&str; 5] = ["meta", "link", "img", "input", "br"];
 
-/// Panics unless every element is closed where it should be, the page has one title and one main heading, no id
-/// comes twice, and every field has a label.
+/// Panics unless all elements are closed properly, the page has one title and one main heading, ids are unique, and
+/// every field has a label.
 pub(crate) fn check(page: &str) {
     let rest = page
         .strip_prefix("<!DOCTYPE html>")
@@ -32,13 +32,13 @@ pub(crate) fn check(page: &str) {
             open.push(name);
         }
         if let Some(id) = attribute(tag, "id") {
-            assert!(ids.insert(id), "the id `{id}` comes twice");
+            assert!(ids.insert(id), "the id `{id}` is not unique");
         }
         if name == "label" {
-            labelled.insert(attribute(tag, "for").expect("a label is for something"));
+            labelled.insert(attribute(tag, "for").expect("a label needs `for`"));
         }
         if name == "input" && attribute(tag, "type") != Some("hidden") {
-            fields.insert(attribute(tag, "id").expect("a field has an id"));
+            fields.insert(attribute(tag, "id").expect("a field needs an id"));
         }
     }
     assert!(open.is_empty(), "{open:?} are not closed: {page}");

@@ -1,10 +1,10 @@
-//! The shop with sessions in the cookie: the same pages, and what is different about it.
+//! The shop with sessions in the cookie.
 
 use crate::browser::Browser;
 use crate::program::Site;
 
 #[test_support::test]
-async fn the_shop_works_without_a_store_and_says_what_that_cannot_do() {
+async fn the_shop_works_without_a_store_and_shows_the_limits() {
     let site = Site::cookie();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -15,14 +15,17 @@ async fn the_shop_works_without_a_store_and_says_what_that_cannot_do() {
     let page = browser.log_in(&server, "Ann").await;
     assert!(page.shows("Welcome, Ann!"), "{}", page.body);
     let page = browser.get(&server, "/login").await;
-    assert!(!page.shows("Welcome, Ann!"), "a flash is seen once");
+    assert!(
+        !page.shows("Welcome, Ann!"),
+        "a flash message is shown once"
+    );
     for product in ["teapot", "kite", "teapot"] {
         browser.add(&server, product).await;
     }
 
     let page = browser.get(&server, "/session").await;
     assert!(page.shows("visits, user, cart"), "{}", page.body);
-    assert!(page.shows("also after you have logged out") && page.shows("comes later wins"));
+    assert!(page.shows("even after you log out") && page.shows("the last one wins"));
 
     assert!(server.stop().await.status.success());
     let server = site.serve().await;
@@ -32,7 +35,11 @@ async fn the_shop_works_without_a_store_and_says_what_that_cannot_do() {
     let page = browser.post(&server, "/logout", &[]).await;
     assert!(page.shows("You are logged out."));
     assert_eq!(browser.items(&server).await, 0);
-    assert_eq!(kept.items(&server).await, 3, "as the page says");
+    assert_eq!(
+        kept.items(&server).await,
+        3,
+        "an old cookie stays valid, as the page says"
+    );
     assert!(server.stop().await.status.success());
 }
 

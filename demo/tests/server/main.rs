@@ -1,4 +1,4 @@
-//! The demo as its users meet it: the real program, a browser's cookies, and signals.
+//! End-to-end tests of the demo: the real program, browser cookies, and signals.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Requests of one session at the same time.
+//! Concurrent requests of one session.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use crate::browser::Browser;
 use crate::program::Site;
 
 #[test_support::test]
-async fn fifty_visits_at_once_are_fifty_visits_in_sqlite() {
-    fifty_visits_at_once_are_fifty_visits(&Site::sqlite()).await;
+async fn fifty_concurrent_visits_are_all_counted_in_sqlite() {
+    fifty_concurrent_visits_are_all_counted(&Site::sqlite()).await;
 }
 
 #[test_support::test]
-async fn fifty_visits_at_once_are_fifty_visits_in_memory() {
-    fifty_visits_at_once_are_fifty_visits(&Site::memory(100)).await;
+async fn fifty_concurrent_visits_are_all_counted_in_memory() {
+    fifty_concurrent_visits_are_all_counted(&Site::memory(100)).await;
 }
 
-async fn fifty_visits_at_once_are_fifty_visits(site: &Site) {
+async fn fifty_concurrent_visits_are_all_counted(site: &Site) {
     let server = Arc::new(site.serve().await);
     let browser = Browser::new();
     assert_eq!(browser.visit(&server).await, 1);
@@ -33,7 +33,7 @@ async fn fifty_visits_at_once_are_fifty_visits(site: &Site) {
 }
 
 #[test_support::test]
-async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
+async fn fifty_concurrent_additions_to_the_cart_are_all_kept() {
     let site = Site::sqlite();
     let server = Arc::new(site.serve().await);
     let browser = Browser::new();
@@ -52,7 +52,7 @@ async fn fifty_things_put_into_the_cart_at_once_are_all_in_it() {
 }
 
 #[test_support::test]
-async fn four_servers_on_one_file_never_give_a_number_twice() {
+async fn four_servers_on_one_file_never_repeat_a_number() {
     let site = Site::sqlite();
     let mut servers = Vec::new();
     for _ in 0..4 {

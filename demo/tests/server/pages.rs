@@ -1,4 +1,4 @@
-//! What holds for each page.
+//! Properties of all pages.
 
 use reqwest::StatusCode;
 use session_kit::drivers::{SqliteDriver, SqliteOptions};
@@ -11,7 +11,7 @@ use crate::program::Site;
 const PAGES: [&str; 5] = ["/", "/cart", "/login", "/logout", "/session"];
 
 #[test_support::test]
-async fn every_page_is_whole_for_anonymous_and_logged_in_visitors() {
+async fn every_page_is_valid_for_anonymous_and_logged_in_visitors() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -39,7 +39,7 @@ async fn every_page_is_whole_for_anonymous_and_logged_in_visitors() {
 }
 
 #[test_support::test]
-async fn looking_around_begins_no_session() {
+async fn reading_pages_starts_no_session() {
     let site = Site::sqlite();
     let server = site.serve().await;
     for path in ["/cart", "/login", "/logout", "/session", "/nothing-here"] {
@@ -51,7 +51,7 @@ async fn looking_around_begins_no_session() {
 }
 
 #[test_support::test]
-async fn the_session_page_shows_the_record_its_end_and_the_driver() {
+async fn the_session_page_shows_the_record_its_expiry_and_the_driver() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -66,18 +66,18 @@ async fn the_session_page_shows_the_record_its_end_and_the_driver() {
 }
 
 #[test_support::test]
-async fn a_page_that_is_not_there_says_so() {
+async fn a_missing_page_is_a_404_page() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let page = Browser::new().get(&server, "/nothing-here").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    assert!(page.shows("There is no such page"));
+    assert!(page.shows("Page not found"));
     html::check(&page.body);
     is_protected(&page);
 }
 
 #[test_support::test]
-async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
+async fn the_stylesheet_and_the_icon_are_served_and_cacheable() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -99,7 +99,7 @@ async fn the_stylesheet_and_the_icon_come_from_the_server_and_may_be_kept() {
 }
 
 #[test_support::test]
-async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() {
+async fn a_session_that_cannot_be_stored_is_an_error_page_and_is_logged() {
     let site = Site::memory(1);
     let server = site.serve().await;
     Browser::new().visit(&server).await;
@@ -116,12 +116,12 @@ async fn a_session_that_cannot_be_kept_is_an_error_page_and_a_line_in_the_log() 
     is_protected(&page);
 
     let log = server.stop().await.output;
-    let told = |line: &str| line.contains("ERROR") && line.contains("max_entries");
-    assert!(log.lines().any(told), "{log}");
+    let logged = |line: &str| line.contains("ERROR") && line.contains("max_entries");
+    assert!(log.lines().any(logged), "{log}");
 }
 
 #[test_support::test]
-async fn a_session_that_cannot_be_read_is_left_alone_until_its_visitor_gives_it_up() {
+async fn a_corrupt_session_is_unchanged_until_the_visitor_starts_a_new_one() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -134,7 +134,7 @@ async fn a_session_that_cannot_be_read_is_left_alone_until_its_visitor_gives_it_
     for path in ["/", "/cart", "/login", "/logout", "/session"] {
         let page = browser.get(&server, path).await;
         assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR, "{path}");
-        assert!(page.shows("Begin a new session") && !page.sets_a_cookie());
+        assert!(page.shows("Start a new session") && !page.sets_a_cookie());
         assert!(!page.shows("shopping"), "{}", page.body);
         html::check(&page.body);
         is_protected(&page);
@@ -158,6 +158,6 @@ fn is_protected(page: &Page) {
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(page.headers["x-content-type-options"], "nosniff");
     for inline in ["<style", " style=", "<script", " onclick="] {
-        assert!(!page.shows(inline), "{inline} does not go with {policy}");
+        assert!(!page.shows(inline), "{inline} violates {policy}");
     }
 }

@@ -1,4 +1,4 @@
-//! The servers that the examples name.
+//! The servers for the example configurations.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 use test_support::Ministack;
 use test_support::{CloudflareKv, RedisServer, UnstorageServer, UpstashGateway};
 
-/// One server for each driver that needs one, on ports of their own.
+/// One server for each driver that needs one.
 pub(crate) struct Peers {
     redis: RedisServer,
     storage: UnstorageServer,
@@ -29,8 +29,8 @@ impl Peers {
         }
     }
 
-    /// An example with the places of these servers in it.
-    pub(crate) fn placed_in(&self, example: &str) -> String {
+    /// Returns an example with the addresses of these servers.
+    pub(crate) fn fill_in(&self, example: &str) -> String {
         example
             .replace("http://127.0.0.1:3001", self.storage.url())
             .replace("redis://127.0.0.1:6379", &self.redis.url())
@@ -40,7 +40,7 @@ impl Peers {
             )
     }
 
-    /// The environment that the examples speak of.
+    /// Returns the environment variables that the examples use.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let namespace = CloudflareKv::shared().namespace();
         let own = [
@@ -54,7 +54,7 @@ impl Peers {
         own.into_iter().chain(self.environment_of_aws()).collect()
     }
 
-    /// Where AWS's tools, too, find region, credentials and the place of a server that is not Amazon's.
+    /// Returns the environment variables of the AWS SDK: region, credentials and endpoint.
     #[cfg(feature = "dynamodb")]
     fn environment_of_aws(&self) -> Vec<(&'static str, String)> {
         vec![

@@ -1,4 +1,4 @@
-//! The demo as a process.
+//! Runs the demo as a process.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -12,13 +12,13 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What the configuration with `driver = "cookie"` asks for.
-pub(crate) const SECRET: &str = "a secret of the tests, with more than 32 bytes";
+/// The secret for configurations with `driver = "cookie"`.
+pub(crate) const SECRET: &str = "a test secret with more than 32 bytes of text";
 
-/// Far more than anything takes here, so that a test that hangs fails with a reason.
+/// A generous limit, so that a test that hangs fails with a reason.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A folder with a configuration and whatever it makes the driver write.
+/// A folder with a configuration and the files of the driver.
 pub(crate) struct Site {
     folder: TempDir,
 }
@@ -30,7 +30,7 @@ impl Site {
         Self { folder }
     }
 
-    /// Sessions in a SQLite file. Its times are long, since the machine may be busy with other tests.
+    /// Sessions in a SQLite file, with long timeouts, because the machine may be busy.
     pub(crate) fn sqlite() -> Self {
         Self::new(
             "driver = 'sqlite'\n\
@@ -43,7 +43,7 @@ impl Site {
         )
     }
 
-    /// Sessions in the memory of the process, of which there may be so many.
+    /// Sessions in memory, with a limit on their number.
     pub(crate) fn memory(most: u32) -> Self {
         Self::new(&format!(
             "driver = 'memory'\n\
@@ -79,7 +79,7 @@ impl Site {
         Server::start(self.command().envs(variables)).await
     }
 
-    /// For a start that fails: the status and what stands on stderr.
+    /// Runs a start that fails and returns the exit status and stderr.
     pub(crate) async fn fail_to_serve(&self) -> (ExitStatus, String) {
         fail(&mut self.command()).await
     }
@@ -91,7 +91,7 @@ impl Site {
     }
 }
 
-/// The demo in `folder`, on a free port, with all that it can log.
+/// Returns a command for the demo in `folder`, on a free port, with the most verbose log.
 pub(crate) fn demo(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_demo"));
     command
@@ -109,7 +109,7 @@ pub(crate) fn demo(folder: &Path) -> Command {
 
 pub(crate) async fn fail(command: &mut Command) -> (ExitStatus, String) {
     let output = timeout(PATIENCE, command.output()).await;
-    let output = output.expect("it does not end").unwrap();
+    let output = output.expect("it does not exit").unwrap();
     (output.status, String::from_utf8(output.stderr).unwrap())
 }
 
@@ -121,8 +121,8 @@ pub(crate) struct Server {
     stderr: JoinHandle<String>,
 }
 
-/// How a server ended, and all that it wrote.
-pub(crate) struct Ended {
+/// The exit status and the output of a server.
+pub(crate) struct Exit {
     pub(crate) status: ExitStatus,
     pub(crate) output: String,
 }
@@ -141,12 +141,12 @@ impl Server {
         let line = timeout(PATIENCE, stdout.next_line()).await;
         let line = line.expect("it does not start").unwrap();
         let Some(greeting) = line else {
-            panic!("it ended: {}", stderr.await.unwrap());
+            panic!("it exited: {}", stderr.await.unwrap());
         };
         let url = greeting
             .split_whitespace()
             .find(|word| word.starts_with("http://"))
-            .expect("the line names the address")
+            .expect("the line contains the address")
             .trim_end_matches(',')
             .to_owned();
         Self {
@@ -162,37 +162,37 @@ impl Server {
         &self.url
     }
 
-    /// The line that says that it serves.
+    /// Returns the line that the server prints when it is ready.
     pub(crate) fn greeting(&self) -> &str {
         &self.greeting
     }
 
-    /// The next line that it writes.
+    /// Reads the next line of the output.
     pub(crate) async fn line(&mut self) -> String {
         let line = timeout(PATIENCE, self.stdout.next_line()).await;
-        let line = line.expect("it writes nothing").unwrap();
-        line.expect("it ended")
+        let line = line.expect("it prints nothing").unwrap();
+        line.expect("it exited")
     }
 
-    /// Host and port.
+    /// Returns host and port.
     pub(crate) fn address(&self) -> &str {
         self.url.trim_start_matches("http://")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = self.process.id().expect("it has not ended");
+        let pid = self.process.id().expect("it is running");
         let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
-    pub(crate) async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Exit {
         self.signal(Signal::TERM);
-        self.ended().await
+        self.wait().await
     }
 
-    /// Waits for its end.
-    pub(crate) async fn ended(mut self) -> Ended {
-        step("waiting for the server to end");
+    /// Waits until the server exits.
+    pub(crate) async fn wait(mut self) -> Exit {
+        step("waiting for the server to exit");
         let status = timeout(PATIENCE, self.process.wait()).await;
         let status = status.expect("it does not stop").unwrap();
         let mut output = self.greeting;
@@ -202,6 +202,6 @@ impl Server {
         }
         output.push('\n');
         output.push_str(&self.stderr.await.unwrap());
-        Ended { status, output }
+        Exit { status, output }
     }
 }

@@ -1,4 +1,4 @@
-//! A visitor's way through the shop in Chromium, with sessions in SQLite and in the cookie.
+//! A visit to the shop in Chromium, with sessions in SQLite and in the cookie.
 
 use fantoccini::cookies::Cookie;
 
@@ -14,7 +14,7 @@ async fn log_in(browser: &Chromium, server: &Server) {
     browser.write("#password", "please").await;
     browser.click("form.card button").await;
     let notice = browser.text("p.notice.problem").await;
-    assert!(notice.contains("That is not the password"), "{notice}");
+    assert!(notice.contains("Wrong password"), "{notice}");
 
     browser.write("#password", "open sesame").await;
     browser.click("form.card button").await;
@@ -24,7 +24,10 @@ async fn log_in(browser: &Chromium, server: &Server) {
 
     browser.go(server, "/login").await;
     assert_eq!(browser.text("h1").await, "Hello, Ann");
-    assert!(!browser.has("p.notice").await, "a flash is seen once");
+    assert!(
+        !browser.has("p.notice").await,
+        "a flash message is shown once"
+    );
 }
 
 async fn fill_the_cart(browser: &Chromium, server: &Server) {
@@ -32,7 +35,7 @@ async fn fill_the_cart(browser: &Chromium, server: &Server) {
     for (product, items) in [("teapot", "1"), ("kite", "2"), ("teapot", "3")] {
         let button = format!("//form[@action='/cart/add'][input[@value='{product}']]/button");
         browser.click_on(&button).await;
-        // The page after the redirect, and not the one that was clicked on.
+        // Wait for the page after the redirect.
         browser.find("p.notice").await;
         assert_eq!(browser.text("#items").await, items);
         browser.go(server, "/cart").await;
@@ -69,7 +72,7 @@ fn assert_attributes(cookie: &Cookie<'_>, secure: bool, same_site: &str) {
 }
 
 #[test_support::test(flavor = "multi_thread")]
-async fn in_sqlite_a_cart_outlives_the_server_and_two_tabs_lose_nothing() {
+async fn in_sqlite_a_cart_survives_a_restart_and_two_tabs_lose_nothing() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Chromium::start("sqlite").await;
@@ -78,7 +81,7 @@ async fn in_sqlite_a_cart_outlives_the_server_and_two_tabs_lose_nothing() {
     assert_attributes(&cookie, false, "Lax");
     assert!(
         cookie.expires_datetime().is_none(),
-        "it ends with the browser"
+        "it is a session cookie"
     );
     fill_the_cart(&browser, &server).await;
     look_around(&browser, &server, "sqlite").await;
@@ -102,7 +105,7 @@ async fn in_sqlite_a_cart_outlives_the_server_and_two_tabs_lose_nothing() {
 }
 
 #[test_support::test(flavor = "multi_thread")]
-async fn in_the_cookie_a_cart_outlives_the_server_and_a_logout_empties_it() {
+async fn in_the_cookie_a_cart_survives_a_restart_and_a_logout_empties_it() {
     let site = Site::new(
         "driver = 'cookie'\n\
          cookie = { name = 'demo-session', same_site = 'strict', secure = true, max_age = 3600 }\n\
@@ -112,7 +115,7 @@ async fn in_the_cookie_a_cart_outlives_the_server_and_a_logout_empties_it() {
     let browser = Chromium::start("cookie").await;
     log_in(&browser, &server).await;
     let cookie = browser.cookie().await;
-    // Browsers take what comes from the machine itself as safe, without HTTPS too.
+    // Browsers treat loopback as secure, even without HTTPS.
     assert_attributes(&cookie, true, "Strict");
     assert!(cookie.expires_datetime().is_some(), "it has a Max-Age");
     fill_the_cart(&browser, &server).await;

@@ -1,4 +1,4 @@
-//! Whoever has the id has the session, so it stands in the cookie and nowhere else.
+//! The session id is secret: it is in the cookie and nowhere else.
 
 use crate::browser::{Browser, Page};
 use crate::program::Site;
@@ -29,7 +29,7 @@ async fn no_session_id_is_in_any_page_or_log_line() {
     pages.push(browser.post(&server, "/cart/add", &[]).await);
     let evil = ("origin", "http://evil.example");
     pages.push(browser.post_from(&server, "/logout", &[], evil).await);
-    // The old id, an id that nobody has, and no id at all.
+    // The old id, an unknown id, and no id.
     let unknown = "6f1c2d34-5e6f-4a7b-8c9d-0e1f2a3b4c5d";
     for id in [&ids[0], unknown, "6f1c2d34-none"] {
         for path in ["/", "/session"] {
@@ -41,22 +41,22 @@ async fn no_session_id_is_in_any_page_or_log_line() {
     pages.push(browser.get(&server, "/session").await);
     ids.extend([unknown.to_owned(), "6f1c2d34-none".to_owned()]);
 
-    let ended = server.stop().await;
-    assert!(ended.status.success());
+    let exit = server.stop().await;
+    assert!(exit.status.success());
     assert_eq!(ids.len(), 5);
-    for told in ["operation=\"read\"", "operation=\"write\"", "refused"] {
+    for expected in ["operation=\"read\"", "operation=\"write\"", "rejected"] {
         assert!(
-            ended.output.contains(told),
-            "the log is no proof if it says nothing: {}",
-            ended.output
+            exit.output.contains(expected),
+            "an empty log proves nothing: {}",
+            exit.output
         );
     }
     for id in ids {
-        let written = ended.output.lines().find(|line| line.contains(&id));
-        assert_eq!(written, None, "the log has an id");
+        let written = exit.output.lines().find(|line| line.contains(&id));
+        assert_eq!(written, None, "the log contains an id");
         assert!(
             !pages.iter().any(|page| page.shows(&id)),
-            "a page has an id"
+            "a page contains an id"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and Ctrl-C.
+//! Graceful shutdown with SIGTERM and Ctrl-C.
 
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +9,7 @@ use crate::program::{Server, Site};
 
 const FORM: &str = "product=teapot";
 
-/// Begins a request that puts a teapot into the cart, and whose handler waits for the form.
+/// Starts a request that adds a teapot to the cart. Its handler waits for the form.
 async fn begin(server: &Server, browser: &Browser) -> TcpStream {
     let head = format!(
         "POST /cart/add HTTP/1.1\r\nHost: {}\r\nCookie: {COOKIE}={}\r\nContent-Length: {}\r\n\
@@ -20,7 +20,7 @@ async fn begin(server: &Server, browser: &Browser) -> TcpStream {
     );
     let mut connection = TcpStream::connect(server.address()).await.unwrap();
     connection.write_all(head.as_bytes()).await.unwrap();
-    // The server asks for the body when the handler does.
+    // The server requests the body when the handler reads it.
     let mut interim = [0; 25];
     connection.read_exact(&mut interim).await.unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -28,7 +28,7 @@ async fn begin(server: &Server, browser: &Browser) -> TcpStream {
 }
 
 #[test_support::test]
-async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
+async fn a_running_request_finishes_during_shutdown_and_is_saved() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -44,34 +44,34 @@ async fn a_request_that_runs_when_the_server_is_stopped_is_finished_and_kept() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
-    assert!(server.ended().await.status.success());
+    assert!(server.wait().await.status.success());
 
     let server = site.serve().await;
     assert_eq!(browser.items(&server).await, 1);
 }
 
 #[test_support::test]
-async fn a_request_that_never_ends_does_not_keep_the_server() {
+async fn a_request_that_hangs_does_not_block_shutdown() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
     browser.visit(&server).await;
     let connection = begin(&server, &browser).await;
 
-    let ended = server.stop().await;
-    assert!(ended.status.success(), "{}", ended.output);
-    assert!(ended.output.contains("cut off"), "{}", ended.output);
+    let exit = server.stop().await;
+    assert!(exit.status.success(), "{}", exit.output);
+    assert!(exit.output.contains("cut off"), "{}", exit.output);
     drop(connection);
 }
 
 #[test_support::test]
-async fn ctrl_c_stops_it_with_success() {
+async fn ctrl_c_exits_with_success() {
     let site = Site::sqlite();
     let server = site.serve().await;
-    // With a connection that is kept alive, which must not keep the server.
+    // An idle keep-alive connection must not block shutdown.
     let browser = Browser::new();
     browser.visit(&server).await;
     server.signal(Signal::INT);
-    let ended = server.ended().await;
-    assert!(ended.status.success(), "{}", ended.output);
+    let exit = server.wait().await;
+    assert!(exit.status.success(), "{}", exit.output);
 }

@@ -1,4 +1,4 @@
-//! What the sessions are kept in, served beside the shop.
+//! The session storage, served beside the shop.
 
 use reqwest::{Client, Method, Response};
 
@@ -7,7 +7,7 @@ use crate::program::{Server, Site, fail};
 
 const TOKEN: &str = "4f8a-token-of-the-storage";
 
-/// Starts a shop that serves its storage too, and gives the address of that.
+/// Starts a shop that also serves its storage, and returns the URL of the storage.
 async fn serve(site: &Site, token: Option<&str>, arguments: &[&str]) -> (Server, String) {
     let mut command = site.command();
     command
@@ -21,8 +21,8 @@ async fn serve(site: &Site, token: Option<&str>, arguments: &[&str]) -> (Server,
     let address = line
         .split_whitespace()
         .find(|word| word.starts_with("http://"))
-        .expect("the line names the address");
-    let address = address.trim_end_matches('.').to_owned();
+        .expect("the line contains the address");
+    let address = address.trim_end().to_owned();
     (server, address)
 }
 
@@ -36,7 +36,7 @@ async fn send(method: Method, url: String, token: Option<&str>) -> Response {
 }
 
 #[test_support::test]
-async fn the_storage_has_the_sessions_of_the_shop_for_who_has_the_token() {
+async fn the_storage_serves_the_sessions_to_clients_with_the_token() {
     for site in [Site::sqlite(), Site::memory(100)] {
         let (server, storage) = serve(&site, Some(TOKEN), &[]).await;
         let browser = Browser::new();
@@ -64,15 +64,15 @@ async fn the_storage_has_the_sessions_of_the_shop_for_who_has_the_token() {
         assert_eq!(removed.status(), 200);
         assert_eq!(browser.visit(&server).await, 1);
 
-        let ended = server.stop().await;
-        assert!(ended.status.success(), "{}", ended.output);
-        assert!(!ended.output.contains(TOKEN));
-        assert!(!ended.output.contains(&id));
+        let exit = server.stop().await;
+        assert!(exit.status.success(), "{}", exit.output);
+        assert!(!exit.output.contains(TOKEN));
+        assert!(!exit.output.contains(&id));
     }
 }
 
 #[test_support::test]
-async fn it_is_open_only_to_who_says_so() {
+async fn it_is_open_only_if_requested() {
     let site = Site::memory(100);
     let (server, storage) = serve(&site, None, &["--open-storage"]).await;
     let listed = send(Method::GET, storage + "/", None).await;
@@ -81,7 +81,7 @@ async fn it_is_open_only_to_who_says_so() {
 }
 
 #[test_support::test]
-async fn without_a_decision_it_does_not_start() {
+async fn it_does_not_start_without_a_token_or_the_open_option() {
     let site = Site::memory(100);
     let address = ["--serve-storage", "127.0.0.1:0"];
     let mut neither = site.command();

@@ -1,4 +1,4 @@
-//! One visitor's way through the shop.
+//! The visit of one visitor.
 
 use crate::browser::Browser;
 use crate::program::Site;
@@ -6,18 +6,21 @@ use crate::program::Site;
 const LOGIN_FORM: &str = "<form class=\"card\" method=\"post\" action=\"/login\">";
 
 #[test_support::test]
-async fn a_cart_outlives_the_server_and_a_login_ends_with_the_logout() {
+async fn a_cart_survives_a_restart_and_a_logout_ends_the_login() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
 
     assert_eq!(browser.visit(&server).await, 1);
-    let anonymous = browser.id().expect("counting begins a session");
+    let anonymous = browser.id().expect("counting starts a session");
 
     let page = browser.log_in(&server, "Ann").await;
     assert!(page.shows("Welcome, Ann!"), "{}", page.body);
     let page = browser.get(&server, "/login").await;
-    assert!(!page.shows("Welcome, Ann!"), "a flash is seen once");
+    assert!(
+        !page.shows("Welcome, Ann!"),
+        "a flash message is shown once"
+    );
     assert!(page.shows("Hello, Ann"));
     let logged_in = browser.id().unwrap();
     assert_ne!(logged_in, anonymous, "a login gets a new id");
@@ -25,11 +28,8 @@ async fn a_cart_outlives_the_server_and_a_login_ends_with_the_logout() {
     let old = Browser::with_id(&anonymous);
     for path in ["/login", "/cart", "/", "/session"] {
         let page = old.get(&server, path).await;
-        assert!(!page.shows("Ann"), "{path} knows the old id");
-        assert!(
-            !page.sets_a_cookie(),
-            "{path} would throw the new cookie out of the browser"
-        );
+        assert!(!page.shows("Ann"), "{path} accepts the old id");
+        assert!(!page.sets_a_cookie(), "{path} would remove the new cookie");
     }
 
     for product in ["teapot", "kite", "teapot"] {
@@ -64,24 +64,24 @@ async fn a_cart_outlives_the_server_and_a_login_ends_with_the_logout() {
 }
 
 #[test_support::test]
-async fn a_failed_login_says_so_once_and_lets_nobody_in() {
+async fn a_failed_login_is_reported_once_and_logs_nobody_in() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
 
     let form = [("name", "Ann"), ("password", "please")];
     let page = browser.post(&server, "/login", &form).await;
-    assert!(page.shows("That is not the password"));
+    assert!(page.shows("Wrong password"));
     assert!(page.shows(LOGIN_FORM) && page.shows("value=\"Ann\""));
 
     let page = browser.get(&server, "/login").await;
     assert!(!page.shows("Ann"));
-    assert!(!page.shows("That is not the password"));
+    assert!(!page.shows("Wrong password"));
     assert!(!page.shows("Logged in as"));
 }
 
 #[test_support::test]
-async fn only_a_remembered_login_outlives_the_browser() {
+async fn only_a_remembered_login_survives_the_browser() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let client = reqwest::Client::builder()
@@ -110,14 +110,14 @@ async fn only_a_remembered_login_outlives_the_browser() {
         );
     }
     assert!(!cookies[0].contains("Max-Age"), "{}", cookies[0]);
-    // Thirty days, less what passed since.
-    let (_, max_age) = cookies[1].split_once("Max-Age=").expect("it is kept");
+    // Thirty days, minus the elapsed time.
+    let (_, max_age) = cookies[1].split_once("Max-Age=").expect("it has a Max-Age");
     let seconds: u32 = max_age.parse().unwrap();
     assert!((2_591_900..=2_592_000).contains(&seconds), "{seconds}");
 }
 
 #[test_support::test]
-async fn the_cart_adds_changes_and_removes() {
+async fn the_cart_adds_updates_and_removes() {
     let site = Site::sqlite();
     let server = site.serve().await;
     let browser = Browser::new();
@@ -131,7 +131,7 @@ async fn the_cart_adds_changes_and_removes() {
 
     let form = [("product", "compass")];
     let page = browser.post(&server, "/cart/remove", &form).await;
-    assert!(page.shows("Honest compass is out of your cart."));
+    assert!(page.shows("Honest compass was removed from your cart."));
     assert_eq!(page.number("items"), Some(5));
 
     let form = [("product", "notebook"), ("quantity", "0")];

@@ -80,9 +80,9 @@ mod read_only {
 
 /// The cases that write thousands of entries, and prove nothing that depends on when they are on the disk.
 const LARGE: [&str; 3] = [
-    "a_listing_while_others_write_misses_none",
+    "a_listing_during_writes_misses_no_key",
     "large_batches_work",
-    "pages_give_every_key",
+    "pages_contain_every_key",
 ];
 
 #[test_support::test(flavor = "multi_thread", limit = 300)]

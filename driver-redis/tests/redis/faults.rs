@@ -257,7 +257,7 @@ async fn a_failover_by_sentinels_is_over_soon() {
     // One that was asked for: the old primary becomes a replica and says so.
     let before = servers.primary().port();
     servers.fail_over();
-    servers.wait_until_another_serves(before);
+    servers.wait_until_failed_over(before);
     load.until_all_count().await;
 
     // One that was not.
@@ -271,7 +271,7 @@ async fn a_failover_by_sentinels_is_over_soon() {
         killed.elapsed()
     );
     // The sentinel that is asked here may hear of it later than the driver.
-    servers.wait_until_another_serves(before);
+    servers.wait_until_failed_over(before);
     servers.start_again_at(before);
 
     let report = load.finish().await;
@@ -313,7 +313,7 @@ async fn a_cluster_whose_master_is_killed_goes_on_with_its_replica() {
     );
     assert!(began.elapsed() < Duration::from_secs(15));
     servers.nodes_mut()[killed].restart();
-    servers.wait_until_it_is_well();
+    servers.wait_until_healthy();
     load.until_all_count().await;
     let report = load.finish().await;
     told("a master of the cluster killed", &report);

@@ -98,7 +98,7 @@ async fn no_call_outlasts_its_timeout_when_sentinels_fail_over() {
             let before = servers.primary();
             let (lost, port) = (connections_to(before), before.port());
             servers.fail_over();
-            servers.wait_until_another_serves(port);
+            servers.wait_until_failed_over(port);
             servers.demote(port);
             lost
         })
@@ -123,7 +123,7 @@ async fn no_call_outlasts_its_timeout_when_masters_of_a_cluster_are_killed() {
         })
         .await;
         servers.nodes_mut()[killed].restart();
-        servers.wait_until_it_is_well();
+        servers.wait_until_healthy();
     }
     soak.finish().await;
 }

@@ -1,11 +1,11 @@
-//! The text of an object that holds others, once all that it holds is known.
+//! Writes the entry of a container after all its children are written.
 
 use crate::tag::ViewKind;
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     Array,
-    /// With the length, and each child's place in `Child::place`.
+    /// A sparse array with its length. The index of each child is in `Child::place`.
     Sparse(u32),
     Object,
     NullObject,
@@ -13,17 +13,17 @@ pub(super) enum Shape {
     Set,
     Boxed,
     Url,
-    /// With its tag in `keys`.
+    /// A custom value with its tag in `keys`.
     Custom,
-    /// With the window, if it has one, in `Writer::window`.
+    /// A view. Its range, if any, is in `Writer::window`.
     View(ViewKind),
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Child {
-    /// In an object, the length of its key, whose value has been written beside it.
+    /// In an object, the length of its key.
     pub(super) reference: i32,
-    /// In an object, where its key begins; in a sparse array, its index.
+    /// In an object, the start of its key; in a sparse array, its index.
     pub(super) place: usize,
 }
 
@@ -45,7 +45,7 @@ pub(super) const NEGATIVE_ZERO: i32 = -6;
 
 #[inline]
 pub(super) fn push_int(out: &mut String, int: i32) {
-    // Most indices are of one or two digits, for which the general way costs more than the digits.
+    // Most indices have one or two digits, which this fast path handles.
     match int {
         0..10 => out.push(digit(int)),
         10..100 => {
@@ -103,7 +103,7 @@ pub(super) fn write_array(out: &mut String, children: &[Child]) {
 pub(super) fn write_sparse(out: &mut String, length: u32, children: &[Child]) {
     let rising = children.is_sorted_by(|a, b| a.place < b.place);
     if rising && !is_sparse(length as usize, children.len()) {
-        // The rule bounds the length by a small multiple of the elements, so that this cannot be long.
+        // The rule limits the length to a small multiple of the number of elements, so this loop is short.
         let mut children = children.iter().peekable();
         out.push('[');
         for index in 0..length as usize {
@@ -131,14 +131,14 @@ pub(super) fn write_sparse(out: &mut String, length: u32, children: &[Child]) {
     out.push(']');
 }
 
-/// Devalue's rule for an array with holes: whichever form is shorter.
+/// Devalue's rule for an array with holes: use the shorter form.
 fn is_sparse(length: usize, population: usize) -> bool {
     let digits = itoa::Buffer::new().format(length).len();
     (length - population.min(length)).saturating_mul(3)
         > 4 + digits + population.saturating_mul(digits + 1)
 }
 
-/// Whether a key comes twice, of an object whose children say where its keys are.
+/// Returns `true` if an object has a duplicate key.
 pub(super) fn has_duplicates(children: &[Child], keys: &str) -> bool {
     any_twice(children.iter().map(|child| {
         let length = usize::try_from(child.reference).unwrap_or(0);
@@ -147,7 +147,7 @@ pub(super) fn has_duplicates(children: &[Child], keys: &str) -> bool {
     }))
 }
 
-/// Whether a key of a Map or an element of a Set comes twice, or is the zero that those do not keep.
+/// Returns `true` if a Map or Set has a duplicate, or a −0, which it does not keep.
 pub(super) fn repeats<'c>(children: impl Iterator<Item = &'c Child> + Clone) -> bool {
     children
         .clone()

@@ -1,4 +1,4 @@
-//! The whole text, once every entry is there.
+//! Produces the final text.
 
 use super::{Span, Writer};
 use crate::error::Error;
@@ -7,7 +7,7 @@ use crate::limits::{Limits, ParseOptions};
 use crate::options::{Version, WriteOptions};
 
 impl Writer {
-    /// The text; an error if the calls were not balanced, or something could not be written.
+    /// Returns the text. It is an error if the calls were not balanced or a value could not be written.
     pub fn finish(mut self) -> Result<String, Error> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -16,7 +16,7 @@ impl Writer {
             Some(root) if self.frames.is_empty() => root,
             _ => {
                 return Err(Error::unwritable(
-                    "something was begun and not ended, or nothing was written",
+                    "a container was not ended, or no value was written",
                 ));
             }
         };
@@ -33,7 +33,7 @@ impl Writer {
         Ok(text)
     }
 
-    /// The entries in the order of their indices.
+    /// Writes the entries in index order.
     fn in_order(&mut self) -> String {
         let mut next = 1;
         let is_in_order = self.entries.iter().all(|span| {
@@ -41,7 +41,7 @@ impl Writer {
             next = span.to + 1;
             follows
         });
-        // Unless it would keep more memory than it needs, for as long as it is stored.
+        // Unless it has too much spare capacity, which a stored text would keep.
         let is_tight = self.arena.capacity() <= self.arena.len() + 16;
         if is_in_order && is_tight && next == self.arena.len() + 1 {
             self.arena.push(']');
@@ -50,7 +50,7 @@ impl Writer {
         let size: usize = self.entries.iter().map(|span| span.to - span.from).sum();
         let mut text = String::with_capacity(size + self.entries.len() + 1);
         text.push('[');
-        // Those that follow each other in the arena, too, are copied at once, with the commas between them.
+        // Entries that are adjacent in the arena are copied together, with their commas.
         let mut spans = self.entries.iter().copied().peekable();
         while let Some(Span { from, mut to }) = spans.next() {
             while let Some(next) = spans.next_if(|next| next.from == to + 1) {
@@ -63,7 +63,7 @@ impl Writer {
     }
 }
 
-/// Numbers anew what came in an order that devalue would not have: integer keys after others, a key that came twice.
+/// Renumbers entries that were not written in devalue's order, because of late integer keys or duplicate keys.
 #[cold]
 fn reorder(text: String, options: WriteOptions) -> Result<String, Error> {
     let limits = Limits {

@@ -1,4 +1,4 @@
-//! Writing, with the numbering and the sharing of `devalue.stringify`.
+//! The streaming writer.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ mod sharing;
 
 pub(crate) use container::any_twice;
 
-/// A streaming writer, which numbers and shares as `devalue.stringify` does.
+/// A streaming writer with the numbering and sharing of `devalue.stringify`.
 ///
 /// ```
 /// use serde_devalue::{WriteOptions, Writer};
@@ -46,37 +46,37 @@ pub(crate) use container::any_twice;
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// Primitives are shared by value. Each `begin_…` is an object of its own, except that the nodes of one
-/// [`Document`](crate::Document) keep what they share, cycles included. In an object, each value follows a
-/// [`key`](Self::key); in a Map, keys and values alternate.
+/// Primitives are shared by value. Each `begin_…` creates a new object. Nodes of one [`Document`](crate::Document) keep
+/// their sharing, including cycles. In an object, each value follows a [`key`](Self::key). In a Map, keys and values
+/// alternate.
 ///
-/// The methods do not fail one by one: what cannot be written, or an unbalanced use, is the error of
-/// [`finish`](Self::finish). After an error of [`node`](Self::node) or [`serialize`](Self::serialize) it is one, too.
+/// Most methods do not return errors. [`finish`](Self::finish) returns the first error, such as an unsupported value or
+/// unbalanced calls. It also fails after an error of [`node`](Self::node) or [`serialize`](Self::serialize).
 pub struct Writer {
     pub(crate) options: WriteOptions,
-    /// The finished entries, in the order in which they were finished, each after a comma.
+    /// The finished entries in the order of completion, each after a comma.
     arena: String,
-    /// For each index, its entry's place in the arena.
+    /// The position in the arena of each entry, by index.
     entries: Vec<Span>,
     primitives: Primitives,
     frames: Vec<Frame>,
-    /// What the open containers hold so far.
+    /// The children of the open containers so far.
     children: Vec<Child>,
-    /// The members of the open objects and the tags of other containers, ready to be copied.
+    /// The member keys of the open objects and the tags of other containers.
     keys: String,
-    /// What the objects of the documents that nodes came from have become.
+    /// The new references of objects from other documents.
     known: HashMap<(u64, u32), i32>,
     anchors: HashMap<AnchorId, i32>,
     pending_anchor: Option<AnchorId>,
-    /// The window of the view that is open: nothing is begun within one.
+    /// The range of the open view. Views do not nest.
     window: Option<(usize, usize)>,
-    /// The sizes of the buffers that have been written for values.
+    /// The sizes of the written buffers.
     buffers: HashMap<i32, usize>,
     root: Option<i32>,
     error: Option<Error>,
-    /// Whether something came in an order that devalue would not have, so that `finish` has to number anew.
+    /// Whether the order differs from devalue's, so that `finish` must renumber.
     disordered: bool,
-    /// Whether what comes has been put in order already.
+    /// Whether the input is already in order.
     ordered: bool,
     lone_surrogate: bool,
 }
@@ -90,20 +90,20 @@ struct Span {
 struct Frame {
     shape: Shape,
     index: usize,
-    /// How many children and how much of the keys belong to those below.
+    /// The number of children and the length of keys that belong to outer containers.
     children: usize,
     keys: usize,
-    /// Where the latest key begins, if no value has followed it yet.
+    /// The start of the latest key, if it has no value yet.
     key: Option<usize>,
-    /// The highest integer key so far, and whether another key has come.
+    /// The highest integer key so far, and whether there was another key.
     integer_key: Option<u32>,
     named_key: bool,
-    /// Whether its keys are known to come once each.
+    /// Whether its keys are known to be unique.
     distinct: bool,
 }
 
 impl Writer {
-    /// A writer of one value.
+    /// Creates a writer for one value.
     pub fn new(options: WriteOptions) -> Self {
         Self {
             options,
@@ -131,7 +131,7 @@ impl Writer {
         self.attach(UNDEFINED);
     }
 
-    /// Leaves a hole in an array.
+    /// Writes a hole in an array.
     pub fn hole(&mut self) {
         match self.frames.last() {
             Some(Frame {
@@ -187,12 +187,12 @@ impl Writer {
 
     /// Writes a string.
     pub fn string(&mut self, text: &str) {
-        // A comma, two quotes, and the bracket at the end.
+        // A comma, two quotes, and the final bracket.
         self.arena.reserve(text.len() + 4);
         self.primitive(mark(text.as_bytes()), |arena| write_str(arena, text));
     }
 
-    /// Writes a string that may have a lone surrogate.
+    /// Writes a string that may have lone surrogates.
     pub fn js_string(&mut self, text: &JsString) {
         self.text(&text.as_text());
     }
@@ -207,7 +207,7 @@ impl Writer {
         self.lone_surrogate |= lone;
     }
 
-    /// Writes a BigInt of canonical decimal digits.
+    /// Writes a BigInt from canonical decimal digits.
     pub(crate) fn bigint_digits(&mut self, digits: &str) {
         self.primitive(mark(digits.as_bytes()), |arena| {
             arena.push_str("[\"BigInt\",\"");
@@ -216,7 +216,7 @@ impl Writer {
         });
     }
 
-    /// Writes an object that holds no other value, by its whole text.
+    /// Writes an object without children from its text.
     pub(crate) fn leaf(&mut self, write: impl FnOnce(&mut String)) -> i32 {
         let reference = self.entry(write);
         self.anchor(reference);
@@ -224,7 +224,7 @@ impl Writer {
         reference
     }
 
-    /// Begins a Map: keys and values follow in turn.
+    /// Begins a Map. Alternating keys and values follow.
     pub fn begin_map(&mut self) {
         self.begin(Shape::Map);
     }
@@ -239,12 +239,12 @@ impl Writer {
         self.begin(Shape::Array);
     }
 
-    /// Begins an array of this length, with holes wherever no [`index`](Self::index) puts an element.
+    /// Begins an array of this length. Positions without an [`index`](Self::index) are holes.
     pub fn begin_sparse_array(&mut self, length: u32) {
         self.begin(Shape::Sparse(length));
     }
 
-    /// Says where in a sparse array the next element goes; the indices must rise.
+    /// Sets the index of the next element of a sparse array. Indices must increase.
     pub fn index(&mut self, index: u32) {
         let rising = match self.frames.last_mut() {
             Some(
@@ -275,7 +275,7 @@ impl Writer {
         self.begin(Shape::Object);
     }
 
-    /// Begins an object of which each key is known to come once.
+    /// Begins an object whose keys are known to be unique.
     pub(crate) fn begin_struct(&mut self) {
         self.begin_object();
         if let Some(frame) = self.frames.last_mut() {
@@ -307,7 +307,7 @@ impl Writer {
         }
     }
 
-    /// A key that is known to be neither an integer nor `__proto__` nor a second one of its name: a field of a struct.
+    /// Writes a key that is known to be unique, not an integer and not `__proto__`, such as a struct field.
     #[inline]
     fn key_with(&mut self, integer: Option<u32>, write: impl FnOnce(&mut String) -> bool) {
         let from = self.keys.len();
@@ -345,13 +345,13 @@ impl Writer {
         self.begin(Shape::Url);
     }
 
-    /// Begins a view of the buffer that follows; with an offset and a length if they are not the buffer's.
+    /// Begins a view of the buffer that follows, with a range unless it is the whole buffer.
     pub(crate) fn begin_view(&mut self, kind: ViewKind, window: Option<(usize, usize)>) {
         self.begin(Shape::View(kind));
         self.window = window;
     }
 
-    /// Begins a value with a tag of an application's own, which one value follows.
+    /// Begins a value with a custom tag. One value follows.
     ///
     /// ```
     /// use serde_devalue::{WriteOptions, Writer};
@@ -373,8 +373,8 @@ impl Writer {
             self.too_deep();
         }
         if self.frames.capacity() == 0 {
-            // What a typical session record takes, so that it grows nothing; just below the size from which on
-            // allocators think twice.
+            // Enough for a typical session record without growth, and just below the size where allocators become
+            // slower.
             self.arena.reserve(1_000);
             self.entries.reserve(48);
             self.frames.reserve(8);
@@ -398,7 +398,7 @@ impl Writer {
         });
     }
 
-    /// Ends what the latest open `begin_…` began.
+    /// Ends the latest open `begin_…`.
     pub fn end(&mut self) {
         let Some(frame) = self.frames.pop() else {
             return self.fail("an end without a beginning");
@@ -489,24 +489,21 @@ impl Writer {
         }
     }
 
-    /// Writes a node of a document, in the form in which devalue would write it anew.
+    /// Writes a node of a document, as devalue would write it again.
     ///
-    /// Nodes of one document keep what they share with each other. An error if a part of it is one that devalue would
-    /// refuse to read.
+    /// Nodes of one document keep their sharing. It is an error if devalue would reject any part of the node.
     pub fn node(&mut self, node: Node<'_>) -> Result<(), Error> {
         let result = crate::transcode::node(self, node);
         self.poison(result)
     }
 
-    /// Writes a value of a type that serde knows.
+    /// Serializes a value.
     pub fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let result = value.serialize(Serializer::new(self));
         self.poison(result)
     }
 
-    /// Makes an entry.
-    /// Puts what stands before an entry: a comma, or the bracket that the text begins with, should the entries be in
-    /// their order as they are.
+    /// Writes the separator before an entry: a comma, or the opening bracket of the text.
     #[inline]
     fn separate(&mut self) {
         self.arena
@@ -525,8 +522,8 @@ impl Writer {
         reference(self.entries.len() - 1)
     }
 
-    /// Makes the entry of a primitive, or finds the one that it has. The mark is that of its value, not of its text, which
-    /// has only just been written and would be slow to look at.
+    /// Writes the entry of a primitive, or finds the existing one. The hash is computed from the value, because reading back
+    /// the text that was just written would be slow.
     #[inline]
     fn primitive(&mut self, mark: u32, write: impl FnOnce(&mut String)) {
         let end = self.arena.len();
@@ -554,7 +551,7 @@ impl Writer {
         self.attach(reference);
     }
 
-    /// Puts a value where the next one goes.
+    /// Adds a value to the open container.
     pub(crate) fn attach(&mut self, reference: i32) {
         let Some(frame) = self.frames.last_mut() else {
             if self.root.is_some() {
@@ -589,7 +586,7 @@ impl Writer {
         self.error.is_some()
     }
 
-    /// An error if something has gone wrong, so that a type without end stops.
+    /// Returns an error if one was recorded, so that an infinite type stops.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Error> {
         match &self.error {
@@ -598,7 +595,7 @@ impl Writer {
         }
     }
 
-    /// The first thing that went wrong is what `finish` reports.
+    /// Records the first error, which `finish` returns.
     #[cold]
     pub(crate) fn fail(&mut self, message: &str) {
         self.error.get_or_insert_with(|| Error::unwritable(message));
@@ -624,11 +621,11 @@ impl fmt::Debug for Writer {
 
 #[inline]
 fn reference(index: usize) -> i32 {
-    // A text of so many entries would not fit the memory of the machine.
+    // A text with this many entries would not fit into memory.
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
-/// The number that a key is, if it is one that JavaScript puts before all others.
+/// Returns the integer of a key, if JavaScript sorts it before other keys.
 pub(crate) fn array_index(key: &str) -> Option<u32> {
     match key.as_bytes() {
         [b'0'] => Some(0),

@@ -1,13 +1,13 @@
-//! Which entry has which primitive.
+//! Deduplicates primitives.
 
 use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// The entries of primitives, by their texts, which are their values' alone.
+/// The entries of primitives by their text, which is unique for each value.
 ///
-/// The first few, which is all in most records, are found by looking through them; a table that is safe against texts
-/// chosen to collide takes over for more.
+/// The first few are searched linearly, which is enough for most records. More are in a hash table that resists
+/// collision attacks.
 pub(super) struct Primitives {
     few: [u32; FEW],
     indices: [i32; FEW],
@@ -33,7 +33,7 @@ impl Primitives {
         }
     }
 
-    /// The entry of this text, whose value has this mark; if there is none, `new` becomes it.
+    /// Returns the entry with this text, or makes `new` the entry.
     #[inline]
     pub(super) fn find<'a>(
         &mut self,
@@ -42,7 +42,7 @@ impl Primitives {
         new: i32,
         text_of: impl Fn(i32) -> Option<&'a str>,
     ) -> Option<i32> {
-        // Without a way out of the loop, it is a few instructions on vectors; and most primitives are new.
+        // Without an early exit, the loop compiles to a few vector instructions; and most primitives are new.
         if self
             .few
             .iter()
@@ -87,10 +87,10 @@ impl Primitives {
     }
 }
 
-/// Something that differs between most texts that differ: their ends and their length.
+/// Hashes the length and both ends of a text.
 #[inline]
 pub(super) fn mark(bytes: &[u8]) -> u32 {
-    // An odd number without a pattern, which spreads what differs over the upper half.
+    // An odd multiplier that spreads differences into the upper half.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => {

@@ -1,4 +1,4 @@
-//! Objects that are met again: by the anchors of a value, or as nodes of a document that others came from.
+//! Shared objects: anchors of a value, and nodes of a document.
 
 use super::container::Shape;
 use super::{Writer, reference};
@@ -11,7 +11,7 @@ impl Writer {
         }
     }
 
-    /// Lets the next object be known by this anchor.
+    /// Assigns this anchor to the next object.
     pub(crate) fn expect_anchor(&mut self, anchor: AnchorId) {
         self.pending_anchor = Some(anchor);
     }
@@ -32,7 +32,7 @@ impl Writer {
         self.buffers.insert(reference, size);
     }
 
-    /// Checks the view that is open against the buffer that it has got, and drops its window if that is all of it.
+    /// Checks the open view against its buffer, and drops its range if it covers the whole buffer.
     pub(crate) fn fit_view(&mut self) {
         let buffer = self
             .children
@@ -54,12 +54,12 @@ impl Writer {
         }
     }
 
-    /// What an object of a document has become here.
+    /// Returns the new reference of an object from a document.
     pub(crate) fn known(&self, document: u64, entry: u32) -> Option<i32> {
         self.known.get(&(document, entry)).copied()
     }
 
-    /// Notes that the next entry is what this object of a document becomes.
+    /// Records that the next entry is this object of a document.
     pub(crate) fn expect_known(&mut self, document: u64, entry: u32) {
         if self.known.is_empty() {
             self.known.reserve(14);

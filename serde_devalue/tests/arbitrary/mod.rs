@@ -161,7 +161,7 @@ fn tree() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Makes aliases that stand for anything stand for objects that come before them, or around them.
+/// Makes aliases refer to objects before them or around them.
 #[derive(Default)]
 struct Sharing {
     objects: u32,

@@ -12,7 +12,9 @@ fn any(value: &Value, id: Option<u32>) -> Json {
         Value::Undefined => json!({ "t": "undefined" }),
         Value::Null => json!({ "t": "null" }),
         Value::Bool(bool) => json!({ "t": "bool", "v": bool }),
-        Value::Number(number) => json!({ "t": "num", "v": shown(*number), "f64": bits(*number) }),
+        Value::Number(number) => {
+            json!({ "t": "num", "v": displayed(*number), "f64": bits(*number) })
+        }
         Value::String(text) => match text.as_str() {
             Some(text) => json!({ "t": "str", "v": text }),
             None => {
@@ -100,7 +102,7 @@ fn members(object: &Object) -> Vec<Json> {
         .collect()
 }
 
-fn shown(number: f64) -> String {
+fn displayed(number: f64) -> String {
     if number == 0.0 && number.is_sign_negative() {
         return "-0".to_owned();
     }

@@ -19,7 +19,7 @@ pub(crate) struct User {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Item {
+pub(crate) struct CartItem {
     sku: String,
     title: String,
     quantity: u32,
@@ -31,7 +31,7 @@ pub(crate) struct Record {
     user: Entry<User>,
     csrf: Entry<String>,
     flash: Entry<Vec<String>>,
-    cart: Entry<Vec<Item>>,
+    cart: Entry<Vec<CartItem>>,
     visits: Entry<u32>,
 }
 
@@ -67,7 +67,7 @@ struct BorrowedItem<'a> {
 }
 
 pub(crate) fn typical() -> Record {
-    let item = |number: u32, title: &str, price: f64| Item {
+    let item = |number: u32, title: &str, price: f64| CartItem {
         sku: format!("SKU-{number:05}"),
         title: title.to_owned(),
         quantity: number % 3 + 1,
@@ -124,7 +124,7 @@ pub(crate) fn typical() -> Record {
     }
 }
 
-/// Writes the record anew from the nodes of its document, as a session does that was changed in one place.
+/// Writes the record from the nodes of its document, like a session with one change.
 pub(crate) fn rewrite(document: &Document, mut writer: Writer) -> String {
     writer.begin_map();
     for entry in document.root().map_entries().unwrap() {

@@ -3,14 +3,15 @@ use std::time::Duration;
 
 use super::RedisServer;
 
-/// Three masters with a replica each, as plain processes on loopback.
+/// A Redis Cluster of three masters with a replica each, as local processes.
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
 }
 
 impl RedisCluster {
-    /// Starts the nodes and joins them, and waits until each replica follows its master: before, the cluster calls
-    /// itself well, and does not get over the loss of a master.
+    /// Starts the nodes, joins them, and waits until each replica follows its master.
+    ///
+    /// Before that the cluster reports `ok`, but it does not survive the loss of a master.
     pub fn start() -> Self {
         Self::start_with(Duration::from_millis(1_500))
     }
@@ -37,12 +38,12 @@ impl RedisCluster {
         let created = create.output().expect("`redis-cli` must start");
         assert!(created.status.success(), "{created:?}");
         let cluster = Self { nodes };
-        cluster.wait_until_it_is_well();
+        cluster.wait_until_healthy();
         cluster
     }
 
-    /// Waits until every node sees all slots served, by three masters each with a replica that follows.
-    pub fn wait_until_it_is_well(&self) {
+    /// Waits until every node sees all slots served by three masters with a connected replica each.
+    pub fn wait_until_healthy(&self) {
         for node in &self.nodes {
             node.peer().wait_until("see a whole cluster", || {
                 let info = node.try_cli(&["CLUSTER", "INFO"]).unwrap_or_default();
@@ -56,7 +57,7 @@ impl RedisCluster {
         }
     }
 
-    /// Waits until every replica has what its master had when this was called.
+    /// Waits until every replica has all earlier writes of its master.
     pub fn wait_until_replicated(&self) {
         let replications: Vec<_> = self.nodes.iter().map(RedisServer::replication).collect();
         let offset_of_master = |port: &str| {
@@ -77,30 +78,30 @@ impl RedisCluster {
         }
     }
 
-    /// `127.0.0.1:PORT` of each node.
+    /// Returns `127.0.0.1:PORT` of each node.
     pub fn addresses(&self) -> Vec<String> {
         self.nodes.iter().map(RedisServer::address).collect()
     }
 
-    /// The nodes.
+    /// Returns the nodes.
     pub fn nodes(&self) -> &[RedisServer] {
         &self.nodes
     }
 
-    /// The nodes, to restart one.
+    /// Returns the nodes mutably, to restart one.
     pub fn nodes_mut(&mut self) -> &mut [RedisServer] {
         &mut self.nodes
     }
 
-    /// The place among the nodes of the master that serves the slot of `key`, as one that runs sees it.
+    /// Returns the index of the master that serves the slot of `key`, according to a running node.
     pub fn master_of(&self, key: &str) -> usize {
         let running = self.nodes.iter().find(|node| node.peer().is_running());
-        let running = running.expect("a node that runs");
+        let running = running.expect("a running node");
         let slot: u16 = running.cli(&["CLUSTER", "KEYSLOT", key]).parse().unwrap();
         self.master_of_slot(slot)
     }
 
-    /// The place among the nodes of the master that serves `slot`.
+    /// Returns the index of the master that serves `slot`.
     pub fn master_of_slot(&self, slot: u16) -> usize {
         let mut owner = None;
         for (place, node) in self.nodes.iter().enumerate() {
@@ -123,12 +124,12 @@ impl RedisCluster {
         owner.expect("a master that serves the slot")
     }
 
-    /// The name by which the nodes know the one at `place`.
-    pub fn id_of(&self, place: usize) -> String {
-        self.nodes[place].cli(&["CLUSTER", "MYID"])
+    /// Returns the cluster id of the node at `index`.
+    pub fn id_of(&self, index: usize) -> String {
+        self.nodes[index].cli(&["CLUSTER", "MYID"])
     }
 
-    /// Moves the slot of `key` with all its keys to the master at `to`, as an operator does.
+    /// Moves the slot of `key` with all its keys to the master with index `to`.
     pub fn move_slot_of(&self, key: &str, to: usize) {
         crate::step(format!("moving the slot of {key} to master {to}"));
         let from = self.master_of(key);
@@ -147,13 +148,13 @@ impl RedisCluster {
             }
         }
         let id = self.id_of(to);
-        for place in [to, from] {
-            let answer = self.nodes[place].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
+        for index in [to, from] {
+            let answer = self.nodes[index].cli(&["CLUSTER", "SETSLOT", &slot, "NODE", &id]);
             assert_eq!(answer, "OK");
         }
     }
 
-    /// Says that `slot` is on its way, after which each key may be at either end.
+    /// Starts the migration of `slot`. Each of its keys may then be on either node.
     pub fn begin_to_move(&self, slot: &str, from: usize, to: usize) {
         let importing = ["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.id_of(from)];
         assert_eq!(self.nodes[to].cli(&importing), "OK");
@@ -161,7 +162,7 @@ impl RedisCluster {
         assert_eq!(self.nodes[from].cli(&migrating), "OK");
     }
 
-    /// Moves one key of a slot that is on its way.
+    /// Moves one key of a migrating slot.
     pub fn move_key(&self, key: &str, from: usize, to: usize) {
         let port = self.nodes[to].port().to_string();
         let answer = self.nodes[from].cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]);
@@ -169,7 +170,7 @@ impl RedisCluster {
     }
 }
 
-/// The value of a field of `INFO`.
+/// Returns the value of a field of `INFO`.
 fn field_in<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let mut fields = info.lines().filter_map(|line| line.split_once(':'));
     fields.find_map(|(field, value)| (field == name).then_some(value))

@@ -1,4 +1,4 @@
-//! Redis and Valkey as plain processes: alone, with TLS, under sentinels, as a cluster.
+//! Redis and Valkey as local processes: standalone, with TLS, with sentinels, and as a cluster.
 
 mod cluster;
 mod sentinel;
@@ -27,7 +27,7 @@ mod tests {
     }
 
     #[test_support::test]
-    fn tls_lets_the_administrator_in() {
+    fn tls_accepts_the_administrator() {
         for tls in [
             RedisTls::start(),
             RedisTls::start_with_client_certificates(),

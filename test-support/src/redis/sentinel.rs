@@ -80,7 +80,7 @@ impl RedisSentinels {
     }
 
     /// Waits until the sentinels name another server than the one at `port`.
-    pub fn wait_until_another_serves(&self, port: u16) {
+    pub fn wait_until_failed_over(&self, port: u16) {
         let sentinel = &self.sentinels[0];
         sentinel
             .peer()

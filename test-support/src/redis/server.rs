@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{Peer, free_port};
 
-/// A server of Redis or Valkey on a port of its own, without persistence unless its arguments say otherwise.
+/// A Redis or Valkey server on a free port, without persistence by default.
 ///
 /// ```
 /// use test_support::RedisServer;
@@ -21,9 +21,9 @@ pub struct RedisServer {
     program: PathBuf,
     arguments: Vec<String>,
     port: u16,
-    /// Outlives the process, so that a restarted one finds its data.
+    /// Kept across restarts, so that a restarted server finds its data.
     data: TempDir,
-    /// What `redis-cli` needs to be let in.
+    /// The arguments that `redis-cli` needs for access.
     access: Vec<String>,
 }
 
@@ -32,29 +32,29 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// Without `redis-server` and `redis-cli`, or if it does not come up.
+    /// If `redis-server` or `redis-cli` is missing, or if the server does not start.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// The same with more arguments: `["--appendonly", "yes"]`.
+    /// Starts `redis-server` with more arguments, such as `["--appendonly", "yes"]`.
     pub fn start_with(arguments: &[&str]) -> Self {
         Self::start_program("redis-server", arguments)
     }
 
-    /// Starts `redis-server` on a port that [`free_port`] gave.
+    /// Starts `redis-server` on a port from [`free_port`].
     pub fn start_at(port: u16) -> Self {
         let data = tempfile::tempdir().unwrap();
         Self::start_in(data, Path::new("redis-server"), port, &[], &[])
     }
 
-    /// Starts another program that takes the arguments of `redis-server`, as `valkey-server` does.
+    /// Starts another program with the arguments of `redis-server`, such as `valkey-server`.
     pub fn start_program(program: impl AsRef<Path>, arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         Self::start_in(data, program.as_ref(), free_port(), arguments, &[])
     }
 
-    /// Starts `program` so that it answers on `port`. `access` is what `redis-cli` needs beside the port.
+    /// Starts `program` on `port`. `access` has the arguments that `redis-cli` needs beside the port.
     pub(super) fn start_in(
         data: TempDir,
         program: &Path,
@@ -71,48 +71,48 @@ impl RedisServer {
             data,
             access: access.to_vec(),
         };
-        server.wait_until_it_serves();
+        server.wait_until_ready();
         server
     }
 
-    /// The port that it listens on, on loopback.
+    /// Returns its port on loopback.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// `redis://127.0.0.1:PORT`.
+    /// Returns `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// Where it keeps its data.
+    /// Returns the folder of its data.
     pub fn folder(&self) -> &Path {
         self.data.path()
     }
 
-    /// Its process.
+    /// Returns its process.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// What `redis-cli` prints for a command, without the line's end; errors come as text, such as `NOAUTH …`.
+    /// Runs a command with `redis-cli` and returns its output without the newline. Errors are text, such as `NOAUTH …`.
     ///
     /// # Panics
     ///
-    /// If the server is away.
+    /// If the server is unreachable.
     pub fn cli(&self, command: &[&str]) -> String {
         match self.try_cli(command) {
             Some(output) => output,
-            None => panic!("{command:?} had no answer:\n{}", self.peer.log()),
+            None => panic!("{command:?} got no response:\n{}", self.peer.log()),
         }
     }
 
-    /// The same; `None` if the server is away.
+    /// Like [`cli`](Self::cli), but returns `None` if the server is unreachable.
     pub fn try_cli(&self, command: &[&str]) -> Option<String> {
         let mut cli = self.cli_command();
         let output = cli.args(command).output().expect("`redis-cli` must start");
@@ -124,11 +124,11 @@ impl RedisServer {
         })
     }
 
-    /// Writes `value` under `key` as other programs do, wherever in a cluster that is.
+    /// Writes `value` under `key` as another program would. It follows redirections in a cluster.
     ///
     /// # Panics
     ///
-    /// If it is not written.
+    /// If the write fails.
     pub fn set(&self, key: &str, value: &[u8]) {
         let mut cli = self.cli_command();
         cli.args(["-c", "-x", "SET", key]);
@@ -142,22 +142,23 @@ impl RedisServer {
         assert_eq!(output.stdout.trim_ascii(), b"OK", "{output:?}");
     }
 
-    /// What `INFO replication` tells, asked without a process of its own: it is asked after every write of a test.
+    /// Returns `INFO replication`. It starts no process, because tests call it after every write.
     ///
     /// # Panics
     ///
-    /// If the server is away.
+    /// If the server is unreachable.
     pub fn replication(&self) -> String {
-        let mut stream = TcpStream::connect(self.address()).expect("the server is there");
+        let mut stream =
+            TcpStream::connect(self.address()).expect("the server accepts connections");
         let mut answer = String::new();
         stream
             .write_all(b"INFO replication\r\nQUIT\r\n")
             .and_then(|()| stream.read_to_string(&mut answer))
-            .expect("the server answers");
+            .expect("the server responds");
         answer
     }
 
-    /// `redis-cli` for this server, for more than a command.
+    /// Returns a `redis-cli` command for this server.
     pub fn cli_command(&self) -> Command {
         let mut cli = Command::new("redis-cli");
         cli.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
@@ -165,35 +166,35 @@ impl RedisServer {
         cli
     }
 
-    /// Stops it without its knowing; [`resume`](Self::resume) lets it go on.
+    /// Pauses the server. [`resume`](Self::resume) continues it.
     pub fn pause(&self) {
         self.peer.pause();
     }
 
-    /// Lets a paused server go on.
+    /// Continues a paused server.
     pub fn resume(&self) {
         self.peer.resume();
     }
 
-    /// Kills it at once, as a power cut does.
+    /// Kills the server at once, like a power failure.
     pub fn kill(&self) {
         self.peer.kill();
     }
 
-    /// Starts it anew after [`kill`](Self::kill), on its port and its data, and returns without waiting for it.
+    /// Starts the server again after [`kill`](Self::kill), on the same port and data, and returns without waiting.
     pub fn start_again(&mut self) {
         self.peer.kill();
         self.peer = start(&self.program, self.port, &self.arguments, self.data.path());
     }
 
-    /// [`start_again`](Self::start_again), and waits until it serves.
+    /// Starts the server again like [`start_again`](Self::start_again), and waits until it is ready.
     pub fn restart(&mut self) {
         self.start_again();
-        self.wait_until_it_serves();
+        self.wait_until_ready();
     }
 
-    /// Waits until it has read its data and answers.
-    pub fn wait_until_it_serves(&self) {
+    /// Waits until the server has loaded its data and responds.
+    pub fn wait_until_ready(&self) {
         self.peer.wait_until("answer", || {
             self.try_cli(&["PING"]).is_some_and(|answer| {
                 answer == "PONG" || answer.starts_with("NOAUTH") || answer.starts_with("NOPERM")
@@ -204,7 +205,7 @@ impl RedisServer {
 
 fn start(program: &Path, port: u16, arguments: &[String], data: &Path) -> Peer {
     let mut command = Command::new(program);
-    // The first words of the arguments may be a configuration file or take the port away.
+    // The first arguments may be a configuration file or change the port.
     command
         .args(arguments.iter().take_while(|word| !word.starts_with("--")))
         .args(["--port", &port.to_string()])

@@ -10,27 +10,28 @@ use tempfile::TempDir;
 use super::RedisServer;
 use crate::free_port;
 
-/// A `redis-server` that speaks TLS alone, wants a certificate of its clients where asked to, and lets in the user
-/// `sess` alone, who may touch the keys below `sess:`.
+/// A `redis-server` that accepts only TLS.
+///
+/// Client certificates are optional. Only the user `sess` has access, and only to keys below `sess:`.
 pub struct RedisTls {
     server: RedisServer,
     files: TlsFiles,
 }
 
-/// An authority of the tests' own, with certificates for a server on loopback and for a client.
+/// A certificate authority for tests, with certificates for a server on loopback and for a client.
 pub struct TlsFiles {
     folder: TempDir,
 }
 
 impl TlsFiles {
-    /// Makes them anew.
+    /// Creates new certificates.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority
             .distinguished_name
-            .push(DnType::CommonName, "authority of the tests");
+            .push(DnType::CommonName, "test authority");
         let authority =
             CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
         let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
@@ -50,22 +51,22 @@ impl TlsFiles {
         Self { folder }
     }
 
-    /// The authority's certificate.
+    /// Returns the path of the authority's certificate.
     pub fn ca(&self) -> PathBuf {
         self.path("ca.pem")
     }
 
-    /// A certificate of that authority for a client.
+    /// Returns the path of the client certificate.
     pub fn client_certificate(&self) -> PathBuf {
         self.path("client.pem")
     }
 
-    /// The key of the client's certificate.
+    /// Returns the path of the client's key.
     pub fn client_key(&self) -> PathBuf {
         self.path("client.key")
     }
 
-    /// The folder in which they are.
+    /// Returns the folder with the certificates.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -82,19 +83,19 @@ impl Default for TlsFiles {
 }
 
 impl RedisTls {
-    /// The user that is let in.
+    /// The user with access.
     pub const USER: &'static str = "sess";
-    /// The user's password.
+    /// The password of the user.
     pub const PASSWORD: &'static str = "correct-horse-battery-staple";
-    /// The key prefix that the user may touch.
+    /// The key prefix that the user has access to.
     pub const BASE: &'static str = "sess";
 
-    /// Starts a server that asks its clients for no certificate.
+    /// Starts a server that requires no client certificates.
     pub fn start() -> Self {
         Self::start_with(&["--tls-auth-clients", "no"])
     }
 
-    /// Starts a server that serves clients with a certificate of its authority alone.
+    /// Starts a server that requires client certificates from its authority.
     pub fn start_with_client_certificates() -> Self {
         Self::start_with(&["--tls-auth-clients", "yes"])
     }
@@ -154,17 +155,17 @@ impl RedisTls {
         Self { server, files }
     }
 
-    /// The server; its `redis-cli` is an administrator's.
+    /// Returns the server. Its `redis-cli` is an administrator.
     pub fn server(&self) -> &RedisServer {
         &self.server
     }
 
-    /// The certificates.
+    /// Returns the certificates.
     pub fn files(&self) -> &TlsFiles {
         &self.files
     }
 
-    /// `rediss://USER:PASSWORD@localhost:PORT`.
+    /// Returns `rediss://USER:PASSWORD@localhost:PORT`.
     pub fn url(&self) -> String {
         let (user, password) = (Self::USER, Self::PASSWORD);
         format!(

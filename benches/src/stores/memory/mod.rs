@@ -1,4 +1,4 @@
-//! Stores in the memory of a process, one file each. A further one is a file and a line in `CONTENDERS`.
+//! Stores in memory, one file each. To add one, add a file and a line in `CONTENDERS`.
 
 mod dashmap;
 mod moka;
@@ -6,7 +6,7 @@ mod ours;
 mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, CALLERS, Place, SESSIONS};
+use super::{Backend, CALLERS, Location, SESSIONS};
 
 pub(crate) use ours::{ByDyn, Named, Session, commit, key_text, read, write};
 
@@ -14,8 +14,8 @@ pub(crate) const TITLE: &str = "stores: memory";
 
 pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
-    note: "the limit is the bare `dashmap` of `Bytes`: it knows no expiry, no versions and no bound",
-    place: Place::Memory,
+    note: "the limit is a bare `dashmap` of `Bytes`, without expiry, versions and bounds",
+    location: Location::Memory,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &CONTENDERS,
@@ -31,7 +31,7 @@ const CONTENDERS: [Contender; 8] = [
     Contender::here::<tower::TowerMoka>(|| Box::pin(filled(tower::moka()))),
     Contender {
         name: "unstorage memory (Node)",
-        note: "one thread, which is all that Node.js gives; its callers are promises",
+        note: "on the single thread of Node.js; the callers are promises",
         is_ours: false,
         runs: Runs::InNode("memory", SESSIONS),
     },

@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use super::ours::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// A cache with an expiry of its own for each entry.
+/// A cache with an expiry for each entry.
 pub(crate) struct MokaStore(Cache<String, (Instant, Bytes)>);
 
 struct AtItsEnd;

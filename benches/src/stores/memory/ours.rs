@@ -9,7 +9,7 @@ use session_core::{Driver, Expiry, Key, WriteOptions};
 
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// A session's key with its value, and when it ends.
+/// The key and the value of a session, and its expiry.
 pub(crate) struct Session {
     pub(crate) key: Key,
     pub(crate) value: Bytes,
@@ -31,12 +31,12 @@ impl Session {
     }
 }
 
-/// The id of a session, as we store it.
+/// Returns a session id in its stored form.
 pub(crate) fn key_text(session: usize) -> String {
     format!("00000000-0000-4000-8000-{session:012}")
 }
 
-/// What a driver is called in the table.
+/// The name of a driver in the table.
 pub(crate) trait Named: Send + Sync + 'static {
     const NAME: &'static str;
     const NOTE: &'static str;
@@ -48,11 +48,11 @@ pub(crate) enum Memory {}
 impl Named for Memory {
     const NAME: &'static str = "driver-memory, dyn Driver";
     const NOTE: &'static str =
-        "as sessions call it; each session has an end; commits are conditional";
+        "the interface that sessions use; each session has an expiry; commits are conditional";
     const IS_OURS: bool = true;
 }
 
-/// Through `Arc<dyn Driver>`, as everything above a driver calls it.
+/// The driver as an `Arc<dyn Driver>`, like sessions use it.
 pub(crate) struct ByDyn<N = Memory> {
     driver: Arc<dyn Driver>,
     named: PhantomData<N>,
@@ -97,13 +97,13 @@ impl<N: Named> Store for ByDyn<N> {
     }
 }
 
-/// Through the trait, by the driver's own type.
+/// The trait methods on the concrete type.
 #[derive(Default)]
 pub(crate) struct ByAsyncTrait(MemoryDriver);
 
 impl Store for ByAsyncTrait {
     const NAME: &'static str = "driver-memory, Driver";
-    const NOTE: &'static str = "the same by its own type";
+    const NOTE: &'static str = "the trait methods on the concrete type";
 
     type Key = Session;
 
@@ -124,13 +124,13 @@ impl Store for ByAsyncTrait {
     }
 }
 
-/// By the driver's own functions, without futures.
+/// The methods of the driver without futures.
 #[derive(Default)]
 pub(crate) struct ByType(MemoryDriver);
 
 impl Store for ByType {
     const NAME: &'static str = "driver-memory, read_now";
-    const NOTE: &'static str = "its functions without futures";
+    const NOTE: &'static str = "the methods without futures";
 
     type Key = Session;
 

@@ -15,7 +15,7 @@ pub(super) fn memory() -> TowerMemory {
 impl Store for TowerMemory {
     const NAME: &'static str = "tower-sessions MemoryStore";
     const NOTE: &'static str =
-        "records of one text; it never frees what has ended; commits are not conditional";
+        "records with one string; expired sessions are never freed; commits are not conditional";
 
     type Key = tower_sessions::session::Record;
 
@@ -52,7 +52,7 @@ pub(super) fn moka() -> TowerMoka {
 
 impl Store for TowerMoka {
     const NAME: &'static str = "tower-sessions MokaStore";
-    const NOTE: &'static str = "likewise, on tower-sessions 0.14, for there is none on 0.15";
+    const NOTE: &'static str = "the same with tower-sessions 0.14, because there is none for 0.15";
 
     type Key = tower_sessions_014::session::Record;
 

@@ -6,10 +6,10 @@ use redis::{AsyncConnectionConfig, Client, Cmd, Script, Value};
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// How long a session lives, in milliseconds.
+/// The ttl of a session in milliseconds.
 pub(super) const LIFE: u64 = 24 * 60 * 60 * 1_000;
 
-/// The script that `driver-redis` has.
+/// The script of `driver-redis`.
 pub(super) static SET_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local current = redis.call('GET', KEYS[1])
@@ -23,7 +23,7 @@ return 1",
     )
 });
 
-/// How a write is made conditional.
+/// The method for conditional writes.
 #[derive(Clone, Copy)]
 pub(super) enum Commit {
     Script,
@@ -31,7 +31,7 @@ pub(super) enum Commit {
     IfEqual,
 }
 
-/// The connection of the `redis` crate, which any number of callers share.
+/// A multiplexed connection of the `redis` crate, shared by all callers.
 pub(super) struct Bare {
     connection: MultiplexedConnection,
     commit: Commit,
@@ -65,7 +65,7 @@ impl Bare {
     async fn get(&self, key: &str) -> Vec<u8> {
         match self.ask(&Cmd::get(key)).await {
             Value::BulkString(value) => value,
-            _ => panic!("a session is there"),
+            _ => panic!("the session exists"),
         }
     }
 
@@ -101,7 +101,7 @@ impl Bare {
     }
 }
 
-/// A key and what is written there.
+/// A key and its value.
 pub(super) struct Session {
     pub(super) key: String,
     pub(super) value: Vec<u8>,
@@ -118,7 +118,7 @@ impl Session {
 
 impl Store for Bare {
     const NAME: &'static str = "bare redis, timeouts";
-    const NOTE: &'static str = "the same with its defaults, so with a timeout of each call";
+    const NOTE: &'static str = "the same with its defaults, which include a timeout for each call";
 
     type Key = Session;
 

@@ -8,10 +8,10 @@ use super::bare::{LIFE, SET_IF_EQUAL};
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// The client that tower-sessions' store uses, by itself.
+/// The bare client of the store of tower-sessions.
 pub(super) struct Fred(Client);
 
-/// A client with one connection.
+/// Opens a client with one connection.
 pub(crate) async fn connect(server: &str) -> Client {
     let client = Client::new(Config::from_url(server).expect("a URL"), None, None, None);
     client.init().await.expect("a connection");
@@ -56,7 +56,7 @@ impl Store for Fred {
         let arguments: Vec<Value> = vec![old.into(), value.clone().into(), LIFE.to_string().into()];
         let hash = SET_IF_EQUAL.get_hash();
         let reply = self.0.evalsha(hash, key.as_str(), arguments);
-        let changed: i64 = reply.await.expect("a script that the others have loaded");
+        let changed: i64 = reply.await.expect("a loaded script");
         assert_eq!(changed, 1);
     }
 }

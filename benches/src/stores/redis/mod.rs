@@ -1,4 +1,4 @@
-//! Stores on one server of Redis or Valkey. A further one is a file and a line in `CONTENDERS`.
+//! Stores on one Redis or Valkey server. To add one, add a file and a line in `CONTENDERS`.
 
 pub(crate) mod requests;
 pub(crate) mod server;
@@ -10,7 +10,7 @@ mod tower;
 
 use super::contender::{Contender, Operation, Runs, filled};
 use super::memory::ByDyn;
-use super::{Backend, CALLERS, Place, SESSIONS};
+use super::{Backend, CALLERS, Location, SESSIONS};
 
 pub(crate) const TITLE: &str = "stores: redis";
 pub(crate) const VALKEY: &str = "stores: valkey";
@@ -19,7 +19,7 @@ pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "on one server of Redis without persistence, over TCP on loopback, by one connection each; all have the same \
            keys on it; where a commit is conditional, by the same script",
-    place: Place::Server(server::redis),
+    location: Location::Server(server::redis),
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &CONTENDERS,
@@ -55,11 +55,11 @@ const CONTENDERS: [Contender; 7] = [
     },
 ];
 
-/// Valkey compares by itself.
+/// Valkey has a native compare-and-set.
 pub(super) const ON_VALKEY: Backend = Backend {
     title: VALKEY,
-    note: "the same on Valkey 9; where a commit is conditional, by `SET … IFEQ`",
-    place: Place::Server(server::valkey),
+    note: "the same on Valkey 9; conditional commits use `SET … IFEQ`",
+    location: Location::Server(server::valkey),
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &CONTENDERS_ON_VALKEY,

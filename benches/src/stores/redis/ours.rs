@@ -5,7 +5,7 @@ use driver_redis::{RedisDriver, RedisOptions};
 use crate::stores::Store;
 use crate::stores::memory::{self, ByDyn, Named, Session};
 
-/// The driver with its defaults, by its own type.
+/// The driver with its defaults, as its concrete type.
 pub(super) struct ByType(RedisDriver);
 
 impl ByType {
@@ -44,7 +44,7 @@ impl Store for ByType {
     }
 }
 
-/// The same through `Arc<dyn Driver>`.
+/// The driver as an `Arc<dyn Driver>`.
 pub(super) enum Dynamic {}
 
 impl Dynamic {
@@ -55,5 +55,5 @@ impl Dynamic {
 
 impl Named for Dynamic {
     const NAME: &'static str = "driver-redis, dyn Driver";
-    const NOTE: &'static str = "the same as sessions call it, with the end";
+    const NOTE: &'static str = "the interface that sessions use, with the expiry";
 }

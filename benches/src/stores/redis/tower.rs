@@ -38,7 +38,7 @@ impl Store for TowerRedis {
     }
 
     async fn write(&self, _caller: usize, session: &Record) {
-        // Saving what is not there yet is an error of this store.
+        // This store fails to save a missing session.
         if self.0.save(session).await.is_err() {
             let created = self.0.create(&mut session.clone()).await;
             created.expect("a write");

@@ -1,4 +1,4 @@
-//! A database that a second process writes without waiting, as unstorage's db0 does: what it does to ours and ours to it.
+//! A database with a second writer that does not wait for locks, like db0 of unstorage: the effects on both.
 
 use std::path::Path;
 
@@ -24,13 +24,13 @@ const COLUMNS: [Column; 7] = [
     Column::plain("p99.9 µs", 0),
 ];
 
-/// What the second process is asked for.
+/// A question to the second process.
 #[derive(Serialize)]
 struct Question {
     milliseconds: u128,
 }
 
-/// What became of its writes.
+/// The results of its writes.
 #[derive(Deserialize)]
 struct Answer {
     seconds: f64,
@@ -40,7 +40,7 @@ struct Answer {
     p999: f64,
 }
 
-/// Measures what the plan asks for.
+/// Runs the selected benchmarks.
 pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
     let mut comparisons = Vec::new();
     for callers in [1, 8] {
@@ -64,14 +64,14 @@ pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
             "a write of the contender that failed would end the run; all of them wait for the lock, up to 5 s; \
              tower-sessions' table is not one that db0 can write"
                 .to_owned(),
-            "medians of rounds; alone and beside take turns".to_owned(),
+            "medians of rounds; rounds with and without the second process alternate".to_owned(),
         ],
         columns: COLUMNS.to_vec(),
         comparisons,
     })
 }
 
-/// `None` if the second process cannot write what this one does.
+/// Returns `None` if the second process cannot write to the same table.
 async fn row(plan: &Plan, contender: &Contender, callers: usize) -> Option<Row> {
     if !contender.runs_here() {
         return None;

@@ -1,4 +1,4 @@
-//! Stores on a SQLite file, one file each. A further one is a file and a line in `CONTENDERS`.
+//! Stores on a SQLite file, one file each. To add one, add a file and a line in `CONTENDERS`.
 
 pub(crate) mod beside;
 pub(crate) mod sqlx;
@@ -9,7 +9,7 @@ mod ours;
 mod rusqlite;
 
 use super::contender::{Contender, Operation, Runs, filled};
-use super::{Backend, CALLERS, Place, SESSIONS, folder};
+use super::{Backend, CALLERS, Location, SESSIONS, folder};
 
 pub(crate) const TITLE: &str = "stores: sqlite";
 
@@ -17,7 +17,7 @@ pub(super) const BACKEND: Backend = Backend {
     title: TITLE,
     note: "on files of their own on one disk, each in WAL with `synchronous = NORMAL`, 8 MiB of page cache and a \
            checkpoint at 4,000 pages; all but Node.js run the same SQLite",
-    place: Place::Folder,
+    location: Location::Folder,
     operations: &Operation::ALL,
     callers: &CALLERS,
     contenders: &CONTENDERS,

@@ -11,7 +11,7 @@ use super::table::{
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// SQLite itself, called on the threads of the runtime.
+/// SQLite, called directly on the threads of the runtime.
 pub(super) struct BareRusqlite {
     connections: Vec<Mutex<Connection>>,
     folder: TempDir,

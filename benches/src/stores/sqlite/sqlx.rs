@@ -14,13 +14,13 @@ use super::table::{
 use crate::stores::memory::key_text;
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// Connections of sqlx and nothing more.
+/// Bare connections of sqlx.
 pub(super) struct BareSqlx {
     connections: Vec<Mutex<SqliteConnection>>,
     folder: TempDir,
 }
 
-/// A connection to `file`, and the table if it is a new one.
+/// Opens a connection to `file` and creates the table if it is new.
 pub(crate) async fn connect(file: &Path, is_new: bool) -> SqliteConnection {
     let options = SqliteConnectOptions::new()
         .filename(file)

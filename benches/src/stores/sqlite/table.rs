@@ -1,11 +1,11 @@
-//! What the bare contenders have in common.
+//! The table and the settings of the bare contenders.
 
 /// The page cache, in KiB.
 pub(super) const CACHE_SIZE: &str = "-8192";
 /// In pages.
 pub(super) const CHECKPOINT_AFTER: &str = "4000";
 
-// The bare contenders have the columns that ours has, without its triggers.
+// The bare contenders have the same columns as ours, without its triggers.
 
 pub(super) const TABLE: &str = "sessions";
 pub(super) const CREATE: &str = "CREATE TABLE sessions (
@@ -27,11 +27,11 @@ pub(crate) const WRITE: &str = "INSERT INTO sessions (key, value, expires_at, re
 pub(super) const COMMIT: &str = "UPDATE sessions SET value = ?2, expires_at = ?3, revision = revision + 1, \
     updated_at = CURRENT_TIMESTAMP WHERE key = ?1 AND revision = ?4";
 
-/// How many connections a bare contender reads on: as many as there are threads. The first one writes, too.
+/// The number of read connections of a bare contender: one per thread. The first connection also writes.
 pub(super) fn connections() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Where the time stands, and when a session ends, in milliseconds.
+/// The current time and the expiry of a session, in milliseconds.
 pub(super) const NOW: i64 = 1_700_000_000_000;
 pub(super) const END: i64 = 4_000_000_000_000;

@@ -13,7 +13,7 @@ use tower_sessions_sqlx_store::SqliteStore;
 use super::table::{CACHE_SIZE, CHECKPOINT_AFTER};
 use crate::stores::{Store, VALUE_LENGTH};
 
-/// How many connections its pool has: on two processors 4 were the fastest, or near it, of 1, 2, 4 and 10.
+/// The size of its pool. On two processors, 4 was at or near the best of 1, 2, 4 and 10.
 const CONNECTIONS: u32 = 4;
 
 /// The store of tower-sessions 0.14 on sqlx 0.8.
@@ -22,7 +22,7 @@ pub(super) struct TowerSqlite {
     _folder: TempDir,
 }
 
-/// A pool on `file`.
+/// Opens a pool on `file`.
 pub(crate) async fn connect(file: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
         .filename(file)

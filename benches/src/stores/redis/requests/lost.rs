@@ -1,4 +1,4 @@
-//! What becomes of changes that two applications on one server make to one session at the same time.
+//! Lost updates: two applications on one server change one session at the same time.
 
 use std::cell::Cell;
 
@@ -14,7 +14,7 @@ use crate::stores::redis::server;
 
 const TITLE: &str = "requests: redis, two servers";
 
-/// Measures it if the plan asks for it.
+/// Runs the benchmark if it is selected.
 pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
     if !plan.includes(TITLE) {
         return None;
@@ -63,7 +63,7 @@ async fn row<A: Application>(url: &str) -> Row {
     }
 }
 
-/// Two servers that take the requests in turn.
+/// Two applications that take turns.
 struct InTurn {
     servers: [AxumApp; 2],
     turn: Cell<usize>,

@@ -1,4 +1,4 @@
-//! Whole requests by sessions on Redis.
+//! Whole requests with sessions on Redis.
 
 mod apps;
 mod lost;
@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::sessions::app::AxumApp;
 use crate::stores::contender::{Contender, Operation, filled};
-use crate::stores::{Backend, CALLERS, Place, Store};
+use crate::stores::{Backend, CALLERS, Location, Store};
 
 pub(crate) use lost::measure as lost;
 
@@ -22,17 +22,17 @@ pub(in crate::stores) const BACKEND: Backend = Backend {
     note: "whole requests to an application of axum, without a network in front of it, by sessions with one value on \
            one server of Redis without persistence; read + commit is a request that reads the value and sets another; \
            ours is conditional by a script",
-    place: Place::Server(server::redis),
+    location: Location::Server(server::redis),
     operations: &[Operation::Read, Operation::Commit],
     callers: &CALLERS,
     contenders: &CONTENDERS,
 };
 
-/// Valkey compares by itself.
+/// Valkey has a native compare-and-set.
 pub(in crate::stores) const ON_VALKEY: Backend = Backend {
     title: VALKEY,
-    note: "the same on Valkey 9; ours is conditional by `SET … IFEQ`",
-    place: Place::Server(server::valkey),
+    note: "the same on Valkey 9; our conditional commits use `SET … IFEQ`",
+    location: Location::Server(server::valkey),
     ..BACKEND
 };
 
@@ -54,11 +54,11 @@ pub(crate) trait Application: Send + Sync + 'static {
     const NOTE: &'static str;
     const IS_OURS: bool = false;
 
-    /// It on the server that has this URL.
+    /// Creates the application on the server with this URL.
     fn open(server: &str) -> impl Future<Output = Router> + Send;
 }
 
-/// Requests to it.
+/// A client of the application.
 struct Requests<A> {
     app: AxumApp,
     application: std::marker::PhantomData<A>,
@@ -77,7 +77,7 @@ impl<A: Application> Requests<A> {
             .app
             .answer(path, cookies.get().map(String::as_str))
             .await;
-        assert!(answer.success, "{} must answer", A::NAME);
+        assert!(answer.success, "{} must respond", A::NAME);
     }
 }
 
@@ -86,7 +86,7 @@ impl<A: Application> Store for Requests<A> {
     const NOTE: &'static str = A::NOTE;
     const IS_OURS: bool = A::IS_OURS;
 
-    /// The cookies of a session, once it has begun.
+    /// The cookies of the session, after it is created.
     type Key = OnceCell<String>;
 
     fn key(&self, _session: usize) -> Self::Key {
@@ -98,7 +98,7 @@ impl<A: Application> Store for Requests<A> {
         0
     }
 
-    /// Begins the session.
+    /// Creates the session.
     async fn write(&self, _caller: usize, cookies: &Self::Key) {
         let begun = cookies.get_or_init(|| async {
             let answer = self.app.answer("/long/write", None).await;

@@ -1,4 +1,4 @@
-//! What the suite says of drivers that are right.
+//! Correct drivers pass the suite.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ struct Flawless;
 
 impl Flaw for Flawless {}
 
-/// With every means a subject can bring, no case is left out but those for what a driver cannot do.
+/// A subject with every hook, so that only unsupported cases are skipped.
 fn with_everything(memory: &Arc<MemoryDriver>) -> Subject {
     let unreachable = Faulty::new(Arc::clone(memory));
     unreachable
         .faults()
         .outage(Fault::after(ErrorKind::TimedOut));
     let foreign = Arc::clone(memory);
-    Subject::new(Broken::new(Lasting(Arc::clone(memory)), Flawless))
+    Subject::new(Broken::new(SharedClient(Arc::clone(memory)), Flawless))
         .with_default_ttl(TTL)
         .with_outage(unreachable)
         .with_shared_backend()
@@ -38,11 +38,11 @@ fn with_everything(memory: &Arc<MemoryDriver>) -> Subject {
 
 const TTL: Duration = Duration::from_secs(3_600);
 
-/// A client of a server: closing it leaves the server running.
-struct Lasting(Arc<MemoryDriver>);
+/// A client of a shared server. Closing it does not close the server.
+struct SharedClient(Arc<MemoryDriver>);
 
 #[async_trait]
-impl Driver for Lasting {
+impl Driver for SharedClient {
     fn name(&self) -> &str {
         self.0.name()
     }
@@ -73,7 +73,7 @@ impl Driver for Lasting {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
+async fn a_correct_driver_passes_and_skips_only_unsupported_cases() {
     let memory = Arc::new(MemoryDriver::new().with_ttl(TTL));
     let subject_of = Arc::clone(&memory);
     let report = crate::report_on_subjects(move || with_everything(&subject_of)).await;
@@ -83,29 +83,29 @@ async fn a_right_driver_passes_and_only_what_it_cannot_do_is_skipped() {
     assert_eq!(
         skipped,
         [
-            "a_key_below_another_is_refused_where_it_has_no_place",
-            "a_watcher_is_told_of_its_prefix_alone",
-            "a_watcher_is_told_of_writes_and_removals",
-            "conditions_are_refused_where_there_are_none",
-            "keys_longer_than_the_limit_are_refused",
-            "listing_is_refused_where_it_does_not_work",
-            "touching_is_refused_where_it_does_not_work",
-            "values_longer_than_the_limit_are_refused",
-            "writing_is_refused_where_it_does_not_work",
+            "a_watcher_sees_only_its_prefix",
+            "a_watcher_sees_writes_and_removals",
+            "keys_over_the_size_limit_are_rejected",
+            "nested_keys_are_rejected_if_unsupported",
+            "unsupported_conditions_are_rejected",
+            "unsupported_list_is_rejected",
+            "unsupported_touch_is_rejected",
+            "values_over_the_size_limit_are_rejected",
+            "writes_to_a_read_only_driver_are_rejected",
         ],
         "{report}"
     );
-    // What ended is not seen by a clear that lists first; the driver sweeps it.
+    // A clear that lists keys does not see expired entries; the driver removes them itself.
     let swept = async {
         while memory.entry_count() > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let swept = tokio::time::timeout(Duration::from_secs(20), swept).await;
-    assert!(swept.is_ok(), "the suite leaves nothing behind");
+    assert!(swept.is_ok(), "the suite must leave no entries");
 }
 
-/// The least that a driver can be, with limits.
+/// A minimal driver with size limits.
 struct Minimal(MemoryDriver);
 
 const LONGEST_KEY: usize = 200;
@@ -153,7 +153,7 @@ impl Driver for Minimal {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_minimal_driver_passes_and_the_report_says_why_cases_were_skipped() {
+async fn a_minimal_driver_passes_and_the_report_gives_skip_reasons() {
     let report = conformance_tests::run(|| async { Minimal(MemoryDriver::new()) }).await;
     report.assert_passed();
     let reason = |name| {
@@ -164,26 +164,29 @@ async fn a_minimal_driver_passes_and_the_report_says_why_cases_were_skipped() {
             .1
     };
     assert_eq!(
-        reason("if_absent_meets_what_is_there"),
+        reason("if_absent_conflicts_with_an_existing_entry"),
         "the driver has no conditions"
     );
-    assert_eq!(reason("pages_give_every_key"), "the driver cannot list");
-    assert!(reason("values_of_a_mebibyte_come_back").contains("limited to 100000 bytes"));
+    assert_eq!(reason("pages_contain_every_key"), "the driver cannot list");
+    assert!(reason("values_of_one_mebibyte_round_trip").contains("limited to 100000 bytes"));
     let skipped: Vec<&str> = report.skipped().map(|(name, _)| name).collect();
     for name in [
-        "conditions_are_refused_where_there_are_none",
-        "touching_is_refused_where_it_does_not_work",
-        "listing_is_refused_where_it_does_not_work",
-        "watching_is_refused_where_it_does_not_work",
-        "keys_longer_than_the_limit_are_refused",
-        "values_longer_than_the_limit_are_refused",
+        "unsupported_conditions_are_rejected",
+        "unsupported_touch_is_rejected",
+        "unsupported_list_is_rejected",
+        "unsupported_watch_is_rejected",
+        "keys_over_the_size_limit_are_rejected",
+        "values_over_the_size_limit_are_rejected",
     ] {
-        assert!(!skipped.contains(&name), "{name} must run:\n{report}");
+        assert!(
+            !skipped.contains(&name),
+            "{name} must not be skipped:\n{report}"
+        );
     }
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn decorators_of_a_right_driver_are_right() {
+async fn decorators_of_a_correct_driver_pass() {
     let report = conformance_tests::run(|| async {
         let counted = conformance_tests::Counting::new(Faulty::new(MemoryDriver::new()));
         Prefixed::new(counted, Prefix::new("app"))
@@ -193,19 +196,19 @@ async fn decorators_of_a_right_driver_are_right() {
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
-async fn a_case_that_panics_fails_and_the_others_go_on() {
+async fn a_case_that_panics_fails_and_the_others_run() {
     #[derive(Clone)]
     struct Panics;
 
     #[async_trait]
     impl Flaw for Panics {
         async fn exists(&self, _right: &dyn Driver, _key: &Key) -> Result<bool> {
-            panic!("out of order")
+            panic!("a planned panic")
         }
     }
 
     let report = crate::report_on(Panics).await;
     let failed: Vec<&str> = report.failed().map(|(name, _)| name).collect();
     assert!(failed.contains(&"a_missing_key_is_a_miss"), "{report}");
-    assert!(!failed.contains(&"binary_values_come_back"), "{report}");
+    assert!(!failed.contains(&"binary_values_round_trip"), "{report}");
 }
