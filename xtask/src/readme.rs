@@ -37,6 +37,10 @@ fn every_command_in_the_readme_is_tested() {
         "cargo run -p conformance-tests --example custom_driver",
     ];
     for command in &commands {
+        if let Some(added) = command.strip_prefix("cargo add ") {
+            assert_can_be_added(added);
+            continue;
+        }
         assert!(
             tested.contains(&command.as_str()),
             "no test runs `{command}`"
@@ -44,6 +48,24 @@ fn every_command_in_the_readme_is_tested() {
     }
     assert!(commands.contains(&"cargo run -p demo".to_owned()));
     assert!(commands.contains(&"cargo xtask test".to_owned()));
+}
+
+/// Asserts that the crate, if it is ours, has the features that a `cargo add` line names.
+fn assert_can_be_added(added: &str) {
+    let mut words = added.split(' ');
+    let name = words.next().unwrap();
+    let features = match (words.next(), words.next()) {
+        (Some("--features"), Some(features)) => features,
+        (None, None) => return,
+        _ => panic!("`cargo add {added}` is not understood"),
+    };
+    let manifest = read(&format!("{name}/Cargo.toml"));
+    for feature in features.split(',') {
+        assert!(
+            manifest.contains(&format!("\n{feature} = [")),
+            "{name} has no feature `{feature}`"
+        );
+    }
 }
 
 #[test]
