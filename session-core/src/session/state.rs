@@ -82,8 +82,8 @@ impl State {
         }
     }
 
-    /// That of a request whose cookies hold the session itself.
-    pub(crate) fn held(cookie: RequestCookie, request_cookies: Vec<HeaderValue>) -> Self {
+    /// The state of a request whose cookies contain the session itself.
+    pub(crate) fn from_cookies(cookie: RequestCookie, request_cookies: Vec<HeaderValue>) -> Self {
         let is_there = cookie != RequestCookie::Missing;
         let mut state = Self::new(match is_there {
             true => RequestCookie::NoId,

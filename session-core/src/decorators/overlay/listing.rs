@@ -4,10 +4,12 @@ use super::stored::is_removal;
 use super::{BATCH, Overlay};
 use crate::{Cursor, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Result};
 
-/// The listing of an overlay: layer by layer, the lowest first, so that an entry which is written to the top layer
-/// meanwhile is not missed. A key is listed by the lowest layer that holds an entry of it.
+/// The listing of an overlay, layer by layer from the lowest.
+///
+/// This order does not miss an entry that is written to the top layer meanwhile. A key is listed by the lowest layer
+/// that has it.
 pub(super) struct Listed {
-    /// The top layer first.
+    /// From the top layer down.
     layers: Vec<Arc<dyn Driver>>,
 }
 
@@ -34,7 +36,7 @@ impl Listed {
         Ok(ListPage::new(keys, next))
     }
 
-    /// Which of the `keys` of a layer are listed by it.
+    /// Returns those of the `keys` of a layer that the layer lists.
     async fn listed_by(&self, number: usize, keys: &[Key]) -> Result<Vec<Key>> {
         let (upper, lower) = self.layers.split_at(number + 1);
         let shown = Overlay::stored_in(upper, keys).await?;
@@ -49,7 +51,7 @@ fn is_entry(stored: &Option<Entry>) -> bool {
     stored.as_ref().is_some_and(|entry| !is_removal(entry))
 }
 
-/// A cursor is the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing where it begins.
+/// A cursor: the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing at its start.
 fn place(number: usize, cursor: Option<&Cursor>) -> Cursor {
     let within = cursor.map(|cursor| format!("={}", cursor.as_str()));
     Cursor::new(format!("{number}/{}", within.unwrap_or_default()))
@@ -66,6 +68,6 @@ fn parse(cursor: &Cursor) -> Result<(usize, Option<Cursor>)> {
 }
 
 fn foreign_cursor() -> Error {
-    let message = "the cursor is not one that this driver gave; start without one";
+    let message = "the cursor is not from this driver; start without a cursor";
     Error::new(ErrorKind::InvalidKey, message).with_context("overlay", "list")
 }

@@ -1,4 +1,4 @@
-//! Layers of drivers of which the top one takes all changes.
+//! Layers of drivers, in which all changes go to the top layer.
 
 mod listing;
 mod stored;
@@ -16,8 +16,9 @@ use crate::{
     WriteCondition, WriteOptions, WriteOutcome,
 };
 
-/// A driver that shows several as one: what the top one does not hold is read from those below it, and only the top
-/// one is written to.
+/// A driver that combines several drivers in layers.
+///
+/// Reads return the entry of the first layer that has the key. Writes go to the top layer only.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,35 +29,35 @@ use crate::{
 /// }
 /// ```
 ///
-/// An entry of a layer hides those of the same key in the layers below. Removing one that a layer below holds writes
-/// `__OVERLAY_REMOVED__` to the top layer, the mark that unstorage's overlay writes too; the mark ends when what it
-/// hides does. A value that looks like the mark gets a `\` behind it. Nothing is marked where there is nothing to
-/// hide, and so the marks of entries that are written and removed again do not pile up.
+/// An entry hides entries of the same key in lower layers. Removing an entry of a lower layer writes the tombstone
+/// `__OVERLAY_REMOVED__` to the top layer, as unstorage's overlay does. The tombstone expires together with the entry
+/// that it hides. A value that looks like a tombstone is stored with a `\` appended. If no lower layer has the key, no
+/// tombstone is written, so tombstones do not accumulate.
 ///
 /// # Limits
 ///
-/// An entry of the top layer that *ends* uncovers what lies below it, as that is another entry. Remove it instead, or
-/// write entries that end only where the layers below have none.
+/// When an entry of the top layer *expires*, the entry of a lower layer becomes visible again. Remove the entry instead,
+/// or use an expiry only for keys that the lower layers do not have.
 ///
-/// The layers below are taken to stay as they are. Conditions hold among the writers of the top layer; one who writes
-/// to a layer below slips between. A key that moves between layers while it is listed may be missed or come twice.
+/// The lower layers should not change. Conditions are atomic among writers of the top layer; they do not detect a
+/// concurrent write to a lower layer. A key that moves between layers during a listing may be missed or listed twice.
 ///
-/// There is no touch, since it would have to write, and no watching. A listing reads the values of the keys that it
-/// lists, 32 at a time, to know which are removed. Closing closes all layers.
+/// `touch` and `watch` are not supported. A listing reads the values of the listed keys, 32 at a time, to find
+/// tombstones. Closing it closes all layers.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     top: Arc<dyn Driver>,
     below: Vec<Arc<dyn Driver>>,
 }
 
-/// How many entries of a layer are read at once.
+/// How many entries of a layer are read at a time.
 const BATCH: usize = 32;
 
-/// How often a write where nothing is comes to a mark of a removal that another writer has just changed.
+/// How often a write with the condition `IfAbsent` is retried while other writers change the key's tombstone.
 const TRIES: usize = 64;
 
 impl Overlay {
-    /// Reads from `top` and then from `below`, in that order, and writes to `top`.
+    /// Creates an overlay that reads from `top` and then from `below`, in that order, and writes to `top`.
     pub fn new(top: Arc<dyn Driver>, below: impl IntoIterator<Item = Arc<dyn Driver>>) -> Self {
         Self {
             top,
@@ -68,7 +69,7 @@ impl Overlay {
         std::iter::once(&self.top).chain(&self.below)
     }
 
-    /// What the layers below hold of `key`, as it stands there.
+    /// Returns the entry of `key` in the lower layers, as it is stored.
     async fn stored_below(&self, key: &Key) -> Result<Option<Entry>> {
         for layer in &self.below {
             if let Some(entry) = layer.read(key).await? {
@@ -78,13 +79,13 @@ impl Overlay {
         Ok(None)
     }
 
-    /// What the layers below show of `key`.
+    /// Returns the entry of `key` in the lower layers; `None` for a tombstone.
     async fn shown_below(&self, key: &Key) -> Result<Option<Entry>> {
         let entry = self.stored_below(key).await?;
         Ok(entry.and_then(|entry| shown(entry, Place::Below)))
     }
 
-    /// What the first of `layers` that holds each key has, as it stands there. `keys` are few.
+    /// Returns the entry of each key in the first of `layers` that has it, as it is stored. `keys` are few.
     async fn stored_in(layers: &[Arc<dyn Driver>], keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let mut entries: Vec<Option<Entry>> = vec![None; keys.len()];
         for layer in layers {
@@ -107,7 +108,7 @@ impl Overlay {
         Ok(entries)
     }
 
-    /// What a conflict of the top layer met, as the overlay shows it.
+    /// Converts the conflict of the top layer to one of the overlay.
     async fn met(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
         Ok(match current {
             ConflictState::Present(entry) => met(shown(entry, Place::Top)),
@@ -116,8 +117,9 @@ impl Overlay {
         })
     }
 
-    /// The version that the top layer must have for `version` to be current; otherwise what stands there. An entry
-    /// of a layer below is current as long as the top layer holds nothing.
+    /// Returns the version that the top layer must have for `version` to be current; otherwise the conflict.
+    ///
+    /// An entry of a lower layer is current as long as the top layer does not have the key.
     async fn condition_on_top(
         &self,
         key: &Key,
@@ -135,7 +137,7 @@ impl Overlay {
             .is_some_and(|entry| entry.version.as_ref() == Some(version));
         Ok(match (is_current, entry) {
             (true, _) => Ok(WriteCondition::IfAbsent),
-            // The top layer may hold another one.
+            // The top layer may have another version.
             (false, _) => Err(ConflictState::Unknown),
         })
     }
@@ -171,7 +173,7 @@ impl Overlay {
             {
                 return Ok(written(version));
             }
-            // An entry or a mark came or went meanwhile.
+            // Another writer changed an entry or a tombstone meanwhile.
         }
         let message = "others wrote and removed this entry again and again; try later";
         Err(Error::new(ErrorKind::Contended, message).with_context(self.name(), "write"))
@@ -188,7 +190,7 @@ impl Overlay {
         }
     }
 
-    /// A mark that hides `entry` for as long as it is there.
+    /// A tombstone that hides `entry` until it expires.
     fn removal_of(key: &Key, entry: &Entry) -> Write {
         let expiry = entry.expires_at.map_or(Expiry::Never, Expiry::At);
         Write::new(key.clone(), Bytes::from_static(REMOVED))
@@ -363,7 +365,7 @@ impl Driver for Overlay {
             let outcomes = self.top.write_many(escaped.collect()).await;
             let tagged = |outcome| match outcome {
                 WriteOutcome::Written { version, .. } => written(version),
-                // Not to be met without a condition.
+                // Cannot happen without a condition.
                 conflict => conflict,
             };
             return outcomes

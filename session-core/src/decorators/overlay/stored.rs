@@ -1,16 +1,16 @@
-//! How entries stand in the layers of an overlay.
+//! How entries are stored in the layers of an overlay.
 
 use bytes::Bytes;
 
 use crate::{Entry, Version};
 
-/// What stands in a layer in place of an entry that was removed from the layers below it, as in unstorage.
+/// The tombstone, which hides an entry of the lower layers, as in unstorage.
 pub(super) const REMOVED: &[u8] = b"__OVERLAY_REMOVED__";
 
-/// What follows a value that would be taken for the mark of a removal, or for one that was made longer already.
+/// Appended to a value that looks like a tombstone, or like an escaped one.
 const ESCAPE: u8 = b'\\';
 
-/// Which layer an entry is in: only the top one is ever written to.
+/// Which layer an entry is in. Only the top layer is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Top,
@@ -26,7 +26,7 @@ impl Place {
     }
 }
 
-/// A layer's entry, as the overlay shows it; `None` if it is the mark of a removal.
+/// Returns a layer's entry as the overlay returns it; `None` if it is a tombstone.
 pub(super) fn shown(entry: Entry, place: Place) -> Option<Entry> {
     if is_removal(&entry) {
         return None;
@@ -43,12 +43,12 @@ pub(super) fn is_removal(entry: &Entry) -> bool {
     entry.value == REMOVED
 }
 
-/// The version of an entry with its place: it changes when the entry is covered or uncovered.
+/// The version of an entry with its layer. It changes when the entry becomes hidden or visible.
 pub(super) fn tagged(version: &Version, place: Place) -> Version {
     Version::from_bytes(&[&[place.mark()], version.as_bytes()].concat())
 }
 
-/// The place and the layer's own version; `None` if it is no version of an overlay.
+/// Returns the layer and the layer's own version; `None` if it is not a version of an overlay.
 pub(super) fn untagged(version: &Version) -> Option<(Place, Version)> {
     let (mark, bytes) = version.as_bytes().split_first()?;
     let place = [Place::Top, Place::Below]
@@ -71,7 +71,7 @@ fn unescaped(value: Bytes) -> Bytes {
     }
 }
 
-/// Whether a value is the mark of a removal with any number of escapes behind.
+/// Returns whether a value is a tombstone followed by any number of escapes.
 fn is_marked(value: &[u8]) -> bool {
     let rest = value.strip_prefix(REMOVED);
     rest.is_some_and(|rest| rest.iter().all(|byte| *byte == ESCAPE))

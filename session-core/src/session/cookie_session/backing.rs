@@ -66,11 +66,11 @@ impl CookieBacking {
     }
 
     /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
-    pub(crate) fn open(&self, store: &ManagerInner, request: &[HeaderValue]) -> Base {
-        match self.try_open(store, request) {
+    pub(crate) fn open(&self, manager: &ManagerInner, request: &[HeaderValue]) -> Base {
+        match self.try_open(manager, request) {
             Ok(base) => base,
             Err(rejection) => {
-                store.report(None, &SessionEvent::CookieRejected(rejection));
+                manager.report(None, &SessionEvent::CookieRejected(rejection));
                 Base::Absent
             }
         }
@@ -78,7 +78,7 @@ impl CookieBacking {
 
     fn try_open(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         request: &[HeaderValue],
     ) -> Result<Base, CookieRejection> {
         let value = find(request, &self.name).ok_or(CookieRejection::Malformed)?;
@@ -90,19 +90,19 @@ impl CookieBacking {
         } else if Jwt::recognises(value) {
             let jwt = self.jwt.as_ref();
             jwt.ok_or(CookieRejection::UnknownFormat)?
-                .open(value, store.now())?
+                .open(value, manager.now())?
         } else {
             return Err(CookieRejection::Malformed);
         };
         let expires_at = opened
             .expires_at
-            .or_else(|| store.rules.expires_at(None, None, opened.issued))
+            .or_else(|| manager.rules.expires_at(None, None, opened.issued))
             .unwrap_or_else(|| opened.issued.saturating_add(LONGEST_LIFE));
-        if expires_at <= store.now() {
+        if expires_at <= manager.now() {
             return Err(CookieRejection::Expired);
         }
         let entry = Entry::new(opened.record).with_expires_at(Some(expires_at));
-        match store.interpret(None, entry) {
+        match manager.interpret(None, entry) {
             Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
             Ok(_) => Err(CookieRejection::Expired),
             Err(_) => Err(CookieRejection::Malformed),
@@ -112,41 +112,41 @@ impl CookieBacking {
     /// Puts the session with its changes into the cookies of the response.
     pub(crate) fn commit(
         &self,
-        store: &ManagerInner,
-        work: &CommitInput,
+        manager: &ManagerInner,
+        input: &CommitInput,
         request: &[HeaderValue],
     ) -> Result<CommitOutput> {
-        let now = store.now();
-        let snapshot = match &work.base {
+        let now = manager.now();
+        let snapshot = match &input.base {
             Base::Present(snapshot) => Some(snapshot),
             _ => None,
         };
         let none = Changes::default();
-        let changes = work.changes.as_deref().unwrap_or(&none);
+        let changes = input.changes.as_deref().unwrap_or(&none);
         let record = snapshot.map(|snapshot| &snapshot.record);
         let outcome = encode::encode(
             record,
             changes,
-            &store.rules,
-            store.settings.max_record_size,
+            &manager.rules,
+            manager.settings.max_record_size,
             now,
         )?;
         let (encoded, outcome) = match (outcome, snapshot) {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
             // What is only kept alive, or asked to be written anew, is the same with a later end.
             (encode::Outcome::Unchanged, Some(snapshot))
-                if work.regenerate || store.renewal_is_due(snapshot) =>
+                if input.regenerate || manager.renewal_is_due(snapshot) =>
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
                     record: Some(snapshot.record.clone()),
                     bytes: snapshot.record.bytes().clone(),
-                    expires_at: store.expiry_of(snapshot),
-                    lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
+                    expires_at: manager.expiry_of(snapshot),
+                    lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(now)),
                 };
                 (encoded, SaveOutcome::Unchanged)
             }
-            (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, work.base.clone())),
+            (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, input.base.clone())),
         };
         let longest = now.saturating_add(LONGEST_LIFE);
         let expires_at = encoded.expires_at.map_or(longest, |end| end.min(longest));
@@ -155,8 +155,8 @@ impl CookieBacking {
             issued: now,
             expires_at,
         };
-        let max_age = store.max_age(encoded.lifetime.persistent, Some(expires_at));
-        let cookies = self.seal(store, &sealing, max_age, request)?;
+        let max_age = manager.max_age(encoded.lifetime.persistent, Some(expires_at));
+        let cookies = self.seal(manager, &sealing, max_age, request)?;
         let base = match encoded.record {
             Some(record) => Base::Present(Snapshot {
                 record,
@@ -165,7 +165,7 @@ impl CookieBacking {
             }),
             None => {
                 let entry = Entry::new(encoded.bytes).with_expires_at(Some(expires_at));
-                store.interpret(None, entry)?
+                manager.interpret(None, entry)?
             }
         };
         Ok(CommitOutput {
@@ -178,12 +178,12 @@ impl CookieBacking {
 
     fn seal(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         sealing: &Sealing<'_>,
         max_age: Option<Duration>,
         request: &[HeaderValue],
     ) -> Result<Vec<HeaderValue>> {
-        let cookie = &store.cookie;
+        let cookie = &manager.cookie;
         let values = match (self.options.format, &self.sealed, &self.jwt) {
             (CookieFormat::Sealed, Some(sealed), _) => {
                 // The prefix of the first part stands for the suffix of the others' names.
@@ -216,12 +216,12 @@ impl CookieBacking {
     /// What takes the session from a browser with these cookies.
     pub(crate) fn removals(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         request: &[HeaderValue],
     ) -> Vec<HeaderValue> {
         std::iter::once(0)
             .chain(parts(request, &self.name))
-            .filter_map(|part| store.cookie.removal(&part_name(&self.name, part)).ok())
+            .filter_map(|part| manager.cookie.removal(&part_name(&self.name, part)).ok())
             .collect()
     }
 
