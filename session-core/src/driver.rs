@@ -1,3 +1,5 @@
+//! The [`Driver`] trait, which is the contract of a backend.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Helper methods for callers of drivers.
+
 use std::time::Duration;
 
 use async_trait::async_trait;

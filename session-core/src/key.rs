@@ -1,3 +1,5 @@
+//! Keys and key prefixes, normalised like those of unstorage.
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};

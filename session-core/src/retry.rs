@@ -1,3 +1,5 @@
+//! Retries with exponential backoff.
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -193,21 +195,21 @@ mod tests {
     use super::*;
 
     /// Runs an operation that fails with `error`, and returns the number of attempts and the time they took.
-    async fn tries(
+    async fn attempts(
         policy: RetryPolicy,
         repeat: Idempotency,
         error: fn() -> Error,
     ) -> (u32, Duration) {
         let started = tokio::time::Instant::now();
-        let mut tries = 0;
+        let mut attempts = 0;
         let result: Result<()> = policy
             .run(repeat, || {
-                tries += 1;
+                attempts += 1;
                 async move { Err(error()) }
             })
             .await;
         assert_eq!(result.unwrap_err().kind(), error().kind());
-        (tries, started.elapsed())
+        (attempts, started.elapsed())
     }
 
     fn unavailable() -> Error {
@@ -221,8 +223,8 @@ mod tests {
             min_delay: Duration::from_millis(100),
             max_delay: Duration::from_millis(400),
         };
-        let (tries, took) = tries(policy, Idempotency::Idempotent, unavailable).await;
-        assert_eq!(tries, 6);
+        let (attempts, took) = attempts(policy, Idempotency::Idempotent, unavailable).await;
+        assert_eq!(attempts, 6);
         // 100, 200, and then the maximum, each with jitter.
         assert!(took >= Duration::from_millis(1_500), "{took:?}");
         assert!(took <= Duration::from_millis(1_810), "{took:?}");
@@ -238,18 +240,22 @@ mod tests {
     async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
         let policy = RetryPolicy::default();
         assert_eq!(
-            tries(policy, Idempotency::Idempotent, unavailable).await.0,
+            attempts(policy, Idempotency::Idempotent, unavailable)
+                .await
+                .0,
             3
         );
         assert_eq!(
-            tries(policy, Idempotency::NonIdempotent, unavailable)
+            attempts(policy, Idempotency::NonIdempotent, unavailable)
                 .await
                 .0,
             1
         );
         let refused = || unavailable().with_outcome(Outcome::NotApplied);
         assert_eq!(
-            tries(policy, Idempotency::NonIdempotent, refused).await.0,
+            attempts(policy, Idempotency::NonIdempotent, refused)
+                .await
+                .0,
             3
         );
     }
@@ -262,8 +268,9 @@ mod tests {
             || Error::new(ErrorKind::CorruptData, ""),
             || Error::new(ErrorKind::Backend, ""),
         ] {
-            let (tries, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, error).await;
-            assert_eq!((tries, took), (1, Duration::ZERO));
+            let (attempts, took) =
+                attempts(RetryPolicy::default(), Idempotency::Idempotent, error).await;
+            assert_eq!((attempts, took), (1, Duration::ZERO));
         }
     }
 
@@ -272,13 +279,13 @@ mod tests {
         let limited =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
         let (count, took) =
-            tries(RetryPolicy::default(), Idempotency::NonIdempotent, limited).await;
+            attempts(RetryPolicy::default(), Idempotency::NonIdempotent, limited).await;
         assert_eq!(count, 3);
         assert!(took >= Duration::from_millis(1_800), "{took:?}");
 
         let long =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_secs(60));
-        let (count, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, long).await;
+        let (count, took) = attempts(RetryPolicy::default(), Idempotency::Idempotent, long).await;
         assert_eq!((count, took), (1, Duration::ZERO));
     }
 
@@ -322,14 +329,14 @@ mod tests {
 
     #[test_support::test(start_paused = true)]
     async fn never_is_never_and_extremes_do_no_harm() {
-        let (count, _) = tries(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
+        let (count, _) = attempts(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
         assert_eq!(count, 1);
         let extreme = RetryPolicy {
             attempts: 4,
             min_delay: Duration::MAX,
             max_delay: Duration::MAX,
         };
-        let (count, took) = tries(extreme, Idempotency::Idempotent, unavailable).await;
+        let (count, took) = attempts(extreme, Idempotency::Idempotent, unavailable).await;
         assert_eq!((count, took), (4, 3 * LONGEST_DELAY));
     }
 

@@ -1,3 +1,5 @@
+//! Points in time.
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

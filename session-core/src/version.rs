@@ -1,3 +1,5 @@
+//! Versions of stored values, for conditional operations.
+
 use std::fmt;
 
 use bytes::Bytes;

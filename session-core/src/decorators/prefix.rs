@@ -1,3 +1,5 @@
+//! The [`Prefixed`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;

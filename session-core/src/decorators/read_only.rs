@@ -1,3 +1,5 @@
+//! The [`ReadOnly`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 

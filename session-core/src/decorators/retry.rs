@@ -1,3 +1,5 @@
+//! The [`Retry`] decorator.
+
 use std::collections::HashSet;
 
 use async_trait::async_trait;
@@ -66,14 +68,14 @@ fn to_repeat(
     let mut final_keys = HashSet::new();
     let mut again = Vec::new();
     for index in tried.iter().rev() {
-    let (Some(write), Some(Some(outcome))) = (writes.get(*index), outcomes.get(*index)) else {
+        let (Some(write), Some(Some(outcome))) = (writes.get(*index), outcomes.get(*index)) else {
             continue;
         };
         let failed = matches!(outcome, Err(error) if repeat_write(&write.options).allows(error));
         if failed && !final_keys.contains(&write.key) {
-        again.push(*index);
+            again.push(*index);
         } else {
-        final_keys.insert(&write.key);
+            final_keys.insert(&write.key);
         }
     }
     again.reverse();
@@ -145,7 +147,7 @@ impl<D: Driver> Driver for Retry<D> {
             let batch = tried.iter().filter_map(|index| writes.get(*index)).cloned();
             let made = self.inner.write_many(batch.collect()).await;
             for (index, outcome) in tried.iter().zip(made) {
-            if let Some(slot) = outcomes.get_mut(*index) {
+                if let Some(slot) = outcomes.get_mut(*index) {
                     *slot = Some(outcome);
                 }
             }

@@ -1,3 +1,5 @@
+//! The [`Timeout`] decorator.
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! The [`Traced`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;

@@ -220,7 +220,8 @@ impl Commit<'_> {
                 WriteOutcome::Written { version, .. } => {
                     return self.written(id, &encoded, version, send_cookie);
                 }
-                WriteOutcome::Conflict(found) => match Box::pin(resolve(manager, id, found)).await? {
+                WriteOutcome::Conflict(found) => match Box::pin(resolve(manager, id, found)).await?
+                {
                     Base::Present(found) => {
                         let replayed = self.replay(changes, &found)?;
                         fresh = Some(Box::new((found, replayed)));
@@ -307,7 +308,11 @@ impl Commit<'_> {
 
     /// Replaces the old record by a tombstone. If another request changed, moved or destroyed it first, returns what is
     /// there now.
-    async fn replace_by_tombstone(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
+    async fn replace_by_tombstone(
+        &self,
+        old_id: SessionId,
+        current: &Snapshot,
+    ) -> Result<Option<Base>> {
         let grace = self
             .manager
             .now()

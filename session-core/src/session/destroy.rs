@@ -1,3 +1,5 @@
+//! Destruction of a session's record.
+
 use super::SessionId;
 use super::backoff::Backoff;
 use super::commit::{not_applied, version_of};
@@ -6,15 +8,16 @@ use super::record::{self, Stored};
 use super::state::Snapshot;
 use crate::{ConflictState, Driver, Entry, RemoveOptions, RemoveOutcome, Result};
 
-/// Whether what was destroyed had moved to another id before.
+/// The outcome of destroying a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Destroyed {
     Removed,
     HadMoved,
 }
 
-/// Removes the record of `id` whatever it holds, unless the session has moved to another id: its tombstone
-/// stays, so that the new session's browser is not thrown out.
+/// Removes the record of `id`, whatever its content, unless it is the tombstone of a session that has moved.
+///
+/// The tombstone stays, so that a late request with the old id does not log out the browser of the new session.
 pub(crate) async fn destroy(
     manager: &ManagerInner,
     id: SessionId,

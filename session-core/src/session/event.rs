@@ -1,3 +1,5 @@
+//! The events that a manager reports to its hook.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -38,12 +40,17 @@ impl fmt::Display for SessionEvent<'_> {
             Self::CommitFailed(error) => write!(f, "the session could not be written: {error}"),
             Self::TouchFailed(error) => write!(f, "the session could not be renewed: {error}"),
             Self::CleanupFailed(error) => {
-                write!(f, "a record left over by `regenerate` could not be removed: {error}")
+                write!(
+                    f,
+                    "a record left over by `regenerate` could not be removed: {error}"
+                )
             }
             Self::CookieRejected(rejection) => {
                 write!(f, "the session's cookie was rejected: {rejection}")
             }
-            Self::Gone => f.write_str("the session had expired or was destroyed; its changes were dropped"),
+            Self::Gone => {
+                f.write_str("the session had expired or was destroyed; its changes were dropped")
+            }
         }
     }
 }

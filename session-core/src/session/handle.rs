@@ -1,3 +1,9 @@
+//! The handle of a session: the methods that handlers call.
+//!
+//! A [`Session`] has a [`State`] behind a lock. Reads load the record on first use. Changes are recorded in the state, and
+//! [`commit`](super::commit) writes them. `io` serializes loads and commits of one handle; no lock of the state is held
+//! across an `.await`.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -245,7 +251,10 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let (old, sequence) = {
                 let state = self.0.change()?;
-                (state.item(&name, || manager.now()), state.sequence_of(&name))
+                (
+                    state.item(&name, || manager.now()),
+                    state.sequence_of(&name),
+                )
             };
             let expires = match &old {
                 Some(item) => item.expires,
@@ -264,7 +273,7 @@ impl Session {
         Err(Error::new(
             ErrorKind::Contended,
             format!(
-                "the session value `{name}` was set each time that its update ran; set it outside of the update"
+                "the session value `{name}` was set each time its update ran; do not set it within the update"
             ),
         ))
     }
@@ -446,8 +455,8 @@ impl Session {
         if self.0.manager.inner().backing.cookie().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "a session that is kept in the cookie can be written with a response only; write it in the \
-                 handler, or keep sessions in a driver",
+                "a session that is stored in the cookie can only be written with a response; write it in the \
+                 handler, or store sessions in a driver",
             ));
         }
         let id = {
@@ -766,7 +775,9 @@ fn check_name(name: &str) -> Result<()> {
 fn rejected(name: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(
         ErrorKind::Rejected,
-        format!("the update of the session value `{name}` was refused by the application; nothing was changed"),
+        format!(
+            "the application rejected the update of the session value `{name}`; nothing was changed"
+        ),
     )
     .with_source(error)
 }
@@ -792,7 +803,9 @@ fn wrong_type(name: &str, error: serde_devalue::Error) -> Error {
         error,
         Error::new(
             ErrorKind::WrongType,
-            format!("the session value `{name}` is not of the type asked for; it stays as it is"),
+            format!(
+                "the session value `{name}` does not have the requested type; it was not changed"
+            ),
         ),
     )
 }

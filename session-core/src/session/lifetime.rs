@@ -1,3 +1,5 @@
+//! The lifetime of sessions: timeouts, deadlines, and when a renewal is due.
+
 use std::time::Duration;
 
 use crate::{Expiry, Timestamp};
@@ -195,7 +197,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 
 /// The expiry to write for a record that expires at `expires_at`; `None` is the driver's `ttl` option.
 pub(crate) fn record_expiry(expires_at: Option<Timestamp>) -> Expiry {
-expires_at.map_or(Expiry::Default, Expiry::At)
+    expires_at.map_or(Expiry::Default, Expiry::At)
 }
 
 #[cfg(test)]
@@ -242,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_record_without_expiry_is_given_one() {
-    let expiry = Timestamp::from_millis(1);
-    assert!(rules().touch_is_due(None, None, Some(expiry)));
+        let expiry = Timestamp::from_millis(1);
+        assert!(rules().touch_is_due(None, None, Some(expiry)));
         assert!(!rules().touch_is_due(None, None, None));
     }
 }

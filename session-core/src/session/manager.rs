@@ -1,3 +1,8 @@
+//! The manager of an application's sessions, and its builder.
+//!
+//! [`ManagerInner`] is shared by all sessions: the driver, the settings, the cookie, the clock, the cache of recent records
+//! and the commit queue. The commit protocol, renewal and destruction are in modules of their own.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

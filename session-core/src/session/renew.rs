@@ -1,3 +1,5 @@
+//! Renewal of the expiry of sessions that are only read.
+
 use std::time::Duration;
 
 use super::commit::{CommitOutput, unchanged};

@@ -1,3 +1,5 @@
+//! The commit at the end of a request, and the headers that it adds to the response.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -132,14 +134,19 @@ fn response_headers(inner: &Inner, state: &State) -> ResponseHeaders {
     let (set_cookie, more_cookies) = match &state.response_cookie {
         None => (None, Vec::new()),
         Some(CookieChange::Set { id, max_age }) => {
-            let cookie = manager.cookie.set(manager.cookie.name(), id.expose(), *max_age);
+            let cookie = manager
+                .cookie
+                .set(manager.cookie.name(), id.expose(), *max_age);
             (cookie.ok(), Vec::new())
         }
         #[cfg(feature = "cookie-session")]
         Some(CookieChange::Hold(cookies)) => first_and_more(cookies.iter().cloned()),
         Some(CookieChange::Remove) => match manager.backing.cookie() {
             Some(backing) => first_and_more(backing.removals(manager, &state.request_cookies)),
-            None => (manager.cookie.removal(manager.cookie.name()).ok(), Vec::new()),
+            None => (
+                manager.cookie.removal(manager.cookie.name()).ok(),
+                Vec::new(),
+            ),
         },
     };
     ResponseHeaders {

@@ -1,3 +1,5 @@
+//! Sessions without an integration: explicit calls to get, commit and destroy them.
+
 use std::fmt;
 use std::marker::PhantomData;
 

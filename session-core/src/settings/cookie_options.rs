@@ -1,3 +1,5 @@
+//! The settings of the session cookie.
+
 use std::fmt;
 use std::time::Duration;
 

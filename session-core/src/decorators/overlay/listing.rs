@@ -1,3 +1,5 @@
+//! The listing of an overlay.
+
 use std::sync::Arc;
 
 use super::stored::is_removal;
@@ -30,8 +32,8 @@ impl Listed {
             keys.extend(self.listed_by(number, batch).await?);
         }
         let next = match page.next {
-            Some(cursor) => Some(place(number, Some(&cursor))),
-            None => number.checked_sub(1).map(|above| place(above, None)),
+            Some(cursor) => Some(layer_cursor(number, Some(&cursor))),
+            None => number.checked_sub(1).map(|above| layer_cursor(above, None)),
         };
         Ok(ListPage::new(keys, next))
     }
@@ -39,10 +41,10 @@ impl Listed {
     /// Returns those of the `keys` of a layer that the layer lists.
     async fn listed_by(&self, number: usize, keys: &[Key]) -> Result<Vec<Key>> {
         let (upper, lower) = self.layers.split_at(number + 1);
-        let shown = Overlay::stored_in(upper, keys).await?;
+        let above = Overlay::stored_in(upper, keys).await?;
         let below = Overlay::stored_in(lower, keys).await?;
-        let all = keys.iter().zip(shown).zip(below);
-        let listed = all.filter(|((_, shown), below)| is_entry(shown) && below.is_none());
+        let all = keys.iter().zip(above).zip(below);
+        let listed = all.filter(|((_, above), below)| is_entry(above) && below.is_none());
         Ok(listed.map(|((key, _), _)| key.clone()).collect())
     }
 }
@@ -52,7 +54,7 @@ fn is_entry(stored: &Option<Entry>) -> bool {
 }
 
 /// A cursor: the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing at its start.
-fn place(number: usize, cursor: Option<&Cursor>) -> Cursor {
+fn layer_cursor(number: usize, cursor: Option<&Cursor>) -> Cursor {
     let within = cursor.map(|cursor| format!("={}", cursor.as_str()));
     Cursor::new(format!("{number}/{}", within.unwrap_or_default()))
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::listing::Listed;
-use self::stored::{Place, REMOVED, escaped, is_removal, shown, tagged, untagged};
+use self::stored::{Layer, REMOVED, escaped, is_removal, tagged, untagged, visible};
 use crate::{
     Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Expiry, Key,
     ListOptions, ListPage, Listing, Metadata, RemoveOptions, RemoveOutcome, Result, Version, Write,
@@ -54,7 +54,7 @@ pub struct Overlay {
 const BATCH: usize = 32;
 
 /// How often a write with the condition `IfAbsent` is retried while other writers change the key's tombstone.
-const TRIES: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 impl Overlay {
     /// Creates an overlay that reads from `top` and then from `below`, in that order, and writes to `top`.
@@ -80,9 +80,9 @@ impl Overlay {
     }
 
     /// Returns the entry of `key` in the lower layers; `None` for a tombstone.
-    async fn shown_below(&self, key: &Key) -> Result<Option<Entry>> {
+    async fn visible_below(&self, key: &Key) -> Result<Option<Entry>> {
         let entry = self.stored_below(key).await?;
-        Ok(entry.and_then(|entry| shown(entry, Place::Below)))
+        Ok(entry.and_then(|entry| visible(entry, Layer::Below)))
     }
 
     /// Returns the entry of each key in the first of `layers` that has it, as it is stored. `keys` are few.
@@ -109,10 +109,10 @@ impl Overlay {
     }
 
     /// Converts the conflict of the top layer to one of the overlay.
-    async fn met(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
+    async fn to_conflict(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
         Ok(match current {
-            ConflictState::Present(entry) => met(shown(entry, Place::Top)),
-            ConflictState::Absent => met(self.shown_below(key).await?),
+            ConflictState::Present(entry) => conflict_state(visible(entry, Layer::Top)),
+            ConflictState::Absent => conflict_state(self.visible_below(key).await?),
             ConflictState::Unknown => ConflictState::Unknown,
         })
     }
@@ -128,10 +128,10 @@ impl Overlay {
         let Some((place, own)) = untagged(version) else {
             return Ok(Err(ConflictState::Unknown));
         };
-        if place == Place::Top {
+        if place == Layer::Top {
             return Ok(Ok(WriteCondition::IfVersion(own)));
         }
-        let entry = self.shown_below(key).await?;
+        let entry = self.visible_below(key).await?;
         let is_current = entry
             .as_ref()
             .is_some_and(|entry| entry.version.as_ref() == Some(version));
@@ -148,17 +148,17 @@ impl Overlay {
         value: Bytes,
         expiry: Expiry,
     ) -> Result<WriteOutcome> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let condition = match self.top.read(key).await? {
                 Some(entry) if is_removal(&entry) => match entry.version {
                     Some(version) => WriteCondition::IfVersion(version),
                     None => return Err(self.without_conditions("write")),
                 },
                 Some(entry) => {
-                    let current = met(shown(entry, Place::Top));
+                    let current = conflict_state(visible(entry, Layer::Top));
                     return Ok(WriteOutcome::Conflict(current));
                 }
-                None => match self.shown_below(key).await? {
+                None => match self.visible_below(key).await? {
                     Some(entry) => {
                         return Ok(WriteOutcome::Conflict(ConflictState::Present(entry)));
                     }
@@ -175,7 +175,7 @@ impl Overlay {
             }
             // Another writer changed an entry or a tombstone meanwhile.
         }
-        let message = "others wrote and removed this entry again and again; try later";
+        let message = "other writers kept changing this entry; try again later";
         Err(Error::new(ErrorKind::Contended, message).with_context(self.name(), "write"))
     }
 
@@ -203,7 +203,7 @@ impl Overlay {
             Ok(condition) => condition,
             Err(current) => return Ok(RemoveOutcome::Conflict(current)),
         };
-        let hidden = self.shown_below(key).await?;
+        let hidden = self.visible_below(key).await?;
         let conflict = match (hidden, condition) {
             (None, WriteCondition::IfVersion(own)) => {
                 let options = RemoveOptions::if_version(own);
@@ -229,17 +229,19 @@ impl Overlay {
                 }
             }
         };
-        Ok(RemoveOutcome::Conflict(self.met(key, conflict).await?))
+        Ok(RemoveOutcome::Conflict(
+            self.to_conflict(key, conflict).await?,
+        ))
     }
 }
 
 fn written(version: Option<Version>) -> WriteOutcome {
-    let version = version.map(|version| tagged(&version, Place::Top));
+    let version = version.map(|version| tagged(&version, Layer::Top));
     WriteOutcome::written(version)
 }
 
-fn met(shown: Option<Entry>) -> ConflictState {
-    shown.map_or(ConflictState::Absent, ConflictState::Present)
+fn conflict_state(visible: Option<Entry>) -> ConflictState {
+    visible.map_or(ConflictState::Absent, ConflictState::Present)
 }
 
 #[async_trait]
@@ -266,8 +268,8 @@ impl Driver for Overlay {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         match self.top.read(key).await? {
-            Some(entry) => Ok(shown(entry, Place::Top)),
-            None => self.shown_below(key).await,
+            Some(entry) => Ok(visible(entry, Layer::Top)),
+            None => self.visible_below(key).await,
         }
     }
 
@@ -296,7 +298,7 @@ impl Driver for Overlay {
         Ok(match self.top.write(key, value, options).await? {
             WriteOutcome::Written { version, .. } => written(version),
             WriteOutcome::Conflict(current) => {
-                WriteOutcome::Conflict(self.met(key, current).await?)
+                WriteOutcome::Conflict(self.to_conflict(key, current).await?)
             }
         })
     }
@@ -325,11 +327,11 @@ impl Driver for Overlay {
                 continue;
             };
             let place = if number == 0 {
-                Place::Top
+                Layer::Top
             } else {
-                Place::Below
+                Layer::Below
             };
-            let Some(entry) = shown(entry, place) else {
+            let Some(entry) = visible(entry, place) else {
                 return Ok(None);
             };
             let native = layer.metadata(key).await?.unwrap_or_default();
@@ -349,8 +351,8 @@ impl Driver for Overlay {
         let missing: Vec<Key> = keys.iter().zip(&top).filter_map(is_missing).collect();
         let mut below = Self::stored_in(&self.below, &missing).await?.into_iter();
         let entries = top.into_iter().map(|entry| match entry {
-            Some(entry) => shown(entry, Place::Top),
-            None => shown(below.next().flatten()?, Place::Below),
+            Some(entry) => visible(entry, Layer::Top),
+            None => visible(below.next().flatten()?, Layer::Below),
         });
         Ok(entries.collect())
     }

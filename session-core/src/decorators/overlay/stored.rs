@@ -12,12 +12,12 @@ const ESCAPE: u8 = b'\\';
 
 /// Which layer an entry is in. Only the top layer is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Layer {
     Top,
     Below,
 }
 
-impl Place {
+impl Layer {
     fn mark(self) -> u8 {
         match self {
             Self::Top => 0,
@@ -27,7 +27,7 @@ impl Place {
 }
 
 /// Returns a layer's entry as the overlay returns it; `None` if it is a tombstone.
-pub(super) fn shown(entry: Entry, place: Place) -> Option<Entry> {
+pub(super) fn visible(entry: Entry, place: Layer) -> Option<Entry> {
     if is_removal(&entry) {
         return None;
     }
@@ -44,14 +44,14 @@ pub(super) fn is_removal(entry: &Entry) -> bool {
 }
 
 /// The version of an entry with its layer. It changes when the entry becomes hidden or visible.
-pub(super) fn tagged(version: &Version, place: Place) -> Version {
+pub(super) fn tagged(version: &Version, place: Layer) -> Version {
     Version::from_bytes(&[&[place.mark()], version.as_bytes()].concat())
 }
 
 /// Returns the layer and the layer's own version; `None` if it is not a version of an overlay.
-pub(super) fn untagged(version: &Version) -> Option<(Place, Version)> {
+pub(super) fn untagged(version: &Version) -> Option<(Layer, Version)> {
     let (mark, bytes) = version.as_bytes().split_first()?;
-    let place = [Place::Top, Place::Below]
+    let place = [Layer::Top, Layer::Below]
         .into_iter()
         .find(|place| place.mark() == *mark)?;
     Some((place, Version::from_bytes(bytes)))
@@ -93,16 +93,16 @@ mod tests {
             "__OVERLAY_REMOVED__\\x",
         ] {
             let stored = Entry::new(escaped(value.into()));
-            let entry = shown(stored, Place::Top).unwrap();
+            let entry = visible(stored, Layer::Top).unwrap();
             assert_eq!(entry.value, value);
         }
-        assert_eq!(shown(Entry::new(REMOVED), Place::Below), None);
+        assert_eq!(visible(Entry::new(REMOVED), Layer::Below), None);
     }
 
     #[test]
     fn versions_tell_the_layers_apart() {
         let version = Version::from_u64(7);
-        for place in [Place::Top, Place::Below] {
+        for place in [Layer::Top, Layer::Below] {
             let tagged = tagged(&version, place);
             assert_eq!(untagged(&tagged), Some((place, version.clone())));
         }

@@ -1,3 +1,5 @@
+//! Loads and commits sessions that are stored in cookies.
+
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -15,9 +17,9 @@ use crate::session::state::{Base, Snapshot};
 use crate::session::{CookieRejection, SessionEvent};
 use crate::{Bytes, Entry, Error, ErrorKind, Result, Timestamp};
 
-/// What browsers keep of a cookie: RFC 6265, section 6.1, for its name, its value and its attributes together.
+/// The maximum size of a cookie in browsers, of its name, value and attributes together (RFC 6265, section 6.1).
 const LONGEST: usize = 4096;
-/// As long as browsers keep a cookie, and so the longest that one is good.
+/// The maximum lifetime of a cookie in browsers.
 const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// Reads sessions from cookies and writes them there.
@@ -36,7 +38,7 @@ pub(super) struct Sealing<'a> {
     pub(super) expires_at: Timestamp,
 }
 
-/// A session that a cookie holds.
+/// A session that was read from a cookie.
 pub(super) struct Opened {
     pub(super) record: Bytes,
     pub(super) issued: Timestamp,
@@ -60,12 +62,12 @@ impl CookieBacking {
         })
     }
 
-    /// What it was made of.
+    /// The options that this was made from.
     pub(crate) fn options(&self) -> &CookieSessionOptions {
         &self.options
     }
 
-    /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
+    /// Opens the session in the cookies of a request. An invalid cookie is reported and gives an empty session.
     pub(crate) fn open(&self, manager: &ManagerInner, request: &[HeaderValue]) -> Base {
         match self.try_open(manager, request) {
             Ok(base) => base,
@@ -109,7 +111,7 @@ impl CookieBacking {
         }
     }
 
-    /// Puts the session with its changes into the cookies of the response.
+    /// Writes the session with its changes into the cookies of the response.
     pub(crate) fn commit(
         &self,
         manager: &ManagerInner,
@@ -133,7 +135,7 @@ impl CookieBacking {
         )?;
         let (encoded, outcome) = match (outcome, snapshot) {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
-            // What is only kept alive, or asked to be written anew, is the same with a later end.
+            // A session that is only renewed or regenerated is written unchanged, with a later expiry.
             (encode::Outcome::Unchanged, Some(snapshot))
                 if input.regenerate || manager.renewal_is_due(snapshot) =>
             {
@@ -149,7 +151,9 @@ impl CookieBacking {
             (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, input.base.clone())),
         };
         let longest = now.saturating_add(LONGEST_LIFE);
-        let expires_at = encoded.expires_at.map_or(longest, |end| end.min(longest));
+        let expires_at = encoded
+            .expires_at
+            .map_or(longest, |expiry| expiry.min(longest));
         let sealing = Sealing {
             record: &encoded.bytes,
             issued: now,
@@ -186,7 +190,7 @@ impl CookieBacking {
         let cookie = &manager.cookie;
         let values = match (self.options.format, &self.sealed, &self.jwt) {
             (CookieFormat::Sealed, Some(sealed), _) => {
-                // The prefix of the first part stands for the suffix of the others' names.
+                // Only the first part has the value prefix, and only the others have the name suffix. This counts both.
                 let empty = cookie.set(&part_name(&self.name, 1), "v1.1.", max_age)?;
                 let room = LONGEST.saturating_sub(empty.len());
                 let length = Sealed::length_of(sealing.record.len());
@@ -205,7 +209,7 @@ impl CookieBacking {
             }
             cookies.push(header);
         }
-        // What a longer session has left behind.
+        // The parts that an earlier, longer session left behind.
         let stale = parts(request, &self.name).filter(|part| usize::from(*part) >= values.len());
         for part in stale {
             cookies.push(cookie.removal(&part_name(&self.name, part))?);
@@ -213,7 +217,7 @@ impl CookieBacking {
         Ok(cookies)
     }
 
-    /// What takes the session from a browser with these cookies.
+    /// The cookies that remove the session from a browser with these cookies.
     pub(crate) fn removals(
         &self,
         manager: &ManagerInner,
