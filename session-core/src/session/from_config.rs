@@ -1,3 +1,5 @@
+//! Session managers from a configuration.
+
 use super::{SessionManager, SessionManagerBuilder};
 use crate::Result;
 use crate::config::{Backend, Registry, SessionConfig};

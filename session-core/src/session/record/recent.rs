@@ -1,3 +1,5 @@
+//! The cache of recently parsed records.
+
 use parking_lot::Mutex;
 
 use super::Record;
