@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use session_core::Error;
 
-/// Why a response was replaced by an empty one with status 500, in the extensions of that one.
+/// The error of a failed commit, in the extensions of the empty response with status 500 that replaces the handler's.
 ///
 /// ```
 /// use actix_web::HttpResponse;

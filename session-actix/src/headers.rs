@@ -1,7 +1,7 @@
-//! Between the headers of actix-web, which are from before `http` 1.0, and those of sessions.
+//! Conversions between the headers of actix-web, which uses `http` 0.2, and those of `http` 1.
 //!
-//! The middleware does this by itself; a handler that gets and commits its session by a
-//! [`SessionStorage`](session_core::session::SessionStorage) does it so:
+//! The middleware does this by itself. These functions are for handlers that use a
+//! [`SessionStorage`](session_core::session::SessionStorage):
 //!
 //! ```
 //! use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,8 +22,8 @@
 //!     let session = sessions.get_session(&headers::cookies_of(request.headers()));
 //!     let count = session.update(Visitor::count, |count| count + 1).await?;
 //!     let mut response = HttpResponse::Ok().body(format!("visit {count}"));
-//!     let effects = sessions.commit_session(&session).await?;
-//!     headers::apply(&effects, response.headers_mut());
+//!     let session_headers = sessions.commit_session(&session).await?;
+//!     headers::apply(&session_headers, response.headers_mut());
 //!     Ok(response)
 //! }
 //! ```
@@ -31,7 +31,7 @@
 use actix_web::http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use session_core::session::ResponseHeaders;
 
-/// The cookies of a request.
+/// Returns the `cookie` headers of a request.
 pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
     let mut cookies = http::HeaderMap::new();
     for value in headers.get_all(COOKIE) {
@@ -42,9 +42,9 @@ pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
     cookies
 }
 
-/// Puts what a session adds into the headers of its response.
-pub fn apply(effects: &ResponseHeaders, headers: &mut HeaderMap) {
-    if !effects.sets_cookie() && !effects.varies() {
+/// Adds the headers of a session to its response.
+pub fn apply(session_headers: &ResponseHeaders, headers: &mut HeaderMap) {
+    if !session_headers.sets_cookie() && !session_headers.varies() {
         return;
     }
     let mut changed = http::HeaderMap::with_capacity(headers.len() + 3);
@@ -56,7 +56,7 @@ pub fn apply(effects: &ResponseHeaders, headers: &mut HeaderMap) {
             changed.append(name, content);
         }
     }
-    effects.apply(&mut changed);
+    session_headers.apply(&mut changed);
     headers.clear();
     for (name, value) in &changed {
         let name = HeaderName::from_bytes(name.as_str().as_bytes());

@@ -33,34 +33,36 @@
 //! # }
 //! ```
 //!
-//! Make the middleware once, before the server, and give each worker a clone: all clones have the same sessions. When the
-//! server has stopped, [`SessionMiddleware::close`] waits for the commits that still run.
+//! Create the middleware once, before the server, and give each worker a clone. All clones share their sessions. When the
+//! server has stopped, [`SessionMiddleware::close`] waits for running commits.
 //!
-//! # What happens when
+//! # Behaviour in special cases
 //!
-//! It is what the layer of `session-tower` does, on the same core:
+//! It behaves like the layer of `session-tower`:
 //!
 //! | case | behaviour |
 //! |---|---|
-//! | a response of the handler, whatever the status, an error's among them | the session is committed before the headers go out |
-//! | a middleware within fails without a response | nothing is committed; the error goes on unchanged |
+//! | the handler returns a response of any status, including errors | the session is committed before the headers are sent |
+//! | an inner middleware fails without a response | nothing is committed; the error is returned unchanged |
 //! | the handler panics | nothing is committed |
-//! | the client goes while the handler runs | nothing is committed |
-//! | the client goes while the commit runs, or the worker stops | the commit runs to its end on the runtime on which the middleware was made; [`SessionMiddleware::close`] waits for it |
-//! | a commit fails | an empty response with status 500 and [`CommitError`] in its extensions, or what [`OnCommitError`](session_core::session::OnCommitError) says |
+//! | the client disconnects while the handler runs | nothing is committed |
+//! | the client disconnects or the worker stops while the commit runs | the commit completes on the runtime where the middleware was created; [`SessionMiddleware::close`] waits for it |
+//! | a commit fails | an empty response with status 500 and [`CommitError`] in its extensions, unless [`OnCommitError`](session_core::session::OnCommitError) is `Keep` |
 //! | a clone of the session is changed after the response has begun | an error; see [`Session::detach`] |
-//! | the same middleware twice, or two with one cookie name | the outer one counts, the inner one does nothing |
-//! | middlewares with cookies of different names | each commits its own; see [`Sessions`] |
-//! | a route outside of the middleware | the extractor fails with a message that says so |
+//! | the same middleware twice, or two middlewares with one cookie name | the outer one is used, the inner one does nothing |
+//! | middlewares with cookies of different names | each commits its own session; see [`Sessions`] |
+//! | a route outside the middleware | the extractor fails with a message that says so |
 //!
-//! A response with a session's cookie is `Cache-Control: private`, and `Vary: Cookie` goes with what used the session.
+//! A response that sets the session's cookie has `Cache-Control: private`. The response of a request that used the
+//! session has `Vary: Cookie`.
 //!
-//! A [`Session`] is `Send` and works on any thread, also where actix-web's own handlers stay on theirs.
+//! A [`Session`] is `Send` and works on any thread, although actix-web's handlers stay on one thread.
 //!
 //! # Differences from actix-session
 //!
-//! Two requests that change one session at the same time both keep their change; a session that was destroyed stays
-//! destroyed; nothing is read or written for a request that does not use its session.
+//! - Two requests that change one session at the same time both keep their changes.
+//! - A destroyed session stays destroyed.
+//! - A request that does not use its session reads and writes nothing.
 
 mod commit_error;
 pub mod headers;

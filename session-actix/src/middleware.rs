@@ -1,3 +1,5 @@
+//! The session middleware.
+
 use std::future::{Ready, ready};
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use tokio::runtime::Handle;
 
 use crate::SessionService;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
+/// A middleware that gives each request a [`Session`](crate::Session) and commits it before the response is sent.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -26,9 +28,9 @@ use crate::SessionService;
 /// # let _ = app;
 /// ```
 ///
-/// It is cheap to clone; all clones are the same middleware. Make it where the server is started, and not in the closure
-/// that makes the `App` of each worker: the commit of a disconnected client continues on the runtime where it was made.
-/// Call [`close`](Self::close) when the server has stopped.
+/// It is cheap to clone; clones share one middleware. Create it where the server is started, not in the closure that
+/// creates the `App` of each worker: the commit of a disconnected client continues on the runtime where the middleware
+/// was created. Call [`close`](Self::close) when the server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware {
     manager: SessionManager,
@@ -36,12 +38,12 @@ pub struct SessionMiddleware {
 }
 
 impl SessionMiddleware {
-    /// Sessions in `driver` with default settings.
+    /// Creates a middleware with sessions in `driver` and default settings.
     pub fn new(driver: impl Driver) -> Self {
         Self::from_manager(SessionManager::new(driver))
     }
 
-    /// The sessions of `manager`, with its settings.
+    /// Creates a middleware with the sessions and settings of `manager`.
     pub fn from_manager(manager: SessionManager) -> Self {
         Self {
             manager,
@@ -49,7 +51,7 @@ impl SessionMiddleware {
         }
     }
 
-    /// The sessions that `config` describes, in the driver that it names.
+    /// Creates a middleware from `config`, with the driver that it names.
     #[cfg(feature = "config")]
     pub async fn from_config(
         config: &session_core::config::SessionConfig,
@@ -60,8 +62,9 @@ impl SessionMiddleware {
             .map(Self::from_manager)
     }
 
-    /// The same sessions with this cookie; an error of kind
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if browsers would refuse it.
+    /// Sets the cookie.
+    ///
+    /// A cookie that browsers would reject is an error of kind [`InvalidConfig`](session_core::ErrorKind::InvalidConfig).
     ///
     /// ```
     /// use driver_memory::MemoryDriver;
@@ -78,35 +81,34 @@ impl SessionMiddleware {
         self.with_settings(settings)
     }
 
-    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` disables it, zero is an error.
     pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         let mut settings = self.manager.settings().clone();
         settings.idle_timeout = timeout.into();
         self.with_settings(settings)
     }
 
-    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
-    /// error.
+    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` disables it, zero is an error.
     pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         let mut settings = self.manager.settings().clone();
         settings.absolute_timeout = timeout.into();
         self.with_settings(settings)
     }
 
-    /// The same sessions with these settings; an error if they do not fit together.
+    /// Replaces all settings; an error if they are not valid together.
     ///
-    /// It is a middleware of its own, so set everything before you clone it.
+    /// The result does not share state with earlier clones, so set everything before you clone the middleware.
     pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
         let manager = self.manager.with_settings(settings)?;
         Ok(Self { manager, ..self })
     }
 
-    /// The sessions, for what happens outside of requests.
+    /// Returns the manager, for work outside of requests.
     pub fn manager(&self) -> &SessionManager {
         &self.manager
     }
 
-    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
+    /// Waits for running commits, including those of disconnected clients, and closes the driver.
     pub async fn close(&self) -> Result<()> {
         self.manager.close().await
     }

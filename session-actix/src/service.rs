@@ -1,3 +1,5 @@
+//! The service that puts the session into each request, commits it and adds its headers.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::sessions::{OuterSessions, Sessions};
 use crate::{CommitError, headers};
 
-/// A service whose requests have a session; made by [`SessionMiddleware`](crate::SessionMiddleware).
+/// A service whose requests have a session. It is created by [`SessionMiddleware`](crate::SessionMiddleware).
 #[derive(Debug)]
 pub struct SessionService<S> {
     inner: S,
@@ -28,8 +30,8 @@ impl<S> SessionService<S> {
         }
     }
 
-    /// The session of this request, put where handlers find it; `None` if a middleware further out with the same
-    /// cookie has done so.
+    /// Puts the session of this request into its extensions and returns it; `None` if an outer middleware with the same
+    /// cookie name has done so.
     fn attach(&self, request: &ServiceRequest) -> Option<Session> {
         let mut extensions = request.extensions_mut();
         let sessions = Sessions::from_extensions(&extensions);
@@ -82,8 +84,7 @@ where
     }
 }
 
-/// A commit that goes on, should its client leave or its worker stop, on the runtime of the server and not on the
-/// worker's.
+/// A commit that continues on the server's runtime, not on the worker's, if the client disconnects or the worker stops.
 struct Committing {
     commit: CommitFuture,
     runtime: Option<Handle>,
@@ -99,8 +100,9 @@ impl Future for Committing {
     }
 }
 
-/// What session middlewares with a cookie have put into a response's headers: should one further out replace the response,
-/// the cookies of those within must go out all the same.
+/// The headers that session middlewares have added to a response.
+///
+/// If an outer middleware replaces the response, the new response must still carry the cookies of the inner middlewares.
 #[derive(Clone, Debug, Default)]
 struct Applied(Vec<ResponseHeaders>);
 
@@ -115,8 +117,8 @@ fn complete<B>(
         Some(error) => {
             let mut failed = HttpResponse::InternalServerError().finish();
             failed.extensions_mut().insert(CommitError(Arc::new(error)));
-            for effects in &applied.0 {
-                headers::apply(effects, failed.headers_mut());
+            for session_headers in &applied.0 {
+                headers::apply(session_headers, failed.headers_mut());
             }
             response.into_response(failed).map_into_right_body()
         }

@@ -1,3 +1,5 @@
+//! All sessions of a request, for several session middlewares.
+
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 
@@ -5,7 +7,7 @@ use actix_web::dev::{Extensions, Payload};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use session_core::session::Session;
 
-/// The sessions of middlewares further out, in the order from the outermost in.
+/// The sessions of outer middlewares, from the outermost in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OuterSessions(Vec<Session>);
 
@@ -15,7 +17,7 @@ impl OuterSessions {
     }
 }
 
-/// Every session of a request, for routes under several session middlewares with cookies of different names.
+/// All sessions of a request, for routes with several session middlewares whose cookies have different names.
 ///
 /// ```
 /// use session_actix::{Error, Sessions};
@@ -28,7 +30,7 @@ impl OuterSessions {
 /// }
 /// ```
 ///
-/// A [`Session`] extractor gives that of the innermost middleware.
+/// The [`Session`] extractor returns the session of the innermost middleware.
 #[derive(Clone, Debug)]
 pub struct Sessions(Vec<Session>);
 
@@ -40,14 +42,14 @@ impl Sessions {
         Self(sessions)
     }
 
-    /// The session whose cookie has this name.
+    /// Returns the session whose cookie has this name.
     pub fn by_cookie(&self, name: &str) -> Option<&Session> {
         self.0
             .iter()
             .find(|session| session.manager().cookie_name() == name)
     }
 
-    /// All of them, from the outermost middleware in.
+    /// Iterates over all sessions, from the outermost middleware in.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.0.iter()
     }

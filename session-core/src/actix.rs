@@ -49,8 +49,8 @@ impl std::error::Error for MissingSessionMiddleware {}
 
 impl ResponseError for MissingSessionMiddleware {}
 
-/// An empty response, since what went wrong is none of the visitor's business: status 503 where trying again
-/// later may help, else 500. The response keeps the error, for a middleware that logs it.
+/// Converts the error to an empty response, which does not reveal details: status 503 if a retry later may help, else 500.
+/// The response keeps the error, for a middleware that logs it.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self.kind() {

@@ -60,10 +60,9 @@ impl IntoResponse for MissingSessionLayer {
     }
 }
 
-/// An empty response, since what went wrong is none of the visitor's business: status 503 where trying again
-/// later may help, else 500.
+/// Converts the error to an empty response, which does not reveal details: status 503 if a retry later may help, else 500.
 ///
-/// The error itself is in the response's extensions as [`ResponseError`], for a layer that logs it.
+/// The error is in the response's extensions as [`ResponseError`], for a layer that logs it.
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = match self.kind() {

@@ -1,6 +1,8 @@
+//! What a driver supports.
+
 use std::time::Duration;
 
-/// Against whose writes a condition holds.
+/// Which concurrent writes a condition detects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Conditions {
@@ -13,7 +15,7 @@ pub enum Conditions {
     All,
 }
 
-/// How often a listing gives each key that is there throughout.
+/// How often a listing returns a key that exists during the whole listing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Listing {
@@ -38,7 +40,7 @@ pub enum Consistency {
     Eventual,
 }
 
-/// What a driver can do. Callers decide by it, and the conformance suite checks it.
+/// What a driver supports. Callers adapt to it, and the conformance suite verifies it.
 ///
 /// ```
 /// use session_core::{Capabilities, Conditions};
@@ -184,7 +186,7 @@ impl Capabilities {
         self
     }
 
-    /// What two drivers promise together: the weaker of each capability.
+    /// Combines the capabilities of two drivers: the weaker of each.
     pub fn shared_with(self, other: Self) -> Self {
         Self {
             read_only: self.read_only || other.read_only,

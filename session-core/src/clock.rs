@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// Where the time comes from: the system's clock, or one that a test moves by hand.
+/// A source of time: the system's clock, or a manual clock for tests.
 ///
 /// ```
 /// use session_core::{Clock, ManualClock, Timestamp};
@@ -15,7 +15,7 @@ use crate::Timestamp;
 /// assert_eq!(clock.now().as_millis(), 60_000);
 /// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -29,12 +29,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, for tests of lifetimes that do not wait.
+/// A clock that only moves by [`advance`](Self::advance), for tests of lifetimes.
 #[derive(Debug)]
 pub struct ManualClock(AtomicU64);
 
 impl ManualClock {
-    /// A clock that stands at `start`.
+    /// Creates a clock that starts at `start`.
     pub fn new(start: Timestamp) -> Self {
         Self(AtomicU64::new(start.as_millis()))
     }

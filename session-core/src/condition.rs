@@ -1,13 +1,13 @@
-//! Preconditions of writes, removals and touches, and what becomes of them.
+//! Conditions of writes, removals and touches, and their outcomes.
 
 use crate::{Entry, Expiry, Version};
 
-/// What must hold for a write to happen. It is checked in the same atomic step as the write.
+/// The condition of a write. It is checked in the same atomic step as the write.
 ///
 /// An expired entry counts as absent, whether the backend has removed it or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum WriteCondition {
-    /// Nothing: the write replaces what is there.
+    /// No condition: the write replaces any existing entry.
     #[default]
     Always,
     /// The key has no entry.
@@ -126,7 +126,7 @@ impl TouchOptions {
     }
 }
 
-/// What a key held when a condition on it failed.
+/// The entry of a key when a condition failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConflictState {
     /// The backend did not say. Read the key to find out.

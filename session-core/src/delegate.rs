@@ -1,4 +1,6 @@
-/// Forwards the methods of [`Driver`](crate::Driver) to another driver, but for those that a decorator overrides.
+//! The macro that forwards a whole driver.
+
+/// Forwards the methods of [`Driver`](crate::Driver) to another driver, except those that a decorator overrides.
 ///
 /// ```
 /// use session_core::{
@@ -23,10 +25,11 @@
 /// }
 /// ```
 ///
-/// A decorator must forward every method that it does not override, the provided ones too: otherwise a driver with a
-/// cheap batch loses it behind the decorator. The macro forwards all methods that the trait has, also those that a later
-/// version adds. `this` is a name of your choice for the decorator, and what follows `=>` is the driver within. Name each
-/// method that the `impl` block has itself after `except`; the compiler tells of one that is missing there or misspelt.
+/// A decorator must forward every method that it does not override, including the provided ones. Otherwise it hides
+/// optimized methods of the inner driver, such as batches. The macro forwards all methods of the trait, including those
+/// that a later version adds. `this` is a name of your choice for the decorator, and the expression after `=>` is the
+/// inner driver. List the methods that the `impl` block defines itself after `except`. A missing or misspelt name is a
+/// compile error.
 #[macro_export]
 macro_rules! delegate_driver {
     ($this:ident => $inner:expr $(, except $($own:ident),+ $(,)?)?) => {

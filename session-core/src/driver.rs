@@ -1,3 +1,5 @@
+//! The [`Driver`] trait, which is the contract of a backend.
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use crate::{
     RemoveOutcome, Result, TouchOptions, WriteOptions, WriteOutcome,
 };
 
-/// One write of a batch.
+/// A write in a batch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Write {
@@ -24,7 +26,7 @@ pub struct Write {
 }
 
 impl Write {
-    /// A write of `value` to `key`, with the driver's default expiry and without a condition.
+    /// Creates a write of `value` to `key`, with the driver's default expiry and without a condition.
     pub fn new(key: Key, value: impl Into<Bytes>) -> Self {
         Self {
             key,
@@ -41,7 +43,7 @@ impl Write {
     }
 }
 
-/// A change of one key, as a watcher sees it.
+/// A change of a key that [`Driver::watch`] reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -52,7 +54,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// A change of `key`.
+    /// Creates a change of `key`.
     pub fn new(key: Key, kind: ChangeKind) -> Self {
         Self { key, kind }
     }
@@ -68,12 +70,11 @@ pub enum ChangeKind {
     Removed,
 }
 
-/// A backend: it maps a [`Key`] to opaque bytes with an optional expiry.
+/// A storage backend, which maps a [`Key`] to bytes with an optional expiry.
 ///
-/// A driver of one's own implements [`name`](Self::name), [`capabilities`](Self::capabilities) and the
-/// four required operations; every other method is provided, and is overridden where the backend does
-/// better. Helpers for callers are in [`DriverExt`](crate::DriverExt). Run the `conformance-tests`
-/// crate on a driver to see whether it keeps what follows.
+/// To write a driver, implement [`name`](Self::name), [`capabilities`](Self::capabilities) and the four required
+/// operations. All other methods are provided; override those that the backend can do better. Helpers for callers are
+/// in [`DriverExt`](crate::DriverExt). The `conformance-tests` crate tests whether a driver keeps the contract below.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};
@@ -97,15 +98,15 @@ pub enum ChangeKind {
 ///
 ///     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
 ///         let entry = self.0.lock().unwrap().get(key).cloned();
-///         Ok(entry.filter(|e| e.expires_at.is_none_or(|end| Timestamp::now() < end)))
+///         Ok(entry.filter(|e| e.expires_at.is_none_or(|expiry| Timestamp::now() < expiry)))
 ///     }
 ///
 ///     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
 ///         if options.condition != WriteCondition::Always {
 ///             return Err(Error::unsupported(self.name(), "conditional write"));
 ///         }
-///         let end = options.expiry.resolve(None, Timestamp::now());
-///         self.0.lock().unwrap().insert(key.clone(), Entry::new(value).with_expires_at(end));
+///         let expiry = options.expiry.resolve(None, Timestamp::now());
+///         self.0.lock().unwrap().insert(key.clone(), Entry::new(value).with_expires_at(expiry));
 ///         Ok(WriteOutcome::Written { version: None })
 ///     }
 ///
@@ -120,7 +121,7 @@ pub enum ChangeKind {
 ///     async fn list(&self, options: ListOptions) -> Result<ListPage> {
 ///         let now = Timestamp::now();
 ///         let map = self.0.lock().unwrap();
-///         let alive = map.iter().filter(|(_, e)| e.expires_at.is_none_or(|end| now < end));
+///         let alive = map.iter().filter(|(_, e)| e.expires_at.is_none_or(|expiry| now < expiry));
 ///         let keys = alive.map(|(k, _)| k.clone()).filter(|k| options.prefix.contains(k)).collect();
 ///         Ok(ListPage { keys, next: None })
 ///     }
@@ -137,65 +138,66 @@ pub enum ChangeKind {
 ///
 /// # The contract
 ///
-/// - **Values** come back byte for byte, empty ones too.
-/// - **Expiry.** An entry past its end is never returned, listed, counted, or taken as present by a
-///   condition, whether the backend has removed it or not. An overwrite sets the expiry anew.
-/// - **Conditions** are checked and acted on in one atomic step. A failed one is an outcome, not an
-///   error. A driver that cannot do this refuses conditions with [`ErrorKind::Unsupported`]; it never
-///   checks first and acts then.
-/// - **Versions** change with every change of the value, also with one of equal length, also with one by
-///   a writer that is not this driver.
-/// - **A miss is not an error, and an error is never a miss.** An error says by its
-///   [`outcome`](Error::outcome) whether the operation may have happened.
+/// - **Values** are returned byte for byte, including empty ones.
+/// - **Expiry.** An expired entry is never returned, listed, counted, or treated as present by a condition, even if
+///   the backend has not removed it yet. An overwrite replaces the expiry.
+/// - **Conditions** are checked and applied in one atomic step. A failed condition is an outcome, not an error. A
+///   driver that cannot do this returns [`ErrorKind::Unsupported`]; it never checks first and writes later.
+/// - **Versions** change with every change of the value, including changes of equal length and changes by other
+///   writers than this driver.
+/// - **A missing entry is not an error, and an error is never reported as a missing entry.** The
+///   [`outcome`](Error::outcome) of an error says whether the operation may have been applied.
 /// - **Cancellation.** A future that is dropped at any point leaves the old value or the new one.
 /// - **Threads.** Methods never block the runtime, and may be called from many tasks at once.
 ///
 /// [`ErrorKind::Unsupported`]: crate::ErrorKind::Unsupported
 #[async_trait]
 pub trait Driver: Send + Sync + 'static {
-    /// The name of the backend, for errors, logs and configuration: `sqlite`, `redis`.
+    /// Returns the name of the backend, such as `sqlite`, for errors, logs and configuration.
     fn name(&self) -> &str;
 
-    /// What this driver can do.
+    /// Returns what this driver supports.
     fn capabilities(&self) -> Capabilities;
 
-    /// Reads the entry of `key`, or `None` if there is none.
+    /// Reads the entry of `key`; `None` if it does not exist.
     async fn read(&self, key: &Key) -> Result<Option<Entry>>;
 
     /// Writes `value`, if the condition of `options` holds.
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome>;
 
-    /// Removes the entry of `key`, if the condition of `options` holds. Without a condition it also
-    /// succeeds where nothing is.
+    /// Removes the entry of `key`, if the condition of `options` holds.
+    ///
+    /// Without a condition it also succeeds if the key is absent.
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome>;
 
     /// Lists keys, a page at a time, in any order.
     ///
-    /// Whoever follows the cursors to the end gets each key that was there throughout at least once,
-    /// also while others write and remove.
+    /// A caller that follows the cursors to the end gets each key that exists during the whole listing at least once,
+    /// even while others write and remove.
     async fn list(&self, options: ListOptions) -> Result<ListPage>;
 
-    /// Whether `key` has an entry. Provided by a read.
+    /// Returns whether `key` has an entry. The default implementation reads it.
     async fn exists(&self, key: &Key) -> Result<bool> {
         Ok(self.read(key).await?.is_some())
     }
 
-    /// What is known of the entry of `key` without its value. Provided by a read.
+    /// Returns the metadata of the entry of `key`, without its value. The default implementation reads the entry.
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
         Ok(self.read(key).await?.as_ref().map(Metadata::from))
     }
 
-    /// Moves the end of an entry alone, if the condition of `options` holds, and says whether it did: `false` is
-    /// that no entry is there, or one of another version.
+    /// Changes the expiry of an entry, if the condition of `options` holds, and returns whether it did.
     ///
-    /// It rewrites no value, changes no version and brings nothing back. Provided as an error of kind
+    /// It returns `false` if the entry does not exist or has another version. It does not change the value or the version,
+    /// and does not restore an expired entry. The default implementation is an error of kind
     /// [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn touch(&self, _key: &Key, _options: TouchOptions) -> Result<bool> {
         Err(Error::unsupported(self.name(), "touch"))
     }
 
-    /// Reads several entries; the results stand in the order of `keys`, duplicates included. Provided by
-    /// reads one by one. It is not a snapshot.
+    /// Reads several entries. The results are in the order of `keys`, duplicates included.
+    ///
+    /// It is not a snapshot. The default implementation reads one after another.
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
@@ -204,8 +206,10 @@ pub trait Driver: Send + Sync + 'static {
         Ok(entries)
     }
 
-    /// Makes several writes; the results stand in the order of `writes`, and of two writes to one key the
-    /// later one wins. Provided by writes one by one. It is not atomic: each write has a result of its own.
+    /// Makes several writes. The results are in the order of `writes`.
+    ///
+    /// Of two writes to one key the later one wins. It is not atomic: each write has its own result. The default
+    /// implementation writes one after another.
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let mut outcomes = Vec::with_capacity(writes.len());
         for write in writes {
@@ -214,8 +218,10 @@ pub trait Driver: Send + Sync + 'static {
         outcomes
     }
 
-    /// Removes several entries without a condition. Provided by removals one by one. It is not atomic:
-    /// after an error some may be gone; doing it again is safe.
+    /// Removes several entries without a condition.
+    ///
+    /// It is not atomic: after an error some entries may be removed. It is safe to repeat. The default implementation
+    /// removes one after another.
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
         for key in keys {
             let _unconditional = self.remove(key, RemoveOptions::default()).await?;
@@ -223,8 +229,10 @@ pub trait Driver: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Removes every entry below `prefix` and none beside it. Provided by listing and removing. An entry
-    /// that is written meanwhile may stay or go; after an error some are gone; doing it again is safe.
+    /// Removes every entry below `prefix`.
+    ///
+    /// An entry that is written meanwhile may be removed or not. After an error some entries may be removed. It is safe to
+    /// repeat. The default implementation lists and removes.
     async fn clear(&self, prefix: &Prefix) -> Result<()> {
         let mut options = ListOptions::below(prefix.clone());
         loop {
@@ -237,15 +245,17 @@ pub trait Driver: Send + Sync + 'static {
         }
     }
 
-    /// Tells of each change below `prefix` from now on. Provided as an error of kind
-    /// [`Unsupported`](crate::ErrorKind::Unsupported).
+    /// Returns a stream of the changes below `prefix` from now on.
+    ///
+    /// The default implementation is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn watch(&self, _prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         Err(Error::unsupported(self.name(), "watch"))
     }
 
-    /// Finishes what runs in the background and gives up what is held. Afterwards every operation is an
-    /// error of kind [`Closed`](crate::ErrorKind::Closed); closing again is not. Provided as doing nothing,
-    /// for drivers that hold nothing, and which therefore go on working.
+    /// Finishes background work and releases all resources.
+    ///
+    /// Afterwards every operation is an error of kind [`Closed`](crate::ErrorKind::Closed). Closing again is not an error.
+    /// The default implementation does nothing, for drivers without resources; such a driver still works afterwards.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -257,7 +267,7 @@ impl fmt::Debug for dyn Driver {
     }
 }
 
-/// The future of a [`Driver`]'s method, as `async_trait` makes it.
+/// The future that a method of [`Driver`] returns, as `async_trait` defines it.
 pub type DriverFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<D: Driver + ?Sized> Driver for Arc<D> {

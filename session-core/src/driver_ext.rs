@@ -1,3 +1,5 @@
+//! Helper methods for callers of drivers.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::{Driver, Expiry, Key, ListOptions, Prefix, RemoveOptions, Result, WriteOptions};
 
-/// Shorthands for callers of any [`Driver`]: plain text keys, and a listing as one stream.
+/// Helper methods for callers of any [`Driver`]: string keys, and a listing as one stream.
 ///
 /// ```
 /// use futures_util::TryStreamExt;
@@ -23,18 +25,18 @@ use crate::{Driver, Expiry, Key, ListOptions, Prefix, RemoveOptions, Result, Wri
 /// ```
 #[async_trait]
 pub trait DriverExt: Driver {
-    /// The value of `key`, or `None` if it has none.
+    /// Reads the value of `key`; `None` if it does not exist.
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         let key = Key::new(key)?;
         Ok(self.read(&key).await?.map(|entry| entry.value))
     }
 
-    /// Writes `value` with the driver's default expiry, whatever was there.
+    /// Writes `value` without a condition, with the driver's default expiry.
     async fn put<V: Into<Bytes> + Send>(&self, key: &str, value: V) -> Result<()> {
         put(self, key, value.into(), Expiry::Default).await
     }
 
-    /// Writes `value` for as long as `ttl` from now, whatever was there.
+    /// Writes `value` without a condition. It expires after `ttl`.
     async fn put_with_ttl<V: Into<Bytes> + Send>(
         &self,
         key: &str,
@@ -44,15 +46,16 @@ pub trait DriverExt: Driver {
         put(self, key, value.into(), Expiry::after(ttl)).await
     }
 
-    /// Removes the entry of `key`, if there is one.
+    /// Removes the entry of `key`, if it exists.
     async fn delete(&self, key: &str) -> Result<()> {
         let key = Key::new(key)?;
         let _unconditional = self.remove(&key, RemoveOptions::default()).await?;
         Ok(())
     }
 
-    /// Every key below `prefix`, page after page as the stream is polled; a key may come more than once
-    /// where the driver's listing says so.
+    /// Returns a stream of all keys below `prefix`, which reads page after page.
+    ///
+    /// A key may appear more than once if the driver's [`Listing`](crate::Listing) says so.
     fn keys(&self, prefix: Prefix) -> impl Stream<Item = Result<Key>> + Send + '_ {
         let first = Some(ListOptions::below(prefix));
         stream::try_unfold(first, move |next| async move {

@@ -1,3 +1,5 @@
+//! Deserializers of durations in seconds.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -6,7 +8,7 @@ use serde::de::{self, Deserializer, Unexpected, Visitor};
 const SECONDS: &str = "a number of seconds above 0";
 const LIFETIME: &str = "a number of seconds above 0, or \"never\"";
 
-/// Reads a number of seconds above zero: `3600`, `0.5`, or a string such as `"60"`.
+/// Deserializes a number of seconds above zero: `3600`, `0.5`, or a string such as `"60"`.
 ///
 /// Zero, a negative number, infinity and more than 2⁶⁴ seconds are errors.
 pub fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -14,17 +16,17 @@ pub fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error>
         .ok_or_else(|| de::Error::invalid_value(Unexpected::Str("never"), &SECONDS))
 }
 
-/// Reads [`seconds`] into an `Option`, for a field that has `#[serde(default)]`.
+/// Deserializes [`seconds`] into an `Option`, for a field that has `#[serde(default)]`.
 pub fn optional_seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     seconds(from).map(Some)
 }
 
-/// Reads [`seconds`], or `"never"` as `None`.
+/// Deserializes [`seconds`], or `"never"` as `None`.
 pub fn lifetime<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     from.deserialize_any(SecondsVisitor(LIFETIME))
 }
 
-/// Gives `None` for "never"; the text says what is expected.
+/// Returns `None` for "never". The text describes the expected value.
 struct SecondsVisitor(&'static str);
 
 impl Visitor<'_> for SecondsVisitor {

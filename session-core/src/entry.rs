@@ -1,10 +1,12 @@
+//! Entries of a driver, and their metadata.
+
 use std::fmt;
 
 use bytes::Bytes;
 
 use crate::{Timestamp, Version};
 
-/// What a key holds: the value, its version and its expiry.
+/// The entry of a key: the value, its version and its expiry.
 ///
 /// ```
 /// use session_core::{Entry, Version};

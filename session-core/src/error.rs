@@ -1,3 +1,5 @@
+//! The error type of all crates of this project.
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;

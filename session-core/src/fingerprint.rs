@@ -2,10 +2,10 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
-/// A short mark that tells two secrets apart in logs of one process, and nothing else about them.
+/// A short hash that identifies a secret in the logs of one process without revealing it.
 ///
-/// It is 32 bits of a hash under a key drawn at random when the process starts: the same secret has
-/// another fingerprint after a restart and in another process, and no secret can be found from it.
+/// It is 32 bits of a hash with a random key, which is generated when the process starts. The same secret has another
+/// fingerprint after a restart and in another process. The secret cannot be computed from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(u32);
 

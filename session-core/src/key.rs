@@ -1,3 +1,5 @@
+//! Keys and key prefixes, normalised like those of unstorage.
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -5,7 +7,7 @@ use std::sync::Arc;
 
 use crate::{Error, ErrorKind, Fingerprint};
 
-/// A normalised, never empty key.
+/// A normalised key, which is never empty.
 ///
 /// ```
 /// use session_core::Key;
@@ -15,13 +17,12 @@ use crate::{Error, ErrorKind, Fingerprint};
 /// # Ok::<(), session_core::Error>(())
 /// ```
 ///
-/// Segments are separated by `:`. Normalisation is that of unstorage's public `normalizeKey`: what
-/// follows the first `?` is dropped, `/` and `\` become `:`, runs of `:` become one, one leading and
-/// one trailing `:` go. Nothing is trimmed, lower-cased or percent-decoded, and `..` is an ordinary
-/// segment (a driver for which it is special refuses it).
+/// Segments are separated by `:`. Keys are normalised like `normalizeKey` of unstorage: the first `?` and the text after
+/// it are dropped, `/` and `\` become `:`, runs of `:` become one, and a leading or trailing `:` is removed. Nothing is
+/// trimmed, lower-cased or percent-decoded. `..` is an ordinary segment; a driver for which it is special rejects it.
 ///
-/// A session's key is its secret, so `Debug` shows a [`Fingerprint`] and there is no `Display`. One of up to 38 bytes,
-/// as a session's is without a base, is no allocation.
+/// The key of a session is a secret, so `Debug` shows a [`Fingerprint`] and there is no `Display`. A key of up to 38
+/// bytes, such as a session id, needs no allocation.
 #[derive(Clone)]
 pub struct Key(Repr);
 
@@ -29,7 +30,7 @@ const INLINE: usize = 38;
 
 #[derive(Clone)]
 enum Repr {
-    /// UTF-8, in as many of the bytes.
+    /// UTF-8 in the first `len` bytes.
     Inline {
         len: u8,
         bytes: [u8; INLINE],
@@ -38,7 +39,7 @@ enum Repr {
 }
 
 impl Key {
-    /// Normalises `key`; an error of kind [`ErrorKind::InvalidKey`] if nothing is left of it.
+    /// Normalises `key`; an error of kind [`ErrorKind::InvalidKey`] if the result is empty.
     pub fn new(key: &str) -> Result<Self, Error> {
         if is_normalised(key) {
             return Ok(Self::from_normalised(key));
@@ -54,7 +55,7 @@ impl Key {
         Ok(Self::from_normalised(&normalised))
     }
 
-    /// The key of a text that is known to be normalised and not empty.
+    /// Makes a key from a text that is normalised and not empty.
     #[inline]
     pub(crate) fn from_normalised(text: &str) -> Self {
         debug_assert!(is_normalised(text));
@@ -68,7 +69,7 @@ impl Key {
         }
     }
 
-    /// The normalised text. Take care where it goes: a session's key is its secret.
+    /// Returns the normalised text. The key of a session is a secret: do not log it.
     #[inline]
     pub fn as_str(&self) -> &str {
         match &self.0 {
@@ -77,7 +78,7 @@ impl Key {
         }
     }
 
-    /// The same in UTF-8, for what only compares or hashes it.
+    /// Returns the normalised text as UTF-8 bytes, to compare or hash it.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -86,7 +87,7 @@ impl Key {
         }
     }
 
-    /// A mark that identifies the key in logs without giving it away.
+    /// Returns a fingerprint, which identifies the key in logs without revealing it.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.as_bytes())
     }
@@ -108,7 +109,7 @@ impl PartialOrd for Key {
 }
 
 impl Ord for Key {
-    /// That of the texts.
+    /// Compares the texts.
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_bytes().cmp(other.as_bytes())
     }
@@ -126,7 +127,7 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The start of a family of keys, which ends at a segment boundary.
+/// A common start of keys, which ends at a segment boundary.
 ///
 /// ```
 /// use session_core::{Key, Prefix};
@@ -138,17 +139,17 @@ impl fmt::Debug for Key {
 /// # Ok::<(), session_core::Error>(())
 /// ```
 ///
-/// Normalised as a [`Key`] is; the empty prefix is the root and contains every key.
+/// It is normalised like a [`Key`]. The empty prefix is the root, which contains every key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Prefix(Arc<str>);
 
 impl Prefix {
-    /// The prefix of every key.
+    /// Returns the prefix of every key.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// Normalises `prefix`; nothing left of it is the root.
+    /// Normalises `prefix`; an empty result is the root.
     pub fn new(prefix: &str) -> Self {
         if is_normalised(prefix) {
             return Self(prefix.into());
@@ -156,7 +157,7 @@ impl Prefix {
         Self(normalise(prefix).into())
     }
 
-    /// The prefix that an option of a driver names. Empty is the root, and a trailing `:` may be left out.
+    /// Parses the `prefix` option of a driver. The empty string is the root, and a trailing `:` is optional.
     ///
     /// ```
     /// use session_core::Prefix;
@@ -166,8 +167,8 @@ impl Prefix {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     ///
-    /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if normalising changes the text: a prefix
-    /// such as `?app` would otherwise mean every key.
+    /// A text that normalising changes is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig): a prefix
+    /// such as `?app` would otherwise match every key.
     pub fn from_option(prefix: &str) -> Result<Self, Error> {
         let normalised = Self::new(prefix);
         if normalised.as_str() == prefix.strip_suffix(':').unwrap_or(prefix) {
@@ -183,22 +184,22 @@ impl Prefix {
         ))
     }
 
-    /// Whether this is the root.
+    /// Returns whether this is the root.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The normalised text, without a trailing `:`; empty for the root.
+    /// Returns the normalised text, without a trailing `:`; empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `key` lies below this prefix. The key that equals the prefix does not.
+    /// Returns whether `key` is below this prefix. A key that equals the prefix is not.
     pub fn contains(&self, key: &Key) -> bool {
         self.is_root() || self.rest(key).is_some()
     }
 
-    /// The key `key` below this prefix.
+    /// Returns `key` with this prefix in front.
     pub fn join(&self, key: &Key) -> Key {
         if self.is_root() {
             return key.clone();
@@ -206,7 +207,7 @@ impl Prefix {
         Key::from_normalised(&[&*self.0, ":", key.as_str()].concat())
     }
 
-    /// The prefix `inner` below this one.
+    /// Returns `inner` with this prefix in front.
     #[must_use]
     pub fn join_prefix(&self, inner: &Self) -> Self {
         match (self.is_root(), inner.is_root()) {
@@ -216,7 +217,7 @@ impl Prefix {
         }
     }
 
-    /// What is left of `key` without this prefix; `None` if it does not lie below it.
+    /// Returns `key` without this prefix; `None` if it is not below the prefix.
     pub fn strip(&self, key: &Key) -> Option<Key> {
         if self.is_root() {
             return Some(key.clone());
@@ -224,7 +225,7 @@ impl Prefix {
         self.rest(key).map(Key::from_normalised)
     }
 
-    /// What is left of the prefix `inner` without this one; `None` if it is neither this one nor below it.
+    /// Returns `inner` without this prefix; `None` if it neither equals this prefix nor is below it.
     pub fn strip_prefix(&self, inner: &Self) -> Option<Self> {
         if self.is_root() {
             return Some(inner.clone());

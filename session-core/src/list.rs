@@ -1,3 +1,5 @@
+//! Listings of keys, page by page.
+
 use std::fmt;
 
 use crate::{Key, Prefix};

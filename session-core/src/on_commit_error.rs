@@ -7,6 +7,6 @@ pub enum OnCommitError {
     /// The response is replaced by an error, so that no visitor is told that something was stored when it was not.
     #[default]
     Fail,
-    /// The response goes out as it is, without the session's cookie. The error is reported to the hook.
+    /// The response is sent unchanged, without the session's cookie. The error is reported to the hook.
     Keep,
 }

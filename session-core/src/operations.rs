@@ -1,3 +1,5 @@
+//! Timeouts and error context for the operations of a driver.
+
 use std::time::Duration;
 
 use crate::{Error, ErrorKind, Outcome, Result};
@@ -8,7 +10,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a clear may take by default: 10 minutes.
 pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Ends each operation of a driver by its timeout, and names driver and operation in its errors.
+/// Limits each operation of a driver to a timeout, and adds the driver and the operation to its errors.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,8 +27,8 @@ pub const DEFAULT_CLEAR_TIMEOUT: Duration = Duration::from_secs(600);
 /// # }
 /// ```
 ///
-/// It is a helper for authors of drivers. A driver that does so keeps the contract's promise that every call ends, also
-/// without the [`Timeout`](crate::decorators::Timeout) decorator.
+/// It is a helper for authors of drivers. A driver that uses it completes every call in time, even without the
+/// [`Timeout`](crate::decorators::Timeout) decorator.
 #[derive(Clone, Debug)]
 pub struct Operations {
     driver: String,
@@ -34,7 +36,7 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// The operations of `driver`, each of which may take `timeout`.
+    /// Creates a helper for `driver`, with a timeout for each operation.
     pub fn new(driver: impl Into<String>, timeout: Duration) -> Self {
         Self {
             driver: driver.into(),
@@ -97,8 +99,7 @@ impl Operations {
 
     /// Combines the results of the parts of one change, such as the removals of a batch.
     ///
-    /// The first error is that of the whole. It says that the change was not applied only if no part of it may have
-    /// been.
+    /// The first error is returned. Its outcome is "not applied" only if no part may have been applied.
     pub fn combine(results: impl IntoIterator<Item = Result<()>>) -> Result<()> {
         let (mut outcome, mut first) = (Outcome::NotApplied, None);
         for result in results {

@@ -1,3 +1,5 @@
+//! Retries with exponential backoff.
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -5,53 +7,53 @@ use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Outcome, Result};
 
-/// How often a failed operation is tried again, and with what pauses.
+/// How often a failed operation is retried, and with which backoff.
 ///
 /// ```
 /// use session_core::{Error, ErrorKind, Idempotency, Result, RetryPolicy};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<()> {
-/// let mut tries = 0;
+/// let mut attempts = 0;
 /// let answer = RetryPolicy::default()
 ///     .run(Idempotency::Idempotent, || {
-///         tries += 1;
-///         let answer = match tries {
+///         attempts += 1;
+///         let answer = match attempts {
 ///             1 => Err(Error::new(ErrorKind::Unavailable, "the server is starting")),
 ///             _ => Ok("hello"),
 ///         };
 ///         async { answer }
 ///     })
 ///     .await?;
-/// assert_eq!((answer, tries), ("hello", 2));
+/// assert_eq!((answer, attempts), ("hello", 2));
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// What is repeated is what may pass: errors of the kinds [`RateLimited`](ErrorKind::RateLimited),
-/// [`Unavailable`](ErrorKind::Unavailable) and [`TimedOut`](ErrorKind::TimedOut), and of these only what
-/// [`Idempotency`] allows. Every other error, and the last one, goes to the caller as it is.
+/// Only transient errors are retried: those of kind [`RateLimited`](ErrorKind::RateLimited),
+/// [`Unavailable`](ErrorKind::Unavailable) and [`TimedOut`](ErrorKind::TimedOut), if the [`Idempotency`] of the operation
+/// allows it. All other errors, and the error of the last attempt, are returned to the caller.
 ///
-/// The first pause is `min_delay`, each further one is twice as long, up to `max_delay`, and each is stretched by
-/// up to its own length at random, so that callers who failed together do not come back together. A backend that
-/// [says how long to wait](Error::retry_after) is given at least that time; if that is longer than `max_delay`,
-/// nothing is repeated.
+/// The first delay is `min_delay`. Each further delay is twice as long, up to `max_delay`. Random jitter of up to the
+/// length of the delay is added, so that callers that failed together do not retry together. If the backend
+/// [says how long to wait](Error::retry_after), the delay is at least that long; if that exceeds `max_delay`, the
+/// operation is not retried.
 ///
-/// In configuration it is a table with these names, times in seconds: `retry = { attempts = 5 }`. What is not
-/// named has its default: 3 attempts, pauses from 50 ms to 1 s.
+/// In configuration it is a table with these names and times in seconds: `retry = { attempts = 5 }`. The defaults are 3
+/// attempts and delays from 50 ms to 1 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(default))]
 pub struct RetryPolicy {
-    /// How often an operation is tried at most, the first time included; 0 and 1 repeat nothing.
+    /// The maximum number of attempts, including the first; with 0 or 1 nothing is retried.
     pub attempts: u32,
-    /// The first pause.
+    /// The first delay.
     #[cfg_attr(
         feature = "config",
         serde(deserialize_with = "crate::config::durations::seconds")
     )]
     pub min_delay: Duration,
-    /// The longest pause, and the longest wait that a backend may ask for; an hour at most.
+    /// The maximum delay, and the maximum that a backend may ask for; at most an hour.
     #[cfg_attr(
         feature = "config",
         serde(deserialize_with = "crate::config::durations::seconds")
@@ -59,12 +61,12 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
 }
 
-/// Whether an operation is safe to repeat.
+/// Whether an operation is safe to retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
-    /// Safe to repeat, such as a read or a write without a condition. It is repeated whatever became of it.
+    /// Safe to retry, such as a read or a write without a condition.
     Idempotent,
-    /// Not safe to repeat, such as a write on a condition. It is repeated only if it was
+    /// Not safe to retry, such as a conditional write. It is retried only if it was
     /// [certainly not applied](Outcome::NotApplied).
     NonIdempotent,
 }
@@ -82,7 +84,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The policy that repeats nothing.
+    /// Returns a policy that retries nothing.
     pub const fn never() -> Self {
         Self {
             attempts: 1,
@@ -91,10 +93,10 @@ impl RetryPolicy {
         }
     }
 
-    /// Runs what `operation` gives until it succeeds or must not be repeated.
+    /// Runs `operation` until it succeeds or must not be retried.
     ///
-    /// `operation` is called for each try, so that it can reckon anew what depends on the time. A caller that is
-    /// dropped ends it, in a pause too.
+    /// `operation` is called for each attempt, so it can recompute values that depend on the time. Dropping the future
+    /// stops it, even during a delay.
     pub async fn run<T, F, Running>(&self, repeat: Idempotency, operation: F) -> Result<T>
     where
         F: FnMut() -> Running,
@@ -103,11 +105,11 @@ impl RetryPolicy {
         self.attempt(None, repeat, operation).await
     }
 
-    /// Runs `operation` as [`run`](Self::run) does, but begins no further attempt after `last_start`.
+    /// Works like [`run`](Self::run), but starts no further attempt after `last_start`.
     ///
-    /// It is for operations that have a deadline: where no time is left for another attempt, the last error is given at
-    /// once. The first attempt is always made. Once an attempt may have been applied, so may the operation, and the
-    /// error says so although a later attempt was certainly not applied.
+    /// It is for operations with a deadline: if no time is left for another attempt, the last error is returned at once.
+    /// The first attempt is always made. If any attempt may have been applied, the outcome of the error is
+    /// [`Unknown`](Outcome::Unknown), even if a later attempt was certainly not applied.
     pub async fn run_until<T, F, Running>(
         &self,
         last_start: Instant,
@@ -155,7 +157,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The pauses between tries, one for each time that something may be tried again.
+    /// The delays between attempts, one for each retry.
     pub(crate) fn pauses(&self) -> impl Iterator<Item = Duration> + Send + use<> {
         let longest = self.max_delay.min(LONGEST_DELAY);
         ExponentialBuilder::new()
@@ -167,7 +169,7 @@ impl RetryPolicy {
             .map(move |pause| pause.min(longest))
     }
 
-    /// How long to wait after `error`, which wanted `pause`; `None` if the backend wants more than is given.
+    /// The delay after `error`, at least `pause`; `None` if the backend asks for more than the maximum.
     pub(crate) fn pause(&self, pause: Duration, error: &Error) -> Option<Duration> {
         match error.retry_after() {
             Some(wait) if wait > self.max_delay.min(LONGEST_DELAY) => None,
@@ -178,7 +180,7 @@ impl RetryPolicy {
 }
 
 impl Idempotency {
-    /// Whether an operation of this sort may be repeated after `error`, and whether that may help.
+    /// Returns whether an operation may be retried after `error`, and whether a retry may help.
     pub fn allows(self, error: &Error) -> bool {
         let passing = matches!(
             error.kind(),
@@ -192,22 +194,22 @@ impl Idempotency {
 mod tests {
     use super::*;
 
-    /// How often an operation that fails with `error` is tried, and how long that takes.
-    async fn tries(
+    /// Runs an operation that fails with `error`, and returns the number of attempts and the time they took.
+    async fn attempts(
         policy: RetryPolicy,
         repeat: Idempotency,
         error: fn() -> Error,
     ) -> (u32, Duration) {
         let started = tokio::time::Instant::now();
-        let mut tries = 0;
+        let mut attempts = 0;
         let result: Result<()> = policy
             .run(repeat, || {
-                tries += 1;
+                attempts += 1;
                 async move { Err(error()) }
             })
             .await;
         assert_eq!(result.unwrap_err().kind(), error().kind());
-        (tries, started.elapsed())
+        (attempts, started.elapsed())
     }
 
     fn unavailable() -> Error {
@@ -221,9 +223,9 @@ mod tests {
             min_delay: Duration::from_millis(100),
             max_delay: Duration::from_millis(400),
         };
-        let (tries, took) = tries(policy, Idempotency::Idempotent, unavailable).await;
-        assert_eq!(tries, 6);
-        // 100, 200, and then the longest, each stretched at random.
+        let (attempts, took) = attempts(policy, Idempotency::Idempotent, unavailable).await;
+        assert_eq!(attempts, 6);
+        // 100, 200, and then the maximum, each with jitter.
         assert!(took >= Duration::from_millis(1_500), "{took:?}");
         assert!(took <= Duration::from_millis(1_810), "{took:?}");
     }
@@ -238,18 +240,22 @@ mod tests {
     async fn what_may_have_happened_is_repeated_only_where_that_is_safe() {
         let policy = RetryPolicy::default();
         assert_eq!(
-            tries(policy, Idempotency::Idempotent, unavailable).await.0,
+            attempts(policy, Idempotency::Idempotent, unavailable)
+                .await
+                .0,
             3
         );
         assert_eq!(
-            tries(policy, Idempotency::NonIdempotent, unavailable)
+            attempts(policy, Idempotency::NonIdempotent, unavailable)
                 .await
                 .0,
             1
         );
         let refused = || unavailable().with_outcome(Outcome::NotApplied);
         assert_eq!(
-            tries(policy, Idempotency::NonIdempotent, refused).await.0,
+            attempts(policy, Idempotency::NonIdempotent, refused)
+                .await
+                .0,
             3
         );
     }
@@ -262,8 +268,9 @@ mod tests {
             || Error::new(ErrorKind::CorruptData, ""),
             || Error::new(ErrorKind::Backend, ""),
         ] {
-            let (tries, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, error).await;
-            assert_eq!((tries, took), (1, Duration::ZERO));
+            let (attempts, took) =
+                attempts(RetryPolicy::default(), Idempotency::Idempotent, error).await;
+            assert_eq!((attempts, took), (1, Duration::ZERO));
         }
     }
 
@@ -272,13 +279,13 @@ mod tests {
         let limited =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_millis(900));
         let (count, took) =
-            tries(RetryPolicy::default(), Idempotency::NonIdempotent, limited).await;
+            attempts(RetryPolicy::default(), Idempotency::NonIdempotent, limited).await;
         assert_eq!(count, 3);
         assert!(took >= Duration::from_millis(1_800), "{took:?}");
 
         let long =
             || Error::new(ErrorKind::RateLimited, "").with_retry_after(Duration::from_secs(60));
-        let (count, took) = tries(RetryPolicy::default(), Idempotency::Idempotent, long).await;
+        let (count, took) = attempts(RetryPolicy::default(), Idempotency::Idempotent, long).await;
         assert_eq!((count, took), (1, Duration::ZERO));
     }
 
@@ -322,14 +329,14 @@ mod tests {
 
     #[test_support::test(start_paused = true)]
     async fn never_is_never_and_extremes_do_no_harm() {
-        let (count, _) = tries(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
+        let (count, _) = attempts(RetryPolicy::never(), Idempotency::Idempotent, unavailable).await;
         assert_eq!(count, 1);
         let extreme = RetryPolicy {
             attempts: 4,
             min_delay: Duration::MAX,
             max_delay: Duration::MAX,
         };
-        let (count, took) = tries(extreme, Idempotency::Idempotent, unavailable).await;
+        let (count, took) = attempts(extreme, Idempotency::Idempotent, unavailable).await;
         assert_eq!((count, took), (4, 3 * LONGEST_DELAY));
     }
 

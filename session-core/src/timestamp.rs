@@ -1,8 +1,9 @@
+//! Points in time.
+
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A point in time in whole milliseconds since the Unix epoch, the unit in which Astro and
-/// JavaScript keep theirs.
+/// A point in time, in whole milliseconds since the Unix epoch as in JavaScript.
 ///
 /// ```
 /// use session_core::Timestamp;
@@ -12,28 +13,27 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// assert_eq!(start.saturating_add(Duration::from_secs(2)).as_millis(), 3_000);
 /// ```
 ///
-/// Arithmetic saturates: no duration that comes from configuration or stored data can overflow it.
-/// Times before 1970 are taken as 1970.
+/// Arithmetic saturates, so no duration from configuration or stored data can overflow it. Times before 1970 become 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The current time of the system's clock.
+    /// Returns the current time of the system's clock.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The time `millis` milliseconds after the Unix epoch.
+    /// Creates the time `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// This time plus `duration`, rounded up to whole milliseconds.
+    /// Returns this time plus `duration`, rounded up to whole milliseconds.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
         let fraction = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
@@ -41,12 +41,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis).saturating_add(fraction))
     }
 
-    /// How long after `earlier` this is; zero if it is not after it.
+    /// Returns the time since `earlier`; zero if `earlier` is later than this.
     pub fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The same time as the standard library's type, or `None` where the platform cannot hold it.
+    /// Converts to the standard library's type; `None` if the platform cannot represent the time.
     pub fn to_system_time(self) -> Option<SystemTime> {
         UNIX_EPOCH.checked_add(Duration::from_millis(self.0))
     }
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn adding_the_longest_duration_saturates() {
-        let end = Timestamp::now().saturating_add(Duration::MAX);
-        assert_eq!(end.as_millis(), u64::MAX);
+        let time = Timestamp::now().saturating_add(Duration::MAX);
+        assert_eq!(time.as_millis(), u64::MAX);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Versions of stored values, for conditional operations.
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -6,7 +8,7 @@ use crate::Fingerprint;
 
 const INLINE: usize = 30;
 
-/// An opaque mark of a stored value, which changes whenever anybody changes that value.
+/// An opaque version of a stored value, which changes with every change of the value.
 ///
 /// ```
 /// use session_core::Version;
@@ -16,16 +18,15 @@ const INLINE: usize = 30;
 /// assert_ne!(version, Version::from_u64(8));
 /// ```
 ///
-/// A driver makes it from what its backend has: a revision, an entity tag, a cryptographic hash of
-/// the value, or the value itself. A plain hash will not do, since visitors choose parts of what a
-/// session stores. Only the driver that made a version may interpret it. `Debug` shows a
-/// fingerprint, since a version may hold the value.
+/// A driver makes it from a revision, an entity tag, a cryptographic hash of the value, or the value itself. A
+/// non-cryptographic hash is not enough, since visitors control parts of the stored value. Only the driver that made a
+/// version may interpret it. `Debug` shows a fingerprint, since a version may contain the value.
 #[derive(Clone)]
 pub struct Version(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    /// Apart from the other short ones, since most versions are numbers and eight bytes are quick to move.
+    /// A variant of its own, since most versions are numbers and eight bytes are cheap to move.
     Number([u8; 8]),
     Inline {
         len: u8,
@@ -35,13 +36,13 @@ enum Repr {
 }
 
 impl Version {
-    /// A version that is a number, such as a revision.
+    /// Creates a version from a number, such as a revision.
     #[inline]
     pub fn from_u64(number: u64) -> Self {
         Self(Repr::Number(number.to_be_bytes()))
     }
 
-    /// A version that is a short run of bytes, such as a hash or an entity tag.
+    /// Creates a version from bytes, such as a hash or an entity tag.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut inline = [0; INLINE];
         match (inline.get_mut(..bytes.len()), u8::try_from(bytes.len())) {
@@ -53,12 +54,12 @@ impl Version {
         }
     }
 
-    /// A version that is the stored value itself, shared and not copied.
+    /// Creates a version that is the stored value itself, without copying it.
     pub fn from_value(value: Bytes) -> Self {
         Self(Repr::Shared(value))
     }
 
-    /// The bytes that the version was made from.
+    /// Returns the bytes that the version was made from.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Number(bytes) => bytes,
@@ -67,7 +68,7 @@ impl Version {
         }
     }
 
-    /// The number that [`Version::from_u64`] made this from, or `None` if it cannot be one.
+    /// Returns the number that was passed to [`Version::from_u64`]; `None` if the version is not a number.
     pub fn to_u64(&self) -> Option<u64> {
         self.as_bytes().try_into().ok().map(u64::from_be_bytes)
     }

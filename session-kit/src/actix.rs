@@ -1,4 +1,4 @@
-//! Sessions for actix-web, in a driver of this build.
+//! Sessions for actix-web, with the drivers of this build.
 //!
 //! ```
 //! use actix_web::{App, HttpServer, web};

@@ -1,4 +1,4 @@
-//! The drivers of this build, to be used without a configuration.
+//! The drivers of this build, for use without a configuration file.
 
 #[cfg(feature = "cloudflare-kv")]
 pub use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};

@@ -1,3 +1,5 @@
+//! The session layer, with constructors from a configuration.
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tower_layer::Layer;
 
 use crate::registry;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
+/// A layer that gives each request a [`Session`](crate::Session) and commits it before the response is sent.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -25,43 +27,44 @@ use crate::registry;
 /// }
 /// ```
 ///
-/// It is the layer of `session-tower`, with constructors for a configuration that names any driver of this build; what
-/// the layer does when is in [that crate's documentation](session_tower). Keep a clone of it and call
-/// [`close`](Self::close) when the server has stopped.
+/// It is the layer of `session-tower`, with constructors for a configuration that names any driver of this build. The
+/// [documentation of that crate](session_tower) describes its behaviour. Keep a clone and call [`close`](Self::close)
+/// when the server has stopped.
 #[derive(Clone, Debug)]
 pub struct SessionLayer(session_tower::SessionLayer);
 
 impl SessionLayer {
-    /// The sessions that the TOML file at `path` describes. Relative paths in it are relative to its folder.
+    /// Creates a layer from the TOML file at `path`. Relative paths in it are relative to its folder.
     pub async fn from_toml(path: impl AsRef<Path> + Send) -> Result<Self> {
         let config = SessionConfig::from_toml_file(path).await?;
         Self::from_config(&config).await
     }
 
-    /// The sessions that `config` describes, in a driver of this build.
+    /// Creates a layer from `config`, with a driver of this build.
     pub async fn from_config(config: &SessionConfig) -> Result<Self> {
         Self::from_config_with(config, &registry()).await
     }
 
-    /// The sessions that `config` describes, in a driver of `registry`, which may have drivers of your own.
+    /// Creates a layer from `config`, with a driver of `registry`, which may include your own drivers.
     pub async fn from_config_with(config: &SessionConfig, registry: &Registry) -> Result<Self> {
         session_tower::SessionLayer::from_config(config, registry)
             .await
             .map(Self)
     }
 
-    /// Sessions in `driver` with default settings.
+    /// Creates a layer with sessions in `driver` and default settings.
     pub fn new(driver: impl Driver) -> Self {
         Self(session_tower::SessionLayer::new(driver))
     }
 
-    /// The sessions of `manager`, with its settings.
+    /// Creates a layer with the sessions and settings of `manager`.
     pub fn from_manager(manager: SessionManager) -> Self {
         Self(session_tower::SessionLayer::from_manager(manager))
     }
 
-    /// The same sessions with this cookie; an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) if
-    /// browsers would refuse it.
+    /// Sets the cookie.
+    ///
+    /// A cookie that browsers would reject is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig).
     ///
     /// ```
     /// use session_kit::{CookieOptions, Result, SessionLayer, drivers::MemoryDriver};
@@ -74,30 +77,29 @@ impl SessionLayer {
         self.0.with_cookie(cookie).map(Self)
     }
 
-    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` disables it, zero is an error.
     pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         self.0.with_idle_timeout(timeout).map(Self)
     }
 
-    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
-    /// error.
+    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` disables it, zero is an error.
     pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         self.0.with_absolute_timeout(timeout).map(Self)
     }
 
-    /// The same sessions with these settings; an error if they do not fit together.
+    /// Replaces all settings; an error if they are not valid together.
     ///
-    /// It is a layer of its own, so set everything before you clone it.
+    /// The result does not share state with earlier clones, so set everything before you clone the layer.
     pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
         self.0.with_settings(settings).map(Self)
     }
 
-    /// The sessions, for what happens outside of requests.
+    /// Returns the manager, for work outside of requests.
     pub fn manager(&self) -> &SessionManager {
         self.0.manager()
     }
 
-    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
+    /// Waits for running commits, including those of disconnected clients, and closes the driver.
     pub async fn close(&self) -> Result<()> {
         self.0.close().await
     }

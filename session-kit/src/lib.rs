@@ -27,8 +27,9 @@
 //! path = "sessions.db"
 //! ```
 //!
-//! What a [`Session`] does is in the documentation of [`session`]; the settings are in that of [`SessionSettings`];
-//! what a driver must do, and how to write one, in that of [`Driver`].
+//! - [`session`] documents the methods of a [`Session`].
+//! - [`SessionSettings`] lists the settings.
+//! - [`Driver`] is the contract of a driver, with an example of your own.
 //!
 //! # Features
 //!
@@ -37,16 +38,16 @@
 //! | `axum` | yes | [`Session`] as an axum extractor, [`Error`] as an axum response |
 //! | `tower` | with `axum` | the layer for any tower HTTP service |
 //! | `cloudflare-kv` | no | `driver = "cloudflare-kv"`: Cloudflare KV over its REST API |
-//! | `dynamodb` | no | `driver = "dynamodb"`: a table of Amazon DynamoDB; AWS's SDK takes a while to compile |
+//! | `dynamodb` | no | `driver = "dynamodb"`: a table of Amazon DynamoDB; the AWS SDK is slow to compile |
 //! | `fs` | no | `driver = "fs"`: a folder of files, as unstorage and Astro write them |
-//! | `server` | no | [`server`]: a [`Storage`](storage::Storage) over HTTP, by the protocol of unstorage |
+//! | `server` | no | [`server`]: serves a [`Storage`](storage::Storage) over HTTP, with the protocol of unstorage |
 //! | `actix` | no | the middleware for actix-web, and [`Session`] as its extractor: the module `actix` |
-//! | `cookie` | no | `driver = "cookie"`: the visitor's cookie holds the session, and nothing else does |
-//! | `http` | no | `driver = "http"`: a server that speaks the protocol of unstorage's |
+//! | `cookie` | no | `driver = "cookie"`: the session is stored in the visitor's cookie only |
+//! | `http` | no | `driver = "http"`: an HTTP server with the protocol of unstorage |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
-//! | `redis` | no | `driver = "redis"`: Redis or Valkey, alone, under sentinels or as a cluster, on the keys that unstorage writes |
-//! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, on the table that unstorage writes |
-//! | `upstash` | no | `driver = "upstash"`: Upstash Redis over its REST API, on the keys that unstorage writes |
+//! | `redis` | no | `driver = "redis"`: Redis or Valkey, standalone, with Sentinel or as a cluster, with unstorage's keys |
+//! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, with unstorage's table |
+//! | `upstash` | no | `driver = "upstash"`: Upstash Redis over its REST API, with unstorage's keys |
 
 #[cfg(feature = "actix")]
 pub mod actix;

@@ -1,3 +1,5 @@
+//! Constructors from a configuration file.
+
 use std::path::Path;
 
 use session_core::Result;
@@ -8,7 +10,7 @@ use session_core::session::{SessionData, SessionStorage};
 
 use crate::registry;
 
-/// Opens the sessions that the TOML file at `path` describes, in a driver of this build or in the cookie.
+/// Creates a session manager from the TOML file at `path`, with a driver of this build or in the cookie.
 ///
 /// Relative paths in the file are relative to its folder.
 ///
@@ -30,7 +32,7 @@ pub async fn open_manager(path: impl AsRef<Path> + Send) -> Result<SessionManage
     SessionManager::from_config(&config, &registry()).await
 }
 
-/// Sessions with the values of `D` in the memory of this process, with default settings.
+/// Creates a storage of sessions with the values of `D` in the memory of this process, with default settings.
 #[cfg(feature = "memory")]
 pub fn create_memory_session_storage<D: SessionData>() -> SessionStorage<D> {
     let driver = driver_memory::MemoryDriver::new();

@@ -1,14 +1,16 @@
+//! The registry of the drivers of this build.
+
 use session_core::config::Registry;
 
-/// Every driver that this build has, under the name by which configuration picks it.
+/// Returns a registry of all drivers of this build.
 ///
 /// ```
 /// let registry = session_kit::registry();
 /// assert!(registry.names().any(|name| name == "memory"));
 /// ```
 ///
-/// A driver that exists and is not compiled in is known too: picking it is an error that names the feature to
-/// enable. It is a value of its own, to which drivers of one's own are added:
+/// Opening a driver that is not compiled in is an error that names the cargo feature to enable. You can register your
+/// own drivers:
 ///
 /// ```
 /// use session_kit::{config::NoOptions, drivers::MemoryDriver};

@@ -1,3 +1,5 @@
+//! The response future: it runs the handler, commits the session and adds its headers.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,7 +14,8 @@ use crate::CommitError;
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
     ///
-    /// Dropped while the handler runs, it commits nothing; dropped while the commit runs, the commit goes on.
+    /// If it is dropped while the handler runs, nothing is committed. If it is dropped while the commit runs, the commit
+    /// continues in the background.
     pub struct ResponseFuture<F, B> {
         #[pin]
         step: Step<F, B>,
@@ -50,7 +53,7 @@ where
                 let Some(session) = session.take() else {
                     return Poll::Ready(Ok(response));
                 };
-                // Most often there is nothing to wait for.
+                // Usually the commit completes at once.
                 let mut commit = session.commit();
                 if let Poll::Ready(finished) = Pin::new(&mut commit).poll(cx) {
                     return Poll::Ready(Ok(complete(response, finished)));
@@ -85,8 +88,9 @@ fn complete<B: Default>(mut response: Response<B>, finished: CommitResult) -> Re
     response
 }
 
-/// What session layers with a cookie have put into a response's headers: should one further out replace the response, the
-/// cookies of those within must go out all the same.
+/// The headers that session layers have added to a response.
+///
+/// If an outer layer replaces the response, the new response must still carry the cookies of the inner layers.
 #[derive(Clone, Debug, Default)]
 struct Applied(Vec<ResponseHeaders>);
 
@@ -97,8 +101,8 @@ fn failed<B: Default>(error: Error, applied: Option<Applied>) -> Response<B> {
         .extensions_mut()
         .insert(CommitError(Arc::new(error)));
     if let Some(applied) = applied {
-        for effects in &applied.0 {
-            effects.apply(response.headers_mut());
+        for headers in &applied.0 {
+            headers.apply(response.headers_mut());
         }
         response.extensions_mut().insert(applied);
     }

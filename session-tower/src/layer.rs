@@ -1,3 +1,5 @@
+//! The session layer.
+
 use std::time::Duration;
 
 use session_core::session::{CookieOptions, SessionManager, SessionSettings};
@@ -6,7 +8,7 @@ use tower_layer::Layer;
 
 use crate::SessionService;
 
-/// Gives each request a [`Session`](crate::Session), and commits it before the response is sent.
+/// A layer that gives each request a [`Session`](crate::Session) and commits it before the response is sent.
 ///
 /// ```
 /// use axum::{routing::get, Router};
@@ -24,25 +26,25 @@ use crate::SessionService;
 /// # }
 /// ```
 ///
-/// It is cheap to clone; all clones are the same layer. Keep one and call [`close`](Self::close) when the
-/// server has stopped.
+/// It is cheap to clone; clones share one layer. Keep a clone and call [`close`](Self::close) when the server has
+/// stopped.
 #[derive(Clone, Debug)]
 pub struct SessionLayer {
     manager: SessionManager,
 }
 
 impl SessionLayer {
-    /// Sessions in `driver` with default settings.
+    /// Creates a layer with sessions in `driver` and default settings.
     pub fn new(driver: impl Driver) -> Self {
         Self::from_manager(SessionManager::new(driver))
     }
 
-    /// The sessions of `manager`, with its settings.
+    /// Creates a layer with the sessions and settings of `manager`.
     pub fn from_manager(manager: SessionManager) -> Self {
         Self { manager }
     }
 
-    /// The sessions that `config` describes, in the driver that it names.
+    /// Creates a layer from `config`, with the driver that it names.
     #[cfg(feature = "config")]
     pub async fn from_config(
         config: &session_core::config::SessionConfig,
@@ -53,8 +55,9 @@ impl SessionLayer {
             .map(Self::from_manager)
     }
 
-    /// The same sessions with this cookie; an error of kind
-    /// [`InvalidConfig`](session_core::ErrorKind::InvalidConfig) if browsers would refuse it.
+    /// Sets the cookie.
+    ///
+    /// A cookie that browsers would reject is an error of kind [`InvalidConfig`](session_core::ErrorKind::InvalidConfig).
     ///
     /// ```
     /// use driver_memory::MemoryDriver;
@@ -71,34 +74,33 @@ impl SessionLayer {
         self.with_settings(settings)
     }
 
-    /// The same sessions with this [idle timeout](SessionSettings::idle_timeout); `None` is forever, zero an error.
+    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` disables it, zero is an error.
     pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         let mut settings = self.manager.settings().clone();
         settings.idle_timeout = timeout.into();
         self.with_settings(settings)
     }
 
-    /// The same sessions with this [absolute timeout](SessionSettings::absolute_timeout); `None` is forever, zero an
-    /// error.
+    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` disables it, zero is an error.
     pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
         let mut settings = self.manager.settings().clone();
         settings.absolute_timeout = timeout.into();
         self.with_settings(settings)
     }
 
-    /// The same sessions with these settings; an error if they do not fit together.
+    /// Replaces all settings; an error if they are not valid together.
     ///
-    /// It is a layer of its own, so set everything before you clone it.
+    /// The result does not share state with earlier clones, so set everything before you clone the layer.
     pub fn with_settings(self, settings: SessionSettings) -> Result<Self> {
         self.manager.with_settings(settings).map(Self::from_manager)
     }
 
-    /// The sessions, for what happens outside of requests.
+    /// Returns the manager, for work outside of requests.
     pub fn manager(&self) -> &SessionManager {
         &self.manager
     }
 
-    /// Waits for the commits that still run, those of disconnected clients included, and closes the driver.
+    /// Waits for running commits, including those of disconnected clients, and closes the driver.
     pub async fn close(&self) -> Result<()> {
         self.manager.close().await
     }

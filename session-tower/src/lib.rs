@@ -26,35 +26,35 @@
 //!
 //! # What the layer does
 //!
-//! - It looks for the session's cookie in all `cookie` headers of the request (HTTP/2 may split them), and puts
-//!   a [`Session`] into the request's extensions. That costs no I/O.
-//! - When the inner service has given its response, whatever the status, it commits the session before the headers
-//!   are sent. For a session with nothing to write this costs no I/O either.
-//! - It adds the cookie where one is due, and then forces `Cache-Control: private`; and `Vary: Cookie` where the
-//!   session was used.
-//! - A commit that failed replaces the response by an empty one with status 500 and without the cookie that it would have set, with
-//!   the error in its extensions as [`CommitError`]; or, with
-//!   [`OnCommitError::Keep`](session_core::session::OnCommitError::Keep), it is reported to the
-//!   manager's hook alone.
+//! - It reads the session's cookie from all `cookie` headers of the request (HTTP/2 may split them), and puts a
+//!   [`Session`] into the request's extensions, without I/O.
+//! - When the inner service has returned a response of any status, it commits the session before the headers are sent.
+//!   If there is nothing to write, this needs no I/O either.
+//! - It adds the cookie if it changed, with `Cache-Control: private`. It adds `Vary: Cookie` if the session was used.
+//! - If the commit fails, it replaces the response by an empty one with status 500, without the new cookie and with the
+//!   error in its extensions as [`CommitError`]. With
+//!   [`OnCommitError::Keep`](session_core::session::OnCommitError::Keep) it keeps the response and only reports the error
+//!   to the manager's hook.
 //!
-//! # What happens when
+//! # Behaviour in special cases
 //!
 //! | case | behaviour |
 //! |---|---|
-//! | the inner service fails with an error | nothing is committed; the error goes on unchanged |
-//! | the handler panics | nothing is committed, unless a layer within makes a response of the panic |
-//! | the client goes while the handler runs | nothing is committed |
-//! | the client goes while the commit runs | the commit runs to its end; [`SessionLayer::close`] waits for it |
+//! | the inner service fails with an error | nothing is committed; the error is returned unchanged |
+//! | the handler panics | nothing is committed, unless an inner layer turns the panic into a response |
+//! | the client disconnects while the handler runs | nothing is committed |
+//! | the client disconnects while the commit runs | the commit completes; [`SessionLayer::close`] waits for it |
 //! | a clone of the session is changed after the response has begun | an error; see [`Session::detach`] |
-//! | the same layer twice, or two with one cookie name | the outer one counts, the inner one does nothing |
-//! | layers with cookies of different names | each commits its own; see [`Sessions`] |
-//! | HEAD, upgrades | as any other request: committed before the headers go out |
-//! | a route outside the layer | the extractor rejects with a message that says so |
+//! | the same layer twice, or two layers with one cookie name | the outer layer is used, the inner one does nothing |
+//! | layers with cookies of different names | each commits its own session; see [`Sessions`] |
+//! | HEAD, upgrades | like any other request: committed before the headers are sent |
+//! | a route outside the layer | the extractor rejects the request with a message that says so |
 //!
 //! # Differences from tower-sessions
 //!
-//! Two requests that change one session at the same time both keep their change; a session that was destroyed
-//! stays destroyed, also when a slow request finishes later; a failed load is an error and not an empty session.
+//! - Two requests that change one session at the same time both keep their changes.
+//! - A destroyed session stays destroyed, even if a slow request finishes later.
+//! - A failed load is an error, not an empty session.
 
 mod commit_error;
 mod future;

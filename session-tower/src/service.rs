@@ -1,3 +1,5 @@
+//! The service that puts the session into each request.
+
 use std::task::{Context, Poll};
 
 use http::{Extensions, Request, Response};
@@ -7,7 +9,7 @@ use tower_service::Service;
 use crate::ResponseFuture;
 use crate::sessions::OuterSessions;
 
-/// A service whose requests have a session; made by [`SessionLayer`](crate::SessionLayer).
+/// A service whose requests have a session. It is created by [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone, Debug)]
 pub struct SessionService<S> {
     inner: S,
@@ -19,8 +21,8 @@ impl<S> SessionService<S> {
         Self { inner, manager }
     }
 
-    /// The session of this request, put where handlers find it; `None` if a layer further out with the same
-    /// cookie has done so.
+    /// Puts the session of this request into its extensions and returns it; `None` if an outer layer with the same cookie
+    /// name has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
         let session = self.manager.session_from_headers(request.headers());
         let extensions = request.extensions_mut();
@@ -30,7 +32,7 @@ impl<S> SessionService<S> {
         }
     }
 
-    /// The same where `outer` is the session of another layer further out, in whose place ours was put.
+    /// The same, if `session` has replaced `outer`, the session of an outer layer.
     #[cold]
     fn attach_within(
         &self,

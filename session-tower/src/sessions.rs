@@ -1,11 +1,13 @@
+//! All sessions of a request, for several session layers.
+
 use session_core::session::Session;
 
-/// The sessions of layers further out, in the order from the outermost in.
+/// The sessions of outer layers, from the outermost in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OuterSessions(Vec<Session>);
 
 impl OuterSessions {
-    /// These, and one more.
+    /// Iterates over these sessions and one more.
     pub(crate) fn with<'a>(&'a self, inner: &'a Session) -> impl Iterator<Item = &'a Session> {
         self.0.iter().chain([inner])
     }
@@ -15,7 +17,7 @@ impl OuterSessions {
     }
 }
 
-/// Every session of a request, for routes under several session layers with cookies of different names.
+/// All sessions of a request, for routes with several session layers whose cookies have different names.
 ///
 /// ```
 /// use session_tower::{Error, Sessions};
@@ -28,12 +30,12 @@ impl OuterSessions {
 /// }
 /// ```
 ///
-/// A [`Session`] extractor gives that of the innermost layer.
+/// The [`Session`] extractor returns the session of the innermost layer.
 #[derive(Clone, Debug)]
 pub struct Sessions(Vec<Session>);
 
 impl Sessions {
-    /// The sessions that the layers around a handler put into its request.
+    /// Returns the sessions that the layers around a handler have put into the request's extensions.
     pub fn from_extensions(extensions: &http::Extensions) -> Self {
         let mut sessions = extensions
             .get::<OuterSessions>()
@@ -43,14 +45,14 @@ impl Sessions {
         Self(sessions)
     }
 
-    /// The session whose cookie has this name.
+    /// Returns the session whose cookie has this name.
     pub fn by_cookie(&self, name: &str) -> Option<&Session> {
         self.0
             .iter()
             .find(|session| session.manager().cookie_name() == name)
     }
 
-    /// All of them, from the outermost layer in.
+    /// Iterates over all sessions, from the outermost layer in.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
         self.0.iter()
     }

@@ -1,8 +1,10 @@
+//! The context that a driver is opened in: the base folder and the environment.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The folder that relative paths are relative to, and the environment that variables come from.
+/// The folder for relative paths, and the source of environment variables.
 ///
 /// ```
 /// use session_core::config::ConfigContext;
@@ -25,7 +27,7 @@ pub struct ConfigContext {
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 impl ConfigContext {
-    /// A context in which relative paths are relative to `folder`.
+    /// Creates a context in which relative paths are relative to `folder`.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -33,7 +35,7 @@ impl ConfigContext {
         }
     }
 
-    /// Looks variables up with `lookup` in place of the environment of the process.
+    /// Looks up variables with `lookup` instead of in the environment of the process.
     #[must_use]
     pub fn with_environment(
         mut self,
@@ -43,12 +45,12 @@ impl ConfigContext {
         self
     }
 
-    /// The path `path` relative to the folder; an absolute path is unchanged.
+    /// Resolves `path` relative to the folder. An absolute path is unchanged.
     pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.join(path)
     }
 
-    /// The value of an environment variable; `None` if it is not set or is not Unicode.
+    /// Returns the value of an environment variable; `None` if it is not set or is not Unicode.
     pub fn variable(&self, name: &str) -> Option<String> {
         match &self.environment {
             Some(lookup) => lookup(name),

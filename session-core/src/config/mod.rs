@@ -17,16 +17,18 @@
 //! # Ok::<(), session_core::Error>(())
 //! ```
 //!
-//! [`SessionConfig`] is what an application configures, [`Registry`] knows the drivers, and
-//! [`DriverOptions`] is what a driver implements to be in it. A configuration becomes a driver in these steps:
-//! [`SessionConfig::from_toml_str`] reads the TOML and the settings, [`SessionConfig::open_driver`] gives the name and
-//! the options to [`Registry::open`], which reads the options by [`Options::parse`] into the driver's own type and
-//! calls its [`DriverOptions::open`].
+//! [`SessionConfig`] is the configuration of an application. [`Registry`] knows the drivers. A driver implements
+//! [`DriverOptions`] to be registered. A configuration becomes a driver in these steps:
 //!
-//! Every mistake is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) that names the setting,
-//! or the driver and the option, and the nearest right name. No error and no `Debug` of this module shows the value
-//! of an option, which may be a secret; names of settings, options, drivers, environment variables and files are
-//! shown.
+//! 1. [`SessionConfig::from_toml_str`] reads the TOML and the settings.
+//! 2. [`SessionConfig::open_driver`] passes the name and the options to [`Registry::open`].
+//! 3. [`Registry::open`] parses the options into the driver's own type with [`Options::parse`], and calls its
+//!    [`DriverOptions::open`].
+//!
+//! Every mistake is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) that names the setting, or the
+//! driver and the option, and the most similar valid name. No error and no `Debug` output of this module shows the value
+//! of an option, which may be a secret. They do show the names of settings, options, drivers, environment variables and
+//! files.
 
 mod context;
 #[cfg(test)]

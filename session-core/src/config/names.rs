@@ -1,6 +1,6 @@
-//! Names of options: their two spellings, and the nearest right one.
+//! Names of options: their two spellings, and the most similar valid name.
 
-/// The snake_case spelling of a camelCase name; a snake_case one stays.
+/// Converts a camelCase name to snake_case; a snake_case name is unchanged.
 ///
 /// A run of capitals is one word, as in `apiURL` and `minTTLSeconds`.
 pub(super) fn snake_case(name: &str) -> String {
@@ -27,7 +27,7 @@ pub(super) fn snake_case(name: &str) -> String {
     snake
 }
 
-/// The one of `known` that is most similar to `name`, if any is similar.
+/// Returns the name of `known` that is most similar to `name`, if any is similar.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.75;
     const LONGEST: usize = 64;
@@ -43,27 +43,27 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// `names` in backticks, for a message.
+/// Formats `names` in backticks, for a message.
 pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = names
         .into_iter()
-        .map(|name| format!("`{}`", shown(name)))
+        .map(|name| format!("`{}`", sanitized(name)))
         .collect();
     quoted.join(", ")
 }
 
-/// A name without control characters, and cut if it is long, for a message.
-pub(super) fn shown(name: &str) -> String {
+/// Removes control characters from a name and truncates it if it is long, for a message.
+pub(super) fn sanitized(name: &str) -> String {
     const LONGEST: usize = 64;
-    let mut shown: String = name
+    let mut sanitized: String = name
         .chars()
         .filter(|letter| !letter.is_control())
         .take(LONGEST)
         .collect();
-    if shown.len() < name.len() {
-        shown.push('…');
+    if sanitized.len() < name.len() {
+        sanitized.push('…');
     }
-    shown
+    sanitized
 }
 
 #[cfg(test)]
@@ -94,10 +94,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_name_is_cut_before_it_is_shown() {
+    fn a_hostile_name_is_sanitized() {
         let name = "x\n".repeat(10_000);
-        assert!(shown(&name).len() < 100);
-        assert!(!shown(&name).contains('\n'));
+        assert!(sanitized(&name).len() < 100);
+        assert!(!sanitized(&name).contains('\n'));
         assert_eq!(nearest(&name, ["path"]), None);
     }
 }

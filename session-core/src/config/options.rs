@@ -1,3 +1,5 @@
+//! The configured options of a driver, and their parser.
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -9,7 +11,7 @@ use crate::{Error, ErrorKind};
 use super::problem::kind;
 use super::{ConfigContext, typed};
 
-/// The options of a driver as they are configured, before they get the driver's type.
+/// The configured options of a driver, before they are parsed into the driver's own type.
 ///
 /// ```
 /// use session_core::config::{OptionValue, Options};
@@ -21,38 +23,38 @@ use super::{ConfigContext, typed};
 /// assert_eq!(format!("{options:?}"), "Options(base, pool_size, token)");
 /// ```
 ///
-/// It deserializes from any format. `Debug` shows names and never values, since some are secrets.
+/// It deserializes from any format. `Debug` shows the names only, since values may be secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Options(pub(super) Table);
 
 impl Options {
-    /// No options.
+    /// Creates an empty set of options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one option, in place of its earlier value.
+    /// Sets an option and replaces its earlier value.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
         self.0.insert(name.into(), value.into().0);
         self
     }
 
-    /// The names that are set, as they were written.
+    /// Returns the names of the options, as they were written.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// Whether none is set.
+    /// Returns whether no option is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Reads the options of `driver` into its options struct.
+    /// Parses the options of `driver` into its options struct.
     ///
-    /// References to the environment are resolved with `context`. Names may be in snake_case or camelCase. An option
-    /// that is unknown, missing or of a wrong type is an error of kind [`InvalidConfig`](ErrorKind::InvalidConfig),
-    /// which names it and shows no value.
+    /// References to environment variables are resolved with `context`. Names may be in snake_case or camelCase. An option
+    /// that is unknown, missing or of a wrong type is an error of kind [`InvalidConfig`](ErrorKind::InvalidConfig), which
+    /// names the option and does not show its value.
     pub fn parse<T: DeserializeOwned>(
         self,
         driver: &str,
@@ -89,8 +91,9 @@ impl<'de> Deserialize<'de> for Options {
 pub struct OptionValue(Value);
 
 impl OptionValue {
-    /// The value of the environment variable `name` at the time when the driver is opened, which is
-    /// `{ env = "NAME" }` in TOML.
+    /// Refers to the environment variable `name`, which is read when the driver is opened.
+    ///
+    /// It is `{ env = "NAME" }` in TOML.
     pub fn env(name: impl Into<String>) -> Self {
         Options::new().with(typed::ENV, name.into()).into()
     }
@@ -194,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_option_is_told_with_the_nearest_right_name() {
+    fn an_unknown_option_is_reported_with_the_most_similar_name() {
         assert_eq!(
             parse("path='x'\npol_size=3").unwrap_err(),
             "shelf: open: there is no option `pol_size` (did you mean `pool_size`?)"
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_without_the_value() {
+    fn a_wrong_type_is_reported_without_the_value() {
         assert_eq!(
             parse("path='x'\npool_size='s3cr3t'").unwrap_err(),
             "shelf: open: the option `pool_size`: expected an integer from 0 to 4294967295, got a \
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_environment_gives_never_shows_in_an_error() {
+    fn values_of_environment_variables_never_appear_in_errors() {
         assert_eq!(
             parse("path='x'\npool_size={env='SECRET'}").unwrap_err(),
             "shelf: open: the option `pool_size`: expected an integer from 0 to 4294967295, got a \
@@ -281,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn text_in_a_file_is_no_number() {
+    fn a_string_in_a_file_is_not_parsed_as_a_number() {
         assert!(parse("path='x'\npool_size='12'").is_err());
     }
 

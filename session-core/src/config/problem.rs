@@ -1,29 +1,31 @@
+//! Configuration mistakes, and their messages.
+
 use std::fmt;
 
 use serde::de::{self, Unexpected};
 use toml::Value;
 
-use super::names::{nearest, quoted, shown, snake_case};
+use super::names::{nearest, quoted, sanitized, snake_case};
 
-/// What is wrong with configured values, in a message that never shows a value.
+/// A configuration mistake, with a message that never shows a value.
 ///
-/// serde's own messages quote what they find (`invalid type: string "s3cr3t"`). This keeps its type alone, and drops
-/// free text, which may contain the value.
+/// serde's own messages quote the value (`invalid type: string "s3cr3t"`). This type keeps only the type of the value,
+/// and drops free text, which may contain the value.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// What comes before "option".
+    /// The text before "option".
     lead: &'static str,
-    /// The name of what is wrong: `retry.attempts`, `nodes[0]`.
+    /// The name of the wrong option: `retry.attempts`, `nodes[0]`.
     pub(super) name: String,
     /// What is wrong with it.
     what: String,
-    /// Whether the name is a key at which serde failed, so that a path to the failure ends with it.
+    /// Whether serde failed at the key `name`, so that the path to the failure already ends with it.
     pub(super) at_key: bool,
 }
 
 impl Problem {
     pub(super) fn unknown(name: &str, known: &[&'static str]) -> Self {
-        // An alias in camelCase is another spelling and not another name.
+        // An alias in camelCase is another spelling, not another name.
         let known = known
             .iter()
             .copied()
@@ -35,13 +37,13 @@ impl Problem {
         };
         Self {
             lead: "there is no",
-            ..Self::new(&shown(name), what)
+            ..Self::new(&sanitized(name), what)
         }
     }
 
     pub(super) fn twice(name: &str) -> Self {
         let what = " is given twice (snake_case and camelCase are one name); keep one";
-        Self::new(&shown(name), what)
+        Self::new(&sanitized(name), what)
     }
 
     pub(super) fn missing(name: &str) -> Self {
@@ -51,7 +53,7 @@ impl Problem {
     pub(super) fn unset(variable: &str) -> Self {
         let what = format!(
             " refers to the environment variable `{}`, which is not set or is not Unicode",
-            shown(variable)
+            sanitized(variable)
         );
         Self::new("", what)
     }
@@ -69,7 +71,7 @@ impl Problem {
         }
     }
 
-    /// Says that this is inside of `outer`.
+    /// Puts `outer` in front of the name.
     pub(super) fn under(mut self, outer: &str) -> Self {
         let dot = if outer.is_empty() || self.name.is_empty() {
             ""
@@ -80,12 +82,12 @@ impl Problem {
         self
     }
 
-    /// Whether it is a name that the outermost table should not have.
+    /// Whether this is an unknown name in the outermost table.
     pub(super) fn is_unknown_at_the_root(&self) -> bool {
         self.lead == "there is no" && !self.name.contains('.')
     }
 
-    /// A message in which what was configured is called a `noun`.
+    /// Formats the message. `noun` is "option" or "setting".
     pub(super) fn describe(&self, noun: &str) -> String {
         format!("{} {noun} `{}`{}", self.lead, self.name, self.what)
     }
@@ -173,7 +175,7 @@ fn type_of(found: Unexpected<'_>) -> &'static str {
     }
 }
 
-/// serde names the types of Rust (`u32`), which a person who writes TOML may not know.
+/// Describes an expected type in words. serde names Rust types (`u32`), which an author of TOML may not know.
 fn in_words(expected: &str) -> String {
     let words = match expected {
         "u8" => "an integer from 0 to 255",

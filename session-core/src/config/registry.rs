@@ -1,3 +1,5 @@
+//! The registry of drivers by name, and the trait of a driver's options.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +12,11 @@ use serde::de::DeserializeOwned;
 use crate::into_arc::into_arc;
 use crate::{Driver, Error};
 
-use super::names::{nearest, quoted, shown};
+use super::names::{nearest, quoted, sanitized};
 use super::options::invalid;
 use super::{ConfigContext, Options};
 
-/// The options of a driver, and how to open it with them.
+/// The options of a driver, which open the driver.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,9 +40,9 @@ use super::{ConfigContext, Options};
 /// registry.register::<ShelfOptions>("shelf");
 /// ```
 ///
-/// Fields are named in snake_case; camelCase is accepted for each. An optional field is an `Option` or has
-/// `#[serde(default)]`. Do not use `#[serde(flatten)]`, which hides the names of a struct from the check for unknown
-/// names. No message of this module shows a value, so a secret needs no attribute.
+/// Fields are named in snake_case; camelCase is also accepted. An optional field is an `Option` or has
+/// `#[serde(default)]`. Do not use `#[serde(flatten)]`, which hides the field names from the check for unknown names. No
+/// error message of this module shows a value, so a secret needs no attribute.
 #[async_trait]
 pub trait DriverOptions: DeserializeOwned + Send + 'static {
     /// Opens the driver.
@@ -51,7 +53,7 @@ pub trait DriverOptions: DeserializeOwned + Send + 'static {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct NoOptions {}
 
-/// Drivers by name.
+/// A registry of drivers by name.
 ///
 /// ```
 /// use session_core::config::{ConfigContext, Options, Registry};
@@ -90,8 +92,8 @@ pub struct NoOptions {}
 /// # }
 /// ```
 ///
-/// It is a value and not a global: each has its own names, and registering a name again replaces the driver.
-/// The name `cookie` is reserved: in a configuration it stores the session in the cookie.
+/// It is a value, not a global. Registering a name again replaces the driver. The name `cookie` is reserved: in a
+/// configuration it stores the session in the cookie.
 #[derive(Clone, Default)]
 pub struct Registry {
     drivers: BTreeMap<String, Slot>,
@@ -107,19 +109,19 @@ type Opening = BoxFuture<'static, Result<Arc<dyn Driver>, Error>>;
 type Open = dyn Fn(Options, &ConfigContext) -> Opening + Send + Sync;
 
 impl Registry {
-    /// A registry without drivers.
+    /// Creates a registry without drivers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes `name` open the driver that has the options `O`.
+    /// Registers the driver with the options `O` under `name`.
     pub fn register<O: DriverOptions>(&mut self, name: impl Into<String>) -> &mut Self {
         self.insert(name.into(), |options: O, context| {
             Box::pin(async move { options.open(&context).await })
         })
     }
 
-    /// Makes `name` open a driver by a closure, which gets its options as a type of its choice.
+    /// Registers a driver under `name` by a closure that opens it, with an options type of its choice.
     pub fn register_with<O, F, Opening, D>(&mut self, name: impl Into<String>, open: F) -> &mut Self
     where
         F: Fn(O, ConfigContext) -> Opening + Send + Sync + 'static,
@@ -149,7 +151,9 @@ impl Registry {
         self
     }
 
-    /// Makes `name` an error that says which cargo feature to enable, unless it is registered already.
+    /// Registers `name` as a driver that is not compiled in, unless it is registered already.
+    ///
+    /// Opening it is an error that names the cargo feature to enable.
     pub fn register_unavailable(
         &mut self,
         name: impl Into<String>,
@@ -161,7 +165,7 @@ impl Registry {
         self
     }
 
-    /// The names that can be opened, in alphabetical order.
+    /// Returns the names that can be opened, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.drivers
             .iter()
@@ -171,8 +175,8 @@ impl Registry {
 
     /// Opens the driver `name`.
     ///
-    /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) says which name, feature or option
-    /// is wrong and what the right one is; other errors are the driver's.
+    /// An error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig) says which name, feature or option is wrong and
+    /// suggests the right one. Other errors come from the driver.
     pub async fn open(
         &self,
         name: &str,
@@ -189,7 +193,7 @@ impl Registry {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let mut message = format!("there is no driver `{}`", shown(name));
+        let mut message = format!("there is no driver `{}`", sanitized(name));
         if let Some(nearest) = nearest(name, self.drivers.keys().map(String::as_str)) {
             message.push_str(&format!(" (did you mean `{nearest}`?)"));
         }

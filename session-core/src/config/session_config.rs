@@ -1,3 +1,5 @@
+//! The configuration of sessions: the driver, its options and the settings.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use toml::{Table, Value};
 use crate::decorators::{Timeout, Traced};
 use crate::{Driver, Error, ErrorKind, SessionSettings, durations};
 
-use super::names::{shown, snake_case};
+use super::names::{sanitized, snake_case};
 use super::options::invalid;
 use super::problem::{Problem, kind};
 use super::{ConfigContext, Options, Registry, toml_text, typed};
@@ -19,10 +21,10 @@ const COOKIE: &str = "cookie";
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Everything that is configured of sessions: the driver with its options, and the settings.
+/// The configuration of sessions: the driver with its options, and the settings.
 ///
-/// It is a serde type, so it nests in an application's own configuration of any format, and loads from TOML
-/// on its own:
+/// It implements `Deserialize`, so it nests in an application's own configuration of any format. It can also be read
+/// from a TOML file of its own.
 ///
 /// ```
 /// use session_core::config::{ConfigContext, SessionConfig};
@@ -46,7 +48,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 ///
-/// In a file, these stand beside the settings of [`SessionSettings`]:
+/// A file has these settings in addition to those of [`SessionSettings`]:
 ///
 /// | setting | value | default |
 /// |---|---|---|
@@ -54,7 +56,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// | `options` | table of the driver's options | empty |
 /// | `timeout` | seconds for one operation of the driver | `5` |
 ///
-/// Names are accepted in snake_case and camelCase. `Debug` shows the names of the driver's options and no value.
+/// Names are accepted in snake_case and camelCase. `Debug` shows the names of the driver's options, not their values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SessionConfig {
@@ -67,7 +69,7 @@ pub struct SessionConfig {
     /// The settings of the sessions.
     pub settings: SessionSettings,
     context: ConfigContext,
-    /// The file that it was read from, for errors.
+    /// The file that the configuration was read from, for errors.
     file: Option<PathBuf>,
 }
 
@@ -82,7 +84,7 @@ pub enum Backend<'a> {
 }
 
 impl SessionConfig {
-    /// A configuration with the driver `name` and default settings.
+    /// Creates a configuration with the named driver and default settings.
     pub fn new(driver: impl Into<String>) -> Self {
         Self {
             driver: driver.into(),
@@ -94,14 +96,14 @@ impl SessionConfig {
         }
     }
 
-    /// Reads a configuration from TOML; relative paths in it are relative to the current folder.
+    /// Parses a configuration from TOML. Relative paths in it are relative to the current folder.
     pub fn from_toml_str(text: &str) -> Result<Self, Error> {
         Self::from_table(toml_text::parse(text)?).map_err(|problem| invalid(describe(&problem)))
     }
 
-    /// Reads a configuration from a TOML file of at most 1 MiB; relative paths in it are relative to its folder.
+    /// Reads a configuration from a TOML file of at most 1 MiB.
     ///
-    /// An error names the file.
+    /// Relative paths in it are relative to its folder. An error names the file.
     pub async fn from_toml_file(path: impl AsRef<Path> + Send) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = toml_text::read(path).await?;
@@ -110,7 +112,7 @@ impl SessionConfig {
         Ok(config.with_context(ConfigContext::new(folder_of(path))))
     }
 
-    /// Sets the folder that relative paths are relative to, and the environment.
+    /// Sets the folder for relative paths, and the source of environment variables.
     #[must_use]
     pub fn with_context(mut self, context: ConfigContext) -> Self {
         self.context = context;
@@ -128,12 +130,12 @@ impl SessionConfig {
         self
     }
 
-    /// The folder and the environment that the driver is opened with.
+    /// Returns the context that the driver is opened with.
     pub fn context(&self) -> &ConfigContext {
         &self.context
     }
 
-    /// Where sessions are stored: in a driver, or in the cookie.
+    /// Returns where sessions are stored: in a driver, or in the cookie.
     pub fn backend(&self) -> Backend<'_> {
         match self.driver.as_str() {
             COOKIE => Backend::Cookie,
@@ -159,7 +161,7 @@ impl SessionConfig {
         Ok(Arc::new(Traced::new(limited)))
     }
 
-    /// The options, where no registry opens the driver.
+    /// Parses the options of the `cookie` driver, which no registry opens.
     #[cfg(feature = "cookie-session")]
     pub(crate) fn parse_options<T: de::DeserializeOwned>(&self) -> Result<T, Error> {
         let options = self.options.clone();
@@ -186,7 +188,7 @@ impl SessionConfig {
                 .map_err(|problem: Problem| problem.under("timeout"))?,
             None => DEFAULT_TIMEOUT,
         };
-        // A misspelled `driver` is told as an unknown setting, with the right name.
+        // A misspelled `driver` is reported as an unknown setting, with the right name.
         let settings = typed::parse(table, None, &["driver", "options", "timeout"])?;
         let (name, beside_name) =
             name_and_options(driver?).map_err(|problem| problem.under("driver"))?;
@@ -204,7 +206,7 @@ impl SessionConfig {
     }
 }
 
-/// Takes the entry `name` out of `table`, in either spelling.
+/// Removes and returns the entry `name` of `table`, in either spelling.
 fn take(table: &mut Table, name: &str) -> Result<Option<Value>, Problem> {
     let mut spellings = table.keys().filter(|key| snake_case(key) == name);
     let (spelling, other) = (spellings.next().cloned(), spellings.next());
@@ -234,12 +236,12 @@ fn describe(problem: &Problem) -> String {
     message
 }
 
-/// The same error, with the name of the file to fix.
+/// Adds the name of the file to an error.
 fn name_file(file: &Path, error: &Error) -> Error {
     invalid(format!("{}: {error}", file.display()))
 }
 
-/// The absolute path of a file's folder, which stays right when the process changes its current folder.
+/// The absolute path of a file's folder, which stays valid when the process changes its current folder.
 fn folder_of(file: &Path) -> PathBuf {
     let absolute = std::path::absolute(file);
     let file = absolute.as_deref().unwrap_or(file);
@@ -263,7 +265,7 @@ impl<'de> Deserialize<'de> for SessionConfig {
 impl fmt::Debug for SessionConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionConfig")
-            .field("driver", &shown(&self.driver))
+            .field("driver", &sanitized(&self.driver))
             .field("options", &self.options)
             .field("timeout", &self.timeout)
             .field("settings", &self.settings)
@@ -429,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_breaks_off_is_placed_and_not_shown() {
+    fn a_syntax_error_gives_the_line_and_does_not_quote_it() {
         let error = parse("driver = 'm'\n[options]\ntoken = \"s3cr3t\n").unwrap_err();
         assert!(error.contains("line 3"), "{error}");
         assert!(!error.contains("s3cr3t"), "{error}");

@@ -1,3 +1,5 @@
+//! Reads TOML files and text.
+
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
@@ -10,7 +12,7 @@ use super::options::invalid;
 /// The maximum size of a configuration file; a wrong path may lead to a larger one.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// Reads TOML, with errors that say where and do not quote the line, which may contain a secret.
+/// Parses TOML. Errors give the position and do not quote the line, which may contain a secret.
 pub(super) fn parse(text: &str) -> Result<Table, Error> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));

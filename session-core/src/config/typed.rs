@@ -1,8 +1,7 @@
-//! Puts a type on configured values: the deserializer behind every options struct.
+//! The deserializer behind every options struct.
 //!
-//! serde and `toml` do most of it. This adds what they do not have: a name in camelCase is accepted for a field in
-//! snake_case, an unknown name is an error, `{ env = "NAME" }` stands for a variable of the environment, and no error
-//! shows a value.
+//! It adds to serde and `toml`: camelCase names are accepted for snake_case fields, an unknown name is an error,
+//! `{ env = "NAME" }` reads an environment variable, and no error shows a value.
 
 use serde::de::value::{MapAccessDeserializer, MapDeserializer, SeqDeserializer};
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Unexpected, Visitor};
@@ -11,15 +10,15 @@ use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
 use super::ConfigContext;
-use super::names::{shown, snake_case};
+use super::names::{sanitized, snake_case};
 use super::problem::{Problem, kind};
 
-/// The only key of a table that refers to the environment.
+/// The only key of a table that refers to an environment variable.
 pub(super) const ENV: &str = "env";
 
-/// Reads a `T` from a table; references to the environment are resolved if there is a `context`.
+/// Deserializes a `T` from a table; references to environment variables are resolved if there is a `context`.
 ///
-/// `beside` are names that the table may also have, and which the caller has taken out of it.
+/// `beside` are further valid names, which the caller has already taken out of the table.
 pub(super) fn parse<T: DeserializeOwned>(
     table: Table,
     context: Option<&ConfigContext>,
@@ -35,13 +34,14 @@ pub(super) fn parse<T: DeserializeOwned>(
         let mut segments: Vec<_> = error.path().iter().cloned().collect();
         let problem = error.into_inner();
         if problem.at_key {
-            segments
-                .pop_if(|last| matches!(last, Segment::Map { key } if shown(key) == problem.name));
+            segments.pop_if(
+                |last| matches!(last, Segment::Map { key } if sanitized(key) == problem.name),
+            );
         }
         for segment in segments {
             match segment {
-                Segment::Map { key } if path.is_empty() => path = shown(&key),
-                Segment::Map { key } => path.extend([".", &shown(&key)]),
+                Segment::Map { key } if path.is_empty() => path = sanitized(&key),
+                Segment::Map { key } => path.extend([".", &sanitized(&key)]),
                 Segment::Seq { index } => path.push_str(&format!("[{index}]")),
                 Segment::Enum { .. } | Segment::Unknown => {}
             }
@@ -53,13 +53,13 @@ pub(super) fn parse<T: DeserializeOwned>(
 struct Typed<'c> {
     value: Value,
     context: Option<&'c ConfigContext>,
-    /// Names beside those of the outermost struct; `None` further in. The outermost table is no reference to the
-    /// environment: a driver may have an option called `env`.
+    /// Further valid names of the outermost struct; `None` in nested ones. The outermost table is never a reference to an
+    /// environment variable, since a driver may have an option called `env`.
     root: Option<&'static [&'static str]>,
 }
 
 impl Typed<'_> {
-    /// The value, and whether it comes from the environment, where everything is a string.
+    /// Returns the value, and whether it comes from an environment variable, which is always a string.
     fn resolve(self) -> Result<(Value, bool), Problem> {
         if let (Some(context), None, Value::Table(table)) = (self.context, self.root, &self.value)
             && let (1, Some(Value::String(variable))) = (table.len(), table.get(ENV))
@@ -83,7 +83,7 @@ fn entries<'c, 'de: 'c>(
     )
 }
 
-/// A deserializer of one value, which is no reference to the environment.
+/// A deserializer of one value, which does not resolve environment variables.
 pub(super) fn untyped(value: Value) -> impl for<'de> Deserializer<'de, Error = Problem> {
     inner(value, None)
 }
@@ -96,7 +96,7 @@ fn inner(value: Value, context: Option<&ConfigContext>) -> Typed<'_> {
     }
 }
 
-/// A number or a boolean may come from the environment as a string.
+/// Parses a number or a boolean that an environment variable gives as a string.
 macro_rules! parse_text_of_the_environment {
     ($($method:ident => $visit:ident: $type:ty,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
@@ -146,7 +146,7 @@ impl<'de> Deserializer<'de> for Typed<'_> {
         visitor.visit_newtype_struct(self)
     }
 
-    /// serde says here which names the struct has; the given names are checked against them.
+    /// Checks the given names against the field names of the struct, which serde passes here.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -213,7 +213,7 @@ fn visit<'de, V: Visitor<'de>>(
     }
 }
 
-/// `table` with each name spelled as in `fields`.
+/// Returns `table` with each name spelled as in `fields`.
 fn with_names(
     table: Table,
     fields: &'static [&'static str],

@@ -1,21 +1,19 @@
-//! Drivers over drivers: a key prefix, a timeout, tracing, retries, layers, and one that only reads.
+//! Drivers that wrap other drivers: key prefix, timeout, tracing, retries, layers, read-only access.
 //!
-//! Each wraps any [`Driver`](crate::Driver) and is one, so they nest. From the caller to the backend the
-//! order is:
+//! Each wraps a [`Driver`](crate::Driver) and implements `Driver`, so they nest. The recommended order, from the caller
+//! to the backend, is:
 //!
 //! ```text
 //! Prefixed → Traced → Timeout → Retry → backend
 //! ```
 //!
-//! [`Retry`] stands next to the backend, within [`Timeout`]: then a caller waits for all tries together no longer
-//! than the set time, and one operation is one span of a trace, however often it was tried. A backend that can hang
-//! needs a time for each try too. Drivers over a network bring their own; for one that does not, a second
-//! [`Timeout`], shorter than the first, goes below [`Retry`].
+//! [`Retry`] is next to the backend, inside [`Timeout`]: the timeout then limits all attempts together, and one
+//! operation is one span of a trace. A backend that can hang also needs a timeout for each attempt. Network drivers have
+//! one; for other drivers, put a second, shorter [`Timeout`] inside [`Retry`].
 //!
-//! [`Traced`] stands outside of [`Timeout`], so that an operation which ran out of time is traced as the
-//! error that its caller got; the other way round its span would be cut off without a word.
-//! [`Prefixed`] stands outside of both, so that traces show the fingerprint of the key as the backend
-//! has it. [`ReadOnly`] and [`Overlay`] stand outermost, each over drivers that are decorated as they are.
+//! [`Traced`] is outside [`Timeout`], so that an operation that timed out is traced with the error that its caller got.
+//! The other way round, its span would end without an outcome. [`Prefixed`] is outside both, so that traces show the
+//! fingerprint of the backend's key. [`ReadOnly`] and [`Overlay`] are outermost, over drivers that are decorated.
 
 mod overlay;
 mod prefix;

@@ -1,3 +1,5 @@
+//! The [`Prefixed`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -9,7 +11,7 @@ use crate::{
     delegate_driver,
 };
 
-/// A driver that keeps all its keys below a prefix of another: what a `base` option does.
+/// A driver that puts a prefix in front of all keys of another driver.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -20,8 +22,8 @@ use crate::{
 /// }
 /// ```
 ///
-/// Keys beside the prefix are neither seen nor touched, by listing and clearing neither. The limit on a
-/// key's size shrinks by the prefix and its separator. Closing closes the driver below.
+/// It neither sees nor changes keys outside the prefix; that includes listing and clearing. The maximum key size shrinks
+/// by the length of the prefix and its separator. Closing it closes the inner driver.
 #[derive(Clone, Debug)]
 pub struct Prefixed<D> {
     inner: D,
@@ -29,7 +31,7 @@ pub struct Prefixed<D> {
 }
 
 impl<D: Driver> Prefixed<D> {
-    /// Keeps all keys of `inner` below `prefix`; the root changes nothing.
+    /// Puts `prefix` in front of all keys of `inner`; the root prefix changes nothing.
     pub fn new(inner: D, prefix: Prefix) -> Self {
         Self { inner, prefix }
     }

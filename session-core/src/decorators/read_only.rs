@@ -1,3 +1,5 @@
+//! The [`ReadOnly`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -6,7 +8,7 @@ use crate::{
     TouchOptions, Write, WriteOptions, WriteOutcome, delegate_driver,
 };
 
-/// A driver that reads from another and refuses every change.
+/// A driver that reads from another driver and rejects every change.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -17,16 +19,16 @@ use crate::{
 /// }
 /// ```
 ///
-/// A change is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported), and nothing reaches the driver
-/// below. (unstorage takes a write to a driver that cannot write as done.) Entries end all the same, and others may
-/// change them. Closing closes the driver below.
+/// A change is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported) and does not reach the inner driver.
+/// (unstorage silently ignores a write to a read-only driver.) Entries still expire, and others may change them. Closing
+/// it closes the inner driver.
 #[derive(Clone, Debug)]
 pub struct ReadOnly<D> {
     inner: D,
 }
 
 impl<D: Driver> ReadOnly<D> {
-    /// Reads from `inner`.
+    /// Creates a read-only driver over `inner`.
     pub fn new(inner: D) -> Self {
         Self { inner }
     }

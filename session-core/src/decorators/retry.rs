@@ -1,3 +1,5 @@
+//! The [`Retry`] decorator.
+
 use std::collections::HashSet;
 
 use async_trait::async_trait;
@@ -10,7 +12,7 @@ use crate::{
     WriteOptions, WriteOutcome, delegate_driver,
 };
 
-/// A driver that repeats what failed in another and may be repeated.
+/// A driver that retries failed operations of another driver, if that is safe.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -21,14 +23,13 @@ use crate::{
 /// }
 /// ```
 ///
-/// Reads, listings, and what changes something without a condition are repeated after every error that may pass;
-/// doing them twice does what doing them once does. What has a condition is repeated only if it was certainly not
-/// applied: the second try would meet the first one's success and report a conflict, or apply a change that was
-/// reckoned from the first a second time. In a batch of writes each is judged by itself, and none overtakes a
-/// later one to the same key.
+/// Reads, listings and unconditional changes are idempotent, so they are retried after every transient error. A
+/// conditional operation is retried only if it was certainly not applied. Otherwise the retry could conflict with the
+/// success of the first attempt. Each write of a batch is retried independently, and never after a later write to the
+/// same key.
 ///
-/// Drivers over HTTP repeat by themselves, under the same [`RetryPolicy`] as their
-/// option `retry`; this decorator is for the others, and over one of those it multiplies the tries.
+/// HTTP drivers retry by themselves, with the same [`RetryPolicy`] as their option `retry`. Use this decorator for other
+/// drivers only: over an HTTP driver it multiplies the attempts.
 #[derive(Clone, Debug)]
 pub struct Retry<D> {
     inner: D,
@@ -36,7 +37,7 @@ pub struct Retry<D> {
 }
 
 impl<D: Driver> Retry<D> {
-    /// Repeats what fails in `inner` and may be repeated, as `policy` says.
+    /// Retries operations of `inner` according to `policy`.
     pub fn new(inner: D, policy: RetryPolicy) -> Self {
         Self { inner, policy }
     }
@@ -56,25 +57,25 @@ fn repeat_if_unconditional<V>(if_version: Option<&V>) -> Idempotency {
     }
 }
 
-/// Which of the writes at the places `tried`, in their order, are to be made again.
+/// Returns which of the writes at the indices `tried` are to be retried, in their order.
 ///
-/// A write is not made again if a later one to its key is not: that one has won, or nobody knows.
+/// A write is not retried if a later write to its key is not: the later write has won, or its outcome is unknown.
 fn to_repeat(
     writes: &[Write],
     tried: &[usize],
     outcomes: &[Option<Result<WriteOutcome>>],
 ) -> Vec<usize> {
-    let mut settled = HashSet::new();
+    let mut final_keys = HashSet::new();
     let mut again = Vec::new();
-    for place in tried.iter().rev() {
-        let (Some(write), Some(Some(outcome))) = (writes.get(*place), outcomes.get(*place)) else {
+    for index in tried.iter().rev() {
+        let (Some(write), Some(Some(outcome))) = (writes.get(*index), outcomes.get(*index)) else {
             continue;
         };
         let failed = matches!(outcome, Err(error) if repeat_write(&write.options).allows(error));
-        if failed && !settled.contains(&write.key) {
-            again.push(*place);
+        if failed && !final_keys.contains(&write.key) {
+            again.push(*index);
         } else {
-            settled.insert(&write.key);
+            final_keys.insert(&write.key);
         }
     }
     again.reverse();
@@ -143,10 +144,10 @@ impl<D: Driver> Driver for Retry<D> {
         outcomes.resize_with(writes.len(), || None);
         let mut tried: Vec<usize> = (0..writes.len()).collect();
         loop {
-            let batch = tried.iter().filter_map(|place| writes.get(*place)).cloned();
+            let batch = tried.iter().filter_map(|index| writes.get(*index)).cloned();
             let made = self.inner.write_many(batch.collect()).await;
-            for (place, outcome) in tried.iter().zip(made) {
-                if let Some(slot) = outcomes.get_mut(*place) {
+            for (index, outcome) in tried.iter().zip(made) {
+                if let Some(slot) = outcomes.get_mut(*index) {
                     *slot = Some(outcome);
                 }
             }
@@ -154,7 +155,7 @@ impl<D: Driver> Driver for Retry<D> {
             let errors = || {
                 again
                     .iter()
-                    .filter_map(|place| outcomes.get(*place)?.as_ref()?.as_ref().err())
+                    .filter_map(|index| outcomes.get(*index)?.as_ref()?.as_ref().err())
             };
             let pause = pauses
                 .next()

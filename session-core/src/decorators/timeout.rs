@@ -1,3 +1,5 @@
+//! The [`Timeout`] decorator.
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +12,7 @@ use crate::{
     WriteOptions, WriteOutcome, delegate_driver,
 };
 
-/// A driver that gives up on an operation of another after a set time.
+/// A driver that limits how long each operation of another driver may take.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -23,17 +25,17 @@ use crate::{
 ///
 /// # Notes
 ///
-/// An operation that runs out of time is dropped and is an error of kind
-/// [`TimedOut`](crate::ErrorKind::TimedOut). For one that changes something the outcome is
-/// [`Unknown`](crate::Outcome::Unknown), since it may have reached the backend. In a batch of writes that is so
-/// for each of them.
+/// An operation that exceeds the limit is dropped and is an error of kind
+/// [`TimedOut`](crate::ErrorKind::TimedOut). For an operation that changes something, the outcome is
+/// [`Unknown`](crate::Outcome::Unknown), since it may have reached the backend. In a batch of writes this applies to
+/// each write.
 ///
-/// A clear walks over many entries and has a time of its own, [`with_clear_timeout`](Self::with_clear_timeout).
-/// Waiting on a watch is not limited; starting one is.
+/// `clear` has its own limit, [`with_clear_timeout`](Self::with_clear_timeout), since it may remove many entries. For
+/// `watch`, only the start is limited, not the stream.
 ///
 /// # Default
 ///
-/// [`with_default`](Self::with_default) gives 5 s an operation and 10 minutes a clear.
+/// [`with_default`](Self::with_default) sets 5 s for an operation and 10 minutes for `clear`.
 #[derive(Clone, Debug)]
 pub struct Timeout<D> {
     inner: D,
@@ -42,7 +44,7 @@ pub struct Timeout<D> {
 }
 
 impl<D: Driver> Timeout<D> {
-    /// Gives each operation of `inner` at most `limit`.
+    /// Limits each operation of `inner` to `limit`.
     pub fn new(inner: D, limit: Duration) -> Self {
         let operations = Operations::new(inner.name(), limit);
         let clear = operations.with_timeout(DEFAULT_CLEAR_TIMEOUT);
@@ -53,12 +55,12 @@ impl<D: Driver> Timeout<D> {
         }
     }
 
-    /// Gives each operation of `inner` 5 s.
+    /// Limits each operation of `inner` to 5 s.
     pub fn with_default(inner: D) -> Self {
         Self::new(inner, DEFAULT_TIMEOUT)
     }
 
-    /// Sets how long a clear may take.
+    /// Sets the limit of `clear`.
     #[must_use]
     pub fn with_clear_timeout(mut self, limit: Duration) -> Self {
         self.clear = self.clear.with_timeout(limit);

@@ -1,3 +1,5 @@
+//! The [`Traced`] decorator.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
@@ -9,7 +11,7 @@ use crate::{
     delegate_driver,
 };
 
-/// A driver that traces each operation of another.
+/// A driver that traces each operation of another driver.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -20,9 +22,9 @@ use crate::{
 /// }
 /// ```
 ///
-/// Each operation is a span `driver` at level `DEBUG` with the fields `driver`, `operation`, `key` (a
-/// [`Fingerprint`], never the key), `count` for a batch, and `outcome`; an error is an event at level
-/// `WARN` in it. Values, versions and cursors are never recorded.
+/// Each operation is a span `driver` at level `DEBUG`. Its fields are `driver`, `operation`, `key` (a [`Fingerprint`],
+/// never the key), `count` for a batch, and `outcome`. An error is an event at level `WARN` in the span. Values, versions
+/// and cursors are never recorded.
 #[derive(Clone, Debug)]
 pub struct Traced<D> {
     inner: D,

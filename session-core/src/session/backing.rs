@@ -7,7 +7,7 @@ use crate::{Capabilities, Driver, Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 pub(crate) enum Backing<C = CookieBacking> {
     Driver(Arc<dyn Driver>),
-    /// What is known of the cookies: only the options until a manager is built of them.
+    /// The cookie backing; before the manager is built, only its options.
     #[cfg_attr(
         not(feature = "cookie-session"),
         expect(dead_code, reason = "C is empty")

@@ -5,10 +5,10 @@ use tokio::time::Instant;
 
 use crate::{Error, ErrorKind, Result};
 
-/// Backoff again until a deadline, at first at once and then after growing, random pauses.
+/// Exponential backoff with jitter until a deadline. The first retry is immediate.
 pub(crate) struct Backoff {
     deadline: Duration,
-    /// From when the first one failed.
+    /// Set after the first failure.
     pauses: Option<Box<(Instant, ExponentialBackoff)>>,
 }
 
@@ -20,7 +20,7 @@ impl Backoff {
         }
     }
 
-    /// Returns when it is time to try again; an error once the deadline has passed.
+    /// Waits until the next attempt; an error if the deadline has passed.
     pub(crate) async fn wait(&mut self) -> Result<()> {
         let is_first = self.pauses.is_none();
         let (started, pauses) = &mut **self.pauses.get_or_insert_with(|| {
@@ -36,8 +36,8 @@ impl Backoff {
             return Err(Error::new(
                 ErrorKind::Contended,
                 format!(
-                    "others changed the session again and again for {:?}; its changes were not written. \
-                     Store what changes so often elsewhere, or raise `commit_deadline`",
+                    "other requests kept changing the session for {:?}; its changes were not written. \
+                     Store data that changes often elsewhere, or raise `commit_deadline`",
                     self.deadline
                 ),
             ));

@@ -1,3 +1,5 @@
+//! The changes of a request to its session, which a commit writes and can replay after a conflict.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,19 +14,18 @@ use crate::{Result, Timestamp};
 /// Makes the new value of an update from the old one.
 pub(crate) type Replay = Arc<dyn Fn(Option<Node<'_>>) -> Result<Document> + Send + Sync>;
 
-/// Values by name, in the order in which the names were first used. Visitors may choose names, so the hash is seeded.
+/// A map by name, in insertion order. Visitors may choose names, so the hash is seeded.
 type ByName<T> = IndexMap<Box<str>, T, RandomState>;
 
-/// What was done to a session since its last commit, so that it can be done again to a record that somebody
-/// else changed meanwhile.
+/// The changes to a session since its last commit. They can be replayed on a record that another request changed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     entries: ByName<EntryChange>,
     flashes: ByName<FlashChange>,
-    /// When everything was cleared; what was done before that is forgotten.
+    /// The sequence number of the last `clear`. Earlier changes are dropped.
     cleared: Option<u64>,
     lifetime: Option<LifetimeChange>,
-    /// Grows with each change, so that a commit can tell those that came after it began.
+    /// Incremented with each change, so that a commit can tell which changes came after its start.
     sequence: u64,
 }
 
@@ -32,15 +33,15 @@ pub(crate) struct Changes {
 struct EntryChange {
     sequence: u64,
     operation: Operation,
-    /// What the value is after the operation, as far as this request knows.
+    /// The value after the operation, as far as this request knows.
     result: Option<Item>,
 }
 
 #[derive(Clone)]
 enum Operation {
-    /// The value is `result`, whatever it was.
+    /// Replaces the value by `result`.
     Replace,
-    /// The value is made from what it was by each of these in turn.
+    /// Applies these updates to the old value, in this order.
     Update(Vec<Replay>),
 }
 
@@ -50,11 +51,11 @@ struct FlashChange {
     flash: Flash,
 }
 
-/// What was done to a flashed value.
+/// A change to a flashed value.
 #[derive(Clone, Debug)]
 pub(crate) enum Flash {
     Put(Item),
-    /// This one was taken; one that somebody else has put in its place is not it.
+    /// This value was taken. A value that another request flashed in its place stays.
     Taken(Item),
 }
 
@@ -73,16 +74,16 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// What this request's changes alone say of a value.
+/// What is known of a value from this request's changes, without the record.
 pub(crate) enum Known<'a> {
-    /// Nothing: it is what the record says.
+    /// Nothing: the record has the value.
     No,
-    /// It is this, or absent.
+    /// This value, or that there is none.
     Yes(Option<&'a Item>),
 }
 
 impl Changes {
-    /// A mark of the newest change.
+    /// The sequence number of the newest change.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -111,13 +112,13 @@ impl Changes {
         self.entries.insert(name.into(), change);
     }
 
-    /// Keeps an update, whose first result is `result`.
+    /// Records an update, whose first result is `result`.
     pub(crate) fn update(&mut self, name: &str, replay: Replay, result: Item) {
         let sequence = self.next();
         if let Some(change) = self.entries.get_mut(name) {
             change.sequence = sequence;
             change.result = Some(result);
-            // A value that this request set itself is known, and so is what an update makes of it.
+            // If this request set the value itself, the result of the update is known.
             if let Operation::Update(replays) = &mut change.operation {
                 replays.push(replay);
             }
@@ -156,12 +157,12 @@ impl Changes {
         }
     }
 
-    /// Whether nothing of the record is left but what is changed here.
+    /// Whether the record was cleared, so that only these changes remain.
     pub(crate) fn is_cleared(&self) -> bool {
         self.cleared.is_some()
     }
 
-    /// Removes everything: what the record has at the commit, and what was set before.
+    /// Removes all values: those in the record at the commit, and those set before this call.
     pub(crate) fn clear(&mut self) {
         let sequence = self.next();
         self.entries.clear();
@@ -190,7 +191,7 @@ impl Changes {
         }
     }
 
-    /// A mark of the last change to a value.
+    /// The sequence number of the last change to a value.
     pub(crate) fn sequence_of(&self, name: &str) -> Option<u64> {
         Some(self.entries.get(name)?.sequence)
     }
@@ -199,7 +200,7 @@ impl Changes {
         self.lifetime.as_ref().map(|change| &change.lifetime)
     }
 
-    /// The names that this request set, in the order in which it first did.
+    /// The names that this request set, in insertion order.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
         self.entries
             .iter()
@@ -212,7 +213,7 @@ impl Changes {
             .map(|(name, change)| (&**name, &change.flash))
     }
 
-    /// These changes as they come out on another record than the one that they were made on.
+    /// Replays these changes on another record.
     pub(crate) fn replayed(
         &self,
         base: Option<&Record>,
@@ -240,7 +241,7 @@ impl Changes {
         Ok(replayed)
     }
 
-    /// Forgets what a commit of the changes up to `sequence` has written; `None` if nothing is left.
+    /// Drops the changes up to `sequence`, which a commit has written; `None` if no change is left.
     pub(crate) fn after(mut self, sequence: u64) -> Option<Self> {
         self.entries.retain(|_, change| change.sequence > sequence);
         self.flashes.retain(|_, change| change.sequence > sequence);

@@ -1,4 +1,9 @@
-//! The commit protocol: how the changes of a request reach the store without losing anybody's.
+//! The commit protocol: it writes the changes of a request without losing those of other requests.
+//!
+//! A commit writes on condition that the record has the version that the request read. On a conflict it replays the
+//! changes on the new record and tries again, until the commit deadline. Commits of one session in one process queue up
+//! (see [`queue`](super::queue)), so they conflict with those of other processes only. Without conditional writes the
+//! record is read once more right before the write.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +22,7 @@ use crate::{
     WriteCondition, WriteOptions, WriteOutcome,
 };
 
-/// What became of a session's changes.
+/// The outcome of saving a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SaveOutcome {
@@ -25,26 +30,26 @@ pub enum SaveOutcome {
     Unchanged,
     /// The changes are stored.
     Written,
-    /// The session had ended or was destroyed elsewhere, and the changes were dropped.
+    /// The session had expired or was destroyed elsewhere, and the changes were dropped.
     Gone,
 }
 
-/// What a commit starts from.
+/// The input of a commit.
 pub(crate) struct CommitInput {
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
-    /// Whether there was a record that this request saw.
+    /// Whether this request has seen a record.
     pub(crate) had_record: bool,
     pub(crate) changes: Option<Arc<Changes>>,
     pub(crate) regenerate: bool,
     pub(crate) next_id: Option<SessionId>,
-    /// Whether a session without a record may be given one under a new id.
+    /// Whether a session without a record may be created under a new id.
     pub(crate) may_create: bool,
-    /// Whether the handle goes on being used, and so needs what was written.
+    /// Whether the handle is used after the commit, and so needs the written record.
     pub(crate) keep_snapshot: bool,
 }
 
-/// What a commit came to.
+/// The output of a commit.
 pub(crate) struct CommitOutput {
     pub(crate) outcome: SaveOutcome,
     pub(crate) id: Option<SessionId>,
@@ -52,26 +57,25 @@ pub(crate) struct CommitOutput {
     pub(crate) cookie: Option<CookieChange>,
 }
 
-/// Runs the commit protocol. The futures of what is rare are boxed, so that the others' commits do not pay for
-/// their size.
-pub(crate) async fn commit(store: &ManagerInner, work: &CommitInput) -> Result<CommitOutput> {
-    let keep_snapshot = work.keep_snapshot;
+/// Runs the commit protocol. The futures of rare cases are boxed, so that common commits stay small.
+pub(crate) async fn commit(manager: &ManagerInner, input: &CommitInput) -> Result<CommitOutput> {
+    let keep_snapshot = input.keep_snapshot;
     let read;
-    let base = match (&work.base, work.id) {
-        (Base::Unread, Some(id)) if work.changes.is_some() || work.regenerate => {
-            read = Box::new(match Box::pin(store.read(id)).await? {
-                Base::Absent if work.had_record => Base::Gone,
+    let base = match (&input.base, input.id) {
+        (Base::Unread, Some(id)) if input.changes.is_some() || input.regenerate => {
+            read = Box::new(match Box::pin(manager.read(id)).await? {
+                Base::Absent if input.had_record => Base::Gone,
                 base => base,
             });
             &*read
         }
         (base, _) => base,
     };
-    match (base, work.id, &work.changes) {
-        (Base::Present(snapshot), Some(id), changes) if work.regenerate => {
-            let next_id = work.next_id.unwrap_or_else(SessionId::random);
+    match (base, input.id, &input.changes) {
+        (Base::Present(snapshot), Some(id), changes) if input.regenerate => {
+            let next_id = input.next_id.unwrap_or_else(SessionId::random);
             let commit = Commit {
-                store,
+                manager,
                 keep_snapshot,
             };
             let snapshot = snapshot.clone();
@@ -79,41 +83,41 @@ pub(crate) async fn commit(store: &ManagerInner, work: &CommitInput) -> Result<C
         }
         (Base::Present(snapshot), Some(id), Some(changes)) => {
             let commit = Commit {
-                store,
+                manager,
                 keep_snapshot,
             };
             commit.update(id, snapshot, changes).await
         }
         (Base::Present(snapshot), Some(id), None) => {
-            Box::pin(store.renew(id, snapshot.clone())).await
+            Box::pin(manager.renew(id, snapshot.clone())).await
         }
         (base, id, Some(changes)) => {
-            let lost = matches!(base, Base::Tombstone | Base::Gone) || !work.may_create;
-            if lost && !work.regenerate {
+            let lost = matches!(base, Base::Tombstone | Base::Gone) || !input.may_create;
+            if lost && !input.regenerate {
                 return Ok(gone(id, base));
             }
             let commit = Commit {
-                store,
+                manager,
                 keep_snapshot,
             };
-            Box::pin(commit.create(id, base, work.next_id, changes)).await
+            Box::pin(commit.create(id, base, input.next_id, changes)).await
         }
         (base, id, None) => Ok(unchanged(id, base.clone())),
     }
 }
 
-/// Whether a written session's cookie goes out.
+/// Whether the response sets the cookie of a written session.
 #[derive(Clone, Copy)]
 enum SendCookie {
-    /// The browser does not have this id or this lifetime yet.
+    /// Always: the browser does not have this id or this lifetime yet.
     Always,
-    /// The browser has it, and must only hear of the new end, if its cookie has a Max-Age.
+    /// Only if the cookie has a Max-Age, which must be renewed.
     IfLimited,
 }
 
 #[derive(Clone, Copy)]
 struct Commit<'a> {
-    store: &'a ManagerInner,
+    manager: &'a ManagerInner,
     keep_snapshot: bool,
 }
 
@@ -148,16 +152,16 @@ impl Commit<'_> {
         next_id: Option<SessionId>,
         changes: &Changes,
     ) -> Result<CommitOutput> {
-        let store = self.store;
+        let manager = self.manager;
         let changes = match base {
             Base::Absent => Cow::Borrowed(changes),
-            // What an update made of the record that is gone must not come back.
-            _ => Cow::Owned(changes.replayed(None, store.default_expires(), store.now())?),
+            // Values that an update computed from the destroyed record must not come back.
+            _ => Cow::Owned(changes.replayed(None, manager.default_expires(), manager.now())?),
         };
         let Some(encoded) = self.encode(None, &changes)? else {
             return Ok(unchanged(id, base.clone()));
         };
-        let mut backoff = Backoff::new(store.settings.commit_deadline);
+        let mut backoff = Backoff::new(manager.settings.commit_deadline);
         let mut new_id = next_id.unwrap_or_else(SessionId::random);
         loop {
             match self.write_new(new_id, &encoded).await? {
@@ -172,23 +176,22 @@ impl Commit<'_> {
         }
     }
 
-    /// Writes changes to a record on condition that nobody else has changed it, and makes them again on top
-    /// of what somebody else wrote.
+    /// Writes changes on condition that the record is unchanged, and replays them on the new record after a conflict.
     async fn update(
         self,
         id: SessionId,
         snapshot: &Snapshot,
         changes: &Changes,
     ) -> Result<CommitOutput> {
-        let store = self.store;
-        let _turn = store
+        let manager = self.manager;
+        let _turn = manager
             .queue
-            .enter(id, store.settings.commit_deadline)
+            .enter(id, manager.settings.commit_deadline)
             .await?;
-        let mut backoff = Backoff::new(store.settings.commit_deadline);
-        // What somebody else wrote meanwhile, and the changes on top of it.
+        let mut backoff = Backoff::new(manager.settings.commit_deadline);
+        // The record that another request wrote meanwhile, and the changes replayed on it.
         let mut fresh: Option<Box<(Snapshot, Changes)>> = None;
-        if !store.has_conditions() {
+        if !manager.has_conditions() {
             match Box::pin(self.refresh(id, changes)).await? {
                 Ok(refreshed) => fresh = Some(Box::new(refreshed)),
                 Err(base) => return Ok(gone(Some(id), &base)),
@@ -200,7 +203,7 @@ impl Commit<'_> {
                 None => (snapshot, changes),
             };
             let Some(encoded) = self.encode(Some(current), replayed)? else {
-                return Box::pin(store.renew_in_turn(id, current.clone())).await;
+                return Box::pin(manager.renew_in_turn(id, current.clone())).await;
             };
             let send_cookie = match changes.lifetime() {
                 Some(_) => SendCookie::Always,
@@ -208,8 +211,8 @@ impl Commit<'_> {
             };
             let options = WriteOptions::default()
                 .with_expiry(record_expiry(encoded.expires_at))
-                .with_condition(store.unchanged_since(current)?);
-            match store
+                .with_condition(manager.unchanged_since(current)?);
+            match manager
                 .driver()?
                 .write(&id.key(), encoded.bytes.clone(), options)
                 .await?
@@ -217,7 +220,8 @@ impl Commit<'_> {
                 WriteOutcome::Written { version, .. } => {
                     return self.written(id, &encoded, version, send_cookie);
                 }
-                WriteOutcome::Conflict(found) => match Box::pin(resolve(store, id, found)).await? {
+                WriteOutcome::Conflict(found) => match Box::pin(resolve(manager, id, found)).await?
+                {
                     Base::Present(found) => {
                         let replayed = self.replay(changes, &found)?;
                         fresh = Some(Box::new((found, replayed)));
@@ -229,7 +233,7 @@ impl Commit<'_> {
         }
     }
 
-    /// Moves a session to a new id: writes the new record, then puts a tombstone in the place of the old one.
+    /// Moves a session to a new id: writes the new record, then replaces the old one by a tombstone.
     async fn regenerate(
         self,
         old_id: SessionId,
@@ -237,16 +241,16 @@ impl Commit<'_> {
         new_id: SessionId,
         changes: Option<&Changes>,
     ) -> Result<CommitOutput> {
-        let store = self.store;
+        let manager = self.manager;
         let none = Changes::default();
         let changes = changes.unwrap_or(&none);
-        let _turn = store
+        let _turn = manager
             .queue
-            .enter(old_id, store.settings.commit_deadline)
+            .enter(old_id, manager.settings.commit_deadline)
             .await?;
-        let mut backoff = Backoff::new(store.settings.commit_deadline);
+        let mut backoff = Backoff::new(manager.settings.commit_deadline);
         let mut current = snapshot;
-        let mut encoded = if store.has_conditions() {
+        let mut encoded = if manager.has_conditions() {
             self.encode_whole(&current, changes)?
         } else {
             match self.refresh(old_id, changes).await? {
@@ -261,11 +265,11 @@ impl Commit<'_> {
             WriteOutcome::Written { version, .. } => version,
             WriteOutcome::Conflict(_) => return Err(id_taken()),
         };
-        store.recent.forget(old_id);
-        // The new record is certain: whatever happens to the old one from here on is reported and does not
-        // undo it, but for a logout that came in between.
+        manager.recent.forget(old_id);
+        // The new record is written. Errors with the old record are only reported. A logout that happened meanwhile removes
+        // the new record again.
         loop {
-            match self.put_away(old_id, &current).await {
+            match self.replace_by_tombstone(old_id, &current).await {
                 Ok(None) => break,
                 Ok(Some(Base::Present(fresh))) => {
                     let merged = self.merge(new_id, &fresh, changes, version.as_ref()).await;
@@ -280,7 +284,7 @@ impl Commit<'_> {
                     }
                 }
                 Ok(Some(base)) => {
-                    let removed = store
+                    let removed = manager
                         .driver()?
                         .remove(&new_id.key(), RemoveOptions::default())
                         .await;
@@ -302,28 +306,32 @@ impl Commit<'_> {
         self.written(new_id, &encoded, version, SendCookie::Always)
     }
 
-    /// Replaces the old record by a tombstone, unless somebody changed, moved or destroyed it first; gives what is
-    /// there then.
-    async fn put_away(&self, old_id: SessionId, current: &Snapshot) -> Result<Option<Base>> {
+    /// Replaces the old record by a tombstone. If another request changed, moved or destroyed it first, returns what is
+    /// there now.
+    async fn replace_by_tombstone(
+        &self,
+        old_id: SessionId,
+        current: &Snapshot,
+    ) -> Result<Option<Base>> {
         let grace = self
-            .store
+            .manager
             .now()
-            .saturating_add(self.store.settings.regenerate_grace);
+            .saturating_add(self.manager.settings.regenerate_grace);
         let options = WriteOptions::default()
             .with_expiry(Expiry::At(grace))
-            .with_condition(self.store.unchanged_since(current)?);
+            .with_condition(self.manager.unchanged_since(current)?);
         let outcome = self
-            .store
+            .manager
             .driver()?
             .write(&old_id.key(), TOMBSTONE, options)
             .await?;
         match outcome {
             WriteOutcome::Written { .. } => Ok(None),
-            WriteOutcome::Conflict(found) => resolve(self.store, old_id, found).await.map(Some),
+            WriteOutcome::Conflict(found) => resolve(self.manager, old_id, found).await.map(Some),
         }
     }
 
-    /// Writes what came into the old record meanwhile into the new one as well.
+    /// Writes changes that the old record received meanwhile to the new record as well.
     async fn merge(
         &self,
         new_id: SessionId,
@@ -340,7 +348,7 @@ impl Commit<'_> {
                     .map_or(WriteCondition::Always, WriteCondition::IfVersion),
             );
         let outcome = self
-            .store
+            .manager
             .driver()?
             .write(&new_id.key(), encoded.bytes.clone(), options)
             .await?;
@@ -350,14 +358,16 @@ impl Commit<'_> {
         }
     }
 
-    /// On a driver without conditions, reads the record once more right before it is written: the later
-    /// writer wins, but over as short a time as can be had. Where there is none any more, gives what there is.
+    /// Reads the record once more right before it is written, on a driver without conditions.
+    ///
+    /// The later writer wins, and this keeps the time short in which a change can be lost. The inner error is what was
+    /// found in place of a record.
     async fn refresh(
         &self,
         id: SessionId,
         changes: &Changes,
     ) -> Result<Result<(Snapshot, Changes), Base>> {
-        match self.store.read(id).await? {
+        match self.manager.read(id).await? {
             Base::Present(fresh) => {
                 let replayed = self.replay(changes, &fresh)?;
                 Ok(Ok((fresh, replayed)))
@@ -367,42 +377,42 @@ impl Commit<'_> {
     }
 
     fn replay(&self, changes: &Changes, on: &Snapshot) -> Result<Changes> {
-        let store = self.store;
-        changes.replayed(Some(&on.record), store.default_expires(), store.now())
+        let manager = self.manager;
+        changes.replayed(Some(&on.record), manager.default_expires(), manager.now())
     }
 
     fn encode(&self, base: Option<&Snapshot>, changes: &Changes) -> Result<Option<Encoded>> {
-        let store = self.store;
+        let manager = self.manager;
         let record = base.map(|snapshot| &snapshot.record);
         match encode::encode(
             record,
             changes,
-            &store.rules,
-            store.settings.max_record_size,
-            store.now(),
+            &manager.rules,
+            manager.settings.max_record_size,
+            manager.now(),
         )? {
             encode::Outcome::Unchanged => Ok(None),
             encode::Outcome::Changed(encoded) => Ok(Some(encoded)),
         }
     }
 
-    /// The record with the changes, also where these change nothing.
+    /// Encodes the record with the changes, even if these change nothing.
     fn encode_whole(&self, base: &Snapshot, changes: &Changes) -> Result<Encoded> {
         if let Some(encoded) = self.encode(Some(base), changes)? {
             return Ok(encoded);
         }
-        let store = self.store;
+        let manager = self.manager;
         let lifetime = base.record.lifetime();
         Ok(Encoded {
             bytes: base.record.bytes().clone(),
             record: Some(base.record.clone()),
-            expires_at: store.expiry_of(base),
-            lifetime: lifetime.unwrap_or_else(|| store.rules.begin(store.now())),
+            expires_at: manager.expiry_of(base),
+            lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(manager.now())),
         })
     }
 
     async fn write_new(&self, id: SessionId, encoded: &Encoded) -> Result<WriteOutcome> {
-        let condition = if self.store.has_conditions() {
+        let condition = if self.manager.has_conditions() {
             WriteCondition::IfAbsent
         } else {
             WriteCondition::Always
@@ -410,7 +420,7 @@ impl Commit<'_> {
         let options = WriteOptions::default()
             .with_expiry(record_expiry(encoded.expires_at))
             .with_condition(condition);
-        self.store
+        self.manager
             .driver()?
             .write(&id.key(), encoded.bytes.clone(), options)
             .await
@@ -433,7 +443,7 @@ impl Commit<'_> {
         };
         let base = match record {
             Some(record) => {
-                self.store.recent.keep(id, &record);
+                self.manager.recent.keep(id, &record);
                 Base::Present(Snapshot {
                     record,
                     version,
@@ -443,7 +453,7 @@ impl Commit<'_> {
             None => Base::Unread,
         };
         let RecordLifetime { persistent, .. } = encoded.lifetime;
-        let max_age = self.store.max_age(persistent, encoded.expires_at);
+        let max_age = self.manager.max_age(persistent, encoded.expires_at);
         let send = match send_cookie {
             SendCookie::Always => true,
             SendCookie::IfLimited => max_age.is_some(),
@@ -458,12 +468,12 @@ impl Commit<'_> {
 
     fn cleanup_failed(&self, id: SessionId, error: &Error) {
         let event = SessionEvent::CleanupFailed(error);
-        self.store.report(Some(id.fingerprint()), &event);
+        self.manager.report(Some(id.fingerprint()), &event);
     }
 }
 
 impl ManagerInner {
-    /// The condition that nobody has changed the record since `snapshot`, on a driver that has conditions.
+    /// The condition that the record is unchanged since `snapshot`; none on a driver without conditions.
     pub(crate) fn unchanged_since(&self, snapshot: &Snapshot) -> Result<WriteCondition> {
         if !self.has_conditions() {
             return Ok(WriteCondition::Always);
@@ -472,32 +482,32 @@ impl ManagerInner {
     }
 }
 
-/// What a failed condition found, read anew where the driver did not say.
-async fn resolve(store: &ManagerInner, id: SessionId, found: ConflictState) -> Result<Base> {
+/// The record that caused a conflict. It is read again if the driver did not return it.
+async fn resolve(manager: &ManagerInner, id: SessionId, found: ConflictState) -> Result<Base> {
     match found {
         ConflictState::Absent => Ok(Base::Absent),
-        ConflictState::Present(entry) => store.interpret(Some(id), entry),
-        ConflictState::Unknown => store.read(id).await,
+        ConflictState::Present(entry) => manager.interpret(Some(id), entry),
+        ConflictState::Unknown => manager.read(id).await,
     }
 }
 
-pub(crate) fn version_of(store: &ManagerInner, version: Option<&Version>) -> Result<Version> {
+pub(crate) fn version_of(manager: &ManagerInner, version: Option<&Version>) -> Result<Version> {
     version.cloned().ok_or_else(|| {
         Error::new(
             ErrorKind::Backend,
-            "the driver says that it has conditions and gave an entry without a version; \
-             run the conformance suite on it",
+            "the driver declares conditions but returned an entry without a version; \
+            run the conformance suite on it",
         )
         .with_outcome(Outcome::NotApplied)
-        .with_context(store.backing.name(), "read")
+        .with_context(manager.backing.name(), "read")
     })
 }
 
 fn id_taken() -> Error {
     Error::new(
         ErrorKind::Backend,
-        "something is stored under a session id that was just drawn at random; \
-         check the random number generator of this machine",
+        "a newly generated session id is already in use; \
+        check the random number generator of this machine",
     )
     .with_outcome(Outcome::NotApplied)
 }

@@ -1,3 +1,5 @@
+//! Reads and writes the session cookie.
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use super::{CookieOptions, SameSite, SessionId};
 use crate::{Error, ErrorKind, Result};
 
-/// What a response does to the cookie.
+/// The change to the session cookie in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CookieChange {
     /// Sets it to `id`, with a Max-Age if the cookie is to be kept when the browser is closed.
@@ -18,7 +20,7 @@ pub(crate) enum CookieChange {
         id: SessionId,
         max_age: Option<Duration>,
     },
-    /// Stores the session itself in it, split over several cookies if it is too large for one.
+    /// Stores the session itself in the cookie, split over several cookies if it is too large for one.
     #[cfg(feature = "cookie-session")]
     Hold(Vec<HeaderValue>),
     /// Removes it from the browser.
@@ -122,7 +124,7 @@ impl CookieCodec {
         }
         cookie.set_value(value.to_owned());
         if let Some(max_age) = max_age {
-            // Rounded up: a month stays a month although some of it has passed.
+            // Rounded up, so that a month stays a month although a moment has passed.
             let seconds = max_age.as_millis().div_ceil(1_000);
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
             cookie.set_max_age(cookie::time::Duration::seconds(seconds));

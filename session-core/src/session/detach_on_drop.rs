@@ -1,3 +1,5 @@
+//! Futures that complete even if their caller drops them.
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,17 +9,16 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A future that, once polled, runs to its end even if it is dropped.
+/// A future that, once polled, completes even if it is dropped.
 ///
-/// It runs in the task of its caller, at no cost over the bare future, as long as that task awaits it. Dropped
-/// half-way (the client has gone, a timeout cut the handler off) it moves into a task of `tracker`, whose
-/// owner waits for it.
+/// It runs in the task of its caller, at no extra cost, as long as that task awaits it. If it is dropped early (the client
+/// disconnected, a timeout cancelled the handler), it moves into a task of `tracker`, whose owner waits for it.
 pub(crate) struct DetachOnDrop<T: Send + 'static> {
     future: Option<BoxFuture<T>>,
     tracker: TaskTracker,
-    /// Held from the first poll on, so that the owner waits.
+    /// Taken at the first poll, so that the owner waits.
     token: Option<TaskTrackerToken>,
-    /// Where it goes on by itself, once it has been waited for.
+    /// The runtime to continue on; set at the first poll.
     runtime: Option<Handle>,
 }
 
@@ -41,7 +42,7 @@ impl<T: Send + 'static> Future for DetachOnDrop<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.get_mut();
         this.token.get_or_insert_with(|| this.tracker.token());
-        // Taken out while it is polled, so that one that panics is not polled again.
+        // Taken out while it is polled, so that a future that panics is not polled again.
         let Some(mut future) = this.future.take() else {
             return Poll::Pending;
         };
@@ -64,7 +65,7 @@ impl<T: Send + 'static> Drop for DetachOnDrop<T> {
         let (Some(token), Some(future)) = (self.token.take(), self.future.take()) else {
             return;
         };
-        // Without a runtime there is no task to run it in; the driver's contract then keeps the store whole.
+        // Without a runtime it cannot continue. The driver's contract then keeps the stored data consistent.
         if let Some(runtime) = self.runtime.take() {
             self.tracker.spawn_on(
                 async move {

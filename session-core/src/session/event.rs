@@ -1,31 +1,33 @@
+//! The events that a manager reports to its hook.
+
 use std::fmt;
 use std::sync::Arc;
 
 use super::CookieRejection;
 use crate::{Error, Fingerprint};
 
-/// What happened to a session that its handler may not hear of.
+/// An event of a session that its handler may not learn of, such as a failed commit.
 ///
-/// Give [`SessionManagerBuilder::on_event`](super::SessionManagerBuilder::on_event) a function to count or log
-/// these. Each is also a `tracing` event, at level `WARN` for failures and `DEBUG` for the rest.
+/// Pass a function to [`SessionManagerBuilder::on_event`](super::SessionManagerBuilder::on_event) to count or log
+/// events. Each is also a `tracing` event, at level `WARN` for failures and `DEBUG` for the rest.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionEvent<'a> {
-    /// The session's record could not be read. The handler got the error too.
+    /// The session's record could not be read. The handler also gets the error.
     LoadFailed(&'a Error),
-    /// The session's changes could not be written. Its [`outcome`](Error::outcome) says whether they may
-    /// have been all the same.
+    /// The session's changes could not be written. The [`outcome`](Error::outcome) of the error says whether they may
+    /// have been written nevertheless.
     CommitFailed(&'a Error),
-    /// The session could not be kept from ending for want of activity. It was not changed.
+    /// The session's expiry could not be renewed. The session was not changed.
     TouchFailed(&'a Error),
-    /// After [`regenerate`](super::Session::regenerate), the record under the old id could not be put away, and
-    /// lives until its own end, while the new session is good; or, if the session was gone by then, the record that
-    /// was written under the new id could not be removed again, and lives unknown to anybody.
+    /// A [`regenerate`](super::Session::regenerate) left a record behind, which stays until it expires.
+    ///
+    /// Either the record of the old id could not be replaced, and the new session works. Or the session was destroyed
+    /// meanwhile, and the record of the new id, which no client knows, could not be removed.
     CleanupFailed(&'a Error),
-    /// A cookie that should hold the session was not taken, and the visitor has an empty one.
+    /// A cookie that should contain the session was rejected. The visitor has an empty session.
     CookieRejected(CookieRejection),
-    /// The session had ended or was destroyed elsewhere when its changes were to be written, so they were
-    /// dropped.
+    /// The session had expired or was destroyed elsewhere before its changes were written. They were dropped.
     Gone,
 }
 
@@ -36,14 +38,19 @@ impl fmt::Display for SessionEvent<'_> {
         match self {
             Self::LoadFailed(error) => write!(f, "the session could not be read: {error}"),
             Self::CommitFailed(error) => write!(f, "the session could not be written: {error}"),
-            Self::TouchFailed(error) => write!(f, "the session could not be kept alive: {error}"),
+            Self::TouchFailed(error) => write!(f, "the session could not be renewed: {error}"),
             Self::CleanupFailed(error) => {
-                write!(f, "the session's old record could not be put away: {error}")
+                write!(
+                    f,
+                    "a record left over by `regenerate` could not be removed: {error}"
+                )
             }
             Self::CookieRejected(rejection) => {
-                write!(f, "the session's cookie was not taken: {rejection}")
+                write!(f, "the session's cookie was rejected: {rejection}")
             }
-            Self::Gone => f.write_str("the session was gone, and its changes were dropped"),
+            Self::Gone => {
+                f.write_str("the session had expired or was destroyed; its changes were dropped")
+            }
         }
     }
 }

@@ -1,9 +1,11 @@
+//! Session managers from a configuration.
+
 use super::{SessionManager, SessionManagerBuilder};
 use crate::Result;
 use crate::config::{Backend, Registry, SessionConfig};
 
 impl SessionManager {
-    /// Opens the driver that `config` names, and builds a manager with its settings.
+    /// Creates a manager from `config`, with the driver that it names.
     ///
     /// ```
     /// use session_core::{config::{Registry, SessionConfig}, session::SessionManager};
@@ -17,13 +19,12 @@ impl SessionManager {
         Self::builder_from_config(config, registry).await?.build()
     }
 
-    /// Opens the driver that `config` names, and gives a builder with its settings, for what a file cannot say: a
-    /// hook, a clock.
+    /// Returns a builder from `config`, with the driver that it names, to add a hook or a clock.
     pub async fn builder_from_config(
         config: &SessionConfig,
         registry: &Registry,
     ) -> Result<SessionManagerBuilder> {
-        // Before the driver is opened, so that a wrong setting creates no database.
+        // Before the driver is opened, so that an invalid setting does not create a database.
         config.settings.validate()?;
         let builder = match config.backend() {
             Backend::Driver(_) => Self::builder(config.open_driver(registry).await?),

@@ -1,3 +1,9 @@
+//! The handle of a session: the methods that handlers call.
+//!
+//! A [`Session`] has a [`State`] behind a lock. Reads load the record on first use. Changes are recorded in the state, and
+//! [`commit`](super::commit) writes them. `io` serializes loads and commits of one handle; no lock of the state is held
+//! across an `.await`.
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,18 +23,18 @@ use super::state::{Base, State};
 use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionManager, TypedKey, ValueName};
 use crate::{Error, ErrorKind, Expiry, Outcome, Result, Timestamp};
 
-/// What the handle of a session may do.
+/// What kind of handle a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It belongs to a request, whose response carries its cookie and commits it.
+    /// Belongs to a request. It is committed before the response, which carries its cookie.
     Request,
-    /// It works on an id that the client has; nobody commits it but [`Session::save`].
+    /// Works on an id that the client has. Only [`Session::save`] commits it.
     Detached,
-    /// It belongs to no request; [`Session::save`] gives it an id.
+    /// Belongs to no request. [`Session::save`] gives it an id.
     Standalone,
 }
 
-/// The session of one visitor: values by name, which last from one request to the next.
+/// The session of one visitor: named values that last from one request to the next.
 ///
 /// ```
 /// use session_core::{session::Session, Result};
@@ -39,41 +45,40 @@ pub(crate) enum Mode {
 /// }
 /// ```
 ///
-/// It is a handle: clones are the same session. What it does is in the table of the
-/// [module's documentation](crate::session).
+/// It is a handle: clones share one session. The [module's documentation](crate::session) has a table of all methods.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
 pub(crate) struct Inner {
-    store: SessionManager,
+    manager: SessionManager,
     mode: Mode,
-    /// Taken by whatever reads or writes the record, so that loads and commits of one handle do not cross.
+    /// Locked while the record is read or written, so that loads and commits of one handle do not overlap.
     io: futures_util::lock::Mutex<()>,
     state: Mutex<State>,
 }
 
 impl Session {
-    pub(crate) fn new(store: SessionManager, mode: Mode, cookie: RequestCookie) -> Self {
-        Self::with_state(store, mode, State::new(cookie))
+    pub(crate) fn new(manager: SessionManager, mode: Mode, cookie: RequestCookie) -> Self {
+        Self::with_state(manager, mode, State::new(cookie))
     }
 
-    pub(crate) fn with_state(store: SessionManager, mode: Mode, state: State) -> Self {
+    pub(crate) fn with_state(manager: SessionManager, mode: Mode, state: State) -> Self {
         Self(Arc::new(Inner {
-            store,
+            manager,
             mode,
             io: Default::default(),
             state: Mutex::new(state),
         }))
     }
 
-    /// The manager that this session belongs to.
+    /// Returns the manager that this session belongs to.
     pub fn manager(&self) -> &SessionManager {
-        &self.0.store
+        &self.0.manager
     }
 
-    /// The value of `key`, or `None` if there is none or it has ended.
+    /// Returns the value of `key`, or `None` if it does not exist or has expired.
     ///
-    /// A value of another type is an error of kind [`WrongType`](ErrorKind::WrongType), and stays as it is.
+    /// A value of another type is an error of kind [`WrongType`](ErrorKind::WrongType), and is not changed.
     pub async fn get<T: DeserializeOwned>(&self, key: impl SessionKey<T>) -> Result<Option<T>> {
         let name = key.name();
         check_name(name)?;
@@ -83,7 +88,7 @@ impl Session {
         }
     }
 
-    /// The value of `key`. If there is none: the key's default, or that of the type.
+    /// Returns the value of `key`, or else the default of the key, or else that of the type.
     pub async fn get_or_default<T, D>(&self, key: TypedKey<T, D>) -> Result<T>
     where
         T: DeserializeOwned + Default,
@@ -92,7 +97,7 @@ impl Session {
         Ok(value.or_else(|| key.default_value()).unwrap_or_default())
     }
 
-    /// Whether there is a value called `key`, of any type.
+    /// Returns whether there is a value called `key`, of any type.
     pub async fn has(&self, key: impl ValueName) -> Result<bool> {
         let name = key.name();
         check_name(name)?;
@@ -100,12 +105,12 @@ impl Session {
             return Ok(known);
         }
         self.ensure_loaded().await?;
-        let now = self.0.store.inner().now();
+        let now = self.0.manager.inner().now();
         let state = self.0.state.lock();
         Ok(state.record().is_some_and(|record| record.has(name, now)))
     }
 
-    /// The names of all values, in the order in which they were first stored.
+    /// Returns the names of all values, in the order in which they were first stored.
     pub async fn keys(&self) -> Result<Vec<String>> {
         Ok(self
             .items()
@@ -115,8 +120,9 @@ impl Session {
             .collect())
     }
 
-    /// All values with their names, in the order in which they were first stored. One that Astro stored without
-    /// a value, or in a shape of its own, is `undefined`.
+    /// Returns all names and values, in the order in which they were first stored.
+    ///
+    /// An entry that Astro stored without a value, or in an unknown shape, is `undefined`.
     pub async fn entries(&self) -> Result<Vec<(String, Value)>> {
         let mut entries = Vec::new();
         for (name, item) in self.items().await? {
@@ -129,15 +135,15 @@ impl Session {
         Ok(entries)
     }
 
-    /// Sets `key` to `value`, whatever it was. It ends after the store's default time, if that has one.
+    /// Sets `key` to `value`. It expires after the manager's [`ttl`](super::SessionSettings::ttl), if that is set.
     ///
-    /// The value is encoded at once, so a later change to it is not stored. It is an error if it cannot be
+    /// The value is encoded at once, so a later change to it is not stored. It is an error if the value cannot be
     /// encoded, if the name is reserved, or if the response has begun.
     pub fn set<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
         self.set_with(key, value, Expiry::Default)
     }
 
-    /// Sets `key` to `value` until `expiry`.
+    /// Sets `key` to `value` with the given expiry.
     pub fn set_with<T: Serialize + ?Sized>(
         &self,
         key: impl SessionKey<T>,
@@ -147,7 +153,7 @@ impl Session {
         let name = key.name();
         check_name(name)?;
         let expires = match expiry {
-            Expiry::Default => self.0.store.inner().default_expires(),
+            Expiry::Default => self.0.manager.inner().default_expires(),
             Expiry::Never => None,
             Expiry::At(time) => Some(to_expires(time)),
         };
@@ -174,21 +180,20 @@ impl Session {
         Ok(value)
     }
 
-    /// Removes all values, the flashed ones too. The session keeps its id and its lifetime.
+    /// Removes all values, including flashed ones. The session keeps its id and its lifetime.
     ///
-    /// What is removed is what the session has at the commit, so a value that another request sets meanwhile goes too.
-    /// Values that are set after this call stay.
+    /// The values are removed at the commit, including values that another request sets before it. Values that this
+    /// handle sets after this call stay.
     pub fn clear(&self) -> Result<()> {
         self.0.change()?.changes_mut().clear();
         Ok(())
     }
 
-    /// Makes the new value of `key` from the old one, keeps its expiry, and returns the new value.
+    /// Computes a new value of `key` from the old one, keeps its expiry, and returns the new value.
     ///
-    /// When the commit finds that somebody else changed the session, `update` runs again on what they wrote:
-    /// so it is atomic among all requests and servers, it may run several times, also after the handler has
-    /// returned, and what this returns is provisional until [`save`](Self::save). `update` must therefore do nothing
-    /// but make the value, and not use the session.
+    /// If another request changed the session, the commit runs `update` again on the new value. So the update is atomic
+    /// across all requests and servers. `update` may run several times, even after the handler has returned, so it must
+    /// have no side effects and must not use the session. The returned value is provisional until [`save`](Self::save).
     pub async fn update<T, F>(&self, key: impl SessionKey<T>, update: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -198,7 +203,7 @@ impl Session {
             .await
     }
 
-    /// The same as [`update`](Self::update), with an `update` that may refuse.
+    /// Works like [`update`](Self::update), with an `update` that can fail.
     ///
     /// ```
     /// use session_core::session::Session;
@@ -212,9 +217,9 @@ impl Session {
     /// }
     /// ```
     ///
-    /// An error of `update` is returned as the source of one of kind [`Rejected`](ErrorKind::Rejected), and nothing is
-    /// changed. If it refuses when it runs again at the commit, the commit fails with that error and nothing of it is
-    /// written.
+    /// If `update` fails, nothing changes and the error is of kind [`Rejected`](ErrorKind::Rejected), with the error of
+    /// `update` as its source. If `update` fails when it runs again at the commit, the commit fails with that error and
+    /// writes nothing.
     pub async fn try_update<T, F, E>(&self, key: impl SessionKey<T>, update: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -226,7 +231,7 @@ impl Session {
         check_name(&name)?;
         let _io = self.0.lock_io().await?;
         self.0.load_locked().await?;
-        let store = self.0.store.inner();
+        let manager = self.0.manager.inner();
         let update = Arc::new(update);
         let replay: Replay = {
             let (name, update) = (name.clone(), Arc::clone(&update));
@@ -246,17 +251,20 @@ impl Session {
         for _ in 0..ATTEMPTS {
             let (old, sequence) = {
                 let state = self.0.change()?;
-                (state.item(&name, || store.now()), state.sequence_of(&name))
+                (
+                    state.item(&name, || manager.now()),
+                    state.sequence_of(&name),
+                )
             };
             let expires = match &old {
                 Some(item) => item.expires,
-                None => store.default_expires(),
+                None => manager.default_expires(),
             };
             let old = old.map(|item| decode(&item, &name)).transpose()?;
             let new = update(old).map_err(|error| rejected(&name, error))?;
             let item = Item::whole(encode(&new, &name)?, expires);
             let mut state = self.0.change()?;
-            // A clone of this handle may have set the value while `update` ran; then it runs on that.
+            // A clone of this handle may have set the value while `update` ran. Then it runs again.
             if state.sequence_of(&name) == sequence {
                 state.changes_mut().update(&name, replay, item);
                 return Ok(new);
@@ -265,12 +273,12 @@ impl Session {
         Err(Error::new(
             ErrorKind::Contended,
             format!(
-                "the session value `{name}` was set each time that its update ran; set it outside of the update"
+                "the session value `{name}` was set each time its update ran; do not set it within the update"
             ),
         ))
     }
 
-    /// Puts a value for [`take_flash`](Self::take_flash) to take once: a message for the next page.
+    /// Stores a value that [`take_flash`](Self::take_flash) returns once, such as a message for the next page.
     pub fn flash<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
         let name = key.name();
         check_name(name)?;
@@ -279,10 +287,10 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the value that was flashed as `key`, so that nobody gets it again.
+    /// Removes and returns the value that was flashed as `key`.
     ///
-    /// What this returns is provisional until [`save`](Self::save): of two requests that take it at the same
-    /// time, both may get it.
+    /// The returned value is provisional until [`save`](Self::save): two requests that take it at the same time may both
+    /// get it.
     pub async fn take_flash<T: DeserializeOwned>(
         &self,
         key: impl SessionKey<T>,
@@ -300,10 +308,10 @@ impl Session {
         Ok(Some(value))
     }
 
-    /// Moves the session to a new id when it is committed. Call it when a visitor logs in or gains rights, so
-    /// that nobody who knew the old id comes along.
+    /// Moves the session to a new id at the commit.
     ///
-    /// The cookie changes with the response. A request that still carries the old id sees an empty session.
+    /// Call it when a visitor logs in or gains rights, so that an attacker who knows the old id does not get into the
+    /// session. The response sets the new cookie. A request that still carries the old id sees an empty session.
     pub fn regenerate(&self) -> Result<()> {
         if self.0.mode == Mode::Detached {
             return Err(Error::new(
@@ -314,27 +322,27 @@ impl Session {
         }
         let mut state = self.0.change()?;
         state.regenerate = true;
-        if self.0.store.inner().backing.cookie().is_none() {
+        if self.0.manager.inner().backing.cookie().is_none() {
             state.next_id.get_or_insert_with(SessionId::random);
         }
         Ok(())
     }
 
-    /// Removes the session from the store now, and its cookie with the response. What is set afterwards goes
-    /// to a new session.
+    /// Removes the session from the driver now, and its cookie with the response.
     ///
-    /// An error means that the session may still be there, and this handle still has it.
+    /// Values that are set afterwards go to a new session. After an error the session may still exist, and this handle
+    /// still has it.
     pub async fn destroy(&self) -> Result<()> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
-        let tasks = &self.0.store.inner().tasks;
+        let tasks = &self.0.manager.inner().tasks;
         DetachOnDrop::new(tasks, async move { inner.destroy().await }).await
     }
 
-    /// Changes to the session under `id`, drops what was not saved, and says whether there is one. If not,
-    /// everything stays as it was.
+    /// Switches to the session with the given `id` and returns whether it exists.
     ///
-    /// The id comes from the application, not from the client's cookie; the cookie changes with the response.
+    /// Unsaved changes are dropped. If the session does not exist, nothing changes. The id comes from the application, not
+    /// from the client's cookie. The response sets the new cookie.
     pub async fn load(&self, id: SessionId) -> Result<bool> {
         let _io = self.0.lock_io().await?;
         drop(self.0.change()?);
@@ -342,7 +350,7 @@ impl Session {
         let Base::Present(snapshot) = &base else {
             return Ok(false);
         };
-        let max_age = self.0.store.inner().max_age_of(snapshot);
+        let max_age = self.0.manager.inner().max_age_of(snapshot);
         let mut state = self.0.change()?;
         state.reset();
         state.id = Some(id);
@@ -351,7 +359,7 @@ impl Session {
         Ok(true)
     }
 
-    /// Reads the session again; what was not saved is kept on top of it.
+    /// Reads the session again and keeps unsaved changes.
     pub async fn reload(&self) -> Result<()> {
         let _io = self.0.lock_io().await?;
         let id = {
@@ -361,7 +369,7 @@ impl Session {
         };
         let Some(id) = id else { return Ok(()) };
         let base = self.0.read(id).await?;
-        let store = self.0.store.inner();
+        let manager = self.0.manager.inner();
         loop {
             let changes = self.0.state.lock().changes.clone();
             let record = match &base {
@@ -370,10 +378,10 @@ impl Session {
             };
             let replayed = changes
                 .as_ref()
-                .map(|changes| changes.replayed(record, store.default_expires(), store.now()))
+                .map(|changes| changes.replayed(record, manager.default_expires(), manager.now()))
                 .transpose()?;
             let mut state = self.0.state.lock();
-            // A clone of this handle may have changed something meanwhile; then that is replayed as well.
+            // A clone of this handle may have made a change meanwhile. Then that is replayed as well.
             if state.changes.as_ref().map(Arc::as_ptr) == changes.as_ref().map(Arc::as_ptr) {
                 state.changes = replayed.map(Arc::new);
                 state.set_base(base);
@@ -382,24 +390,25 @@ impl Session {
         }
     }
 
-    /// Writes the changes now and says what became of them; reads after it see what was written.
+    /// Writes the changes now and returns the outcome. Later reads see the written values.
     ///
-    /// Without it, the integration writes them when the handler is done. After an error that says that nothing
-    /// was applied, the changes are kept: save again, or leave it to the commit at the end of the request. An
-    /// error whose [`outcome`](Error::outcome) is unknown leaves nothing to be written again: doing an update
-    /// twice would be worse.
+    /// Without this call, the integration writes the changes when the handler is done. After an error whose
+    /// [`outcome`](Error::outcome) is "not applied", the changes are kept: save again, or leave it to the commit at the end
+    /// of the request. After an error whose outcome is unknown, the changes are dropped, so that no update is applied twice.
     ///
-    /// Dropped half-way it goes on by itself. Await it or drop it: one that is kept and not polled holds up the
-    /// other commits of this session in this process.
+    /// If the future is dropped after it was first polled, the write continues in the background. Await it or drop it: a
+    /// future that is kept and not polled blocks the other commits of this session in this process.
     pub async fn save(&self) -> Result<SaveOutcome> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
-        let tasks = &self.0.store.inner().tasks;
+        let tasks = &self.0.manager.inner().tasks;
         DetachOnDrop::new(tasks, async move { inner.commit(true).await }).await
     }
 
-    /// The session's id, if it has one: the one that the next commit writes under, or the client's, which is
-    /// provisional until the session was loaded. Keep it secret.
+    /// Returns the session's id, if it has one. Keep it secret.
+    ///
+    /// It is the id that the next commit writes to, or the client's. The client's id is provisional until the session is
+    /// loaded.
     pub fn id(&self) -> Option<SessionId> {
         let mut state = self.0.state.lock();
         state.used = true;
@@ -412,8 +421,7 @@ impl Session {
         }
     }
 
-    /// When the session was created: when this project first wrote it. `None` if it has no record, or only Astro has
-    /// written it.
+    /// Returns when this library first wrote the session; `None` if it has no record, or only Astro wrote it.
     pub async fn created_at(&self) -> Result<Option<Timestamp>> {
         self.ensure_loaded().await?;
         let state = self.0.state.lock();
@@ -421,34 +429,34 @@ impl Session {
         Ok(lifetime.map(|lifetime| lifetime.created))
     }
 
-    /// When the session expires if no later request uses it. `None` if it has no record, or never expires.
+    /// Returns when the session expires if no later request uses it; `None` if it has no record or never expires.
     pub async fn expires_at(&self) -> Result<Option<Timestamp>> {
         self.ensure_loaded().await?;
         let state = self.0.state.lock();
         match &state.base {
-            Base::Present(snapshot) => Ok(self.0.store.inner().expiry_of(snapshot)),
+            Base::Present(snapshot) => Ok(self.0.manager.inner().expiry_of(snapshot)),
             _ => Ok(None),
         }
     }
 
-    /// Gives this session a lifetime of its own, such as for "remember me". It is stored with the session, and
-    /// the cookie's Max-Age follows it if it is persistent.
+    /// Sets the lifetime of this session, such as for "remember me".
+    ///
+    /// It is stored with the session. If it is persistent, the cookie's Max-Age follows it.
     pub fn set_lifetime(&self, lifetime: Lifetime) -> Result<()> {
         self.0.change()?.changes_mut().set_lifetime(lifetime);
         Ok(())
     }
 
-    /// A handle that works after the response has begun, for streams and websockets. Only its own
-    /// [`save`](Self::save) writes its changes.
+    /// Returns a handle that works after the response has begun, for streams and websockets.
     ///
-    /// It needs an id that the client has: that of a stored session, or of one that was saved in this
-    /// request. It does not see what this handle has not saved.
+    /// Only its own [`save`](Self::save) writes its changes. The client must have the id already: the session is stored, or
+    /// was saved in this request. The new handle does not see unsaved changes of this one.
     pub fn detach(&self) -> Result<Self> {
-        if self.0.store.inner().backing.cookie().is_some() {
+        if self.0.manager.inner().backing.cookie().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "a session that is kept in the cookie can be written with a response only; write it in the \
-                 handler, or keep sessions in a driver",
+                "a session that is stored in the cookie can only be written with a response; write it in the \
+                 handler, or store sessions in a driver",
             ));
         }
         let id = {
@@ -467,14 +475,14 @@ impl Session {
             )
         })?;
         let cookie = RequestCookie::Id(id);
-        Ok(Self::new(self.0.store.clone(), Mode::Detached, cookie))
+        Ok(Self::new(self.0.manager.clone(), Mode::Detached, cookie))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0
     }
 
-    /// Loads the session and says whether it has a record.
+    /// Loads the session and returns whether it has a record.
     pub(crate) async fn load_own(&self) -> Result<bool> {
         self.ensure_loaded().await?;
         Ok(self.0.state.lock().record().is_some())
@@ -486,7 +494,7 @@ impl Session {
     }
 
     async fn item(&self, name: &str) -> Result<Option<Item>> {
-        let now = || self.0.store.inner().now();
+        let now = || self.0.manager.inner().now();
         {
             let mut state = self.0.state.lock();
             state.used = true;
@@ -500,7 +508,7 @@ impl Session {
 
     async fn items(&self) -> Result<Vec<(String, Option<Item>)>> {
         self.ensure_loaded().await?;
-        let now = self.0.store.inner().now();
+        let now = self.0.manager.inner().now();
         let state = self.0.state.lock();
         let mut items: Vec<(String, Option<Item>)> = Vec::new();
         let is_cleared = |changes: &Arc<super::changes::Changes>| changes.is_cleared();
@@ -552,15 +560,15 @@ impl Inner {
     }
 
     pub(crate) fn manager(&self) -> &SessionManager {
-        &self.store
+        &self.manager
     }
 
-    /// Waits for its turn to read or write the record through this handle, for at most the commit's deadline.
+    /// Locks `io`, waiting at most the commit's deadline.
     async fn lock_io(&self) -> Result<futures_util::lock::MutexGuard<'_, ()>> {
         if let Some(io) = self.io.try_lock() {
             return Ok(io);
         }
-        let limit = self.store.inner().settings.commit_deadline;
+        let limit = self.manager.inner().settings.commit_deadline;
         tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
             Error::new(
                 ErrorKind::Contended,
@@ -572,12 +580,12 @@ impl Inner {
         })
     }
 
-    /// Whether something still reads or writes the record: a clone, or what a timeout has cut off.
+    /// Whether the record is still being read or written, by a clone or by a call that a timeout dropped.
     pub(crate) fn is_busy(&self) -> bool {
         self.io.try_lock().is_none()
     }
 
-    /// The state, to be changed; an error once the response has begun.
+    /// Locks the state for a change; an error once the response has begun.
     fn change(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock();
         if state.sealed {
@@ -600,7 +608,7 @@ impl Inner {
         }
     }
 
-    /// Reads the record unless it was read; the caller holds `io`.
+    /// Reads the record if it was not read yet. The caller holds `io`.
     async fn load_locked(&self) -> Result<()> {
         let id = {
             let mut state = self.state.lock();
@@ -616,36 +624,36 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes the session out of the request's cookies, where it is kept in them and was not yet.
+    /// Opens the session in the request's cookies, if it is stored there and not open yet.
     fn open_cookie(&self, state: &mut State) {
-        let store = self.store.inner();
-        let backing = store.backing.cookie();
+        let manager = self.manager.inner();
+        let backing = manager.backing.cookie();
         if let (Some(backing), Base::Unread, None) = (backing, &state.base, state.id) {
-            let base = backing.open(store, &state.request_cookies);
+            let base = backing.open(manager, &state.request_cookies);
             state.set_base(base);
         }
     }
 
-    /// Reads the record of `id`. An error is reported.
+    /// Reads the record of `id` and reports an error to the hook.
     async fn read(&self, id: SessionId) -> Result<Base> {
-        let store = self.store.inner();
-        let read = store.read(id).await;
+        let manager = self.manager.inner();
+        let read = manager.read(id).await;
         if let Err(error) = &read {
-            store.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
+            manager.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
         }
         read
     }
 
-    /// Runs the commit protocol on what was changed so far.
+    /// Runs the commit protocol on the changes so far.
     pub(crate) async fn commit(&self, keep_snapshot: bool) -> Result<SaveOutcome> {
         let _io = self.lock_io().await?;
-        let store = self.store.inner();
-        let (work, request_cookies) = {
+        let manager = self.manager.inner();
+        let (input, request_cookies) = {
             let mut state = self.state.lock();
             if state.changes.is_some() || state.regenerate {
                 self.open_cookie(&mut state);
             }
-            let work = CommitInput {
+            let input = CommitInput {
                 id: state.id,
                 base: state.base.clone(),
                 had_record: state.had_record,
@@ -655,21 +663,21 @@ impl Inner {
                 may_create: self.mode != Mode::Detached,
                 keep_snapshot,
             };
-            (work, state.request_cookies.clone())
+            (input, state.request_cookies.clone())
         };
-        let fingerprint = || work.id.map(|id| id.fingerprint());
-        let (changes, next_id) = (work.changes.as_ref(), work.next_id);
-        let committed = match &store.backing {
-            Backing::Cookie(cookie) => cookie.commit(store, &work, &request_cookies),
-            Backing::Driver(_) => commit::commit(store, &work).await,
+        let fingerprint = || input.id.map(|id| id.fingerprint());
+        let (changes, next_id) = (input.changes.as_ref(), input.next_id);
+        let committed = match &manager.backing {
+            Backing::Cookie(cookie) => cookie.commit(manager, &input, &request_cookies),
+            Backing::Driver(_) => commit::commit(manager, &input).await,
         };
         match committed {
             Ok(done) => {
                 if done.outcome == SaveOutcome::Gone {
-                    store.report(fingerprint(), &SessionEvent::Gone);
+                    manager.report(fingerprint(), &SessionEvent::Gone);
                 }
                 let mut state = self.state.lock();
-                // What changes nothing of a session that is not stored may still matter to what is set later.
+                // A change without effect on a session that is not stored may still affect later changes.
                 let stays = done.outcome == SaveOutcome::Unchanged
                     && !matches!(done.base, Base::Present(_));
                 if !stays {
@@ -700,7 +708,7 @@ impl Inner {
                         Base::Absent
                     };
                 }
-                store.report(fingerprint(), &SessionEvent::CommitFailed(&error));
+                manager.report(fingerprint(), &SessionEvent::CommitFailed(&error));
                 Err(error)
             }
         }
@@ -710,14 +718,14 @@ impl Inner {
         let _io = self.lock_io().await?;
         let (id, base) = {
             let mut state = self.state.lock();
-            // Should the answer get lost: what is missing then is gone.
+            // If the response gets lost, a record that is missing later counts as destroyed.
             state.had_record |= state.id.is_some();
             (state.id, state.base.clone())
         };
         let destroyed = match (id, &base) {
-            (Some(id), Base::Unread) => destroy::destroy(self.store.inner(), id, None).await?,
+            (Some(id), Base::Unread) => destroy::destroy(self.manager.inner(), id, None).await?,
             (Some(id), Base::Present(snapshot)) => {
-                destroy::destroy(self.store.inner(), id, Some(snapshot)).await?
+                destroy::destroy(self.manager.inner(), id, Some(snapshot)).await?
             }
             (_, Base::Tombstone) => Destroyed::HadMoved,
             _ => Destroyed::Removed,
@@ -733,8 +741,7 @@ impl Inner {
                 state.response_cookie = Some(CookieChange::Remove);
             }
             Destroyed::Removed => {}
-            // The browser of a session that has moved holds the new id, or is about to: nothing here may take it
-            // away, nor give it another.
+            // The session has moved, so the browser has the new id or will get it. Do not remove or replace that cookie.
             Destroyed::HadMoved => {
                 state.id = id;
                 state.set_base(Base::Tombstone);
@@ -768,7 +775,9 @@ fn check_name(name: &str) -> Result<()> {
 fn rejected(name: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(
         ErrorKind::Rejected,
-        format!("the update of the session value `{name}` was refused by the application; nothing was changed"),
+        format!(
+            "the application rejected the update of the session value `{name}`; nothing was changed"
+        ),
     )
     .with_source(error)
 }
@@ -794,7 +803,9 @@ fn wrong_type(name: &str, error: serde_devalue::Error) -> Error {
         error,
         Error::new(
             ErrorKind::WrongType,
-            format!("the session value `{name}` is not of the type asked for; it stays as it is"),
+            format!(
+                "the session value `{name}` does not have the requested type; it was not changed"
+            ),
         ),
     )
 }

@@ -1,3 +1,5 @@
+//! The response headers of a session: `Set-Cookie`, `Cache-Control` and `Vary`.
+
 use http::header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -7,7 +9,7 @@ pub(crate) fn set_cookie(headers: &mut HeaderMap, cookie: HeaderValue) {
     force_private(headers);
 }
 
-/// Says that the response depends on the request's cookies.
+/// Adds `Vary: Cookie` to a response.
 pub(crate) fn vary_by_cookie(headers: &mut HeaderMap) {
     const COOKIE: HeaderValue = HeaderValue::from_static("cookie");
     match headers.entry(VARY) {
@@ -27,10 +29,10 @@ pub(crate) fn vary_by_cookie(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the response one that only the visitor's own browser may store, whatever the application said.
+/// Forces `Cache-Control: private`, so that only the visitor's browser may store the response.
 ///
-/// `Cache-Control` loses what speaks to shared caches and gains `private`; the headers by which an
-/// application overrides it for a content delivery network (RFC 9213 and its kin) go.
+/// Directives for shared caches are removed from `Cache-Control`. Headers that override it for a content delivery
+/// network (such as those of RFC 9213) are removed.
 fn force_private(headers: &mut HeaderMap) {
     let directives: Vec<String> = headers
         .get_all(CACHE_CONTROL)
@@ -97,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn private_is_forced_over_what_the_application_said() {
-        for (said, expected) in [
+    fn private_overrides_the_cache_control_of_the_application() {
+        for (value, expected) in [
             ("public, max-age=60", "private, max-age=60"),
             ("S-MaxAge=60, no-cache", "private, no-cache"),
             ("no-store", "private, no-store"),
             ("private=\"set-cookie, x\", max-age=1", "private, max-age=1"),
         ] {
-            let headers = after_cookie(&[("cache-control", said)]);
+            let headers = after_cookie(&[("cache-control", value)]);
             assert_eq!(headers["cache-control"], expected);
         }
         assert_eq!(after_cookie(&[])["cache-control"], "private");
@@ -122,9 +124,9 @@ mod tests {
 
     #[test]
     fn vary_is_added_once() {
-        for said in ["*", "accept, Cookie"] {
+        for value in ["*", "accept, Cookie"] {
             let mut headers = HeaderMap::new();
-            headers.insert(VARY, HeaderValue::from_static(said));
+            headers.insert(VARY, HeaderValue::from_static(value));
             vary_by_cookie(&mut headers);
             assert_eq!(headers.get_all(VARY).iter().count(), 1);
         }

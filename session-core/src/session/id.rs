@@ -1,3 +1,5 @@
+//! The id of a session.
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -18,25 +20,25 @@ const LENGTH: usize = 36;
 /// ```
 ///
 /// The id is all that a visitor needs to use the session. So `Debug` shows a [`Fingerprint`], there is no `Display`, and
-/// only [`expose`](Self::expose) gives the text. Upper-case digits are accepted and kept, as Astro does, since keys are
-/// case-sensitive.
+/// only [`expose`](Self::expose) returns the text. Upper-case digits are accepted and not converted, as in Astro, since
+/// keys are case-sensitive.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionId([u8; LENGTH]);
 
 impl SessionId {
-    /// A new id from the operating system's random number generator.
+    /// Creates a new id with the operating system's random number generator.
     pub fn random() -> Self {
         let mut text = [0; LENGTH];
         uuid::Uuid::new_v4().hyphenated().encode_lower(&mut text);
         Self(text)
     }
 
-    /// The id as text, as in the cookie and in the store.
+    /// Returns the id as text, as in the cookie and in the driver.
     pub fn expose(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// A short hash that identifies the session in the logs of this process without revealing the id.
+    /// Returns a short hash that identifies the session in the logs of this process without revealing the id.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.0)
     }
@@ -57,7 +59,7 @@ impl SessionId {
         (last.wrapping_mul(MULTIPLIER) >> 32) as u32
     }
 
-    /// Parses the text form of a version 4 UUID. The case of its digits is kept.
+    /// Parses the text form of a version 4 UUID. The case of its digits is not changed.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text: [u8; LENGTH] = bytes.try_into().ok()?;
         let uuid = uuid::Uuid::try_parse_ascii(&text).ok()?;

@@ -1,14 +1,15 @@
+//! The lifetime of sessions: timeouts, deadlines, and when a renewal is due.
+
 use std::time::Duration;
 
 use crate::{Expiry, Timestamp};
 
 /// How long a record outlives the last of its values.
 ///
-/// A value that ends is still in the record for a moment, so the record does not vanish under a request
-/// that is just using it.
+/// A request that is using the session keeps its record for a moment after the last value has expired.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// How long a session lives: without activity, and in all.
+/// How long a session lives: without activity, and in total.
 ///
 /// ```
 /// use session_core::session::Lifetime;
@@ -16,7 +17,7 @@ const SLACK: Duration = Duration::from_secs(60);
 ///
 /// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
-/// // "Remember me": a month without a visit, a year in all, and the cookie outlives the browser.
+/// // "Remember me": a month without a visit, a year in total, and the cookie outlives the browser.
 /// let lifetime = Lifetime::idle(30 * DAY).with_absolute(365 * DAY).persistent();
 /// # let _ = lifetime;
 /// ```
@@ -27,7 +28,7 @@ pub struct Lifetime {
     persistent: bool,
 }
 
-/// A timeout of a session, where it may have one of its own.
+/// A timeout of a session, which may replace the configured one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
     Configured,
@@ -36,8 +37,7 @@ pub(crate) enum Timeout {
 }
 
 impl Lifetime {
-    /// A session that lives as long as the store says, from now on: what a session has that was given no
-    /// lifetime.
+    /// The manager's timeouts, counted from now. It is the lifetime of a session that was given no other.
     pub fn configured() -> Self {
         Self {
             idle: Timeout::Configured,
@@ -46,8 +46,9 @@ impl Lifetime {
         }
     }
 
-    /// A session that ends `idle` after the last request that loaded it. The store's absolute timeout goes on
-    /// to hold.
+    /// A session that expires `idle` after the last request that loaded it.
+    ///
+    /// The manager's absolute timeout still applies.
     pub fn idle(idle: Duration) -> Self {
         Self {
             idle: Timeout::After(idle),
@@ -56,7 +57,9 @@ impl Lifetime {
         }
     }
 
-    /// A session that does not end for want of activity. The store's absolute timeout goes on to hold.
+    /// A session without an idle timeout.
+    ///
+    /// The manager's absolute timeout still applies.
     pub fn never() -> Self {
         Self {
             idle: Timeout::Never,
@@ -65,15 +68,16 @@ impl Lifetime {
         }
     }
 
-    /// Ends the session `absolute` from when this lifetime is set, whatever its activity; `None` takes it out of
-    /// the store's absolute timeout.
+    /// Sets the absolute timeout, counted from when this lifetime is set; `None` is no absolute timeout.
+    ///
+    /// It replaces the manager's absolute timeout for this session.
     #[must_use]
     pub fn with_absolute(mut self, absolute: impl Into<Option<Duration>>) -> Self {
         self.absolute = absolute.into().map_or(Timeout::Never, Timeout::After);
         self
     }
 
-    /// Gives the cookie a Max-Age for as long as the session lives, so that it outlives the browser.
+    /// Makes the cookie outlive the browser, by a Max-Age that lasts as long as the session.
     #[must_use]
     pub fn persistent(mut self) -> Self {
         self.persistent = true;
@@ -81,14 +85,14 @@ impl Lifetime {
     }
 }
 
-/// What a record keeps of its own lifetime, in a reserved entry.
+/// The lifetime that a record stores in a reserved entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecordLifetime {
-    /// When the session began; when we first wrote it, if Astro began it.
+    /// When the session was created, or when this crate first wrote it if Astro created it.
     pub(crate) created: Timestamp,
-    /// When it ends, whatever its activity.
+    /// When it expires regardless of activity.
     pub(crate) deadline: Option<Timestamp>,
-    /// The idle timeout that `set_lifetime` gave it, in place of the configured one.
+    /// The idle timeout of `set_lifetime`, which replaces the configured one.
     pub(crate) idle: Timeout,
     /// Whether its cookie outlives the browser.
     pub(crate) persistent: bool,
@@ -103,7 +107,7 @@ pub(crate) struct LifetimeRules {
 }
 
 impl LifetimeRules {
-    /// The lifetime of a session that begins `now`.
+    /// The lifetime of a session that is created `now`.
     pub(crate) fn begin(&self, now: Timestamp) -> RecordLifetime {
         RecordLifetime {
             created: now,
@@ -121,8 +125,9 @@ impl LifetimeRules {
         }
     }
 
-    /// When a record that is used `now` ends: the nearest of its idle timeout, its deadline, and the last
-    /// end of its values if all of them have one.
+    /// When a record that is used `now` expires.
+    ///
+    /// It is the earliest of its idle timeout, its deadline, and the last expiry of its values if all of them expire.
     pub(crate) fn expires_at(
         &self,
         lifetime: Option<&RecordLifetime>,
@@ -131,11 +136,11 @@ impl LifetimeRules {
     ) -> Option<Timestamp> {
         let idle = self.idle_of(lifetime).map(|idle| now.saturating_add(idle));
         let deadline = lifetime.and_then(|lifetime| lifetime.deadline);
-        let values = last_value_expiry.map(|end| end.saturating_add(SLACK));
+        let values = last_value_expiry.map(|expiry| expiry.saturating_add(SLACK));
         earlier(earlier(idle, deadline), values)
     }
 
-    /// Whether a record that ends at `current` is worth moving to `wanted`.
+    /// Whether the expiry of a record should be renewed from `current` to `wanted`.
     pub(crate) fn touch_is_due(
         &self,
         lifetime: Option<&RecordLifetime>,
@@ -154,13 +159,13 @@ impl LifetimeRules {
         }
     }
 
-    /// How far an end must move before a touch is worth its cost: as configured, or a twentieth of the idle
-    /// timeout, and an hour at most.
+    /// How far an expiry must move before a touch is worth its cost: the configured interval, or else a twentieth of the
+    /// idle timeout, at most an hour.
     fn interval(&self, lifetime: Option<&RecordLifetime>) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60 * 60);
         let idle = self.idle_of(lifetime).unwrap_or(Duration::MAX);
         match self.touch_interval {
-            // A longer one would let a session end that is in use.
+            // With a longer interval, a session in use could expire.
             Some(interval) => interval.min(idle / 2),
             None => (idle / 20).min(LONGEST),
         }
@@ -168,7 +173,7 @@ impl LifetimeRules {
 }
 
 impl RecordLifetime {
-    /// This lifetime with what `set_lifetime` asked for.
+    /// Applies the lifetime that `set_lifetime` asked for.
     pub(crate) fn with(self, asked: &Lifetime, rules: &LifetimeRules, now: Timestamp) -> Self {
         Self {
             created: self.created,
@@ -186,14 +191,13 @@ impl RecordLifetime {
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
-        (end, None) | (None, end) => end,
+        (time, None) | (None, time) => time,
     }
 }
 
-/// The expiry to write for a record that ends at `end`. One without an end leaves it to the driver's own
-/// `ttl` option.
-pub(crate) fn record_expiry(end: Option<Timestamp>) -> Expiry {
-    end.map_or(Expiry::Default, Expiry::At)
+/// The expiry to write for a record that expires at `expires_at`; `None` is the driver's `ttl` option.
+pub(crate) fn record_expiry(expires_at: Option<Timestamp>) -> Expiry {
+    expires_at.map_or(Expiry::Default, Expiry::At)
 }
 
 #[cfg(test)]
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_end_applies() {
+    fn the_earliest_expiry_applies() {
         let start = Timestamp::from_millis(0);
         let lifetime = rules().begin(start);
         let after = |hours: u32| start.saturating_add(HOUR * hours);
@@ -232,16 +236,16 @@ mod tests {
 
     #[test]
     fn a_touch_is_due_once_an_interval() {
-        let end = Timestamp::from_millis(0).saturating_add(20 * HOUR);
-        let later = |minutes: u64| end.saturating_add(Duration::from_secs(60 * minutes));
-        assert!(!rules().touch_is_due(None, Some(end), Some(later(59))));
-        assert!(rules().touch_is_due(None, Some(end), Some(later(60))));
+        let expiry = Timestamp::from_millis(0).saturating_add(20 * HOUR);
+        let later = |minutes: u64| expiry.saturating_add(Duration::from_secs(60 * minutes));
+        assert!(!rules().touch_is_due(None, Some(expiry), Some(later(59))));
+        assert!(rules().touch_is_due(None, Some(expiry), Some(later(60))));
     }
 
     #[test]
-    fn a_record_without_an_end_is_given_one() {
-        let end = Timestamp::from_millis(1);
-        assert!(rules().touch_is_due(None, None, Some(end)));
+    fn a_record_without_expiry_is_given_one() {
+        let expiry = Timestamp::from_millis(1);
+        assert!(rules().touch_is_due(None, None, Some(expiry)));
         assert!(!rules().touch_is_due(None, None, None));
     }
 }

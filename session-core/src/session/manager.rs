@@ -1,3 +1,8 @@
+//! The manager of an application's sessions, and its builder.
+//!
+//! [`ManagerInner`] is shared by all sessions: the driver, the settings, the cookie, the clock, the cache of recent records
+//! and the commit queue. The commit protocol, renewal and destruction are in modules of their own.
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +31,7 @@ use crate::{
     Result, SystemClock, Timestamp,
 };
 
-/// The sessions of an application: where they are stored, how long they live, and how their cookie looks.
+/// Manages the sessions of an application: their storage, their lifetime and their cookie.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,12 +45,12 @@ use crate::{
 /// }
 /// ```
 ///
-/// A server takes one through an integration, such as the layer of `session-tower`. Outside of requests,
+/// A server uses it through an integration, such as the layer of `session-tower`. Outside of requests,
 /// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
-/// any session. It is cheap to clone; all clones are the same manager.
+/// any session. It is cheap to clone; clones share one manager.
 ///
-/// It caches up to 64 recently seen records of at most 4 KiB each, so that of several requests of a visitor one parses
-/// the session; each still reads the record from the driver. A destroyed session is not cached.
+/// It caches up to 64 recently parsed records of at most 4 KiB each, so that several requests of a visitor parse the
+/// session once. Each request still reads the record from the driver. A destroyed session is not cached.
 #[derive(Clone)]
 pub struct SessionManager(Arc<ManagerInner>);
 
@@ -100,7 +105,7 @@ impl SessionManagerBuilder {
         }))
     }
 
-    /// Replaces all settings, those that other setters have set included.
+    /// Replaces all settings, including those that other setters have set.
     #[must_use]
     pub fn settings(mut self, settings: SessionSettings) -> Self {
         self.settings = settings;
@@ -114,21 +119,21 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Sets [how long a value lives](SessionSettings::ttl) whose setter gives no expiry.
+    /// Sets the [default lifetime of a value](SessionSettings::ttl).
     #[must_use]
     pub fn value_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.settings.ttl = ttl.into();
         self
     }
 
-    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` is forever.
+    /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` disables it.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.idle_timeout = timeout.into();
         self
     }
 
-    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` is forever.
+    /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` disables it.
     #[must_use]
     pub fn absolute_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.absolute_timeout = timeout.into();
@@ -142,7 +147,7 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Sets the [grace](SessionSettings::regenerate_grace) of an id that was replaced.
+    /// Sets the [grace period](SessionSettings::regenerate_grace) of an id that was replaced.
     #[must_use]
     pub fn regenerate_grace(mut self, grace: Duration) -> Self {
         self.settings.regenerate_grace = grace;
@@ -177,15 +182,17 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// Takes the time from `clock`, for tests of lifetimes. Default: the system's clock.
+    /// Sets the clock, for tests of lifetimes. Default: the system's clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Builds the manager; an error of kind [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) says which
-    /// settings do not fit together.
+    /// Builds the manager.
+    ///
+    /// Settings that are invalid, or invalid together, are an error of kind
+    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig).
     pub fn build(self) -> Result<SessionManager> {
         self.settings.validate()?;
         let cookie = CookieCodec::new(&self.settings.cookie);
@@ -201,29 +208,29 @@ impl SessionManagerBuilder {
 }
 
 impl SessionManager {
-    /// Sessions in `driver` with default settings.
+    /// Creates a manager of sessions in `driver`, with default settings.
     pub fn new(driver: impl Driver) -> Self {
         let driver = into_arc(driver);
         let builder = SessionManagerBuilder::new(Backing::Driver(Arc::clone(&driver)));
         builder.finish(CookieCodec::default(), Backing::Driver(driver))
     }
 
-    /// Sessions in `driver`, with settings to be changed before they are built.
+    /// Returns a builder for a manager of sessions in `driver`.
     pub fn builder(driver: impl Driver) -> SessionManagerBuilder {
         SessionManagerBuilder::new(Backing::Driver(into_arc(driver)))
     }
 
-    /// Sessions that are stored in the visitors' cookies, with settings to be changed before they are built.
+    /// Returns a builder for a manager of sessions that are stored in the visitors' cookies.
     ///
-    /// What such sessions cannot do is in the documentation of [`CookieSessionOptions`].
+    /// The limits of such sessions are in the documentation of [`CookieSessionOptions`].
     #[cfg(feature = "cookie-session")]
     pub fn in_cookies(options: CookieSessionOptions) -> SessionManagerBuilder {
         SessionManagerBuilder::new(Backing::Cookie(options))
     }
 
-    /// The same sessions with other settings, as a manager of its own.
+    /// Creates a manager of the same sessions with other settings.
     ///
-    /// The clock and the hook stay. [`close`](Self::close) waits for the commits of one manager only.
+    /// It has the same clock and hook. [`close`](Self::close) waits for the commits of one manager only.
     pub fn with_settings(&self, settings: SessionSettings) -> Result<Self> {
         let backing = match &self.0.backing {
             Backing::Driver(driver) => Backing::Driver(Arc::clone(driver)),
@@ -241,45 +248,43 @@ impl SessionManager {
         .build()
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn settings(&self) -> &SessionSettings {
         &self.0.settings
     }
 
-    /// The driver; `None` where sessions are stored in cookies.
+    /// Returns the driver; `None` if sessions are stored in cookies.
     pub fn driver(&self) -> Option<&Arc<dyn Driver>> {
         self.0.backing.driver().ok()
     }
 
-    /// The name of the session cookie.
+    /// Returns the name of the session cookie.
     pub fn cookie_name(&self) -> &str {
         self.0.cookie.name()
     }
 
-    /// The session of a request with these headers, for authors of integrations.
-    ///
-    /// It costs no I/O.
+    /// Returns the session of a request with these headers, without I/O, for authors of integrations.
     pub fn session_from_headers(&self, headers: &HeaderMap) -> Session {
         let cookie = self.0.cookie.read(headers);
         if self.0.backing.cookie().is_some() {
             let headers = headers.get_all(COOKIE).into_iter().cloned().collect();
-            let state = State::held(cookie, headers);
+            let state = State::from_cookies(cookie, headers);
             return Session::with_state(self.clone(), Mode::Request, state);
         }
         Session::new(self.clone(), Mode::Request, cookie)
     }
 
-    /// The session under `id`, or `None` if there is none.
+    /// Loads the session with the given `id`, or returns `None` if it does not exist.
     ///
-    /// Changes to it are written by [`save`](Session::save) alone.
+    /// Only [`save`](Session::save) writes changes to it.
     pub async fn open(&self, id: SessionId) -> Result<Option<Session>> {
         let session = Session::new(self.clone(), Mode::Detached, RequestCookie::Id(id));
         Ok(session.load_own().await?.then_some(session))
     }
 
-    /// A new session, for programs without requests and for tests of handlers.
+    /// Creates a session, for programs without requests and for tests of handlers.
     ///
-    /// It is stored, and gets its id, by [`save`](Session::save).
+    /// [`save`](Session::save) stores it and gives it an id.
     ///
     /// ```
     /// use session_core::session::{Session, SessionManager};
@@ -299,15 +304,16 @@ impl SessionManager {
         Session::new(self.clone(), Mode::Standalone, RequestCookie::Missing)
     }
 
-    /// Destroys the session under `id`, if there is one.
+    /// Destroys the session with the given `id`, if it exists.
     pub async fn destroy(&self, id: SessionId) -> Result<()> {
         destroy::destroy(&self.0, id, None).await?;
         Ok(())
     }
 
-    /// The ids under which something is stored, as a stream that reads them page by page.
+    /// Returns a stream of all stored session ids, which reads them page by page.
     ///
-    /// An id that was just regenerated is among them until its grace is over; [`open`](Self::open) gives `None` for it.
+    /// It includes ids that were replaced by `regenerate` until their grace period is over. For these,
+    /// [`open`](Self::open) returns `None`.
     pub fn ids(&self) -> impl Stream<Item = Result<SessionId>> + Send + '_ {
         let ids = self.0.driver().map(|driver| {
             driver
@@ -318,7 +324,7 @@ impl SessionManager {
         stream::once(std::future::ready(ids)).try_flatten()
     }
 
-    /// Waits for the commits that still run, and closes the driver.
+    /// Waits for running commits and closes the driver.
     ///
     /// Sessions cannot be read or written afterwards.
     pub async fn close(&self) -> Result<()> {
@@ -330,12 +336,12 @@ impl SessionManager {
         }
     }
 
-    /// The time by which its sessions live: the system's, unless a test set another clock.
+    /// Returns the current time of the manager's clock.
     pub fn now(&self) -> Timestamp {
         self.0.now()
     }
 
-    /// Whether both are the same manager.
+    /// Returns whether both are the same manager.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -364,7 +370,7 @@ impl ManagerInner {
         self.backing.driver()
     }
 
-    /// The `expires` of a value whose setter gave none.
+    /// The `expires` of a value that was set without an expiry.
     pub(crate) fn default_expires(&self) -> Option<f64> {
         self.settings
             .ttl
@@ -382,7 +388,7 @@ impl ManagerInner {
         self.capabilities.conditions != Conditions::None
     }
 
-    /// Reads what is stored under `id`.
+    /// Reads the record of `id`.
     pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
         match self
             .driver()?
@@ -395,7 +401,7 @@ impl ManagerInner {
         }
     }
 
-    /// What an entry of the driver, or what a cookie held, means for the session.
+    /// Parses an entry of the driver, or of a cookie.
     pub(crate) fn interpret(&self, id: Option<SessionId>, entry: Entry) -> Result<Base> {
         let recent = id.and_then(|id| self.recent.find(id, &entry.value));
         let record = match recent {

@@ -1,4 +1,8 @@
-//! Sessions: what a visitor's requests have in common, kept in a driver.
+//! Sessions: values that last from one request of a visitor to the next, stored in a driver.
+//!
+//! A [`SessionManager`] owns the driver and the settings. It gives each request a [`Session`], whose record is read
+//! when the handler first needs it. The integration (such as the layer of `session-tower`) commits the session after
+//! the handler. The commit writes the changes and sets the cookie.
 //!
 //! ```
 //! use session_core::{session::Session, Result};
@@ -44,51 +48,50 @@
 //! | `id() -> Option<SessionId>` | no | an id that was not loaded yet | works |
 //! | `detach() -> Result<Session>` | no | – | works; so does its `save` |
 //!
-//! With [`TypedSession`], the values are the fields of a struct of the application's own, with types and defaults. Without
-//! an integration, [`SessionStorage`] gets, commits and destroys sessions for a server of any kind.
+//! With [`TypedSession`], the values are the fields of a struct of the application, with types and defaults. A server
+//! without an integration uses [`SessionStorage`] to get, commit and destroy sessions.
 //!
-//! # What is read and written
+//! # Reads and writes
 //!
-//! Nothing, for a request that does not use its session, and nothing for one without a session cookie that
-//! only reads. The record is read when it is first needed and written once, after the handler, if it
+//! A request that does not use its session reads and writes nothing. Neither does a request without a session cookie
+//! that only reads. Otherwise the record is read when it is first needed, and written once after the handler if it
 //! changed.
 //!
-//! A session that is only read is kept from ending: once an interval, its end is moved, which costs one more
-//! operation. On a driver that does not report when entries end, only one that can `touch` is asked to.
+//! A session that is only read is renewed at intervals: its expiry moves forward, which costs one more operation. If
+//! the driver does not report when entries expire, the session is renewed only if the driver supports `touch`.
 //!
-//! A session remembers what was done to it, and the commit writes on condition that the record is as it was
-//! read. If another request changed it meanwhile, the commit takes the fresh record, does the same to it
-//! again, and tries again. So changes to different values all survive, [`update`](Session::update) is atomic,
-//! and of two plain [`set`](Session::set)s to one value the later commit wins. On a driver without conditional
-//! writes the later record wins as a whole.
+//! A session records its changes, and the commit writes on condition that the record is unchanged since it was read.
+//! If another request changed it, the commit reads the new record, replays the changes on it, and tries again. So
+//! changes to different values all survive and [`update`](Session::update) is atomic. Of two plain
+//! [`set`](Session::set)s of one value, the later commit wins. On a driver without conditional writes, the later
+//! record wins as a whole.
 //!
-//! A session may also live in the visitor's cookie, without a driver: what that is good for, and what it cannot do, is
-//! in the documentation of `CookieSessionOptions`, which the feature `cookie-session` brings.
+//! A session can also be stored in the visitor's cookie, without a driver. The documentation of
+//! `CookieSessionOptions` (feature `cookie-session`) says when to use that and what its limits are.
 //!
-//! # Gone is gone
+//! # Destroyed and expired sessions
 //!
-//! A commit that finds its record gone (a logout elsewhere, the end of its lifetime) writes nothing, sets no
-//! cookie and says so: by [`SaveOutcome::Gone`], and to the hook of the store. A handler that goes on after
-//! [`save`](Session::save) said so, and that means to begin anew, calls [`regenerate`](Session::regenerate):
-//! then what it sets afterwards goes to a new session. An id that comes from a client and has no record is
-//! never adopted.
+//! A commit may find that its record no longer exists, because of a logout elsewhere or because it expired. It then
+//! writes nothing and sets no cookie. It reports this as [`SaveOutcome::Gone`] and to the manager's hook. A handler that
+//! gets `Gone` from [`save`](Session::save) and wants a new session calls [`regenerate`](Session::regenerate): values
+//! that it sets afterwards go to a new session. An id that comes from a client and has no record is never adopted.
 //!
-//! After [`regenerate`](Session::regenerate), a request that still carries the old id sees an empty session for a
-//! while (the store's `regenerate_grace`), and what it sets is gone: it neither follows to the new id nor
-//! takes the browser's new cookie away. Only one that itself calls `regenerate`, as a login does whose first answer
-//! was lost, begins anew, with what it sets and nothing else.
+//! After [`regenerate`](Session::regenerate), a request that still carries the old id sees an empty session until the
+//! manager's `regenerate_grace` is over. Its changes are dropped: they do not reach the new id, and the browser's new
+//! cookie stays. The exception is a request that itself calls `regenerate`, such as a repeated login whose first
+//! response was lost. It gets a new session with only the values that it sets.
 //!
-//! A handler that must know whether its changes are stored calls [`save`](Session::save); the commit after the
-//! handler tells the store's hook alone.
+//! A handler that must know whether its changes are stored calls [`save`](Session::save). The commit after the handler
+//! reports to the manager's hook only.
 //!
 //! # The record
 //!
-//! What is stored is what Astro stores: the devalue text of a `Map` from each name to `{ data, expires }`, so
-//! an Astro application reads and writes the same sessions. We add two entries, which Astro carries along:
+//! The stored format is Astro's: the devalue text of a `Map` from each name to `{ data, expires }`. So an Astro
+//! application reads and writes the same sessions. This crate adds two entries, which Astro preserves:
 //! `$session:flash` and `$session:lifetime`. Names that begin with `$session:` are reserved.
 //!
-//! Astro writes whole records without a condition: what it overwrites or revives is its doing. A commit
-//! of ours notices a record that Astro changed meanwhile, and replays its changes on it.
+//! Astro writes whole records without a condition, so it may overwrite changes or restore a destroyed session. A commit
+//! of this crate detects a record that Astro changed since it was read, and replays its changes on it.
 
 mod backing;
 mod backoff;

@@ -1,4 +1,4 @@
-//! Stands in for sessions in cookies where the feature `cookie-session` is off: there are none.
+//! A placeholder for sessions in cookies when the feature `cookie-session` is off.
 
 use http::HeaderValue;
 

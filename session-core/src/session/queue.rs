@@ -1,3 +1,5 @@
+//! The queue of commits of one session in this process.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -10,11 +12,12 @@ use tokio::time::timeout;
 use super::SessionId;
 use crate::{Error, ErrorKind, Result};
 
-/// Lets the commits of one session in this process go one after another, so that they need not fight over
-/// its record. Sessions do not wait for one another.
+/// A queue for each session, so that its commits in this process run one after another and do not conflict.
+///
+/// Different sessions do not wait for each other.
 #[derive(Debug, Default)]
 pub(crate) struct CommitQueue {
-    /// The sessions of which somebody has the turn, with those who wait for it.
+    /// The sessions with a running commit, and the waiting commits of each.
     sessions: DashMap<SessionId, VecDeque<Sender<()>>, RandomState>,
 }
 
@@ -24,8 +27,8 @@ impl CommitQueue {
     /// The error is of kind [`Contended`](ErrorKind::Contended).
     pub(crate) async fn enter(&self, id: SessionId, limit: Duration) -> Result<Turn<'_>> {
         let receiver = match self.sessions.entry(id) {
-            Entry::Vacant(nobody) => {
-                nobody.insert(VecDeque::new());
+            Entry::Vacant(free) => {
+                free.insert(VecDeque::new());
                 None
             }
             Entry::Occupied(mut others) => {
@@ -41,7 +44,7 @@ impl CommitQueue {
                 id,
                 receiver,
             };
-            // Nobody drops a sender that was not used.
+            // A sender is never dropped unused.
             if timeout(limit, &mut waiting.receiver).await.is_err() {
                 return Err(still_waiting(limit));
             }
@@ -49,7 +52,7 @@ impl CommitQueue {
         Ok(Turn { queue: self, id })
     }
 
-    /// Gives the turn to whoever has waited longest.
+    /// Passes the turn to the caller that has waited longest.
     fn pass_on(&self, id: SessionId) {
         loop {
             let next = match self.sessions.entry(id) {
@@ -62,7 +65,7 @@ impl CommitQueue {
                     }
                 },
             };
-            // Outside of the map's lock, since it wakes a task; one who has given up does not take it.
+            // Outside the map's lock, since this wakes a task. It fails if the caller has stopped waiting.
             if next.send(()).is_ok() {
                 return;
             }
@@ -74,8 +77,8 @@ fn still_waiting(limit: Duration) -> Error {
     Error::new(
         ErrorKind::Contended,
         format!(
-            "other requests were writing the session for {limit:?}, so its changes were not written; store what changes \
-             so often elsewhere, or raise `commit_deadline`"
+            "other requests were writing the session for {limit:?}, so its changes were not written; store data that \
+             changes often elsewhere, or raise `commit_deadline`"
         ),
     )
 }
@@ -89,7 +92,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        // A turn that came in the moment in which its caller gave up waiting is somebody else's.
+        // If the turn arrived at the moment when the caller stopped waiting, pass it on.
         self.receiver.close();
         if self.receiver.try_recv().is_ok() {
             self.queue.pass_on(self.id);
@@ -97,7 +100,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A place at the head of a session's queue, given up when dropped.
+/// The place at the head of a session's queue. Dropping it passes the turn on.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     queue: &'a CommitQueue,

@@ -1,21 +1,21 @@
 use std::fmt;
 
-/// Why a cookie that should hold a session is taken as none.
+/// Why a cookie that should contain a session was rejected.
 ///
-/// The visitor then has an empty session; [`SessionEvent::CookieRejected`](super::SessionEvent::CookieRejected) says
-/// so to the hook of the store.
+/// The visitor then has an empty session. The manager's hook gets a
+/// [`SessionEvent::CookieRejected`](super::SessionEvent::CookieRejected).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CookieRejection {
-    /// It is none of ours: cut short, of another shape, or too long.
+    /// It is not a session cookie: truncated, of another shape, or too long.
     Malformed,
-    /// It was written by a version of this crate that this one does not know, or in a format that is not accepted.
+    /// It was written by an unknown version of this crate, or in a format that is not accepted.
     UnknownFormat,
-    /// It was changed, or sealed with a secret that is not configured, or for a cookie of another name.
+    /// It was changed, sealed with a secret that is not configured, or sealed for a cookie with another name.
     Forged,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Some of the cookies over which it was split are missing.
+    /// Some of the cookies that it was split over are missing.
     Incomplete,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for CookieRejection {
             Self::Malformed => "it is malformed",
             Self::UnknownFormat => "its format is not accepted here",
             Self::Forged => "no configured secret opens it",
-            Self::Expired => "its time is over",
+            Self::Expired => "it has expired",
             Self::Incomplete => "parts of it are missing",
         })
     }

@@ -1,3 +1,5 @@
+//! Renewal of the expiry of sessions that are only read.
+
 use std::time::Duration;
 
 use super::commit::{CommitOutput, unchanged};
@@ -9,7 +11,7 @@ use super::{SessionEvent, SessionId};
 use crate::{Driver, Expiry, Result, Timestamp, TouchOptions, Version, WriteOptions, WriteOutcome};
 
 impl ManagerInner {
-    /// When a record that is used now ends.
+    /// When a record that is used now expires.
     pub(crate) fn expiry_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
         let lifetime = snapshot.record.lifetime();
         let last_value_expiry = snapshot.record.last_value_expiry();
@@ -17,10 +19,10 @@ impl ManagerInner {
             .expires_at(lifetime.as_ref(), last_value_expiry, self.now())
     }
 
-    /// Whether the end of a record that is only read is worth moving.
+    /// Whether the expiry of a record that was only read should be renewed.
     ///
-    /// Where the driver does not tell when a record ends, only one that can touch is asked to move it, each time:
-    /// to write a record anew with every read would cost more than it is worth, and could undo others' changes.
+    /// A driver that does not report the expiry of entries is asked to touch the record each time. If it cannot touch, the
+    /// record is not renewed: a write with every read would be expensive and could undo changes of others.
     pub(crate) fn renewal_is_due(&self, snapshot: &Snapshot) -> bool {
         if !self.capabilities.reports_expiry && !self.capabilities.touch {
             return false;
@@ -47,14 +49,14 @@ impl ManagerInner {
         self.cookie.max_age(persistent, left)
     }
 
-    /// Moves the end of a record that was only read, if it is due.
+    /// Renews the expiry of a record that was only read, if it is due.
     pub(crate) async fn renew(&self, id: SessionId, snapshot: Snapshot) -> Result<CommitOutput> {
         if !self.renewal_is_due(&snapshot) {
             return Ok(unchanged(Some(id), Base::Present(snapshot)));
         }
         match self.queue.enter(id, self.settings.commit_deadline).await {
             Ok(_turn) => self.renew_in_turn(id, snapshot).await,
-            // A request that only reads does not fail for it: the next one tries again.
+            // This does not fail a request that only reads. The next request tries again.
             Err(error) => {
                 self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error));
                 Ok(unchanged(Some(id), Base::Present(snapshot)))
@@ -62,7 +64,7 @@ impl ManagerInner {
         }
     }
 
-    /// The same for who stands at the head of the session's queue.
+    /// The same, for a caller that has the turn in the session's queue.
     pub(crate) async fn renew_in_turn(
         &self,
         id: SessionId,
@@ -89,8 +91,9 @@ impl ManagerInner {
         })
     }
 
-    /// Moves the end of a record that nobody has changed, and gives its version; `None` if somebody has. A driver
-    /// that cannot touch gets the same bytes again.
+    /// Sets the expiry of a record and returns its version; `None` if the record was changed by another request.
+    ///
+    /// On a driver that cannot touch, this writes the same bytes again.
     async fn extend(
         &self,
         id: SessionId,

@@ -1,3 +1,5 @@
+//! The commit at the end of a request, and the headers that it adds to the response.
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,33 +14,33 @@ use super::headers;
 use super::state::{Base, State};
 use crate::{Error, OnCommitError};
 
-/// What a session adds to its response's headers, for authors of integrations.
+/// The headers that a session adds to its response, for authors of integrations.
 #[derive(Clone, Debug, Default)]
 #[must_use = "a session whose cookie is not sent is lost"]
 pub struct ResponseHeaders {
     set_cookie: Option<HeaderValue>,
-    /// Where one cookie is not enough.
+    /// The other cookies of a session that is split over several.
     more_cookies: Vec<HeaderValue>,
     varies: bool,
 }
 
 impl ResponseHeaders {
-    /// Whether the response sets the session's cookie, or takes it away.
+    /// Returns whether the response sets or removes the session's cookie.
     pub fn sets_cookie(&self) -> bool {
         self.set_cookie.is_some()
     }
 
-    /// The values of the `Set-Cookie` headers: none or one, and more for a session that is split over several cookies.
+    /// Returns the values of the `Set-Cookie` headers: several for a session that is split over several cookies.
     pub fn set_cookies(&self) -> impl Iterator<Item = &HeaderValue> {
         self.set_cookie.iter().chain(&self.more_cookies)
     }
 
-    /// Whether the response depends on the request's cookies, so that it must carry `Vary: Cookie`.
+    /// Returns whether the response depends on the request's cookies and needs `Vary: Cookie`.
     pub fn varies(&self) -> bool {
         self.varies
     }
 
-    /// Adds the cookie, keeps shared caches from storing the response, and says what it depends on.
+    /// Adds the cookie, `Cache-Control: private` if there is a cookie, and `Vary: Cookie` if the session was used.
     pub fn apply(&self, headers: &mut HeaderMap) {
         for cookie in self.set_cookies() {
             headers::set_cookie(headers, cookie.clone());
@@ -49,16 +51,16 @@ impl ResponseHeaders {
     }
 }
 
-/// What [`Session::commit`] comes to.
+/// The output of [`Session::commit`].
 #[derive(Debug)]
 pub struct CommitResult {
-    /// What goes into the headers of the response, whichever it is.
+    /// The headers to add to the response, including one that replaces the handler's.
     pub headers: ResponseHeaders,
-    /// The error for which the response is to be replaced by an empty one with status 500.
+    /// The commit's error, if the response must be replaced by an empty one with status 500.
     pub error: Option<Error>,
 }
 
-/// The future of [`Session::commit`]. Once polled it runs to its end, also if it is dropped.
+/// The future of [`Session::commit`]. Once polled, the commit completes even if the future is dropped.
 pub struct CommitFuture(Step);
 
 enum Step {
@@ -81,16 +83,16 @@ impl Future for CommitFuture {
 }
 
 impl Session {
-    /// Commits the session and says what its response must carry, for authors of integrations.
+    /// Commits the session and returns the headers for its response, for authors of integrations.
     ///
-    /// Call it when the handler is done and before the headers go out, whatever the response's status; not
-    /// when the handler failed without a response. From the call on, changes by this handle are errors. A
-    /// session with nothing to write costs no allocation.
+    /// Call it after the handler and before the headers are sent, whatever the response's status. Do not call it if the
+    /// handler failed without a response. After the call, changes through this handle are errors. A session with nothing
+    /// to write costs no allocation.
     pub fn commit(&self) -> CommitFuture {
         let headers = {
             let mut state = self.inner().state();
             state.sealed = true;
-            // What was not used is not read or written by a clone either.
+            // If the session is unused, no clone reads or writes it either.
             let idle = !state.used
                 || state.changes.is_none()
                     && !state.regenerate
@@ -114,7 +116,7 @@ impl Session {
         })))
     }
 
-    /// What the response must carry as things stand.
+    /// The headers for the response in the current state.
     pub(crate) fn response_headers(&self) -> ResponseHeaders {
         response_headers(self.inner(), &self.inner().state())
     }
@@ -128,18 +130,23 @@ impl Session {
 }
 
 fn response_headers(inner: &Inner, state: &State) -> ResponseHeaders {
-    let store = inner.manager().inner();
+    let manager = inner.manager().inner();
     let (set_cookie, more_cookies) = match &state.response_cookie {
         None => (None, Vec::new()),
         Some(CookieChange::Set { id, max_age }) => {
-            let cookie = store.cookie.set(store.cookie.name(), id.expose(), *max_age);
+            let cookie = manager
+                .cookie
+                .set(manager.cookie.name(), id.expose(), *max_age);
             (cookie.ok(), Vec::new())
         }
         #[cfg(feature = "cookie-session")]
         Some(CookieChange::Hold(cookies)) => first_and_more(cookies.iter().cloned()),
-        Some(CookieChange::Remove) => match store.backing.cookie() {
-            Some(backing) => first_and_more(backing.removals(store, &state.request_cookies)),
-            None => (store.cookie.removal(store.cookie.name()).ok(), Vec::new()),
+        Some(CookieChange::Remove) => match manager.backing.cookie() {
+            Some(backing) => first_and_more(backing.removals(manager, &state.request_cookies)),
+            None => (
+                manager.cookie.removal(manager.cookie.name()).ok(),
+                Vec::new(),
+            ),
         },
     };
     ResponseHeaders {

@@ -1,3 +1,5 @@
+//! The state of a session in one request: what was read, what was changed, and what happens to the cookie.
+
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -8,7 +10,7 @@ use super::cookie::{CookieChange, RequestCookie};
 use super::record::{Item, Record};
 use crate::{Timestamp, Version};
 
-/// What the store held under a session's id when it was last read or written.
+/// What the driver had stored under a session's id when it was last read or written.
 #[derive(Clone, Debug)]
 pub(crate) enum Base {
     /// It was not read yet.
@@ -17,13 +19,13 @@ pub(crate) enum Base {
     Absent,
     /// The session moved to another id.
     Tombstone,
-    /// No record, where this request had read one.
+    /// No record any more: this request has read one before.
     Gone,
     /// A record.
     Present(Snapshot),
 }
 
-/// A record with what its driver said of it.
+/// A record with its version and expiry.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) record: Record,
@@ -31,29 +33,29 @@ pub(crate) struct Snapshot {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// What a request knows of its session and did to it.
+/// The state of a session in a request: what was read, and the changes.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// What the request's cookie said.
+    /// The session id in the request's cookie.
     pub(crate) cookie: RequestCookie,
-    /// The request's `cookie` headers, where the session itself is in them; they are opened when it is needed.
+    /// The request's `cookie` headers, if they contain the session itself. They are opened when the session is needed.
     pub(crate) request_cookies: Vec<HeaderValue>,
-    /// The id whose record this is about; `None` for a session that was never stored.
+    /// The id of the record; `None` for a session that was never stored.
     pub(crate) id: Option<SessionId>,
     pub(crate) base: Base,
-    /// Whether there was a record under `id` that this request saw: one that is missing then is gone.
+    /// Whether this request has seen a record under `id`. If it is missing later, the session was destroyed.
     pub(crate) had_record: bool,
-    /// Shared with a commit that runs, which therefore sees no later change.
+    /// Shared with a running commit, which does not see later changes.
     pub(crate) changes: Option<Arc<Changes>>,
     /// The id that the record will move to.
     pub(crate) next_id: Option<SessionId>,
-    /// Whether the session is to move to a new id.
+    /// Whether the session moves to a new id at the commit.
     pub(crate) regenerate: bool,
-    /// Whether the handler asked the session for anything.
+    /// Whether the handler used the session.
     pub(crate) used: bool,
     /// Whether the response has begun.
     pub(crate) sealed: bool,
-    /// What the response does to the cookie. It is set once it is certain, and goes out on every path.
+    /// The change to the cookie in the response. It is set when it is certain, and sent in every case.
     pub(crate) response_cookie: Option<CookieChange>,
 }
 
@@ -82,8 +84,8 @@ impl State {
         }
     }
 
-    /// That of a request whose cookies hold the session itself.
-    pub(crate) fn held(cookie: RequestCookie, request_cookies: Vec<HeaderValue>) -> Self {
+    /// The state of a request whose cookies contain the session itself.
+    pub(crate) fn from_cookies(cookie: RequestCookie, request_cookies: Vec<HeaderValue>) -> Self {
         let is_there = cookie != RequestCookie::Missing;
         let mut state = Self::new(match is_there {
             true => RequestCookie::NoId,
@@ -96,7 +98,7 @@ impl State {
         state
     }
 
-    /// Takes what the store holds under `id` now.
+    /// Sets what the driver has stored under `id` now.
     pub(crate) fn set_base(&mut self, base: Base) {
         self.had_record |= matches!(base, Base::Present(_));
         self.base = match base {
@@ -109,7 +111,7 @@ impl State {
         Arc::make_mut(self.changes.get_or_insert_default())
     }
 
-    /// The record, where there is one.
+    /// The record, if there is one.
     pub(crate) fn record(&self) -> Option<&Record> {
         match &self.base {
             Base::Present(snapshot) => Some(&snapshot.record),
@@ -117,7 +119,7 @@ impl State {
         }
     }
 
-    /// What this request's changes alone say of a value.
+    /// What is known of a value from this request's changes, without the record.
     pub(crate) fn known(&self, name: &str) -> Known<'_> {
         match &self.changes {
             Some(changes) => changes.value(name),
@@ -141,12 +143,12 @@ impl State {
         }
     }
 
-    /// A mark of the last change to the value called `name`.
+    /// The sequence number of the last change to the value called `name`.
     pub(crate) fn sequence_of(&self, name: &str) -> Option<u64> {
         self.changes.as_ref()?.sequence_of(name)
     }
 
-    /// Forgets a move to a new id that a commit has made, and not one that was asked for meanwhile.
+    /// Clears a `regenerate` that a commit has done, but not one that was requested meanwhile.
     pub(crate) fn forget_regenerate(&mut self, committed: Option<SessionId>) {
         if self.next_id == committed {
             self.regenerate = false;
@@ -154,7 +156,7 @@ impl State {
         }
     }
 
-    /// Forgets the changes that a commit has written.
+    /// Drops the changes that a commit has written.
     pub(crate) fn forget(&mut self, committed: Option<&Arc<Changes>>) {
         let Some(committed) = committed else { return };
         let Some(changes) = self.changes.take() else {
@@ -166,7 +168,7 @@ impl State {
         }
     }
 
-    /// Makes this the session of a visitor without one.
+    /// Resets this to an empty session.
     pub(crate) fn reset(&mut self) {
         self.id = None;
         self.base = Base::Absent;

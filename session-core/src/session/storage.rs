@@ -1,3 +1,5 @@
+//! Sessions without an integration: explicit calls to get, commit and destroy them.
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -6,7 +8,7 @@ use http::HeaderMap;
 use super::{ResponseHeaders, SessionData, SessionManager, TypedSession};
 use crate::Result;
 
-/// Sessions for a server of any kind, by three calls: get the request's, commit it, destroy it.
+/// Sessions for any server, by explicit calls: get the session of a request, commit it, destroy it.
 ///
 /// ```
 /// use http::{HeaderMap, Request, Response};
@@ -32,15 +34,15 @@ use crate::Result;
 /// }
 /// ```
 ///
-/// Nothing is written before [`commit_session`](Self::commit_session), and nothing commits by itself: a server with an
-/// integration (the tower layer, the actix-web middleware) has its sessions committed and its headers set for it. It is
-/// cheap to clone.
+/// Nothing is written before [`commit_session`](Self::commit_session). With an integration (the tower layer, the
+/// actix-web middleware) this type is not needed: the integration commits the sessions and sets the headers. It is cheap
+/// to clone.
 pub struct SessionStorage<D> {
     manager: SessionManager,
     data: PhantomData<fn() -> D>,
 }
 
-/// Sessions with the values of `D` where `manager` stores them: in a driver, or in the cookie.
+/// Creates a storage of sessions with the values of `D`, which `manager` stores in a driver or in the cookie.
 pub fn create_session_storage<D: SessionData>(manager: SessionManager) -> SessionStorage<D> {
     SessionStorage {
         manager,
@@ -48,10 +50,10 @@ pub fn create_session_storage<D: SessionData>(manager: SessionManager) -> Sessio
     }
 }
 
-/// Sessions with the values of `D` in the visitors' cookies.
+/// Creates a storage of sessions with the values of `D` in the visitors' cookies.
 ///
-/// What such sessions cannot do is in the documentation of [`CookieSessionOptions`](super::CookieSessionOptions). For
-/// timeouts and a hook, build a manager by [`SessionManager::in_cookies`] and give it to [`create_session_storage`].
+/// The limits of such sessions are in the documentation of [`CookieSessionOptions`](super::CookieSessionOptions). For
+/// timeouts and a hook, build a manager with [`SessionManager::in_cookies`] and pass it to [`create_session_storage`].
 ///
 /// ```
 /// use session_core::session::{
@@ -80,28 +82,27 @@ pub fn create_cookie_session_storage<D: SessionData>(
 }
 
 impl<D: SessionData> SessionStorage<D> {
-    /// The session of a request with these headers. It costs no I/O.
+    /// Returns the session of a request with these headers, without I/O.
     pub fn get_session(&self, headers: &HeaderMap) -> TypedSession<D> {
         self.manager.session_from_headers(headers).typed()
     }
 
-    /// Writes what was changed, and gives what the response must carry: the `Set-Cookie` header, where one is due, and what
-    /// keeps shared caches from storing it.
+    /// Writes the changes and returns the headers for the response: the cookie if it changed, and cache headers.
     ///
-    /// It runs to its end once it has begun, also if it is dropped. After an error, send no page that says that
-    /// something was stored.
+    /// Once polled, the commit completes even if the future is dropped. After an error, do not send a response that says
+    /// that the changes were stored.
     pub async fn commit_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.save().await?;
         Ok(session.session().response_headers())
     }
 
-    /// Removes the session, and gives what the response must carry: the `Set-Cookie` header that takes the cookie away.
+    /// Removes the session and returns the headers for the response, which remove the cookie.
     pub async fn destroy_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
         session.destroy().await?;
         Ok(session.session().response_headers())
     }
 
-    /// The sessions, for what happens outside of requests.
+    /// Returns the manager, for work outside of requests.
     pub fn manager(&self) -> &SessionManager {
         &self.manager
     }

@@ -30,7 +30,7 @@ macro_rules! string_key {
 
 string_key!(&str, &String, String);
 
-/// A name with a type, so that the compiler checks who reads what another handler wrote.
+/// A name with a type, so that the compiler checks that all handlers use the same type.
 ///
 /// ```
 /// use session_core::session::{Session, TypedKey};
@@ -59,8 +59,8 @@ string_key!(&str, &String, String);
 /// }
 /// ```
 ///
-/// A key may have a default, the value of a session that has none. `D` is the [`SessionData`](super::SessionData) that
-/// the key is a field of. It is `()` for a key of its own.
+/// A key may have a default value for sessions without a value. `D` is the [`SessionData`](super::SessionData) that the
+/// key is a field of, or `()` for a standalone key.
 pub struct TypedKey<T, D = ()> {
     name: &'static str,
     default: Option<fn() -> T>,
@@ -68,7 +68,7 @@ pub struct TypedKey<T, D = ()> {
 }
 
 impl<T> TypedKey<T> {
-    /// The value called `name`.
+    /// Creates a key for the value called `name`.
     pub const fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -89,7 +89,7 @@ impl<T, D> TypedKey<T, D> {
         }
     }
 
-    /// Sets the value of a session that has none. It is made anew each time, so that no session sees another's.
+    /// Sets the default value. It is computed each time, so sessions do not share it.
     #[must_use]
     pub const fn with_default(mut self, default: fn() -> T) -> Self {
         self.default = Some(default);
@@ -101,7 +101,7 @@ impl<T, D> TypedKey<T, D> {
         self.name
     }
 
-    /// The value of a session that has none, if the key has a default.
+    /// Returns the default value, if the key has one.
     pub fn default_value(&self) -> Option<T> {
         self.default.map(|default| default())
     }

@@ -1,4 +1,4 @@
-//! Sessions whose values are the fields of a struct of the application's own.
+//! Sessions whose values are the fields of a struct of the application.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::{Lifetime, SaveOutcome, Session, SessionId, SessionKey, TypedKey};
 use crate::Result;
 
-/// What an application stores in its sessions, as one type; made by [`session_data!`](crate::session_data).
+/// The values that an application stores in its sessions, as one type. [`session_data!`](crate::session_data) defines it.
 pub trait SessionData: Sized + Send + 'static {
     /// Reads all fields. A field that the session does not have gets its default.
     fn read(session: &Session) -> impl Future<Output = Result<Self>> + Send;
@@ -19,7 +19,7 @@ pub trait SessionData: Sized + Send + 'static {
     fn write(&self, session: &Session) -> Result<()>;
 }
 
-/// Declares what an application stores in its sessions: the values with their types and defaults.
+/// Defines the values that an application stores in its sessions, with their types and defaults.
 ///
 /// ```
 /// use session_core::session::TypedSession;
@@ -40,11 +40,11 @@ pub trait SessionData: Sized + Send + 'static {
 /// }
 /// ```
 ///
-/// It makes the struct, its `Default`, its [`SessionData`](crate::session::SessionData), and for each field a constant of
-/// the same name: the [`TypedKey`](crate::session::TypedKey) that a [`TypedSession`](crate::session::TypedSession) takes.
-/// A value's type is read and written by serde. Its default is an expression that is evaluated anew each time, so that no
-/// session sees another's value. Each value is stored under its own name, so two requests that change different values
-/// both keep their change.
+/// It defines the struct, its `Default`, its [`SessionData`](crate::session::SessionData), and for each field a constant
+/// of the same name: the [`TypedKey`](crate::session::TypedKey) for the methods of a
+/// [`TypedSession`](crate::session::TypedSession). Values are serialized with serde. The default is an expression that is
+/// evaluated each time, so sessions do not share it. Each value is stored under its own name, so two requests that change
+/// different values both keep their changes.
 #[macro_export]
 macro_rules! session_data {
     (
@@ -114,15 +114,14 @@ macro_rules! session_data {
 /// }
 /// ```
 ///
-/// It is an extractor wherever [`Session`] is one. [`session`](Self::session) gives the session itself, for everything
-/// that is not here.
+/// It is an extractor like [`Session`]. [`session`](Self::session) returns the untyped session, for all other methods.
 pub struct TypedSession<D> {
     session: Session,
     data: PhantomData<fn() -> D>,
 }
 
 impl Session {
-    /// This session with the values of `D`.
+    /// Returns this session with the values of `D`.
     pub fn typed<D: SessionData>(&self) -> TypedSession<D> {
         TypedSession {
             session: self.clone(),
@@ -132,12 +131,12 @@ impl Session {
 }
 
 impl<D: SessionData> TypedSession<D> {
-    /// The session without the types.
+    /// Returns the untyped session.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// The value of a field, or its default if there is none.
+    /// Returns the value of a field, or its default.
     pub async fn get<T: DeserializeOwned>(&self, field: TypedKey<T, D>) -> Result<T> {
         let value = self.session.get(field).await?;
         value
@@ -150,9 +149,9 @@ impl<D: SessionData> TypedSession<D> {
         self.session.set(field, value.borrow())
     }
 
-    /// Makes the new value of a field from the old one or its default, and returns the new one.
+    /// Computes a new value of a field from the old one or its default, and returns the new value.
     ///
-    /// It is atomic among all requests and servers, as [`Session::update`] is, and so may run several times.
+    /// It is atomic across all requests and servers, like [`Session::update`], so `update` may run several times.
     pub async fn update<T, F>(&self, field: TypedKey<T, D>, update: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned + 'static,
@@ -166,23 +165,25 @@ impl<D: SessionData> TypedSession<D> {
             .await
     }
 
-    /// Whether a field has a stored value, and not its default.
+    /// Returns whether a field has a stored value, rather than its default.
     pub async fn has<T>(&self, field: TypedKey<T, D>) -> Result<bool> {
         self.session.has(field).await
     }
 
-    /// Removes the value of a field, which then has its default.
+    /// Removes the value of a field, which resets it to its default.
     pub fn remove<T>(&self, field: TypedKey<T, D>) -> Result<()> {
         self.session.remove(field)
     }
 
-    /// All fields.
+    /// Reads all fields.
     pub async fn data(&self) -> Result<D> {
         D::read(&self.session).await
     }
 
-    /// Sets all fields. Of two requests that do so at the same time, the later one wins; use [`set`](Self::set) or
-    /// [`update`](Self::update) for a single field.
+    /// Sets all fields.
+    ///
+    /// If two requests do this at the same time, the later one wins. Use [`set`](Self::set) or [`update`](Self::update) for
+    /// single fields.
     pub fn set_data(&self, data: &D) -> Result<()> {
         data.write(&self.session)
     }
@@ -226,7 +227,7 @@ impl<D: SessionData> TypedSession<D> {
     }
 }
 
-/// A field always has a default; a key that was made otherwise may not.
+/// A field always has a default. A key that was created by hand may not.
 fn no_default(name: &str) -> crate::Error {
     crate::Error::new(
         crate::ErrorKind::WrongType,

@@ -1,3 +1,5 @@
+//! The settings of the session cookie.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -21,31 +23,31 @@ pub const DEFAULT_COOKIE_NAME: &str = "astro-session";
 /// assert!(cookie.with_secure(false).validate().is_err());
 /// ```
 ///
-/// The default is `astro-session` with `HttpOnly`, `Secure`, `SameSite=Lax` and `Path=/`, until the browser is closed.
-/// `HttpOnly` cannot be switched off. Without `Secure` the cookie also goes over plain HTTP, as a server under
-/// development on `http://` needs it.
+/// The default is `astro-session` with `HttpOnly`, `Secure`, `SameSite=Lax` and `Path=/`. It lasts until the browser is
+/// closed. `HttpOnly` cannot be switched off. Without `Secure` the cookie is also sent over plain HTTP, which a
+/// development server on `http://` needs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CookieOptions {
-    /// The name: a token of RFC 6265, so neither empty nor with spaces or separators. Default: `astro-session`.
+    /// The name: a token of RFC 6265, so not empty and without spaces or separators. Default: `astro-session`.
     pub name: String,
-    /// The domain that gets the cookie, with its subdomains. Default: `None`, the host that set it alone.
+    /// The domain that gets the cookie, with its subdomains. Default: `None`, only the host that set it.
     pub domain: Option<String>,
-    /// The path below which requests carry the cookie. Default: `/`.
+    /// The path prefix of requests that carry the cookie. Default: `/`.
     pub path: String,
     /// How long the browser keeps the cookie. Default: `None`, until it is closed.
     ///
-    /// The cookie is sent again when the session is written or renewed; that of a session with
-    /// `idle_timeout = "never"` only when it is written.
+    /// The cookie is sent again when the session is written or renewed. A session with `idle_timeout = "never"` is not
+    /// renewed, so its cookie is sent only when it is written.
     #[serde(alias = "maxAge", deserialize_with = "durations::optional_seconds")]
     pub max_age: Option<Duration>,
     /// Which requests from other sites carry the cookie. Default: [`SameSite::Lax`].
     #[serde(alias = "sameSite")]
     pub same_site: SameSite,
-    /// Whether the cookie goes over HTTPS only. Default: `true`.
+    /// Whether the cookie is sent over HTTPS only. Default: `true`.
     pub secure: bool,
-    /// Whether browsers keep a cookie for each top-level site that embeds this one (CHIPS). Default: `false`.
+    /// Whether browsers keep a separate cookie for each top-level site that embeds this one (CHIPS). Default: `false`.
     pub partitioned: bool,
 }
 
@@ -53,12 +55,12 @@ pub struct CookieOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SameSite {
-    /// None of them.
+    /// No requests from other sites.
     Strict,
-    /// Those that follow a link.
+    /// Requests that follow a link.
     #[default]
     Lax,
-    /// All of them; the cookie must be secure.
+    /// All requests; the cookie must be secure.
     None,
 }
 
@@ -126,7 +128,7 @@ impl CookieOptions {
         self
     }
 
-    /// Checks what browsers would silently refuse; an error of kind [`ErrorKind::InvalidConfig`] says what.
+    /// Checks for options that browsers would silently reject; an error of kind [`ErrorKind::InvalidConfig`] names them.
     pub fn validate(&self) -> Result<()> {
         let lower = self.name.to_ascii_lowercase();
         let refused = if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
@@ -168,7 +170,7 @@ fn is_attribute(text: &str) -> bool {
         .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
 }
 
-/// Reads options from a name or a table.
+/// Deserializes options from a name or a table.
 pub(super) fn name_or_table<'de, D: Deserializer<'de>>(
     from: D,
 ) -> std::result::Result<CookieOptions, D::Error> {

@@ -1,8 +1,8 @@
 //! The settings of sessions, each defined once.
 //!
-//! [`SessionSettings`] serves the builder of a session manager, a TOML file and an application's own configuration. To
-//! add a setting, add a field with its doc, its default and, if its name has several words, its camelCase alias, and
-//! a row in `settings.md`, which is the table in the documentation.
+//! [`SessionSettings`] is used by the builder of a session manager, by TOML files and in an application's own
+//! configuration. To add a setting, add a field with its doc, its default and, if its name has several words, its
+//! camelCase alias. Then add a row in `settings.md`, which is the table in the documentation.
 
 mod cookie_options;
 
@@ -18,7 +18,7 @@ pub use cookie_options::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How sessions live, how their cookie looks, and how they are committed.
+/// The settings of sessions: their lifetime, their cookie, and how they are committed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +30,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// assert!(settings.validate().is_ok());
 /// ```
 ///
-/// It is a serde type, so it nests in an application's own configuration. There, and in TOML, the settings are:
+/// It implements `Deserialize`, so it nests in an application's own configuration. There, and in TOML, the settings are:
 #[doc = ""]
 #[doc = include_str!("settings.md")]
 ///
@@ -39,19 +39,19 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SessionSettings {
-    /// How long a value lives whose setter gives no expiry; `None` is as long as its session. Default: `None`.
+    /// How long a value that is set without an expiry lives; `None` is as long as its session. Default: `None`.
     #[serde(deserialize_with = "durations::lifetime")]
     pub ttl: Option<Duration>,
     /// The cookie that carries the session id. Default: [`CookieOptions::default`]. In a file, a string is its name.
     #[serde(deserialize_with = "cookie_options::name_or_table")]
     pub cookie: CookieOptions,
-    /// How long a session lives after the last request that loaded it; `None` is forever. Default: 14 days.
+    /// How long a session lives after the last request that loaded it; `None` disables the timeout. Default: 14 days.
     #[serde(alias = "idleTimeout", deserialize_with = "durations::lifetime")]
     pub idle_timeout: Option<Duration>,
-    /// How long a session lives in total, whatever its activity; `None` is forever. Default: `None`.
+    /// How long a session lives in total, regardless of activity; `None` disables the timeout. Default: `None`.
     #[serde(alias = "absoluteTimeout", deserialize_with = "durations::lifetime")]
     pub absolute_timeout: Option<Duration>,
-    /// How far the expiry of a session that is only read must move before it is renewed, which costs one operation.
+    /// How far the expiry of a session that is only read must move before it is renewed. Each renewal costs one operation.
     /// Default: `None`, which is a twentieth of the idle timeout, at most an hour.
     #[serde(
         alias = "touchInterval",
@@ -89,7 +89,7 @@ impl Default for SessionSettings {
 }
 
 impl SessionSettings {
-    /// Checks that the settings fit together; an error of kind [`ErrorKind::InvalidConfig`] says which do not.
+    /// Checks that the settings are valid together; an error of kind [`ErrorKind::InvalidConfig`] says which are not.
     pub fn validate(&self) -> Result<()> {
         let is_zero = |timeout: Option<Duration>| timeout.is_some_and(|timeout| timeout.is_zero());
         if is_zero(self.idle_timeout) || is_zero(self.absolute_timeout) {

@@ -1,3 +1,5 @@
+//! A bounded queue of jobs, which callers submit and workers take.
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;

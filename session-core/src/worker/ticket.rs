@@ -1,3 +1,5 @@
+//! One call between a caller and a worker, which either side can give up.
+
 use std::sync::Arc;
 use std::time::Duration;
 

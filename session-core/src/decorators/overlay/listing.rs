@@ -1,13 +1,17 @@
+//! The listing of an overlay.
+
 use std::sync::Arc;
 
 use super::stored::is_removal;
 use super::{BATCH, Overlay};
 use crate::{Cursor, Driver, Entry, Error, ErrorKind, Key, ListOptions, ListPage, Result};
 
-/// The listing of an overlay: layer by layer, the lowest first, so that an entry which is written to the top layer
-/// meanwhile is not missed. A key is listed by the lowest layer that holds an entry of it.
+/// The listing of an overlay, layer by layer from the lowest.
+///
+/// This order does not miss an entry that is written to the top layer meanwhile. A key is listed by the lowest layer
+/// that has it.
 pub(super) struct Listed {
-    /// The top layer first.
+    /// From the top layer down.
     layers: Vec<Arc<dyn Driver>>,
 }
 
@@ -28,19 +32,19 @@ impl Listed {
             keys.extend(self.listed_by(number, batch).await?);
         }
         let next = match page.next {
-            Some(cursor) => Some(place(number, Some(&cursor))),
-            None => number.checked_sub(1).map(|above| place(above, None)),
+            Some(cursor) => Some(layer_cursor(number, Some(&cursor))),
+            None => number.checked_sub(1).map(|above| layer_cursor(above, None)),
         };
         Ok(ListPage::new(keys, next))
     }
 
-    /// Which of the `keys` of a layer are listed by it.
+    /// Returns those of the `keys` of a layer that the layer lists.
     async fn listed_by(&self, number: usize, keys: &[Key]) -> Result<Vec<Key>> {
         let (upper, lower) = self.layers.split_at(number + 1);
-        let shown = Overlay::stored_in(upper, keys).await?;
+        let above = Overlay::stored_in(upper, keys).await?;
         let below = Overlay::stored_in(lower, keys).await?;
-        let all = keys.iter().zip(shown).zip(below);
-        let listed = all.filter(|((_, shown), below)| is_entry(shown) && below.is_none());
+        let all = keys.iter().zip(above).zip(below);
+        let listed = all.filter(|((_, above), below)| is_entry(above) && below.is_none());
         Ok(listed.map(|((key, _), _)| key.clone()).collect())
     }
 }
@@ -49,8 +53,8 @@ fn is_entry(stored: &Option<Entry>) -> bool {
     stored.as_ref().is_some_and(|entry| !is_removal(entry))
 }
 
-/// A cursor is the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing where it begins.
-fn place(number: usize, cursor: Option<&Cursor>) -> Cursor {
+/// A cursor: the number of a layer, then `/`, then `=` and the layer's own cursor, or nothing at its start.
+fn layer_cursor(number: usize, cursor: Option<&Cursor>) -> Cursor {
     let within = cursor.map(|cursor| format!("={}", cursor.as_str()));
     Cursor::new(format!("{number}/{}", within.unwrap_or_default()))
 }
@@ -66,6 +70,6 @@ fn parse(cursor: &Cursor) -> Result<(usize, Option<Cursor>)> {
 }
 
 fn foreign_cursor() -> Error {
-    let message = "the cursor is not one that this driver gave; start without one";
+    let message = "the cursor is not from this driver; start without a cursor";
     Error::new(ErrorKind::InvalidKey, message).with_context("overlay", "list")
 }

@@ -1,4 +1,4 @@
-//! Layers of drivers of which the top one takes all changes.
+//! Layers of drivers, in which all changes go to the top layer.
 
 mod listing;
 mod stored;
@@ -9,15 +9,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::listing::Listed;
-use self::stored::{Place, REMOVED, escaped, is_removal, shown, tagged, untagged};
+use self::stored::{Layer, REMOVED, escaped, is_removal, tagged, untagged, visible};
 use crate::{
     Capabilities, Conditions, ConflictState, Driver, Entry, Error, ErrorKind, Expiry, Key,
     ListOptions, ListPage, Listing, Metadata, RemoveOptions, RemoveOutcome, Result, Version, Write,
     WriteCondition, WriteOptions, WriteOutcome,
 };
 
-/// A driver that shows several as one: what the top one does not hold is read from those below it, and only the top
-/// one is written to.
+/// A driver that combines several drivers in layers.
+///
+/// Reads return the entry of the first layer that has the key. Writes go to the top layer only.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -28,35 +29,35 @@ use crate::{
 /// }
 /// ```
 ///
-/// An entry of a layer hides those of the same key in the layers below. Removing one that a layer below holds writes
-/// `__OVERLAY_REMOVED__` to the top layer, the mark that unstorage's overlay writes too; the mark ends when what it
-/// hides does. A value that looks like the mark gets a `\` behind it. Nothing is marked where there is nothing to
-/// hide, and so the marks of entries that are written and removed again do not pile up.
+/// An entry hides entries of the same key in lower layers. Removing an entry of a lower layer writes the tombstone
+/// `__OVERLAY_REMOVED__` to the top layer, as unstorage's overlay does. The tombstone expires together with the entry
+/// that it hides. A value that looks like a tombstone is stored with a `\` appended. If no lower layer has the key, no
+/// tombstone is written, so tombstones do not accumulate.
 ///
 /// # Limits
 ///
-/// An entry of the top layer that *ends* uncovers what lies below it, as that is another entry. Remove it instead, or
-/// write entries that end only where the layers below have none.
+/// When an entry of the top layer *expires*, the entry of a lower layer becomes visible again. Remove the entry instead,
+/// or use an expiry only for keys that the lower layers do not have.
 ///
-/// The layers below are taken to stay as they are. Conditions hold among the writers of the top layer; one who writes
-/// to a layer below slips between. A key that moves between layers while it is listed may be missed or come twice.
+/// The lower layers should not change. Conditions are atomic among writers of the top layer; they do not detect a
+/// concurrent write to a lower layer. A key that moves between layers during a listing may be missed or listed twice.
 ///
-/// There is no touch, since it would have to write, and no watching. A listing reads the values of the keys that it
-/// lists, 32 at a time, to know which are removed. Closing closes all layers.
+/// `touch` and `watch` are not supported. A listing reads the values of the listed keys, 32 at a time, to find
+/// tombstones. Closing it closes all layers.
 #[derive(Clone, Debug)]
 pub struct Overlay {
     top: Arc<dyn Driver>,
     below: Vec<Arc<dyn Driver>>,
 }
 
-/// How many entries of a layer are read at once.
+/// How many entries of a layer are read at a time.
 const BATCH: usize = 32;
 
-/// How often a write where nothing is comes to a mark of a removal that another writer has just changed.
-const TRIES: usize = 64;
+/// How often a write with the condition `IfAbsent` is retried while other writers change the key's tombstone.
+const MAX_ATTEMPTS: usize = 64;
 
 impl Overlay {
-    /// Reads from `top` and then from `below`, in that order, and writes to `top`.
+    /// Creates an overlay that reads from `top` and then from `below`, in that order, and writes to `top`.
     pub fn new(top: Arc<dyn Driver>, below: impl IntoIterator<Item = Arc<dyn Driver>>) -> Self {
         Self {
             top,
@@ -68,7 +69,7 @@ impl Overlay {
         std::iter::once(&self.top).chain(&self.below)
     }
 
-    /// What the layers below hold of `key`, as it stands there.
+    /// Returns the entry of `key` in the lower layers, as it is stored.
     async fn stored_below(&self, key: &Key) -> Result<Option<Entry>> {
         for layer in &self.below {
             if let Some(entry) = layer.read(key).await? {
@@ -78,13 +79,13 @@ impl Overlay {
         Ok(None)
     }
 
-    /// What the layers below show of `key`.
-    async fn shown_below(&self, key: &Key) -> Result<Option<Entry>> {
+    /// Returns the entry of `key` in the lower layers; `None` for a tombstone.
+    async fn visible_below(&self, key: &Key) -> Result<Option<Entry>> {
         let entry = self.stored_below(key).await?;
-        Ok(entry.and_then(|entry| shown(entry, Place::Below)))
+        Ok(entry.and_then(|entry| visible(entry, Layer::Below)))
     }
 
-    /// What the first of `layers` that holds each key has, as it stands there. `keys` are few.
+    /// Returns the entry of each key in the first of `layers` that has it, as it is stored. `keys` are few.
     async fn stored_in(layers: &[Arc<dyn Driver>], keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let mut entries: Vec<Option<Entry>> = vec![None; keys.len()];
         for layer in layers {
@@ -107,17 +108,18 @@ impl Overlay {
         Ok(entries)
     }
 
-    /// What a conflict of the top layer met, as the overlay shows it.
-    async fn met(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
+    /// Converts the conflict of the top layer to one of the overlay.
+    async fn to_conflict(&self, key: &Key, current: ConflictState) -> Result<ConflictState> {
         Ok(match current {
-            ConflictState::Present(entry) => met(shown(entry, Place::Top)),
-            ConflictState::Absent => met(self.shown_below(key).await?),
+            ConflictState::Present(entry) => conflict_state(visible(entry, Layer::Top)),
+            ConflictState::Absent => conflict_state(self.visible_below(key).await?),
             ConflictState::Unknown => ConflictState::Unknown,
         })
     }
 
-    /// The version that the top layer must have for `version` to be current; otherwise what stands there. An entry
-    /// of a layer below is current as long as the top layer holds nothing.
+    /// Returns the version that the top layer must have for `version` to be current; otherwise the conflict.
+    ///
+    /// An entry of a lower layer is current as long as the top layer does not have the key.
     async fn condition_on_top(
         &self,
         key: &Key,
@@ -126,16 +128,16 @@ impl Overlay {
         let Some((place, own)) = untagged(version) else {
             return Ok(Err(ConflictState::Unknown));
         };
-        if place == Place::Top {
+        if place == Layer::Top {
             return Ok(Ok(WriteCondition::IfVersion(own)));
         }
-        let entry = self.shown_below(key).await?;
+        let entry = self.visible_below(key).await?;
         let is_current = entry
             .as_ref()
             .is_some_and(|entry| entry.version.as_ref() == Some(version));
         Ok(match (is_current, entry) {
             (true, _) => Ok(WriteCondition::IfAbsent),
-            // The top layer may hold another one.
+            // The top layer may have another version.
             (false, _) => Err(ConflictState::Unknown),
         })
     }
@@ -146,17 +148,17 @@ impl Overlay {
         value: Bytes,
         expiry: Expiry,
     ) -> Result<WriteOutcome> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let condition = match self.top.read(key).await? {
                 Some(entry) if is_removal(&entry) => match entry.version {
                     Some(version) => WriteCondition::IfVersion(version),
                     None => return Err(self.without_conditions("write")),
                 },
                 Some(entry) => {
-                    let current = met(shown(entry, Place::Top));
+                    let current = conflict_state(visible(entry, Layer::Top));
                     return Ok(WriteOutcome::Conflict(current));
                 }
-                None => match self.shown_below(key).await? {
+                None => match self.visible_below(key).await? {
                     Some(entry) => {
                         return Ok(WriteOutcome::Conflict(ConflictState::Present(entry)));
                     }
@@ -171,9 +173,9 @@ impl Overlay {
             {
                 return Ok(written(version));
             }
-            // An entry or a mark came or went meanwhile.
+            // Another writer changed an entry or a tombstone meanwhile.
         }
-        let message = "others wrote and removed this entry again and again; try later";
+        let message = "other writers kept changing this entry; try again later";
         Err(Error::new(ErrorKind::Contended, message).with_context(self.name(), "write"))
     }
 
@@ -188,7 +190,7 @@ impl Overlay {
         }
     }
 
-    /// A mark that hides `entry` for as long as it is there.
+    /// A tombstone that hides `entry` until it expires.
     fn removal_of(key: &Key, entry: &Entry) -> Write {
         let expiry = entry.expires_at.map_or(Expiry::Never, Expiry::At);
         Write::new(key.clone(), Bytes::from_static(REMOVED))
@@ -201,7 +203,7 @@ impl Overlay {
             Ok(condition) => condition,
             Err(current) => return Ok(RemoveOutcome::Conflict(current)),
         };
-        let hidden = self.shown_below(key).await?;
+        let hidden = self.visible_below(key).await?;
         let conflict = match (hidden, condition) {
             (None, WriteCondition::IfVersion(own)) => {
                 let options = RemoveOptions::if_version(own);
@@ -227,17 +229,19 @@ impl Overlay {
                 }
             }
         };
-        Ok(RemoveOutcome::Conflict(self.met(key, conflict).await?))
+        Ok(RemoveOutcome::Conflict(
+            self.to_conflict(key, conflict).await?,
+        ))
     }
 }
 
 fn written(version: Option<Version>) -> WriteOutcome {
-    let version = version.map(|version| tagged(&version, Place::Top));
+    let version = version.map(|version| tagged(&version, Layer::Top));
     WriteOutcome::written(version)
 }
 
-fn met(shown: Option<Entry>) -> ConflictState {
-    shown.map_or(ConflictState::Absent, ConflictState::Present)
+fn conflict_state(visible: Option<Entry>) -> ConflictState {
+    visible.map_or(ConflictState::Absent, ConflictState::Present)
 }
 
 #[async_trait]
@@ -264,8 +268,8 @@ impl Driver for Overlay {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         match self.top.read(key).await? {
-            Some(entry) => Ok(shown(entry, Place::Top)),
-            None => self.shown_below(key).await,
+            Some(entry) => Ok(visible(entry, Layer::Top)),
+            None => self.visible_below(key).await,
         }
     }
 
@@ -294,7 +298,7 @@ impl Driver for Overlay {
         Ok(match self.top.write(key, value, options).await? {
             WriteOutcome::Written { version, .. } => written(version),
             WriteOutcome::Conflict(current) => {
-                WriteOutcome::Conflict(self.met(key, current).await?)
+                WriteOutcome::Conflict(self.to_conflict(key, current).await?)
             }
         })
     }
@@ -323,11 +327,11 @@ impl Driver for Overlay {
                 continue;
             };
             let place = if number == 0 {
-                Place::Top
+                Layer::Top
             } else {
-                Place::Below
+                Layer::Below
             };
-            let Some(entry) = shown(entry, place) else {
+            let Some(entry) = visible(entry, place) else {
                 return Ok(None);
             };
             let native = layer.metadata(key).await?.unwrap_or_default();
@@ -347,8 +351,8 @@ impl Driver for Overlay {
         let missing: Vec<Key> = keys.iter().zip(&top).filter_map(is_missing).collect();
         let mut below = Self::stored_in(&self.below, &missing).await?.into_iter();
         let entries = top.into_iter().map(|entry| match entry {
-            Some(entry) => shown(entry, Place::Top),
-            None => shown(below.next().flatten()?, Place::Below),
+            Some(entry) => visible(entry, Layer::Top),
+            None => visible(below.next().flatten()?, Layer::Below),
         });
         Ok(entries.collect())
     }
@@ -363,7 +367,7 @@ impl Driver for Overlay {
             let outcomes = self.top.write_many(escaped.collect()).await;
             let tagged = |outcome| match outcome {
                 WriteOutcome::Written { version, .. } => written(version),
-                // Not to be met without a condition.
+                // Cannot happen without a condition.
                 conflict => conflict,
             };
             return outcomes

@@ -1,23 +1,23 @@
-//! How entries stand in the layers of an overlay.
+//! How entries are stored in the layers of an overlay.
 
 use bytes::Bytes;
 
 use crate::{Entry, Version};
 
-/// What stands in a layer in place of an entry that was removed from the layers below it, as in unstorage.
+/// The tombstone, which hides an entry of the lower layers, as in unstorage.
 pub(super) const REMOVED: &[u8] = b"__OVERLAY_REMOVED__";
 
-/// What follows a value that would be taken for the mark of a removal, or for one that was made longer already.
+/// Appended to a value that looks like a tombstone, or like an escaped one.
 const ESCAPE: u8 = b'\\';
 
-/// Which layer an entry is in: only the top one is ever written to.
+/// Which layer an entry is in. Only the top layer is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Layer {
     Top,
     Below,
 }
 
-impl Place {
+impl Layer {
     fn mark(self) -> u8 {
         match self {
             Self::Top => 0,
@@ -26,8 +26,8 @@ impl Place {
     }
 }
 
-/// A layer's entry, as the overlay shows it; `None` if it is the mark of a removal.
-pub(super) fn shown(entry: Entry, place: Place) -> Option<Entry> {
+/// Returns a layer's entry as the overlay returns it; `None` if it is a tombstone.
+pub(super) fn visible(entry: Entry, place: Layer) -> Option<Entry> {
     if is_removal(&entry) {
         return None;
     }
@@ -43,15 +43,15 @@ pub(super) fn is_removal(entry: &Entry) -> bool {
     entry.value == REMOVED
 }
 
-/// The version of an entry with its place: it changes when the entry is covered or uncovered.
-pub(super) fn tagged(version: &Version, place: Place) -> Version {
+/// The version of an entry with its layer. It changes when the entry becomes hidden or visible.
+pub(super) fn tagged(version: &Version, place: Layer) -> Version {
     Version::from_bytes(&[&[place.mark()], version.as_bytes()].concat())
 }
 
-/// The place and the layer's own version; `None` if it is no version of an overlay.
-pub(super) fn untagged(version: &Version) -> Option<(Place, Version)> {
+/// Returns the layer and the layer's own version; `None` if it is not a version of an overlay.
+pub(super) fn untagged(version: &Version) -> Option<(Layer, Version)> {
     let (mark, bytes) = version.as_bytes().split_first()?;
-    let place = [Place::Top, Place::Below]
+    let place = [Layer::Top, Layer::Below]
         .into_iter()
         .find(|place| place.mark() == *mark)?;
     Some((place, Version::from_bytes(bytes)))
@@ -71,7 +71,7 @@ fn unescaped(value: Bytes) -> Bytes {
     }
 }
 
-/// Whether a value is the mark of a removal with any number of escapes behind.
+/// Returns whether a value is a tombstone followed by any number of escapes.
 fn is_marked(value: &[u8]) -> bool {
     let rest = value.strip_prefix(REMOVED);
     rest.is_some_and(|rest| rest.iter().all(|byte| *byte == ESCAPE))
@@ -93,16 +93,16 @@ mod tests {
             "__OVERLAY_REMOVED__\\x",
         ] {
             let stored = Entry::new(escaped(value.into()));
-            let entry = shown(stored, Place::Top).unwrap();
+            let entry = visible(stored, Layer::Top).unwrap();
             assert_eq!(entry.value, value);
         }
-        assert_eq!(shown(Entry::new(REMOVED), Place::Below), None);
+        assert_eq!(visible(Entry::new(REMOVED), Layer::Below), None);
     }
 
     #[test]
     fn versions_tell_the_layers_apart() {
         let version = Version::from_u64(7);
-        for place in [Place::Top, Place::Below] {
+        for place in [Layer::Top, Layer::Below] {
             let tagged = tagged(&version, place);
             assert_eq!(untagged(&tagged), Some((place, version.clone())));
         }

@@ -1,3 +1,5 @@
+//! Loads and commits sessions that are stored in cookies.
+
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -15,9 +17,9 @@ use crate::session::state::{Base, Snapshot};
 use crate::session::{CookieRejection, SessionEvent};
 use crate::{Bytes, Entry, Error, ErrorKind, Result, Timestamp};
 
-/// What browsers keep of a cookie: RFC 6265, section 6.1, for its name, its value and its attributes together.
+/// The maximum size of a cookie in browsers, of its name, value and attributes together (RFC 6265, section 6.1).
 const LONGEST: usize = 4096;
-/// As long as browsers keep a cookie, and so the longest that one is good.
+/// The maximum lifetime of a cookie in browsers.
 const LONGEST_LIFE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// Reads sessions from cookies and writes them there.
@@ -36,7 +38,7 @@ pub(super) struct Sealing<'a> {
     pub(super) expires_at: Timestamp,
 }
 
-/// A session that a cookie holds.
+/// A session that was read from a cookie.
 pub(super) struct Opened {
     pub(super) record: Bytes,
     pub(super) issued: Timestamp,
@@ -60,17 +62,17 @@ impl CookieBacking {
         })
     }
 
-    /// What it was made of.
+    /// The options that this was made from.
     pub(crate) fn options(&self) -> &CookieSessionOptions {
         &self.options
     }
 
-    /// The session in the cookies of a request; none, with a report, if what they hold is not to be trusted.
-    pub(crate) fn open(&self, store: &ManagerInner, request: &[HeaderValue]) -> Base {
-        match self.try_open(store, request) {
+    /// Opens the session in the cookies of a request. An invalid cookie is reported and gives an empty session.
+    pub(crate) fn open(&self, manager: &ManagerInner, request: &[HeaderValue]) -> Base {
+        match self.try_open(manager, request) {
             Ok(base) => base,
             Err(rejection) => {
-                store.report(None, &SessionEvent::CookieRejected(rejection));
+                manager.report(None, &SessionEvent::CookieRejected(rejection));
                 Base::Absent
             }
         }
@@ -78,7 +80,7 @@ impl CookieBacking {
 
     fn try_open(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         request: &[HeaderValue],
     ) -> Result<Base, CookieRejection> {
         let value = find(request, &self.name).ok_or(CookieRejection::Malformed)?;
@@ -90,73 +92,75 @@ impl CookieBacking {
         } else if Jwt::recognises(value) {
             let jwt = self.jwt.as_ref();
             jwt.ok_or(CookieRejection::UnknownFormat)?
-                .open(value, store.now())?
+                .open(value, manager.now())?
         } else {
             return Err(CookieRejection::Malformed);
         };
         let expires_at = opened
             .expires_at
-            .or_else(|| store.rules.expires_at(None, None, opened.issued))
+            .or_else(|| manager.rules.expires_at(None, None, opened.issued))
             .unwrap_or_else(|| opened.issued.saturating_add(LONGEST_LIFE));
-        if expires_at <= store.now() {
+        if expires_at <= manager.now() {
             return Err(CookieRejection::Expired);
         }
         let entry = Entry::new(opened.record).with_expires_at(Some(expires_at));
-        match store.interpret(None, entry) {
+        match manager.interpret(None, entry) {
             Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
             Ok(_) => Err(CookieRejection::Expired),
             Err(_) => Err(CookieRejection::Malformed),
         }
     }
 
-    /// Puts the session with its changes into the cookies of the response.
+    /// Writes the session with its changes into the cookies of the response.
     pub(crate) fn commit(
         &self,
-        store: &ManagerInner,
-        work: &CommitInput,
+        manager: &ManagerInner,
+        input: &CommitInput,
         request: &[HeaderValue],
     ) -> Result<CommitOutput> {
-        let now = store.now();
-        let snapshot = match &work.base {
+        let now = manager.now();
+        let snapshot = match &input.base {
             Base::Present(snapshot) => Some(snapshot),
             _ => None,
         };
         let none = Changes::default();
-        let changes = work.changes.as_deref().unwrap_or(&none);
+        let changes = input.changes.as_deref().unwrap_or(&none);
         let record = snapshot.map(|snapshot| &snapshot.record);
         let outcome = encode::encode(
             record,
             changes,
-            &store.rules,
-            store.settings.max_record_size,
+            &manager.rules,
+            manager.settings.max_record_size,
             now,
         )?;
         let (encoded, outcome) = match (outcome, snapshot) {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
-            // What is only kept alive, or asked to be written anew, is the same with a later end.
+            // A session that is only renewed or regenerated is written unchanged, with a later expiry.
             (encode::Outcome::Unchanged, Some(snapshot))
-                if work.regenerate || store.renewal_is_due(snapshot) =>
+                if input.regenerate || manager.renewal_is_due(snapshot) =>
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
                     record: Some(snapshot.record.clone()),
                     bytes: snapshot.record.bytes().clone(),
-                    expires_at: store.expiry_of(snapshot),
-                    lifetime: lifetime.unwrap_or_else(|| store.rules.begin(now)),
+                    expires_at: manager.expiry_of(snapshot),
+                    lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(now)),
                 };
                 (encoded, SaveOutcome::Unchanged)
             }
-            (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, work.base.clone())),
+            (encode::Outcome::Unchanged, _) => return Ok(unchanged(None, input.base.clone())),
         };
         let longest = now.saturating_add(LONGEST_LIFE);
-        let expires_at = encoded.expires_at.map_or(longest, |end| end.min(longest));
+        let expires_at = encoded
+            .expires_at
+            .map_or(longest, |expiry| expiry.min(longest));
         let sealing = Sealing {
             record: &encoded.bytes,
             issued: now,
             expires_at,
         };
-        let max_age = store.max_age(encoded.lifetime.persistent, Some(expires_at));
-        let cookies = self.seal(store, &sealing, max_age, request)?;
+        let max_age = manager.max_age(encoded.lifetime.persistent, Some(expires_at));
+        let cookies = self.seal(manager, &sealing, max_age, request)?;
         let base = match encoded.record {
             Some(record) => Base::Present(Snapshot {
                 record,
@@ -165,7 +169,7 @@ impl CookieBacking {
             }),
             None => {
                 let entry = Entry::new(encoded.bytes).with_expires_at(Some(expires_at));
-                store.interpret(None, entry)?
+                manager.interpret(None, entry)?
             }
         };
         Ok(CommitOutput {
@@ -178,15 +182,15 @@ impl CookieBacking {
 
     fn seal(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         sealing: &Sealing<'_>,
         max_age: Option<Duration>,
         request: &[HeaderValue],
     ) -> Result<Vec<HeaderValue>> {
-        let cookie = &store.cookie;
+        let cookie = &manager.cookie;
         let values = match (self.options.format, &self.sealed, &self.jwt) {
             (CookieFormat::Sealed, Some(sealed), _) => {
-                // The prefix of the first part stands for the suffix of the others' names.
+                // Only the first part has the value prefix, and only the others have the name suffix. This counts both.
                 let empty = cookie.set(&part_name(&self.name, 1), "v1.1.", max_age)?;
                 let room = LONGEST.saturating_sub(empty.len());
                 let length = Sealed::length_of(sealing.record.len());
@@ -205,7 +209,7 @@ impl CookieBacking {
             }
             cookies.push(header);
         }
-        // What a longer session has left behind.
+        // The parts that an earlier, longer session left behind.
         let stale = parts(request, &self.name).filter(|part| usize::from(*part) >= values.len());
         for part in stale {
             cookies.push(cookie.removal(&part_name(&self.name, part))?);
@@ -213,15 +217,15 @@ impl CookieBacking {
         Ok(cookies)
     }
 
-    /// What takes the session from a browser with these cookies.
+    /// The cookies that remove the session from a browser with these cookies.
     pub(crate) fn removals(
         &self,
-        store: &ManagerInner,
+        manager: &ManagerInner,
         request: &[HeaderValue],
     ) -> Vec<HeaderValue> {
         std::iter::once(0)
             .chain(parts(request, &self.name))
-            .filter_map(|part| store.cookie.removal(&part_name(&self.name, part)).ok())
+            .filter_map(|part| manager.cookie.removal(&part_name(&self.name, part)).ok())
             .collect()
     }
 

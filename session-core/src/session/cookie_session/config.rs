@@ -1,3 +1,5 @@
+//! The configuration of `driver = "cookie"`.
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use super::{CookieFormat, CookieSessionOptions, Secret};
 use crate::Result;
 use crate::config::SessionConfig;
 
-/// What stands below `[options]` with `driver = "cookie"`.
+/// The `[options]` of `driver = "cookie"`.
 #[derive(Deserialize)]
 struct Written {
     secret: Secrets,
@@ -67,7 +69,7 @@ impl<'de> Visitor<'de> for SecretsVisitor {
     }
 }
 
-/// How `config`, whose driver is `cookie`, keeps sessions in cookies.
+/// Parses the options of `config`, whose driver is `cookie`.
 pub(crate) fn options_from(config: &SessionConfig) -> Result<CookieSessionOptions> {
     let written: Written = config.parse_options()?;
     let mut options = CookieSessionOptions::new(written.secret.0);

@@ -18,7 +18,7 @@ type HmacSha256 = Hmac<Sha256>;
 
 /// `{"alg":"HS256","typ":"JWT"}`, as every writer of HS256 has it.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
-/// What a browser keeps of one cookie; nothing longer comes from one.
+/// The maximum size of a cookie in browsers. A longer value is rejected.
 const LONGEST: usize = 4096;
 
 pub(super) struct Jwt {
@@ -26,7 +26,7 @@ pub(super) struct Jwt {
     keys: Vec<HmacSha256>,
 }
 
-/// What counts in a header; RFC 7515, section 4.1.11, has what is critical and not understood refused.
+/// The relevant header fields. A token with unknown critical fields must be rejected (RFC 7515, section 4.1.11).
 #[derive(Deserialize)]
 struct Header {
     alg: String,
@@ -75,7 +75,7 @@ impl Jwt {
         let (signed, tag) = token.rsplit_once('.').ok_or(CookieRejection::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(CookieRejection::Malformed)?;
         let tag = decode(tag)?;
-        // Whatever algorithm the header names, HS256 is what is computed, and compared in constant time.
+        // HS256 is always computed, regardless of the algorithm in the header, and compared in constant time.
         let is_ours = self.keys.iter().any(|key| {
             let mut mac = key.clone();
             mac.update(signed.as_bytes());

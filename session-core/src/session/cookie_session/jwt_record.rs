@@ -1,4 +1,4 @@
-//! A session as the payload of a token: JSON in place of devalue.
+//! A session as the payload of a token: JSON instead of devalue.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::session::lifetime::{RecordLifetime, Timeout};
 use crate::session::record::{self, Item, RESERVED, Record, Stored};
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
-/// What the npm package writes, in its order, and two claims more: the end, which it heeds, and what it drops when it
-/// writes in its turn.
+/// The claims of the npm package, in its order, and two more: the expiry, which the package respects, and `session`,
+/// which the package drops when it writes.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Payload {
     data: IndexMap<String, Json>,
@@ -24,17 +24,17 @@ pub(super) struct Payload {
     flash: IndexMap<String, Json>,
     /// When it was issued, in epoch seconds.
     iat: f64,
-    /// When it ends, in epoch seconds.
+    /// When it expires, in epoch seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     exp: Option<f64>,
-    /// Since when it is good, in epoch seconds.
+    /// When it becomes valid, in epoch seconds.
     #[serde(default, skip_serializing)]
     nbf: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<Ours>,
 }
 
-/// What JSON data has no place for; times in epoch milliseconds.
+/// The parts of a session that JSON data cannot represent. Times are in epoch milliseconds.
 #[derive(Serialize, Deserialize)]
 struct Ours {
     created: u64,
@@ -47,7 +47,7 @@ struct Ours {
     never_idle: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     persistent: bool,
-    /// When single values end.
+    /// When single values expire.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     expires: IndexMap<String, f64>,
 }
@@ -74,14 +74,14 @@ pub(super) fn payload_of(sealing: &Sealing<'_>) -> Result<Payload> {
         if name.starts_with(RESERVED) {
             continue;
         }
-        // All that has ended was left out when the record was made.
+        // Expired values were left out when the record was made.
         let Some(item) = record.item_of(&entry, || Timestamp::from_millis(0)) else {
             continue;
         };
         let value = item.node().to_value().map_err(record::corrupt)?;
         let json = to_json(value).map_err(|kind| not_json(&name, kind))?;
-        if let (Some(end), Some(_)) = (item.expires, &json) {
-            expires.insert(name.clone().into_owned(), end);
+        if let (Some(expiry), Some(_)) = (item.expires, &json) {
+            expires.insert(name.clone().into_owned(), expiry);
         }
         data.extend(json.map(|json| (name.into_owned(), json)));
     }
@@ -166,7 +166,7 @@ fn timestamp(seconds: f64) -> Result<Timestamp, CookieRejection> {
     record::to_timestamp(seconds * 1_000.0).ok_or(CookieRejection::Malformed)
 }
 
-/// The value in JSON, or none where JavaScript leaves it out; else what it is that JSON has not.
+/// Converts a value to JSON; `None` if JavaScript leaves it out. The error names the type that JSON does not have.
 fn to_json(value: Value) -> Result<Option<Json>, &'static str> {
     Ok(Some(match value {
         Value::Undefined => return Ok(None),
@@ -175,43 +175,47 @@ fn to_json(value: Value) -> Result<Option<Json>, &'static str> {
         Value::Number(number) => to_number(number)?,
         Value::String(text) => Json::String(
             text.into_string()
-                .map_err(|_| "a text with half a surrogate pair")?,
+                .map_err(|_| "a string with an unpaired surrogate")?,
         ),
         Value::Array(items) => {
             let items = items
                 .into_iter()
-                // As JavaScript has it: an array has no gaps.
+                // As in JavaScript: an array has no gaps.
                 .map(|item| Ok(to_json(item)?.unwrap_or(Json::Null)));
             Json::Array(items.collect::<Result<_, &'static str>>()?)
         }
         Value::Object(object) => {
             let mut members = serde_json::Map::new();
             for (key, value) in object {
-                let key = key.into_string().map_err(|_| "a key that is no text")?;
+                let key = key
+                    .into_string()
+                    .map_err(|_| "a key with an unpaired surrogate")?;
                 if let Some(value) = to_json(value)? {
                     members.insert(key, value);
                 }
             }
             Json::Object(members)
         }
-        // What Rust's maps with texts as keys are written as; they are read from objects as well.
+        // Rust maps with string keys are written as a Map; they are read from objects as well.
         Value::Map(entries) => {
             let mut members = serde_json::Map::new();
             for (key, value) in entries {
                 let Value::String(key) = key else {
-                    return Err("a Map whose keys are no texts");
+                    return Err("a Map with keys that are not strings");
                 };
-                let key = key.into_string().map_err(|_| "a key that is no text")?;
+                let key = key
+                    .into_string()
+                    .map_err(|_| "a key with an unpaired surrogate")?;
                 members.insert(key, to_json(value)?.unwrap_or(Json::Null));
             }
             Json::Object(members)
         }
         Value::Anchor(_, value) => return to_json(*value),
-        Value::Alias(_) => return Err("an object that is in it twice"),
-        Value::BigInt(_) => return Err("a BigInt, or a whole number beyond 2^53"),
+        Value::Alias(_) => return Err("an object that is referenced twice"),
+        Value::BigInt(_) => return Err("a BigInt or an integer beyond 2^53"),
         Value::Date(_) => return Err("a Date"),
         Value::ArrayBuffer(_) | Value::View(_) => return Err("bytes"),
-        _ => return Err("of a type of JavaScript's own"),
+        _ => return Err("of a type that only JavaScript has"),
     }))
 }
 
@@ -238,7 +242,7 @@ fn not_json(name: &str, kind: &str) -> Error {
     Error::new(
         ErrorKind::Unserializable,
         format!(
-            "`{name}` is {kind}, which the format of astro-session cannot hold: it is JSON. Store something else, or use \
+            "`{name}` is {kind}, which the JSON format of astro-session cannot store. Store another type, or use \
              `format = \"sealed\"`"
         ),
     )

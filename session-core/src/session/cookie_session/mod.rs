@@ -1,4 +1,4 @@
-//! Sessions whose data lives in the visitor's cookie, and nowhere else.
+//! Sessions that are stored in the visitor's cookie only.
 
 mod backing;
 #[cfg(feature = "config")]

@@ -1,4 +1,4 @@
-//! The cookies of a request that hold a session.
+//! The cookies of a request that contain a session.
 
 use http::HeaderValue;
 
@@ -17,7 +17,7 @@ pub(super) fn parts(request: &[HeaderValue], name: &str) -> impl Iterator<Item =
         let name = part_name(name, *part);
         pairs(request).any(|(found, _)| found == name.as_bytes())
     };
-    // Most requests have one short header, and none of these.
+    // Most requests have one short header without further parts.
     let mut found: Vec<u8> = Vec::new();
     if pairs(request).any(|(found, _)| is_part_of(found, name)) {
         found.extend((1..MAX_PARTS).filter(has));
@@ -31,7 +31,7 @@ fn is_part_of(found: &[u8], name: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(b"."))
 }
 
-/// The name of the cookie that holds this part of the session in `name`.
+/// The name of the cookie with this part of the session in `name`.
 pub(super) fn part_name(name: &str, part: u8) -> String {
     match part {
         0 => name.to_owned(),

@@ -1,4 +1,4 @@
-//! Our own format: encrypted, and bound to the name of its cookie.
+//! The sealed format: encrypted, and bound to the name of the cookie.
 
 use std::fmt;
 
@@ -23,9 +23,9 @@ const PREFIX: &str = "v1.";
 const INFO: &[u8] = b"session-kit cookie session v1 XChaCha20-Poly1305";
 const NONCE: usize = 24;
 const TAG: usize = 16;
-/// When it was issued, and when it ends.
+/// The length of the time of issue and the expiry.
 const TIMES: usize = 16;
-/// What a browser keeps of one cookie; nothing longer comes from one.
+/// The maximum size of a cookie in browsers. A longer value is rejected.
 const LONGEST_PART: usize = 4096;
 
 pub(super) struct Sealed {
@@ -42,7 +42,7 @@ impl Sealed {
         })
     }
 
-    /// Whether a value calls itself one of this format, of any version.
+    /// Whether a value has the prefix of this format, of any version.
     pub(super) fn recognises(value: &str) -> bool {
         value.strip_prefix('v').is_some_and(|rest| {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -50,12 +50,12 @@ impl Sealed {
         })
     }
 
-    /// How many characters a record of this many bytes takes, beside the prefix.
+    /// The number of characters of a record of this many bytes, without the prefix.
     pub(super) fn length_of(record: usize) -> usize {
         (NONCE + TIMES + record + TAG).saturating_mul(4).div_ceil(3)
     }
 
-    /// The values of `parts` cookies that hold the session together.
+    /// Seals a session into the values of `parts` cookies.
     pub(super) fn seal(&self, sealing: &Sealing<'_>, parts: u8) -> Result<Vec<String>> {
         let nonce = XNonce::try_generate().map_err(no_randomness)?;
         let mut plain = Zeroizing::new(Vec::with_capacity(TIMES + sealing.record.len() + TAG));
@@ -83,7 +83,7 @@ impl Sealed {
         Ok(values)
     }
 
-    /// The session that begins with `first`, the value of the cookie itself.
+    /// Opens the session whose first part is `first`, the value of the cookie itself.
     pub(super) fn open(
         &self,
         first: &str,
@@ -123,7 +123,7 @@ impl Sealed {
         })
     }
 
-    /// The text that was split, if all parts are there and each is as long as when it was written.
+    /// Joins the parts, if all are there and each has its original length.
     fn assemble(
         &self,
         parts: u8,

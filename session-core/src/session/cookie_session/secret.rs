@@ -2,13 +2,13 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The least number of bytes in a secret: 32, as RFC 7518 asks for with HS256, and as long as the key made of it.
+/// The minimum number of bytes in a secret: 32, as RFC 7518 requires for HS256, and the length of the derived key.
 pub const SHORTEST_SECRET: usize = 32;
 
 /// A secret that cookies are sealed or signed with.
 ///
-/// It is a text of at least [`SHORTEST_SECRET`] random bytes, such as the output of `openssl rand -base64 32`. `Debug`
-/// does not show it, and it is wiped from memory when it is dropped.
+/// It is a string of at least [`SHORTEST_SECRET`] bytes, such as the output of `openssl rand -base64 32`. `Debug` does
+/// not show it, and it is wiped from memory when it is dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 

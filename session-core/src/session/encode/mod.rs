@@ -1,4 +1,7 @@
-//! The text of a record, made of an old one and of changes.
+//! Encodes a record from an old one and changes.
+//!
+//! [`repack`] copies unchanged entries as text. It is used if all parts of the record have a usual form; otherwise the
+//! record is written anew.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -18,20 +21,20 @@ mod repack;
 #[cfg(test)]
 mod repack_tests;
 
-/// A record as it is to be written.
+/// An encoded record.
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
-    /// What the bytes say, where that is known without parsing them.
+    /// The parsed record, if it is known without parsing the bytes.
     pub(crate) record: Option<Record>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) lifetime: RecordLifetime,
 }
 
-/// What changes make of a record.
+/// The result of applying changes to a record.
 pub(crate) enum Outcome {
-    /// The same as before, or nothing where nothing was.
+    /// The same record as before, or still none.
     Unchanged,
-    /// Something to write.
+    /// A record to write.
     Changed(Encoded),
 }
 
@@ -56,17 +59,17 @@ enum Name<'a> {
 }
 
 enum Value<'a> {
-    /// An entry as it stands in the old record, whatever its shape.
+    /// An unchanged entry of the old record, of any shape.
     Entry(EntryNodes<'a>),
     Item(&'a Item),
 }
 
-/// As many as most records have stand on the stack.
+/// The entries of most records fit on the stack.
 type Merged<'a> = SmallVec<[(Name<'a>, Value<'a>); 8]>;
 
 /// Applies `changes` to `base` and encodes the result.
 ///
-/// Entries keep the order in which they were first stored. Values that have ended are left out.
+/// Entries keep the order in which they were first stored. Expired values are left out.
 pub(crate) fn encode(
     base: Option<&Record>,
     changes: &Changes,
@@ -86,7 +89,7 @@ pub(crate) fn encode(
     let unchanged = |text: &Text| {
         asked_lifetime.is_none() && base.is_some_and(|base| text.bytes() == base.bytes())
     };
-    // A record that Astro wrote is not to be written for the sake of our entry alone.
+    // A record that Astro wrote is not rewritten only to add the lifetime entry.
     let text_with = |lifetime| write(base, &entries, &flashes, lifetime);
     if base.is_some() && stored_lifetime.is_none() && unchanged(&text_with(None)?) {
         return Ok(Outcome::Unchanged);
@@ -129,7 +132,7 @@ pub(crate) fn encode(
     }))
 }
 
-/// The record of these values and flashed values.
+/// Makes a record from values and flashed values.
 #[cfg(feature = "cookie-session")]
 pub(crate) fn record_of(
     items: &[(&str, Item)],
@@ -203,7 +206,7 @@ fn merge_flashes<'a>(
     flashes
 }
 
-/// A value as it is written on its own, by which two are compared; `None` if it cannot be.
+/// Encodes a value on its own, to compare it with another; `None` if that fails.
 fn encoded(node: Node<'_>) -> Option<String> {
     let mut writer = Writer::new(WriteOptions::astro());
     writer.node(node).ok()?;
@@ -237,7 +240,7 @@ fn write(
     Ok(Text::Bytes(text.into()))
 }
 
-/// Writes a record from what its entries mean, whatever their form.
+/// Writes a record from its decoded entries.
 fn write_anew(
     entries: &[(Name<'_>, Value<'_>)],
     flashes: &[(Cow<'_, str>, Node<'_>)],

@@ -1,7 +1,7 @@
-//! Writing a record by copying the entries that it keeps as they stand in the old text, and counting their indices anew.
+//! A fast writer of records, which copies unchanged entries from the old text and renumbers their references.
 //!
-//! It writes what [`Writer`](serde_devalue::Writer) would, byte for byte, or nothing: strings and numbers in another form
-//! than that one's, tagged values and all else that is unusual are left to it.
+//! It writes the same bytes as [`Writer`](serde_devalue::Writer), or gives up: records with unusual strings, numbers or
+//! tagged values are left to that one.
 
 use memchr::{memchr, memchr2};
 use serde_devalue::{Assembly, Document, RawEntries};
@@ -11,18 +11,18 @@ use super::{Name, Value};
 use crate::session::lifetime::{RecordLifetime, Timeout};
 use crate::session::record::{LIFETIME_ENTRY, to_expires, wrapper};
 
-/// The most strings, numbers and the like in a record that is written so; each is compared with all before it.
+/// The maximum number of primitives in a record; each is compared with all earlier ones.
 const PRIMITIVES: usize = 64;
-/// The most entries in a text that is copied from.
+/// The maximum number of entries in a source text.
 const ENTRIES: usize = 2_048;
-/// How deep values may nest.
+/// The maximum depth of nested values.
 const DEPTH: usize = 16;
-/// How many members an object may have; each key is compared with all before it.
+/// The maximum number of members of an object; each key is compared with all earlier ones.
 const MEMBERS: usize = 32;
-/// How many bytes of strings may be referred to, each reference counted: far less than what the general way allows.
+/// The maximum number of bytes of referenced strings, counted for each reference; far below the general limit.
 const EXPANSION: usize = 1 << 20;
 
-/// The text of a record with these entries; `None` if anything about it is unusual.
+/// Writes a record with these entries; `None` if any part of it is unusual.
 pub(super) fn write(
     base: Option<&Document>,
     entries: &[(Name<'_>, Value<'_>)],
@@ -30,7 +30,7 @@ pub(super) fn write(
 ) -> Option<Document> {
     let mut buffers = [(); NUMBERS].map(|()| itoa::Buffer::new());
     let mut numbers = Numbers(buffers.iter_mut());
-    // Here, since they are large to be moved.
+    // Allocated here, since they are too large to move.
     let mut pieces = SmallVec::new();
     let mut references = SmallVec::new();
     let mut repack = Repack::new(&mut pieces, &mut references, 2 * entries.len() + 2);
@@ -74,14 +74,14 @@ pub(super) fn write(
 
 const UNDEFINED: i32 = -1;
 
-/// Where numbers are written that are not in any text yet.
+/// Buffers for numbers that are not in a source text.
 struct Numbers<'a>(std::slice::IterMut<'a, itoa::Buffer>);
 
-/// The most of them in a record: the ends of values that were set, and what the lifetime holds.
+/// The maximum number of new numbers in a record: the expiries of new values, and the fields of the lifetime.
 const NUMBERS: usize = 8;
 
 impl<'a> Numbers<'a> {
-    /// The text of a number, if it is a positive whole one that is written with its digits alone.
+    /// The text of a number, if it is a positive integer that is written in plain digits.
     fn write(&mut self, number: f64) -> Option<&'a str> {
         const SAFE: f64 = 9_007_199_254_740_991.0;
         if !(1.0..=SAFE).contains(&number) || number.fract() != 0.0 {
@@ -97,7 +97,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// A text that entries are copied from, and where in `references` it stands what each has become.
+/// A text that entries are copied from, and the position in `references` of their new indices.
 #[derive(Clone, Copy)]
 struct Source<'a> {
     document: &'a Document,
@@ -106,7 +106,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Whether this is the same document, in which the same entry is the same object.
+    /// Whether this is the same document, in which equal indices are the same object.
     fn is(&self, document: &Document) -> bool {
         std::ptr::eq(
             self.document.as_bytes().as_ptr(),
@@ -120,11 +120,11 @@ impl Source<'_> {
 enum Piece<'a> {
     /// The record's map, which is written by itself, or an entry that is not complete yet.
     Open,
-    /// As it stands in a text.
+    /// A copy from a source text.
     Copy(&'a str),
-    /// A string that is in no text yet.
+    /// A new string.
     Quoted(&'a str),
-    /// An array or object whose references have changed: from where in `references` on they stand.
+    /// An array or object whose references have changed, and their start in `references`.
     Renumbered(&'a str, usize),
     /// `{data, expires}` of a value that was set.
     Wrapper { data: i32, expires: i32 },
@@ -132,28 +132,28 @@ enum Piece<'a> {
     Lifetime([i32; 4]),
 }
 
-/// The new text in the making.
+/// The new text under construction.
 struct Repack<'a, 'b> {
     pieces: &'b mut SmallVec<[Piece<'a>; 32]>,
-    /// The references of the record's map; what each entry of a source has become, 0 where it was not met yet; and the
+    /// The references of the record's map, then the new index of each source entry (0 if it was not visited yet), then the
     /// references of arrays and objects.
     references: &'b mut SmallVec<[i32; 128]>,
-    /// How many of the map's references are there.
+    /// The number of references of the map.
     map: usize,
-    /// Marks of the primitives that were met, and which entries they are.
-    marks: [u32; PRIMITIVES],
+    /// The hashes of the visited primitives, and their entries.
+    hashes: [u32; PRIMITIVES],
     marked: [i32; PRIMITIVES],
     primitives: usize,
-    /// How many bytes of primitives have been referred to.
+    /// The number of bytes of referenced primitives.
     expanded: usize,
-    /// How long the pieces are in all.
+    /// The total length of the pieces.
     length: usize,
 }
 
 const LIFETIME_FIELDS: [&str; 4] = ["created", "deadline", "idle", "persistent"];
 
 impl<'a, 'b> Repack<'a, 'b> {
-    /// A text whose map has room for so many references.
+    /// Creates a text whose map has room for this many references.
     fn new(
         pieces: &'b mut SmallVec<[Piece<'a>; 32]>,
         references: &'b mut SmallVec<[i32; 128]>,
@@ -164,7 +164,7 @@ impl<'a, 'b> Repack<'a, 'b> {
             pieces,
             references,
             map: 0,
-            marks: [0; PRIMITIVES],
+            hashes: [0; PRIMITIVES],
             marked: [0; PRIMITIVES],
             primitives: 0,
             expanded: 0,
@@ -187,7 +187,7 @@ impl<'a, 'b> Repack<'a, 'b> {
         })
     }
 
-    /// What an entry of a source, and all that it holds, becomes.
+    /// Adds an entry of a source with its children, and returns its new index.
     fn visit(&mut self, source: Source<'a>, entry: u32, depth: usize) -> Option<i32> {
         let text = source.raw.text(entry)?;
         let place = source.known + entry as usize;
@@ -225,7 +225,7 @@ impl<'a, 'b> Repack<'a, 'b> {
         Some(new)
     }
 
-    /// A new string.
+    /// Adds a new string.
     fn string(&mut self, text: &'a str) -> Option<i32> {
         let is_plain = !text
             .bytes()
@@ -236,18 +236,18 @@ impl<'a, 'b> Repack<'a, 'b> {
         self.primitive(text, true)
     }
 
-    /// The entry of a primitive, of which there is one for all that are the same.
+    /// Adds a primitive, or returns the index of an equal one.
     fn primitive(&mut self, text: &'a str, is_string: bool) -> Option<i32> {
         let piece = if is_string {
             Piece::Quoted(text)
         } else {
             Piece::Copy(text)
         };
-        let mark = mark(text.as_bytes(), is_string);
-        // Without a way out of the loop, it is a few instructions on vectors; and most primitives are new.
-        if (self.marks.iter()).fold(false, |any, known| any | (*known == mark)) {
-            let known = self.marks.iter().zip(&self.marked).take(self.primitives);
-            for (_, &index) in known.filter(|(known, _)| **known == mark) {
+        let hash = hash(text.as_bytes(), is_string);
+        // Without an early exit the loop is vectorized, and most primitives are new.
+        if (self.hashes.iter()).fold(false, |any, known| any | (*known == hash)) {
+            let known = self.hashes.iter().zip(&self.marked).take(self.primitives);
+            for (_, &index) in known.filter(|(known, _)| **known == hash) {
                 let is_same = match self.pieces.get(usize::try_from(index).ok()?)? {
                     Piece::Quoted(known) => is_string && *known == text,
                     Piece::Copy(known) => !is_string && *known == text,
@@ -259,7 +259,7 @@ impl<'a, 'b> Repack<'a, 'b> {
             }
         }
         let index = self.next();
-        *self.marks.get_mut(self.primitives)? = mark;
+        *self.hashes.get_mut(self.primitives)? = hash;
         *self.marked.get_mut(self.primitives)? = index;
         self.primitives += 1;
         self.pieces.push(piece);
@@ -268,18 +268,18 @@ impl<'a, 'b> Repack<'a, 'b> {
     }
 
     fn next(&self) -> i32 {
-        // There are at most as many as the sources have and a few more, and those are few.
+        // The number of entries is limited, so this never saturates.
         i32::try_from(self.pieces.len()).unwrap_or(i32::MAX)
     }
 
-    /// An entry that what it holds comes before.
+    /// Begins an entry that is completed after its children.
     fn begin(&mut self) -> i32 {
         let index = self.next();
         self.pieces.push(Piece::Open);
         index
     }
 
-    /// Completes what `begin` began.
+    /// Completes an entry of `begin`.
     fn complete(&mut self, index: i32, complete: Piece<'a>) {
         let piece = usize::try_from(index).ok();
         if let Some(piece) = piece.and_then(|index| self.pieces.get_mut(index)) {
@@ -293,7 +293,7 @@ impl<'a, 'b> Repack<'a, 'b> {
         index
     }
 
-    /// Puts a name and its value into the map.
+    /// Adds a name and its value to the map.
     fn entry(&mut self, name: i32, value: i32) -> Option<()> {
         for reference in [name, value] {
             self.length += 1 + digits(reference);
@@ -330,7 +330,7 @@ impl<'a, 'b> Repack<'a, 'b> {
             let old = *self.references.get(at)?;
             let new = match u32::try_from(old) {
                 Ok(entry) => self.visit(source, entry, depth + 1)?,
-                // NaN and its kin; another mark may mean another thing.
+                // The special values of devalue, such as NaN. Other negative indices are unknown.
                 Err(_) if [UNDEFINED, -3, -4, -5, -6].contains(&old) => old,
                 Err(_) => return None,
             };
@@ -347,7 +347,7 @@ impl<'a, 'b> Repack<'a, 'b> {
         Some(index)
     }
 
-    /// Appends what an array or an object without any key twice refers to.
+    /// Appends the references of an array, or of an object without duplicate keys.
     fn read_references(&mut self, text: &str) -> Option<()> {
         let mut keys = [""; MEMBERS];
         let mut count = 0;
@@ -397,8 +397,8 @@ impl<'a, 'b> Repack<'a, 'b> {
 
     fn document(&self) -> Option<Document> {
         const OPEN: &str = "[[\"Map\"";
-        // Exact, for it may be stored with all its capacity. Each piece has a comma before it, but the map, which has a
-        // bracket behind it, as all of them have.
+        // The exact length, since the text may be stored with its capacity. It counts a comma before each piece and the
+        // final bracket.
         let length = OPEN.len() + self.length + self.pieces.len() + 1;
         let mut assembly = Assembly::with_capacity(length);
         assembly.entry(|text| {
@@ -466,12 +466,12 @@ impl<'a, 'b> Repack<'a, 'b> {
     }
 }
 
-/// What is in an array or object of indices.
+/// The content of an array or object of references.
 struct Inner<'a> {
     text: &'a str,
     rest: &'a [u8],
     is_object: bool,
-    /// Where the latest reference begins in the text.
+    /// The start of the latest reference in the text.
     reference_at: usize,
 }
 
@@ -486,8 +486,9 @@ impl<'a> Inner<'a> {
         })
     }
 
-    /// The next reference, with its key in an object: one that looks like a word, and is neither a number nor `__proto__`.
-    /// `Some(None)` at the end, `None` if it is anything else.
+    /// Returns the next reference, with its key in an object: a word, but not a number or `__proto__`.
+    ///
+    /// It is `Some(None)` at the end, and `None` for any other content.
     #[inline]
     fn next(&mut self) -> Option<Option<(Option<&'a str>, i32)>> {
         let end = if self.is_object { b'}' } else { b']' };
@@ -536,10 +537,10 @@ impl<'a> Inner<'a> {
     }
 }
 
-/// Whether the inner text of a string, which is valid, is what a writer makes of the string.
+/// Whether the valid inner text of a string is what the writer would write.
 fn is_as_written(inner: &str, is_plain: bool) -> bool {
     let bytes = inner.as_bytes();
-    // `<`, and the first byte of two characters that are escaped as well.
+    // `<`, and the first byte of the two other characters that are escaped.
     if memchr2(b'<', 0xe2, bytes).is_some() && inner.contains(['<', '\u{2028}', '\u{2029}']) {
         return false;
     }
@@ -561,7 +562,7 @@ fn are_escapes_as_written(bytes: &[u8]) -> bool {
     true
 }
 
-/// Whether this is written as it stands: a whole number that a double holds, with its digits alone.
+/// Whether this is an integer in plain digits that a double represents exactly.
 fn is_small_integer(digits: &[u8]) -> bool {
     match digits {
         b"0" => true,
@@ -570,21 +571,21 @@ fn is_small_integer(digits: &[u8]) -> bool {
     }
 }
 
-/// Something that differs between most texts that differ: their ends and their length.
-fn mark(text: &[u8], is_string: bool) -> u32 {
-    // An odd number without a pattern, which spreads what differs over the upper half.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// A cheap hash of a text: of its length, its start and its end.
+fn hash(text: &[u8], is_string: bool) -> u32 {
+    // An odd number without a pattern, which mixes the differing bits into the upper half.
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let ends = match (text.first_chunk(), text.last_chunk()) {
         (Some(first), Some(last)) => {
             u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
         }
-        _ => (text.iter()).fold(0, |mark, byte| mark << 8 | u64::from(*byte)),
+        _ => (text.iter()).fold(0, |hash, byte| hash << 8 | u64::from(*byte)),
     };
     let whole = ends ^ (text.len() as u64) << 1 ^ u64::from(is_string);
-    (whole.wrapping_mul(SPREAD) >> 32) as u32
+    (whole.wrapping_mul(MULTIPLIER) >> 32) as u32
 }
 
-/// How many characters a reference takes.
+/// The number of characters of a reference.
 #[inline]
 fn digits(reference: i32) -> usize {
     match reference {

@@ -1,4 +1,7 @@
-//! A stored record, of which nothing is decoded before it is asked for.
+//! A stored record, whose values are decoded on demand.
+//!
+//! [`parse`] reads the bytes under a session's key, in any form that devalue reads. [`encode`](super::encode) writes
+//! records.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,22 +20,22 @@ mod recent;
 pub(crate) use plain::wrapper;
 pub(crate) use recent::RecentRecords;
 
-/// Names that begin so are ours, and no value of the application's.
+/// The prefix of reserved names, which the application cannot use.
 pub(crate) const RESERVED: &str = "$session:";
-/// Holds the flashed values: a Map from their names.
+/// The entry with the flashed values: a Map from their names.
 pub(crate) const FLASH_ENTRY: &str = "$session:flash";
-/// Holds when the session began and what ends it.
+/// The entry with the session's creation time and timeouts.
 pub(crate) const LIFETIME_ENTRY: &str = "$session:lifetime";
 
-/// What is written in place of a record that moved to another id; Astro reads it as "no session".
+/// Replaces a record that moved to another id. Astro reads it as "no session".
 pub(crate) const TOMBSTONE: Bytes = Bytes::from_static(b"null");
 
-/// A value of a session, still encoded, and when it ends.
+/// An encoded value of a session, with its expiry.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) document: Document,
     pub(crate) node: NodeId,
-    /// Epoch milliseconds as JavaScript has them.
+    /// Epoch milliseconds, as a number of JavaScript.
     pub(crate) expires: Option<f64>,
 }
 
@@ -51,7 +54,7 @@ impl Item {
     }
 }
 
-/// Whether a value with this `expires` has ended, by Astro's rule: only a number that lies before now.
+/// Whether a value with this `expires` has expired. As in Astro, only a number below the current time has.
 pub(crate) fn is_expired(expires: Option<f64>, now: Timestamp) -> bool {
     #[expect(
         clippy::cast_precision_loss,
@@ -61,7 +64,7 @@ pub(crate) fn is_expired(expires: Option<f64>, now: Timestamp) -> bool {
     expires.is_some_and(|expires| expires < now)
 }
 
-/// The `expires` of a value that ends at `time`.
+/// The `expires` of a value that expires at `time`.
 pub(crate) fn to_expires(time: Timestamp) -> f64 {
     #[expect(
         clippy::cast_precision_loss,
@@ -71,7 +74,7 @@ pub(crate) fn to_expires(time: Timestamp) -> f64 {
     expires
 }
 
-/// The time that a number of milliseconds in a record means, where it means one.
+/// Converts milliseconds in a record to a time, if they are valid.
 pub(crate) fn to_timestamp(millis: f64) -> Option<Timestamp> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -84,7 +87,7 @@ pub(crate) fn to_timestamp(millis: f64) -> Option<Timestamp> {
 /// What the bytes under a session's key say.
 #[derive(Debug)]
 pub(crate) enum Stored {
-    /// What Astro takes as no session.
+    /// Not a session, by Astro's rules.
     Nothing,
     /// The session moved to another id.
     Tombstone,
@@ -92,7 +95,7 @@ pub(crate) enum Stored {
     Record(Record),
 }
 
-/// A record, of which nothing is decoded before it is asked for.
+/// A record, whose values are decoded on demand.
 #[derive(Clone, Debug)]
 pub(crate) struct Record(Arc<Inner>);
 
@@ -104,10 +107,10 @@ struct Inner {
     lifetime: Option<RecordLifetime>,
 }
 
-/// As many as most records have stand in the record itself.
+/// The entries of most records fit inline.
 type Entries = SmallVec<[RecordEntry; 8]>;
 
-/// Which entries are ours, if they are there.
+/// The indices of the reserved entries, if they exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Reserved {
     flash: Option<usize>,
@@ -115,7 +118,7 @@ struct Reserved {
 }
 
 impl Reserved {
-    /// Notes that the entry in this place has this name.
+    /// Records the index of an entry if its name is reserved.
     #[inline]
     fn note(&mut self, name: &str, place: usize) {
         match name {
@@ -130,7 +133,7 @@ impl Reserved {
 struct RecordEntry {
     name: NodeId,
     value: NodeId,
-    /// `None` in an entry of a foreign shape.
+    /// `None` in an entry of unknown shape.
     data: Option<NodeId>,
     expires: Option<f64>,
 }
@@ -157,18 +160,18 @@ impl RecordEntry {
     }
 }
 
-/// One entry as it stands in the record.
+/// An entry of a record.
 #[derive(Clone, Copy)]
 pub(crate) struct EntryNodes<'a> {
     pub(crate) name: Node<'a>,
     pub(crate) value: Node<'a>,
     data: Option<NodeId>,
-    /// When the entry ends; anything but a number is never.
+    /// When the entry expires; `None`, which is never, if it is not a number.
     pub(crate) expires: Option<f64>,
 }
 
 impl<'a> EntryNodes<'a> {
-    /// The entry's name, if it is a text; Astro keeps numbers as they are.
+    /// The entry's name, if it is a string. Astro also stores numbers.
     pub(crate) fn text_name(&self) -> Option<Cow<'a, str>> {
         self.name.as_str()
     }
@@ -194,7 +197,7 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
     Ok(Stored::Record(Record::new(document, entries, reserved)))
 }
 
-/// What a text means that is no record.
+/// Interprets a text that is not a record.
 fn stored_word(bytes: &[u8]) -> Option<Stored> {
     match bytes.trim_ascii() {
         b"null" => Some(Stored::Tombstone),
@@ -211,14 +214,14 @@ fn stored_word(bytes: &[u8]) -> Option<Stored> {
     }
 }
 
-/// The entries of a record in any of the forms that devalue reads.
+/// Reads the entries of a record, in any form that devalue reads.
 fn entries_of(document: &Document, entries: &mut Entries) -> Result<Reserved> {
     let root = document.root();
     if root.kind() != Kind::Map {
         return Err(Error::new(
             ErrorKind::CorruptData,
-            "the stored session is no Map, so something else wrote it; it was left as it is. \
-             Destroy the session, or give sessions a `base` of their own",
+            "the stored session is not a Map, so another program wrote it; it was not changed. \
+             Destroy the session, or configure a separate `prefix` for sessions",
         ));
     }
     *entries = map_entries(document, root).map_err(corrupt)?;
@@ -231,14 +234,14 @@ fn entries_of(document: &Document, entries: &mut Entries) -> Result<Reserved> {
     Ok(reserved)
 }
 
-/// The entries of the map, each name once: as in JavaScript, a later one takes the place of an earlier one.
+/// The entries of the map with unique names. As in JavaScript, a later entry replaces an earlier one.
 fn map_entries(document: &Document, root: Node<'_>) -> Result<Entries, serde_devalue::Error> {
     let mut entries = Entries::new();
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     for entry in root.map_entries()? {
         let (name, value) = entry?;
         let entry = RecordEntry::parse(name, value)?;
-        // A record of usual size is searched faster than hashed.
+        // In a record of usual size, a linear search is faster than hashing.
         let place = match name.as_str() {
             Some(text) if entries.len() < SMALL => entries.iter().position(|earlier| {
                 document.node(earlier.name).as_str() == Some(Cow::Borrowed(&*text))
@@ -265,7 +268,7 @@ fn map_entries(document: &Document, root: Node<'_>) -> Result<Entries, serde_dev
 
 const SMALL: usize = 16;
 
-/// What an error of the format means for a value that is stored: that it is corrupt, or else `otherwise`.
+/// Converts an error of the format for a stored value: corrupt data, or else `otherwise`.
 pub(crate) fn stored_value_error(error: serde_devalue::Error, otherwise: Error) -> Error {
     use serde_devalue::ErrorKind as Devalue;
     match error.kind() {
@@ -279,7 +282,7 @@ pub(crate) fn stored_value_error(error: serde_devalue::Error, otherwise: Error) 
 pub(crate) fn corrupt(error: serde_devalue::Error) -> Error {
     Error::new(
         ErrorKind::CorruptData,
-        "the stored session cannot be parsed; it was left as it is. Destroy the session to be rid of it",
+        "the stored session cannot be parsed; it was not changed. Destroy the session to remove it",
     )
     .with_source(error)
 }
@@ -296,7 +299,7 @@ fn lifetime_in(
         .or_else(|| lifetime_of(document.node(data)))
 }
 
-/// What an object in any form says of a lifetime.
+/// Reads a lifetime from an object in any form.
 fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
     let mut lifetime = RecordLifetime {
         created: Timestamp::from_millis(0),
@@ -322,7 +325,7 @@ fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
 }
 
 impl Record {
-    /// The record that a document in the one form in which we write them is.
+    /// Makes a record from a document in the form that this crate writes.
     pub(crate) fn written(document: Document) -> Option<Self> {
         let mut entries = Entries::new();
         let reserved = plain::entries(document.raw(), &mut entries)?;
@@ -349,7 +352,7 @@ impl Record {
         self.0.entries.iter().map(|entry| self.nodes_of(entry))
     }
 
-    /// The application's entries: all but ours.
+    /// The application's entries: all but the reserved ones.
     pub(crate) fn own_entries(&self) -> impl Iterator<Item = EntryNodes<'_>> {
         let Reserved { flash, lifetime } = self.0.reserved;
         let entries = self.0.entries.iter().enumerate();
@@ -375,19 +378,19 @@ impl Record {
         self.entries().find(|entry| entry.is_named(name))
     }
 
-    /// What a reserved entry holds.
+    /// The data of a reserved entry.
     fn data_at(&self, place: Option<usize>) -> Option<Node<'_>> {
         let entry = self.0.entries.get(place?)?;
         Some(self.0.document.node(entry.data?))
     }
 
-    /// Whether the record has an entry of this name that has not ended, whatever its shape.
+    /// Whether the record has an unexpired entry of this name, of any shape.
     pub(crate) fn has(&self, name: &str, now: Timestamp) -> bool {
         self.find(name)
             .is_some_and(|entry| !is_expired(entry.expires, now))
     }
 
-    /// The value of this name, unless it has ended. Only one that ends needs the time.
+    /// The value of this name, unless it has expired. The time is only read if the value has an expiry.
     pub(crate) fn item(&self, name: &str, now: impl FnOnce() -> Timestamp) -> Option<Item> {
         self.find(name).and_then(|entry| self.item_of(&entry, now))
     }
@@ -433,12 +436,12 @@ impl Record {
         })
     }
 
-    /// What the record keeps of its lifetime; `None` if only Astro wrote it.
+    /// The stored lifetime; `None` if only Astro wrote the record.
     pub(crate) fn lifetime(&self) -> Option<RecordLifetime> {
         self.0.lifetime
     }
 
-    /// The last end of the record's values, if each of them has one.
+    /// The latest expiry of the record's values, if all of them have one.
     pub(crate) fn last_value_expiry(&self) -> Option<Timestamp> {
         let mut last = None;
         for (place, entry) in self.0.entries.iter().enumerate() {
@@ -450,7 +453,7 @@ impl Record {
     }
 }
 
-/// Asserts that the reader of plain records reads this one as the general one does, or leaves it to that.
+/// Asserts that the reader of plain records agrees with the general one, or does not read this record.
 #[cfg(test)]
 pub(crate) fn assert_read_the_same(document: &Document) {
     let (mut plain, mut general) = (Entries::new(), Entries::new());

@@ -1,7 +1,7 @@
-//! Reading a record in the one form in which devalue writes it, in one pass over the text of its entries.
+//! A fast reader of records in the form that devalue writes, in one pass over the text of the entries.
 //!
-//! Whatever looks different in any way is left to the general reader, which accepts all that devalue does; where this
-//! one does read a record, both read the same.
+//! Any other form is left to the general reader, which accepts everything that devalue accepts. If this reader reads a
+//! record, both give the same result.
 
 use serde_devalue::RawEntries;
 
@@ -9,8 +9,7 @@ use super::{Entries, RecordEntry, Reserved, SMALL, to_expires};
 use crate::Timestamp;
 use crate::session::lifetime::{RecordLifetime, Timeout};
 
-/// The entries of a record, if it is in that form, has no more of them than are compared faster than hashed, and none
-/// twice.
+/// Reads the entries of a record, if it has that form, few entries, and no duplicates.
 pub(super) fn entries(raw: RawEntries<'_>, entries: &mut Entries) -> Option<Reserved> {
     entries.clear();
     let mut references = raw.text(0)?.as_bytes().strip_prefix(b"[\"Map\"")?;
@@ -41,7 +40,7 @@ pub(super) fn entries(raw: RawEntries<'_>, entries: &mut Entries) -> Option<Rese
     (references == b"]").then_some(reserved)
 }
 
-/// What `{"data":…,"expires":…}` refers to.
+/// The references in `{"data":…,"expires":…}`.
 #[inline]
 pub(crate) fn wrapper(text: &[u8]) -> Option<(u32, Option<u32>)> {
     let (data, rest) = index(text.strip_prefix(b"{\"data\":")?)?;
@@ -54,7 +53,7 @@ pub(crate) fn wrapper(text: &[u8]) -> Option<(u32, Option<u32>)> {
     }
 }
 
-/// A lifetime that is as most are: nothing but when the session began.
+/// Reads a lifetime that has only a creation time, as most have.
 pub(super) fn lifetime(raw: RawEntries<'_>, data: u32) -> Option<RecordLifetime> {
     let fields = raw.text(data)?.as_bytes();
     let (created, b"}") = index(fields.strip_prefix(b"{\"created\":")?)? else {
@@ -68,13 +67,13 @@ pub(super) fn lifetime(raw: RawEntries<'_>, data: u32) -> Option<RecordLifetime>
     })
 }
 
-/// The index that these bytes begin with, and what follows it.
+/// Parses the index at the start of these bytes, and returns the rest.
 #[inline]
 fn index(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let mut index = 0;
     let mut rest = bytes;
     while let [digit @ b'0'..=b'9', after @ ..] = rest {
-        // Ten may be too many for the type, and make no index of a record that anybody stores.
+        // Ten digits may overflow the type, and no real record has so many entries.
         if bytes.len() - after.len() > 9 {
             return None;
         }
@@ -84,7 +83,7 @@ fn index(bytes: &[u8]) -> Option<(u32, &[u8])> {
     (rest.len() < bytes.len()).then_some((index, rest))
 }
 
-/// The number that this entry is, as milliseconds, if it is a whole one that every double holds.
+/// The number in this entry, as milliseconds, if it is an integer that a double represents exactly.
 #[inline]
 fn integer(raw: RawEntries<'_>, entry: u32) -> Option<Timestamp> {
     let digits = raw.text(entry)?.as_bytes();

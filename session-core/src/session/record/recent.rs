@@ -1,20 +1,21 @@
+//! The cache of recently parsed records.
+
 use parking_lot::Mutex;
 
 use super::Record;
 use crate::Bytes;
 use crate::session::SessionId;
 
-/// The records that were read last, so that of several requests of one visitor only the first parses its session.
+/// A cache of recently parsed records, so that several requests of a visitor parse the session once.
 ///
-/// A record is recognised by its bytes, so one that anybody has changed is never taken for it. They are few, so that they
-/// stay in the processor's caches: with more, what is put in the place of another costs more than it spares. Each session has one
-/// place, which it shares with others.
+/// A record is found by its bytes, so a changed record is never confused with the cached one. The cache is small, so that
+/// it stays in the processor's caches. Each session maps to one slot, which it shares with other sessions.
 pub(crate) struct RecentRecords {
     places: Box<[Mutex<Option<Record>>]>,
 }
 
 const PLACES: usize = 64;
-/// Longer ones are not kept: all together take a quarter of a megabyte at most.
+/// Longer records are not cached, so the cache takes at most a quarter of a megabyte.
 const LONGEST: usize = 4_096;
 
 impl Default for RecentRecords {
@@ -33,7 +34,7 @@ impl RecentRecords {
         self.places.get(id.hash() as usize % PLACES)
     }
 
-    /// The record of these bytes, if it was the last that was kept in the session's place.
+    /// The record with these bytes, if it is in the session's slot.
     #[inline]
     pub(crate) fn find(&self, id: SessionId, bytes: &Bytes) -> Option<Record> {
         let kept = self.place(id)?.lock();
@@ -51,7 +52,7 @@ impl RecentRecords {
         }
     }
 
-    /// Keeps nothing of a session that was destroyed.
+    /// Removes a destroyed session from the cache.
     pub(crate) fn forget(&self, id: SessionId) {
         if let Some(place) = self.place(id) {
             drop(place.lock().take());
