@@ -17,7 +17,6 @@ mod gone;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
-#[cfg(test)]
 mod lifetime;
 #[cfg(all(test, feature = "cookie-session"))]
 mod storages;
@@ -27,3 +26,5 @@ mod store;
 mod support;
 #[cfg(all(test, feature = "cookie-session"))]
 mod typed;
+#[cfg(test)]
+mod values;
