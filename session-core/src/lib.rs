@@ -41,7 +41,7 @@ mod delegate;
 mod driver;
 mod driver_ext;
 #[cfg(any(feature = "config", feature = "session"))]
-mod durations;
+pub mod durations;
 mod entry;
 mod error;
 mod expiry;
