@@ -64,7 +64,6 @@
 //! - A destroyed session stays destroyed.
 //! - A request that does not use its session reads and writes nothing.
 
-mod commit_error;
 pub mod headers;
 mod middleware;
 mod service;
@@ -74,7 +73,7 @@ pub use session_core::actix::MissingSessionMiddleware;
 pub use session_core::session::{Session, TypedSession};
 pub use session_core::{Error, Result};
 
-pub use commit_error::CommitError;
 pub use middleware::SessionMiddleware;
 pub use service::SessionService;
+pub use session_core::session::CommitError;
 pub use sessions::Sessions;

@@ -56,7 +56,6 @@
 //! - A destroyed session stays destroyed, even if a slow request finishes later.
 //! - A failed load is an error, not an empty session.
 
-mod commit_error;
 mod future;
 mod layer;
 mod service;
@@ -67,8 +66,8 @@ pub use session_core::axum::{MissingSessionLayer, ResponseError};
 pub use session_core::session::Session;
 pub use session_core::{Error, Result};
 
-pub use commit_error::CommitError;
 pub use future::ResponseFuture;
 pub use layer::SessionLayer;
 pub use service::SessionService;
+pub use session_core::session::CommitError;
 pub use sessions::Sessions;

@@ -134,7 +134,7 @@ pub use id::SessionId;
 pub use lifetime::Lifetime;
 pub use manager::{SessionManager, SessionManagerBuilder};
 pub use rejection::CookieRejection;
-pub use response::{CommitFuture, CommitResult, ResponseHeaders};
+pub use response::{CommitError, CommitFuture, CommitResult, ResponseHeaders};
 pub use serde_devalue::Value;
 #[cfg(feature = "cookie-session")]
 pub use storage::create_cookie_session_storage;

@@ -60,6 +60,21 @@ pub struct CommitResult {
     pub error: Option<Error>,
 }
 
+/// The error of a failed commit, in the extensions of the response that an integration sends in place of the handler's.
+///
+/// ```
+/// use http::Response;
+/// use session_core::session::CommitError;
+///
+/// fn log_failure<B>(response: &Response<B>) {
+///     if let Some(CommitError(error)) = response.extensions().get() {
+///         eprintln!("a session was not written: {error}");
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CommitError(pub Arc<Error>);
+
 /// The future of [`Session::commit`]. Once polled, the commit completes even if the future is dropped.
 pub struct CommitFuture(Step);
 

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use http::HeaderMap;
 
 use super::{ResponseHeaders, SessionData, SessionManager, TypedSession};
-use crate::Result;
+use crate::{Driver, Result};
 
 /// Sessions for any server, by explicit calls: get the session of a request, commit it, destroy it.
 ///
@@ -82,6 +82,20 @@ pub fn create_cookie_session_storage<D: SessionData>(
 }
 
 impl<D: SessionData> SessionStorage<D> {
+    /// Creates a storage of sessions in `driver`, with default settings.
+    pub fn over(driver: impl Driver) -> Self {
+        create_session_storage(SessionManager::new(driver))
+    }
+
+    /// Creates a storage of sessions in the visitors' cookies. See [`create_cookie_session_storage`].
+    #[cfg(feature = "cookie-session")]
+    pub fn in_cookies(
+        options: super::CookieSessionOptions,
+        cookie: super::CookieOptions,
+    ) -> Result<Self> {
+        create_cookie_session_storage(options, cookie)
+    }
+
     /// Returns the session of a request with these headers, without I/O.
     pub fn get_session(&self, headers: &HeaderMap) -> TypedSession<D> {
         self.manager.session_from_headers(headers).typed()

@@ -33,8 +33,8 @@ async fn configured(toml: &str) -> SessionStorage<Visitor> {
 
 async fn storages() -> [SessionStorage<Visitor>; 4] {
     [
-        create_session_storage(SessionManager::new(Arc::new(MemoryDriver::new()))),
-        create_cookie_session_storage(
+        SessionStorage::over(MemoryDriver::new()),
+        SessionStorage::in_cookies(
             CookieSessionOptions::new([SECRET]),
             CookieOptions::default(),
         )
