@@ -1,14 +1,11 @@
 //! Sessions by three calls, on a server without any integration: over a driver, and in the cookie.
 
-use std::sync::Arc;
-
 use driver_memory::{MemoryDriver, MemoryOptions};
 use http::header::{CACHE_CONTROL, COOKIE, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, Response};
 use session_core::config::{Registry, SessionConfig};
 use session_core::session::{
-    CookieOptions, CookieSessionOptions, SessionManager, SessionStorage,
-    create_cookie_session_storage, create_session_storage,
+    CookieOptions, CookieSessionOptions, SessionManager, SessionStorage, create_session_storage,
 };
 use session_core::{ErrorKind, session_data};
 
