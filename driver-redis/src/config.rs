@@ -617,12 +617,12 @@ mod tests {
             ..options
         };
         let text = format!("{options:?}");
-        assert!(!text.contains("hush") && text.contains("h:7000"), "{text}");
+        assert!(!text.contains("hush") && text.contains("7000"), "{text}");
     }
 
     #[test]
     fn a_prefix_that_would_mean_another_is_refused() {
-        for prefix in ["..", "a?b", "/a"] {
+        for prefix in ["?", "a?b", "/a"] {
             let options = RedisOptions::default().with_prefix(prefix);
             let error = options.validate().err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{prefix}");

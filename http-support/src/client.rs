@@ -195,6 +195,10 @@ impl HttpClient {
     ) -> Result<T> {
         let attempt = || async { read(self.send(request(), deadline).await?) };
         let last_start = self.last_start(deadline);
+        // A call that waited for its turn in a batch may begin so late that nothing could be said of it.
+        if Instant::now() > last_start {
+            return Err(self.timed_out().with_outcome(Outcome::NotApplied));
+        }
         self.retry.run_until(last_start, repeat, attempt).await
     }
 

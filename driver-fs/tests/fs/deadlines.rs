@@ -51,6 +51,9 @@ async fn calls_beside_a_held_lock_end_in_time_and_change_nothing_later() {
         tokio::time::timeout(TIMEOUT / 10, write).await.unwrap_err();
     });
     join_all(dropped).await;
+    // An attempt that had begun when its caller went away ends long before this call, which waits for the lock.
+    let last = driver.put("k", "new").await.unwrap_err();
+    assert_eq!(last.outcome(), Outcome::NotApplied, "{last}");
     drop(held);
     // It has its turn after everything else.
     let entry = driver.read(&k).await.unwrap().unwrap();

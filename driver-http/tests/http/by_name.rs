@@ -50,7 +50,7 @@ async fn configuration_errors_name_the_driver_and_the_option() {
         ),
         (
             "url = 'http://h', retry = { attempts = -1 }",
-            "http: open: the option `retry.attempts` must be a whole number from 0 to 4294967295, and not another whole number",
+            "http: open: the option `retry.attempts`: expected an integer from 0 to 4294967295, got a negative integer",
         ),
         (
             "base = 'h'",

@@ -15,12 +15,16 @@ struct Broken {
 }
 
 fn broken(retry: RetryPolicy) -> Broken {
+    broken_with(Duration::from_millis(800), retry)
+}
+
+fn broken_with(timeout: Duration, retry: RetryPolicy) -> Broken {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
     let options = server
         .options()
         .with_url(proxy.url())
-        .with_timeout(Duration::from_millis(800))
+        .with_timeout(timeout)
         .with_retry(retry);
     Broken {
         driver: HttpDriver::open(options).unwrap(),
@@ -88,7 +92,8 @@ async fn a_fault_is_neither_a_miss_nor_a_success() {
 
 #[test_support::test]
 async fn transient_errors_are_retried() {
-    let broken = broken(RetryPolicy::default());
+    // Long enough for a second attempt after one that is never answered.
+    let broken = broken_with(Duration::from_secs(4), RetryPolicy::default());
     let (driver, proxy) = (&broken.driver, &broken.proxy);
     for fault in [
         HttpFault::Cut,

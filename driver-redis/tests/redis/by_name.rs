@@ -119,10 +119,13 @@ async fn mistakes_name_the_driver_and_the_option() {
             "there is no option `hots` (did you mean `host`?)",
         ),
         ("url = 'redis://h:hush'", "`url` must be redis://"),
-        ("port = 70000", "the option `port` must be"),
+        (
+            "port = 70000",
+            "the option `port`: expected an integer from 0 to 65535",
+        ),
         (
             "tls = 'yes'",
-            "the option `tls` must be true, false or a table",
+            "the option `tls`: expected true, false or a table",
         ),
         ("connections = 0", "`connections` must be from 1 to 64"),
         ("scan_count = 0", "`scan_count` must be from 1 to 100000"),

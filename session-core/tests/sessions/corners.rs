@@ -193,7 +193,11 @@ async fn a_set_while_an_update_runs_is_not_lost() {
 #[test_support::test(start_paused = true)]
 async fn fifty_commits_over_a_slow_backend_all_count() {
     let d = AlteredMemory::new(Duration::from_millis(30), |_| {});
-    let store = SessionManager::new(d.clone());
+    // They take turns, and the wait counts against the deadline.
+    let store = SessionManager::builder(d.clone())
+        .commit_deadline(Duration::from_secs(30))
+        .build()
+        .unwrap();
     let id = stored(&store).await;
     let errors: usize = join_all((0..50).map(|i| {
         let store = store.clone();
@@ -210,10 +214,13 @@ async fn fifty_commits_over_a_slow_backend_all_count() {
     assert_eq!(errors, 0);
 }
 #[test_support::test(start_paused = true)]
-async fn waiting_for_ones_turn_does_not_count_as_trying() {
+async fn a_commit_waits_for_a_slow_one_until_its_deadline() {
     let f = Faulty::new(MemoryDriver::new());
     let faults = f.faults();
-    let store = SessionManager::new(Arc::new(f));
+    let store = SessionManager::builder(f)
+        .commit_deadline(Duration::from_secs(4))
+        .build()
+        .unwrap();
     let id = stored(&store).await;
     let (a, b) = (request(&store, id), request(&store, id));
     inc(&a).await;
