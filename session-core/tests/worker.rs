@@ -59,7 +59,8 @@ async fn the_wait_for_a_place_counts_as_well() {
         .await
         .unwrap();
     assert!(jobs.try_recv().is_none());
-    let third = queue.submit(3, Instant::now(), TIMEOUT).await.unwrap();
+    let deadline = Instant::now() + TIMEOUT;
+    let third = queue.submit(3, deadline, TIMEOUT).await.unwrap();
     drop(third);
 }
 

@@ -65,8 +65,8 @@ pub use session_core::session::{
 pub use session_core::{
     BoxStream, Bytes, Capabilities, Change, ChangeKind, Clock, Conditions, ConflictState,
     Consistency, CookieOptions, Cursor, DEFAULT_CLEAR_TIMEOUT, DEFAULT_COOKIE_NAME,
-    DEFAULT_PAGE_SIZE, DEFAULT_TIMEOUT, Driver, DriverExt, Entry, Error, ErrorKind, Expiry,
-    Fingerprint, Idempotency, Key, ListOptions, ListPage, Listing, ManualClock, Metadata,
+    DEFAULT_PAGE_SIZE, DEFAULT_TIMEOUT, Driver, DriverExt, DriverFuture, Entry, Error, ErrorKind,
+    Expiry, Fingerprint, Idempotency, Key, ListOptions, ListPage, Listing, ManualClock, Metadata,
     OnCommitError, Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, RetryPolicy,
     SameSite, SessionSettings, SystemClock, Timestamp, TouchOptions, Version, Write,
     WriteCondition, WriteOptions, WriteOutcome, async_trait, config, decorators, delegate_driver,
