@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use time::OffsetDateTime;
 use tower_sessions::MemoryStore;
 use tower_sessions::session::{Id, Record};
-use tower_sessions::session_store::SessionManager as _;
+use tower_sessions::session_store::SessionStore as _;
 
 use super::subject::{self, Candidate, Subject, VALUE_LENGTH, key, left_until, value};
 

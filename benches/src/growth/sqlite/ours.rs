@@ -15,8 +15,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) async fn open() -> Box<dyn Subject> {
     let folder = crate::stores::folder();
-    let options = SqliteOptions::new(folder.path().join("sessions.db"))
-        .with_sweep_interval(SWEEP_INTERVAL);
+    let options =
+        SqliteOptions::new(folder.path().join("sessions.db")).with_sweep_interval(SWEEP_INTERVAL);
     let driver = SqliteDriver::open(options).await.expect("a database");
     Box::new(Ours {
         driver,

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
 use tower_sessions_014::session::{Id, Record};
-use tower_sessions_014::session_store::{ExpiredDeletion as _, SessionManager as _};
+use tower_sessions_014::session_store::{ExpiredDeletion as _, SessionStore as _};
 use tower_sessions_sqlx_store::SqliteStore;
 
 use super::file_size;

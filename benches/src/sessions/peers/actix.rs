@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix_session::config::CookieContentSecurity;
-use actix_session::storage::{LoadError, SaveError, SessionKey, SessionManager, UpdateError};
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_session::{Session, SessionMiddleware};
 use actix_web::body::MessageBody;
 use actix_web::cookie::Key;
@@ -255,7 +255,7 @@ impl MapStore {
     }
 }
 
-impl SessionManager for MapStore {
+impl SessionStore for MapStore {
     async fn load(&self, key: &SessionKey) -> Result<Option<Record>, LoadError> {
         self.count();
         Ok(self.records.borrow().get(key.as_ref()).cloned())

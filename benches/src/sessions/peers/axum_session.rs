@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use axum::Router;
 use axum_session::{
-    DatabaseError, DatabasePool, Session, SessionConfig, SessionLayer, SessionManager,
-    SessionNullPool,
+    DatabaseError, DatabasePool, Session, SessionConfig, SessionLayer, SessionNullPool,
+    SessionStore,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,7 +49,7 @@ pub(crate) async fn app_with<P: DatabasePool + Clone + std::fmt::Debug + Send + 
     config: SessionConfig,
 ) -> Router {
     let config = config.with_ip_and_user_agent(false);
-    let store = SessionManager::<P>::new(pool, config).await;
+    let store = SessionStore::<P>::new(pool, config).await;
     let layer = SessionLayer::new(store.expect("a valid configuration"));
     routes::app::<Session<P>>().layer(layer)
 }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tower_sessions::session::{Id, Record};
-use tower_sessions::session_store::{self, SessionManager};
+use tower_sessions::session_store::{self, SessionStore};
 use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
 use super::{Backing, IDENTITY, Operations, Peer, TOWER_SESSIONS};
@@ -50,7 +50,7 @@ struct CountingStore {
 }
 
 #[async_trait]
-impl SessionManager for CountingStore {
+impl SessionStore for CountingStore {
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
         self.operations.add_one();
         self.inner.create(record).await

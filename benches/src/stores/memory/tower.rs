@@ -1,6 +1,6 @@
 use time::OffsetDateTime;
-use tower_sessions::session_store::SessionManager as _;
-use tower_sessions_014::session_store::SessionManager as _;
+use tower_sessions::session_store::SessionStore as _;
+use tower_sessions_014::session_store::SessionStore as _;
 use tower_sessions_moka_store::MokaStore;
 
 use crate::stores::{Store, VALUE_LENGTH};

@@ -1,7 +1,7 @@
 use fred::clients::Client;
 use time::OffsetDateTime;
 use tower_sessions_014::session::{Id, Record};
-use tower_sessions_014::session_store::SessionManager as _;
+use tower_sessions_014::session_store::SessionStore as _;
 use tower_sessions_redis_store::RedisStore;
 
 use super::fred::connect;

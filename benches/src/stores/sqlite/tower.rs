@@ -7,7 +7,7 @@ use sqlx_08::sqlite::{
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tower_sessions_014::session::{Id, Record};
-use tower_sessions_014::session_store::SessionManager as _;
+use tower_sessions_014::session_store::SessionStore as _;
 use tower_sessions_sqlx_store::SqliteStore;
 
 use super::table::{CACHE_SIZE, CHECKPOINT_AFTER};
