@@ -410,8 +410,9 @@ impl Driver for HttpDriver {
         let removals = stream::iter(keys.to_vec())
             .map(|key| async move { self.remove_item(deadline, &key).await })
             .buffer_unordered(CONCURRENCY);
-        let remove = async { Operations::combine(removals.collect::<Vec<_>>().await) };
-        self.operations.change("remove_many", remove).await
+        // Each removal ends by the deadline, and knows better than a timer around all of them whether it was sent.
+        let removed = Operations::combine(removals.collect::<Vec<_>>().await);
+        self.operations.name("remove_many", removed)
     }
 
     /// Lists and removes. The listing, and each chunk of removals, has the timeout of an operation.
