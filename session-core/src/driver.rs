@@ -93,7 +93,7 @@ pub enum ChangeKind {
 ///     }
 ///
 ///     fn capabilities(&self) -> Capabilities {
-///         Capabilities { reports_expiry: true, ..Capabilities::default() }
+///         Capabilities::default().with_reports_expiry(true)
 ///     }
 ///
 ///     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -107,7 +107,7 @@ pub enum ChangeKind {
 ///         }
 ///         let expiry = options.expiry.resolve(None, Timestamp::now());
 ///         self.0.lock().unwrap().insert(key.clone(), Entry::new(value).with_expires_at(expiry));
-///         Ok(WriteOutcome::Written { version: None })
+///         Ok(WriteOutcome::written(None))
 ///     }
 ///
 ///     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -123,7 +123,7 @@ pub enum ChangeKind {
 ///         let map = self.0.lock().unwrap();
 ///         let alive = map.iter().filter(|(_, e)| e.expires_at.is_none_or(|expiry| now < expiry));
 ///         let keys = alive.map(|(k, _)| k.clone()).filter(|k| options.prefix.contains(k)).collect();
-///         Ok(ListPage { keys, next: None })
+///         Ok(ListPage::new(keys, None))
 ///     }
 /// }
 ///
