@@ -622,7 +622,7 @@ mod tests {
 
     #[test]
     fn a_prefix_that_would_mean_another_is_refused() {
-        for prefix in ["?", "a?b", "/a"] {
+        for prefix in ["..", "?", "a?b", "/a"] {
             let options = RedisOptions::default().with_prefix(prefix);
             let error = options.validate().err().unwrap();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{prefix}");

@@ -164,13 +164,21 @@ impl Prefix {
     ///
     /// assert_eq!(Prefix::from_option("app:sessions")?.as_str(), "app:sessions");
     /// assert!(Prefix::from_option("?app").is_err());
+    /// assert!(Prefix::from_option("..").is_err());
     /// # Ok::<(), session_core::Error>(())
     /// ```
     ///
-    /// A text that normalising changes is an error of kind [`InvalidConfig`](crate::ErrorKind::InvalidConfig): a prefix
-    /// such as `?app` would otherwise match every key.
+    /// A text that normalising changes, or that has `.` or `..` as a name, is an error of kind
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig): a prefix such as `?app` would otherwise match every key.
     pub fn from_option(prefix: &str) -> Result<Self, Error> {
         let normalised = Self::new(prefix);
+        let is_path = prefix.split(':').any(|name| matches!(name, "." | ".."));
+        if is_path {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("the prefix {prefix:?} contains `.` or `..`; use names separated by `:`"),
+            ));
+        }
         if normalised.as_str() == prefix.strip_suffix(':').unwrap_or(prefix) {
             return Ok(normalised);
         }
