@@ -6,7 +6,7 @@ use session_core::config::{ConfigContext, DriverOptions, durations};
 use session_core::decorators::Prefixed;
 use session_core::{Driver, Prefix, Result, async_trait};
 
-use crate::{DEFAULT_MAX_ENTRIES, MemoryDriver};
+use crate::{DEFAULT_MAX_ENTRIES, MemoryDriver, NAME};
 
 /// The options of the driver in a configuration.
 ///
@@ -52,7 +52,8 @@ impl DriverOptions for MemoryOptions {
         if let Some(ttl) = self.ttl {
             driver = driver.with_ttl(ttl);
         }
-        let prefix = self.prefix.as_deref().map(Prefix::new).unwrap_or_default();
+        let prefix = Prefix::from_option(self.prefix.as_deref().unwrap_or_default())
+            .map_err(|error| error.with_context(NAME, "open"))?;
         if prefix.is_root() {
             return Ok(Arc::new(driver));
         }
@@ -118,6 +119,15 @@ mod tests {
             let error = open(Options::new().with(name, value)).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+
+    #[test_support::test]
+    async fn a_prefix_that_would_mean_another_is_refused() {
+        for prefix in ["..", "?", "a?b", "/a"] {
+            let options = Options::new().with("prefix", prefix);
+            let error = open(options).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{prefix}");
         }
     }
 }
