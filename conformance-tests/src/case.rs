@@ -30,6 +30,14 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether a wrong clock may be why the case fails.
+    pub(crate) fn is_about_time(&self) -> bool {
+        let named = |need: &Need| matches!(need, Need::ShortLives | Need::ReportsExpiry);
+        self.needs.iter().any(named) || self.name.contains("expir")
+    }
+}
+
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Case")
@@ -52,6 +60,8 @@ pub(crate) enum Need {
     NoListing,
     Watch,
     NoWatch,
+    Invalidations,
+    NoInvalidations,
     ReportsExpiry,
     Strong,
     ShortLives,
@@ -64,6 +74,7 @@ pub(crate) enum Need {
     Outage,
     DefaultTtl,
     SharedBackend,
+    Disruption,
 }
 
 /// The longest time that a case waits for an entry to expire.
@@ -87,6 +98,11 @@ impl Need {
             Self::NoListing => (!listing, "the driver can list"),
             Self::Watch => (capabilities.watch, "the driver cannot watch"),
             Self::NoWatch => (!capabilities.watch, "the driver can watch"),
+            Self::Invalidations => (
+                capabilities.invalidations,
+                "the driver has no invalidations",
+            ),
+            Self::NoInvalidations => (!capabilities.invalidations, "the driver has invalidations"),
             Self::ReportsExpiry => (
                 capabilities.reports_expiry,
                 "the driver does not report when entries expire",
@@ -128,6 +144,10 @@ impl Need {
             Self::SharedBackend => (
                 subject.shared_backend,
                 "drivers do not share a backend (Subject::with_shared_backend)",
+            ),
+            Self::Disruption => (
+                !subject.disruptions.is_empty(),
+                "no fault of the backend given (Subject::with_disruption)",
             ),
         };
         (!met).then(|| reason.to_owned())

@@ -12,10 +12,11 @@ use session_core::{
     RemoveOptions, Timestamp, Version, WriteOptions, WriteOutcome,
 };
 
+use crate::budget::Budget;
 use crate::converging::Converging;
 use crate::failure::{CaseResult, Failure};
 use crate::runner::Factory;
-use crate::subject::Subject;
+use crate::subject::{ForeignWrite, HookError, Subject};
 use crate::under_way::{Noting, UnderWay};
 
 /// The driver of a case, under a key prefix that no other case uses.
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) writer: Arc<dyn Driver>,
     pub(crate) capabilities: Capabilities,
     pub(crate) subject: Subject,
+    /// The shortest time that a read took.
+    pub(crate) round_trip: Duration,
     base: Prefix,
     factory: Factory,
     under_way: UnderWay,
@@ -43,7 +46,9 @@ impl Context {
         let base = Prefix::new(&format!("conformance-{:016x}", random()));
         let driver = below(&base, &subject, &subject.driver, &under_way);
         let writer = below(&base, &subject, subject.writer(), &under_way);
+        let round_trip = round_trip(&driver).await;
         Self {
+            round_trip,
             capabilities: driver.capabilities(),
             driver,
             writer,
@@ -66,6 +71,61 @@ impl Context {
     pub(crate) async fn another_driver(&self) -> Arc<dyn Driver> {
         let subject = self.factory.open().await;
         below(&self.base, &subject, &subject.driver, &self.under_way)
+    }
+
+    /// Opens another subject from the factory: its driver and its writer, with the same prefix.
+    pub(crate) async fn another_subject_driver(&self) -> (Arc<dyn Driver>, Arc<dyn Driver>) {
+        let subject = self.factory.open().await;
+        let driver = below(&self.base, &subject, &subject.driver, &self.under_way);
+        let writer = below(&self.base, &subject, subject.writer(), &self.under_way);
+        (driver, writer)
+    }
+
+    /// Returns `key` with the prefix of this case.
+    pub(crate) fn whole(&self, key: &Key) -> Key {
+        self.base.join(key)
+    }
+
+    /// Notes a key, which is removed after the case.
+    pub(crate) fn note(&self, key: Key) {
+        if self.capabilities.listing == Listing::None {
+            self.keys.lock().push(key);
+        }
+    }
+
+    /// Returns the budget of a random case that begins now.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.subject.budget)
+    }
+
+    /// Returns a time that is short, but longer than a call takes.
+    pub(crate) fn unit(&self) -> Duration {
+        Duration::from_millis(60).max(self.round_trip * 4)
+    }
+
+    /// Returns the foreign writer for keys below `prefix`.
+    pub(crate) fn foreign_writes(&self, prefix: Prefix) -> Option<Arc<ForeignWrite>> {
+        let write = self.subject.foreign_write.clone()?;
+        let (base, convergence) = (self.base.clone(), self.subject.convergence.clone());
+        Some(Arc::new(move |key, value| {
+            let (write, convergence) = (Arc::clone(&write), convergence.clone());
+            let key = base.join(&prefix.join(&key));
+            Box::pin(async move {
+                // The hook of a test may well give up on a busy backend.
+                let mut attempts = 1;
+                while let Err(error) = write(key.clone(), value.clone()).await {
+                    if attempts == FOREIGN_ATTEMPTS {
+                        return Err(error);
+                    }
+                    attempts += 1;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                if let Some(converge) = convergence {
+                    converge().await;
+                }
+                Ok(())
+            })
+        }))
     }
 
     /// Returns a driver for a neighbouring prefix: `…x` beside `…`.
@@ -91,16 +151,12 @@ impl Context {
     }
 
     pub(crate) async fn write_foreign(&self, key: &Key, value: &'static [u8]) -> CaseResult {
-        let Some(write) = &self.subject.foreign_write else {
+        let Some(write) = self.foreign_writes(Prefix::root()) else {
             return Err(Failure::new("a foreign writer", "none"));
         };
-        write(self.base.join(key), Bytes::from_static(value))
+        write(key.clone(), Bytes::from_static(value))
             .await
-            .map_err(|error| Failure::new("the foreign write to succeed", error.to_string()))?;
-        if let Some(converge) = &self.subject.convergence {
-            converge().await;
-        }
-        Ok(())
+            .map_err(foreign_failure)
     }
 
     pub(crate) async fn read(&self, key: &Key) -> Result<Option<Entry>, Failure> {
@@ -145,7 +201,9 @@ impl Context {
 
     /// Returns a short ttl that the driver supports.
     pub(crate) fn short_ttl(&self) -> Duration {
-        Duration::from_millis(100).max(self.capabilities.minimum_ttl)
+        Duration::from_millis(100)
+            .max(self.round_trip * 4)
+            .max(self.capabilities.minimum_ttl)
     }
 
     /// Returns when an entry with a short ttl expires that is written now.
@@ -157,7 +215,8 @@ impl Context {
     /// driver remove it.
     pub(crate) async fn sleep_past(&self, expires_at: Timestamp) {
         let granularity = self.capabilities.expiry_granularity;
-        sleep_until(expires_at.saturating_add(granularity + Duration::from_millis(20))).await;
+        let late = granularity + Duration::from_millis(20) + self.round_trip;
+        sleep_until(expires_at.saturating_add(late)).await;
     }
 
     /// Writes an entry and waits until it has expired, without reading it.
@@ -214,6 +273,39 @@ impl Context {
         Ok(names)
     }
 
+    /// Measures how much earlier or later than its time an entry expires, if that is more than it may be.
+    pub(crate) async fn skew(&self) -> Option<String> {
+        let longest = Duration::from_secs(6);
+        let ttl = Duration::from_secs(2).max(self.capabilities.minimum_ttl);
+        let key = Key::new("clock").ok()?;
+        let expires_at = Timestamp::now().saturating_add(ttl);
+        let write = self.write_until(&key, "value", Expiry::At(expires_at));
+        let measured = tokio::time::timeout(ttl + longest, async {
+            write.await.ok()?;
+            while self.read(&key).await.ok()?.is_some() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Some(Timestamp::now())
+        });
+        let gone_at = match measured.await {
+            Ok(gone_at) => gone_at?,
+            Err(_) => return None,
+        };
+        let (early, late) = (
+            expires_at.saturating_since(gone_at),
+            gone_at.saturating_since(expires_at),
+        );
+        let most = self.capabilities.expiry_granularity + self.round_trip + SKEW;
+        let (by, how, clock) = match (early > SKEW, late > most) {
+            (true, _) => (early, "early", "ahead of"),
+            (_, true) => (late, "late", "behind"),
+            _ => return None,
+        };
+        Some(format!(
+            " (an entry of this backend expires {by:?} too {how}: its clock may be {clock} the clock of this machine)"
+        ))
+    }
+
     /// Removes the entries of the case.
     pub(crate) async fn clean_up(&self) -> CaseResult {
         match self.remove_all_from(&self.writer).await {
@@ -239,6 +331,36 @@ impl Context {
         }
         Ok(())
     }
+}
+
+/// How far clocks may be apart before that is named as a cause.
+const SKEW: Duration = Duration::from_millis(150);
+
+/// Measures the shortest of a few reads.
+async fn round_trip(driver: &Arc<dyn Driver>) -> Duration {
+    let Ok(key) = Key::new("round-trip") else {
+        return Duration::ZERO;
+    };
+    let mut shortest = None;
+    for _ in 0..3 {
+        let started = tokio::time::Instant::now();
+        let read = tokio::time::timeout(Duration::from_secs(1), driver.read(&key));
+        // An error is no matter of the measurement, and a read that hangs is one of the case.
+        if read.await.is_err() {
+            break;
+        }
+        let took = started.elapsed();
+        shortest = Some(shortest.map_or(took, |shortest: Duration| shortest.min(took)));
+    }
+    shortest.unwrap_or_default()
+}
+
+/// How often a foreign write is tried.
+const FOREIGN_ATTEMPTS: usize = 60;
+
+pub(crate) fn foreign_failure(error: HookError) -> Failure {
+    let expected = "the foreign write of the subject (not of the driver) to succeed";
+    Failure::new(expected, format!("{error}, {FOREIGN_ATTEMPTS} times"))
 }
 
 /// More pages than any listing of the suite has. A longer listing counts as endless.

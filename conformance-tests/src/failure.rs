@@ -24,11 +24,55 @@ impl Failure {
             got: got.into(),
         }
     }
+
+    /// Says where it is.
+    pub(crate) fn at(self, place: impl std::fmt::Display) -> Self {
+        Self {
+            expected: format!("{} ({place})", self.expected),
+            got: self.got,
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::new("the operation to succeed", format!("the error: {error}"))
+        Self::new("the operation to succeed", describe(&error))
+    }
+}
+
+/// An error with its kind, its outcome and its sources.
+pub(crate) fn describe(error: &Error) -> String {
+    let mut text = format!(
+        "the error: {error} ({:?}, {:?})",
+        error.kind(),
+        error.outcome()
+    );
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!("; caused by: {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// The start of a value, escaped, and its length.
+pub(crate) fn excerpt(value: &[u8]) -> String {
+    const SHOWN: usize = 48;
+    let escaped = |part: &[u8]| part.escape_ascii().to_string();
+    let (start, end) = (
+        value.get(..SHOWN),
+        value.get(value.len().saturating_sub(8)..),
+    );
+    match (start, end) {
+        (Some(start), Some(end)) if value.len() > SHOWN + 8 => {
+            format!(
+                "the {} bytes \"{}…{}\"",
+                value.len(),
+                escaped(start),
+                escaped(end)
+            )
+        }
+        _ => format!("the {} bytes \"{}\"", value.len(), escaped(value)),
     }
 }
 

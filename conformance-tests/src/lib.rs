@@ -19,13 +19,17 @@
 //! # }
 //! ```
 //!
-//! Each case tests one clause of the contract. It uses a key prefix of its own, so it can run against a shared
-//! server. A case is skipped if the capabilities of the driver rule it out; the report gives the reason. Some cases
-//! need more than the driver, such as a foreign writer or an unreachable backend. They run if a [`Subject`] provides
-//! it.
+//! Most cases test one clause of the contract. The random ones run programs over all methods beside a model of the
+//! contract; a program that fails is shrunk and printed as code, and `SEED` repeats it. Each of them runs for
+//! 4 seconds, or for what [`Subject::with_budget`] or the variable `CONFORMANCE_SECONDS` says. [`history`] checks what happens between concurrent operations.
+//!
+//! A case uses a key prefix of its own, so it can run against a shared server. A case is ignored if the capabilities of
+//! the driver rule it out; the report gives the reason. Some cases need more than the driver, such as a foreign writer
+//! or an unreachable backend. They run if a [`Subject`] provides it.
 //!
 //! The crate also has two decorators for tests: [`Faulty`] injects faults, and [`Counting`] counts operations.
 
+mod budget;
 mod case;
 mod cases;
 mod context;
@@ -33,6 +37,8 @@ mod converging;
 mod counting;
 mod failure;
 mod faults;
+pub mod history;
+mod model;
 mod operation;
 mod report;
 mod runner;
@@ -49,7 +55,7 @@ pub use report::{CaseReport, Report, Verdict};
 #[doc(hidden)]
 pub use runner::test_case;
 pub use runner::{run, run_only};
-pub use subject::{HookError, Subject};
+pub use subject::{Disruption, HookError, Subject};
 
 /// Returns the names of all cases, in the order of the report.
 pub fn case_names() -> impl Iterator<Item = &'static str> {

@@ -84,13 +84,13 @@ impl fmt::Display for Report {
             let (word, detail) = match verdict {
                 Verdict::Passed => ("passed", String::new()),
                 Verdict::Failed(failure) => ("FAILED", format!("{failure} ({})", case.proves)),
-                Verdict::Skipped(reason) => ("skipped", reason.clone()),
+                Verdict::Skipped(reason) => ("ignored", reason.clone()),
             };
             let line = format!("{:width$}  {word:7}  {took:>8.1?}  {detail}", case.name);
             writeln!(f, "{}", line.trim_end())?;
         }
         let (failed, skipped) = (self.failed().count(), self.skipped().count());
         let passed = self.cases.len() - failed - skipped;
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+        write!(f, "{passed} passed, {failed} failed, {skipped} ignored")
     }
 }

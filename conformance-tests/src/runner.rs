@@ -1,11 +1,15 @@
 //! Runs cases, each with a time limit, and collects a report.
 
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
+use parking_lot::Mutex;
 
 use crate::case::Case;
 use crate::cases;
@@ -28,12 +32,23 @@ const CLEAN_UP: Duration = Duration::from_secs(60);
 /// its timers.
 const TEST: Duration = Duration::from_secs(270);
 
+/// The time limits on a driver that has not answered once already.
+const LIMIT_AFTER_A_HANG: Duration = Duration::from_secs(30);
+const CLEAN_UP_AFTER_A_HANG: Duration = Duration::from_secs(3);
+
+/// How many round trips one after the other a case may take beyond its limit.
+const ROUND_TRIPS: u32 = 8_000;
+
 /// How many cases run at once. They mostly wait for entries to expire.
 const AT_ONCE: usize = 16;
 
 /// Opens a driver for each case.
 #[derive(Clone)]
-pub(crate) struct Factory(Arc<dyn Fn() -> BoxFuture<'static, Subject> + Send + Sync>);
+pub(crate) struct Factory {
+    open: Arc<dyn Fn() -> BoxFuture<'static, Subject> + Send + Sync>,
+    /// How many cases have not come to an end.
+    hangs: Arc<AtomicUsize>,
+}
 
 impl Factory {
     pub(crate) fn new<F, Opening, S>(open: F) -> Self
@@ -42,14 +57,24 @@ impl Factory {
         Opening: Future<Output = S> + Send + 'static,
         S: Into<Subject>,
     {
-        Self(Arc::new(move || {
-            let opening = open();
-            Box::pin(async move { opening.await.into() })
-        }))
+        Self {
+            open: Arc::new(move || {
+                let opening = open();
+                Box::pin(async move { opening.await.into() })
+            }),
+            hangs: Arc::default(),
+        }
+    }
+
+    /// Shares what is known of hangs with the other tests of a suite.
+    fn in_suite(mut self, suite: &'static str) -> Self {
+        static HANGS: Mutex<BTreeMap<&str, Arc<AtomicUsize>>> = Mutex::new(BTreeMap::new());
+        self.hangs = Arc::clone(HANGS.lock().entry(suite).or_default());
+        self
     }
 
     pub(crate) async fn open(&self) -> Subject {
-        (self.0)().await
+        (self.open)().await
     }
 }
 
@@ -117,6 +142,7 @@ async fn run_case(case: &'static Case, factory: Factory, under_way: UnderWay) ->
 }
 
 async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
+    let hangs = Arc::clone(&factory.hangs);
     let opening = Context::new(factory, under_way.clone());
     let context = match within(
         OPENING,
@@ -132,19 +158,55 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
     if let Some(reason) = case.unmet(&context) {
         return Verdict::Skipped(reason);
     }
-    let running = (case.run)(context.clone());
-    let result = within(LIMIT, "the case to finish", &under_way, running).await;
+    // A backend that is far away needs longer. One that has hung before does not get so long again.
+    let distance = context.round_trip * ROUND_TRIPS + context.budget().longest();
+    under_way.allow(distance);
+    let has_hung = hangs.load(Ordering::Relaxed) > 0;
+    let (limit, clean_up_limit) = match has_hung {
+        false => (LIMIT + distance, CLEAN_UP + distance),
+        true => (LIMIT_AFTER_A_HANG, CLEAN_UP_AFTER_A_HANG),
+    };
+    // In a task of its own, so that the clean-up runs after a panic too.
+    let mut running = AbortOnDrop(tokio::spawn((case.run)(context.clone())));
+    let result = within(limit, "the case to finish", &under_way, &mut running.0).await;
+    drop(running);
+    let mut result = match result {
+        Ok(Ok(result)) => result.map_err(|failure| under_way.with_last_error(failure)),
+        Ok(Err(panic)) => Err(Failure::new("the case to finish", panic.to_string())),
+        Err(late) => {
+            hangs.fetch_add(1, Ordering::Relaxed);
+            Err(late)
+        }
+    };
+    if let Err(failure) = &mut result
+        && case.is_about_time()
+        && let Some(skew) = context.skew().await
+    {
+        failure.got.push_str(&skew);
+    }
     // Clean up after a failure too: the backend may be shared. Only the first error is reported.
     let clean_up = within(
-        CLEAN_UP,
+        clean_up_limit,
         "the clean-up to finish",
         &under_way,
         context.clean_up(),
     )
     .await;
-    match result.flatten().and(clean_up.flatten()) {
+    if clean_up.is_err() {
+        hangs.fetch_add(1, Ordering::Relaxed);
+    }
+    match result.and(clean_up.flatten()) {
         Ok(()) => Verdict::Passed,
         Err(failure) => Verdict::Failed(failure),
+    }
+}
+
+/// Ends a task when it is no longer awaited.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -169,7 +231,7 @@ fn late(limit: Duration, expected: &str, under_way: &UnderWay) -> Failure {
 /// Runs one case as a test. [`suite!`](crate::suite) calls it.
 #[doc(hidden)]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-pub fn test_case<F, Opening, S>(name: &str, factory: F)
+pub fn test_case<F, Opening, S>(suite: &'static str, name: &str, factory: F)
 where
     F: Fn() -> Opening + Send + Sync + 'static,
     Opening: Future<Output = S> + Send + 'static,
@@ -178,9 +240,13 @@ where
     let Some(case) = cases::all().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    match run_apart(case, Factory::new(factory), TEST) {
+    match run_apart(case, Factory::new(factory).in_suite(suite), TEST) {
         Verdict::Passed => {}
-        Verdict::Skipped(reason) => println!("SKIPPED {name}: {reason}"),
+        Verdict::Skipped(reason) => {
+            // Not by `println`, which the harness shows only of tests that fail.
+            let line = format!("case {suite}::{name} ... ignored, {reason}\n");
+            let _unseen = std::io::stderr().write_all(line.as_bytes());
+        }
         Verdict::Failed(failure) => panic!(
             "the driver violates the contract: {}\n  expected: {}\n  got:      {}",
             case.proves, failure.expected, failure.got
@@ -208,7 +274,9 @@ fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict 
         drop(runtime);
         let _ = sender.send(report.verdict);
     });
-    receiver.recv_timeout(limit).unwrap_or_else(|_| {
+    let in_time = receiver.recv_timeout(limit);
+    let done = in_time.or_else(|_| receiver.recv_timeout(under_way.allowed()));
+    done.unwrap_or_else(|_| {
         Verdict::Failed(late(limit, "the case to release its threads", &under_way))
     })
 }
@@ -239,7 +307,7 @@ mod tests {
     async fn a_case_that_hangs_fails_with_its_operation_in_progress_and_the_key() {
         let failure = failure_without(Operation::Read).await;
         assert!(
-            failure.contains("the case to finish within 120s"),
+            failure.contains("the case to finish within 140s"),
             "{failure}"
         );
         assert!(failure.contains("read of Key("), "{failure}");
@@ -249,7 +317,7 @@ mod tests {
     async fn a_clean_up_that_hangs_fails_the_case() {
         let failure = failure_without(Operation::Clear).await;
         assert!(
-            failure.contains("the clean-up to finish within 60s"),
+            failure.contains("the clean-up to finish within 80s"),
             "{failure}"
         );
         assert!(failure.contains("clear for "), "{failure}");

@@ -11,7 +11,8 @@ use session_core::{Driver, Key};
 /// The error of a hook.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
-type ForeignWrite = dyn Fn(Key, Bytes) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync;
+pub(crate) type ForeignWrite =
+    dyn Fn(Key, Bytes) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync;
 
 pub(crate) type Convergence = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 
@@ -38,6 +39,64 @@ pub struct Subject {
     pub(crate) default_ttl: Option<Duration>,
     pub(crate) shared_backend: bool,
     pub(crate) convergence: Option<Arc<Convergence>>,
+    pub(crate) disruptions: Vec<Disruption>,
+    pub(crate) clocks_of_clients: bool,
+    pub(crate) budget: Duration,
+}
+
+/// A fault of the backend that the suite causes while operations are under way: its connections are cut, or it is
+/// paused, or killed and started again.
+///
+/// ```
+/// use conformance_tests::{Disruption, HookError};
+///
+/// async fn restart_the_server() -> Result<(), HookError> {
+///     Ok(())
+/// }
+///
+/// let restart = Disruption::new("restart", restart_the_server);
+/// ```
+///
+/// The function returns once the backend can be reached again. Pause it for longer than the driver's timeout, or much
+/// shorter. A subject whose backend is disrupted must not share it with cases that run at the same time.
+#[derive(Clone)]
+pub struct Disruption {
+    pub(crate) name: String,
+    pub(crate) cause: Arc<Cause>,
+    pub(crate) loses_writes: bool,
+}
+
+type Cause = dyn Fn() -> BoxFuture<'static, Result<(), HookError>> + Send + Sync;
+
+impl Disruption {
+    /// Creates a disruption with a name for reports.
+    pub fn new<F, Causing>(name: impl Into<String>, cause: F) -> Self
+    where
+        F: Fn() -> Causing + Send + Sync + 'static,
+        Causing: Future<Output = Result<(), HookError>> + Send + 'static,
+    {
+        Self {
+            name: name.into(),
+            cause: Arc::new(move || Box::pin(cause())),
+            loses_writes: false,
+        }
+    }
+
+    /// Declares that the backend may lose acknowledged writes, as a failover to a lagging replica does.
+    #[must_use]
+    pub fn losing_writes(mut self) -> Self {
+        self.loses_writes = true;
+        self
+    }
+}
+
+impl fmt::Debug for Disruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disruption")
+            .field("name", &self.name)
+            .field("loses_writes", &self.loses_writes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Subject {
@@ -51,6 +110,9 @@ impl Subject {
             default_ttl: None,
             shared_backend: false,
             convergence: None,
+            disruptions: Vec::new(),
+            clocks_of_clients: false,
+            budget: crate::budget::DEFAULT,
         }
     }
 
@@ -117,6 +179,35 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Sets how long each generated case runs: 4 s by default. The variable `CONFORMANCE_SECONDS` overrides it.
+    ///
+    /// Use a second or less for a backend whose operations are slow or cost money, and for each further configuration of
+    /// one driver. A case runs a few programs in any case.
+    #[must_use]
+    pub fn with_budget(mut self, budget: Duration) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Declares that the driver compares expiries with the clock of its own machine, because the backend does not.
+    ///
+    /// A touch or a conditional write that was sent just before an entry expires may then still be applied after another
+    /// driver has found it expired. Without this, the suite reports that as an error.
+    #[must_use]
+    pub fn with_clocks_of_clients(mut self) -> Self {
+        self.clocks_of_clients = true;
+        self
+    }
+
+    /// Adds a fault of the backend, under which the suite checks what the driver says of each operation.
+    #[must_use]
+    pub fn with_disruption(mut self, disruption: Disruption) -> Self {
+        self.disruptions.push(disruption);
+        self
+    }
+}
+
 impl<D: Driver> From<D> for Subject {
     fn from(driver: D) -> Self {
         Self::new(driver)
@@ -133,6 +224,9 @@ impl fmt::Debug for Subject {
             .field("default_ttl", &self.default_ttl)
             .field("shared_backend", &self.shared_backend)
             .field("convergence", &self.convergence.is_some())
+            .field("disruptions", &self.disruptions)
+            .field("clocks_of_clients", &self.clocks_of_clients)
+            .field("budget", &self.budget)
             .finish()
     }
 }

@@ -14,8 +14,8 @@
 /// ```
 ///
 /// The factory is an async closure that returns a driver or a [`Subject`](crate::Subject). Its requirements are
-/// documented at [`run`](crate::run). Each test has its own tokio runtime. A skipped case prints its reason, which
-/// `cargo test -- --nocapture` shows.
+/// documented at [`run`](crate::run). Each test has its own tokio runtime. A case that does not
+/// apply to the driver prints that it is ignored, and why.
 #[macro_export]
 macro_rules! suite {
     ($factory:expr) => {
@@ -86,6 +86,15 @@ macro_rules! suite {
                 one_of_many_concurrent_if_absent_writes_succeeds
                 one_of_many_concurrent_conditional_removals_succeeds
                 a_read_during_writes_returns_a_whole_value
+                a_write_on_a_version_does_not_survive_a_removal
+                a_batch_on_a_version_does_not_survive_a_removal
+                a_write_on_a_version_does_not_survive_a_batch_of_removals
+                of_a_write_and_a_removal_of_one_version_one_succeeds
+                of_many_batches_on_one_version_one_succeeds
+                of_many_batches_if_absent_one_succeeds
+                a_touch_beside_a_write_loses_no_write
+                a_touch_beside_a_removal_brings_nothing_back
+                two_hundred_tasks_finish
                 a_batch_of_reads_keeps_order_and_duplicates
                 a_batch_of_writes_writes_all
                 the_last_write_to_a_key_in_a_batch_wins
@@ -114,6 +123,7 @@ macro_rules! suite {
                 unsupported_touch_is_rejected
                 unsupported_list_is_rejected
                 unsupported_watch_is_rejected
+                unsupported_invalidations_are_rejected
                 values_over_the_size_limit_are_rejected
                 errors_contain_no_key_or_value
                 a_dropped_write_leaves_the_old_or_the_new_value
@@ -124,12 +134,47 @@ macro_rules! suite {
                 an_outage_is_never_a_miss
                 every_change_fails_during_an_outage
                 not_applied_means_not_applied
+                not_applied_means_not_applied_in_every_method
+                one_wrong_write_of_a_batch_does_not_stop_the_others
                 an_outage_error_has_a_kind_and_a_driver
                 a_watcher_sees_writes_and_removals
                 a_watcher_sees_only_its_prefix
+                a_watcher_sees_the_changes_of_every_method
+                a_watcher_sees_an_entry_expire
+                a_watcher_sees_the_changes_of_another_driver
+                each_watcher_sees_each_change
+                a_tracked_read_returns_what_a_read_does
+                a_listener_hears_of_the_changes_of_every_method
+                a_listener_hears_of_the_changes_of_another_driver
+                a_listener_hears_of_others_after_a_change_of_ones_own
+                a_listener_hears_that_an_entry_expires
+                each_listener_hears_of_each_change
                 closing_twice_succeeds
                 after_close_all_operations_fail_or_none
                 written_entries_survive_close
+                an_entry_that_is_written_anew_at_its_expiry_stays
+                an_entry_that_is_touched_before_its_expiry_stays
+                a_version_does_not_come_back
+                another_driver_sees_each_change_at_once
+                a_foreign_write_is_seen_at_once
+                a_listing_of_the_root_contains_every_key
+                keys_that_stay_are_listed_while_others_are_removed
+                a_batch_of_long_values_works
+                a_large_batch_of_conditional_writes_works
+                the_times_in_the_metadata_are_those_of_the_writes
+                operations_do_not_block_the_runtime
+                a_driver_works_in_another_runtime
+                every_kind_of_key_works_in_every_method
+                every_kind_of_value_works_in_every_method
+                every_form_of_expiry_works_in_every_method
+                an_expired_entry_is_gone_for_every_method
+                random_programs_on_hostile_keys_follow_the_model
+                random_programs_with_hostile_values_follow_the_model
+                random_programs_with_every_expiry_follow_the_model
+                random_programs_of_batches_and_conditions_follow_the_model
+                concurrent_operations_have_an_order
+                concurrent_operations_with_expiry_have_an_order
+                operations_during_a_fault_have_an_order
         }
     };
 }
@@ -142,7 +187,7 @@ macro_rules! __each_case {
         $(
             #[test]
             fn $name() {
-                $crate::test_case(stringify!($name), $factory);
+                $crate::test_case(module_path!(), stringify!($name), $factory);
             }
         )*
 

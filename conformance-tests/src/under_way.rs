@@ -2,25 +2,49 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use parking_lot::Mutex;
 use session_core::{
-    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
+    Capabilities, Change, Driver, Entry, InvalidationListener, Key, ListOptions, ListPage,
+    Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
+    WriteOutcome,
 };
 
 use crate::Operation;
+use crate::failure::{Failure, excerpt};
+
+/// The start of a key, escaped.
+fn cut(key: &str) -> String {
+    const SHOWN: usize = 80;
+    let start: String = key
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    match key.chars().count() > SHOWN {
+        true => format!("{start}…"),
+        false => start,
+    }
+}
 
 /// How many operations `Display` lists.
 const LISTED: usize = 3;
 
 /// The operations of a case that are in progress. `Display` lists the oldest.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnderWay(Arc<Mutex<Vec<Begun>>>);
+pub(crate) struct UnderWay(Arc<Mutex<Vec<Begun>>>, Arc<Mutex<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    /// The operation that failed last, with its key and value.
+    last_error: Option<String>,
+    /// How much longer than usual the case may take.
+    allowed: Duration,
+}
 
 #[derive(Debug)]
 struct Begun {
@@ -32,6 +56,38 @@ struct Begun {
 }
 
 impl UnderWay {
+    /// Lets the case take this much longer.
+    pub(crate) fn allow(&self, longer: Duration) {
+        self.1.lock().allowed = longer;
+    }
+
+    pub(crate) fn allowed(&self) -> Duration {
+        self.1.lock().allowed
+    }
+
+    fn failed(&self, operation: Operation, key: Option<&Key>, value: Option<&Bytes>) {
+        let mut text = operation.name().to_owned();
+        if let Some(key) = key {
+            text.push_str(&format!(" of the key \"{}\"", cut(key.as_str())));
+        }
+        if let Some(value) = value {
+            text.push_str(&format!(" with {}", excerpt(value)));
+        }
+        self.1.lock().last_error = Some(text);
+    }
+
+    /// Names the operation that failed, if the failure is an error of the driver.
+    pub(crate) fn with_last_error(&self, mut failure: Failure) -> Failure {
+        if failure.got.starts_with("the error:")
+            && let Some(last) = &self.1.lock().last_error
+        {
+            failure
+                .got
+                .push_str(&format!("; the operation that failed last is {last}"));
+        }
+        failure
+    }
+
     fn begin(&self, operation: Operation, key: Option<&Key>) -> Ending<'_> {
         let mut begun = self.0.lock();
         let number = begun.last().map_or(0, |last| last.number + 1);
@@ -98,10 +154,24 @@ impl Noting {
         &self,
         operation: Operation,
         key: Option<&Key>,
-        running: impl Future<Output = T> + Send,
-    ) -> T {
+        running: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.note_write(operation, key, None, running).await
+    }
+
+    async fn note_write<T>(
+        &self,
+        operation: Operation,
+        key: Option<&Key>,
+        value: Option<&Bytes>,
+        running: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
         let _ending = self.under_way.begin(operation, key);
-        running.await
+        let result = running.await;
+        if result.is_err() {
+            self.under_way.failed(operation, key, value);
+        }
+        result
     }
 }
 
@@ -121,8 +191,9 @@ impl Driver for Noting {
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
-        let running = self.inner.write(key, value, options);
-        self.note(Operation::Write, Some(key), running).await
+        let running = self.inner.write(key, value.clone(), options);
+        self.note_write(Operation::Write, Some(key), Some(&value), running)
+            .await
     }
 
     async fn remove(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome> {
@@ -161,9 +232,13 @@ impl Driver for Noting {
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let first = writes.first().map(|write| write.key.clone());
-        let running = self.inner.write_many(writes);
-        self.note(Operation::WriteMany, first.as_ref(), running)
-            .await
+        let _ending = self.under_way.begin(Operation::WriteMany, first.as_ref());
+        let outcomes = self.inner.write_many(writes).await;
+        if outcomes.iter().any(Result::is_err) {
+            self.under_way
+                .failed(Operation::WriteMany, first.as_ref(), None);
+        }
+        outcomes
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
@@ -180,6 +255,18 @@ impl Driver for Noting {
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         self.note(Operation::Watch, None, self.inner.watch(prefix))
             .await
+    }
+
+    async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        self.inner.listen(listener).await
+    }
+
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        self.inner.read_tracked(key).await
+    }
+
+    async fn sync_invalidations(&self) -> Result<()> {
+        self.inner.sync_invalidations().await
     }
 
     async fn close(&self) -> Result<()> {

@@ -43,6 +43,7 @@ impl Driver for Late {
             .with_consistency(Consistency::Eventual)
             .with_touch(false)
             .with_watch(false)
+            .with_invalidations(false)
             .with_batch(false)
     }
 

@@ -69,7 +69,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let sessions = sessions::open(arguments.config.as_deref()).await?;
     let served = serve(&arguments, &sessions).await;
     // Close even if serving failed, so that pending writes reach the driver.
-    sessions.close().await?;
+    sessions.close(std::time::Duration::from_secs(10)).await?;
     served
 }
 

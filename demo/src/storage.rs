@@ -41,10 +41,13 @@ impl StorageArguments {
         let driver = sessions.manager().driver().ok_or(
             "--serve-storage serves the driver that sessions are kept in, and these are kept in cookies",
         )?;
-        let authorization = self.authorization()?;
+        let mut authorization = self.authorization()?;
         let listener = TcpListener::bind(address).await.map_err(|error| {
             format!("cannot listen on `{address}` (option --serve-storage): {error}")
         })?;
+        if self.open_storage && !listener.local_addr()?.ip().is_loopback() {
+            authorization = Authorization::open_to_everyone();
+        }
         let storage = Storage::new(Arc::clone(driver));
         let service = StorageService::new(storage, authorization);
         let app = Router::new().fallback_service(service);

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use http_support::header::CONTENT_TYPE;
 use http_support::{
-    ClientOptions, HttpClient, Method, RequestBuilder, Response, SharedError, StatusCode,
+    Bounded, ClientOptions, HttpClient, Method, RequestBuilder, Response, SharedError, StatusCode,
 };
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -27,9 +27,21 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 const MIN_PAGE_SIZE: usize = 10;
 const MAX_PAGE_SIZE: usize = 1_000;
 
+/// How many bytes a response with up to a thousand names has at most, each of 512 bytes, with its metadata of 1,024 bytes
+/// and JSON's escapes.
+const MAX_LIST_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many bytes other responses without values have at most.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
 /// The REST API of one namespace.
 pub(crate) struct Api {
+    /// For responses with values.
     client: HttpClient,
+    /// For responses with names and metadata.
+    lists: HttpClient,
+    /// For all other responses.
+    answers: HttpClient,
 }
 
 /// What is stored with the value of a key.
@@ -51,9 +63,13 @@ impl Api {
         let client = ClientOptions::new(options.url()?)
             .with_headers(options.credentials()?)
             .with_timeout(options.timeout)
-            .with_retry(options.retry);
+            .with_retry(options.retry)
+            .with_client(options.client.clone());
+        let client = HttpClient::new(client)?;
         Ok(Self {
-            client: HttpClient::new(client)?,
+            lists: client.limited_to(MAX_LIST_BYTES),
+            answers: client.limited_to(MAX_ANSWER_BYTES),
+            client,
         })
     }
 
@@ -117,6 +133,7 @@ impl Api {
             let result: BulkResult = envelope(&response)?.result_or_default()?;
             let unsuccessful: HashSet<&str> = result
                 .unsuccessful_keys
+                .0
                 .iter()
                 .map(String::as_str)
                 .collect();
@@ -129,7 +146,7 @@ impl Api {
             }
         };
         let Err(error) = self
-            .client
+            .lists
             .call(deadline, Idempotency::Idempotent, request, read)
             .await
         else {
@@ -175,7 +192,7 @@ impl Api {
         key: &Key,
     ) -> Result<Option<Attributes>> {
         let path = format!("/metadata/{}", encoded(key.as_str()));
-        let request = || self.client.request(Method::GET, &path);
+        let request = || self.answers.request(Method::GET, &path);
         let read = |response: Response| match response.status() {
             StatusCode::NOT_FOUND => Ok(None),
             _ => envelope::<KeyMetadata>(&response)?
@@ -183,7 +200,7 @@ impl Api {
                 .map(Some),
         };
         match self
-            .client
+            .answers
             .call(deadline, Idempotency::Idempotent, request, read)
             .await?
         {
@@ -227,14 +244,15 @@ impl Api {
                 path = format!("{path}&{name}={}", encoded(value));
             }
         }
-        let request = || self.client.request(Method::GET, &path);
-        let read = |response| envelope::<Vec<ListedKey>>(&response)?.result_with_info();
+        let request = || self.lists.request(Method::GET, &path);
+        let read =
+            |response| envelope::<Bounded<ListedKey, MAX_PAGE_SIZE>>(&response)?.result_with_info();
         let (keys, info) = self
-            .client
+            .lists
             .call(deadline, Idempotency::Idempotent, request, read)
             .await?;
         Ok(Page {
-            keys,
+            keys: keys.0,
             next: info.cursor(),
         })
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http_support::{HeaderMap, HeaderName, SecretString, secret_header};
+use http_support::{ApplicationClient, HeaderMap, HeaderName, SecretString, secret_header};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// The URL of Cloudflare's API.
@@ -84,6 +84,9 @@ pub struct CloudflareKvOptions {
     /// refuses a second write of a key within a second.
     #[cfg_attr(feature = "config", serde(default = "default_retry"))]
     pub retry: RetryPolicy,
+    /// A client of the application, whose connections, proxies and certificates are used. Default: the driver makes one.
+    #[cfg_attr(feature = "config", serde(skip))]
+    pub client: Option<ApplicationClient>,
 }
 
 impl CloudflareKvOptions {
@@ -124,6 +127,7 @@ impl CloudflareKvOptions {
             min_ttl: default_min_ttl(),
             timeout: default_timeout(),
             retry: default_retry(),
+            client: None,
         }
     }
 
@@ -187,6 +191,15 @@ impl CloudflareKvOptions {
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Sets a client of the application, whose connections, proxies and certificates are used.
+    ///
+    /// See [`ApplicationClient`] for how to make it.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<ApplicationClient>) -> Self {
+        self.client = Some(client.into());
         self
     }
 

@@ -86,4 +86,4 @@ mod writes;
 
 pub use config::{CloudflareKvOptions, DEFAULT_API_URL, SHORTEST_TTL};
 pub use driver::CloudflareKvDriver;
-pub use http_support::SecretString;
+pub use http_support::{ApplicationClient, SecretString, reqwest};

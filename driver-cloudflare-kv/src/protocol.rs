@@ -3,12 +3,19 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use http_support::Bounded;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use session_core::Result;
 
 use crate::error::incomplete;
 use crate::stored::KeyMetadata;
+
+/// How many keys one bulk get reads at most, which is Cloudflare's limit.
+pub(crate) const MAX_READS: usize = 100;
+
+/// How many keys one bulk request changes at most. Cloudflare's limit is 10,000.
+pub(crate) const MAX_CHANGES: usize = 1_000;
 
 /// The envelope of every response but a single value.
 #[derive(Deserialize)]
@@ -42,11 +49,14 @@ impl<T> Envelope<T> {
     }
 }
 
+/// More errors than a response has.
+const MAX_MESSAGES: usize = 100;
+
 /// The errors in a response without success.
 #[derive(Deserialize)]
 pub(crate) struct Refusal {
     #[serde(default)]
-    errors: Vec<Message>,
+    errors: Bounded<Message, MAX_MESSAGES>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +66,7 @@ struct Message {
 
 impl Refusal {
     pub(crate) fn codes(&self) -> impl Iterator<Item = u32> {
-        self.errors.iter().map(|error| error.code)
+        self.errors.0.iter().map(|error| error.code)
     }
 }
 
@@ -72,7 +82,36 @@ pub(crate) struct BulkGet<'a> {
 /// The result of `POST bulk/get`: null for a key that has no value.
 #[derive(Deserialize)]
 pub(crate) struct Values {
+    #[serde(deserialize_with = "found_values")]
     pub(crate) values: HashMap<String, Option<Found>>,
+}
+
+/// Parses the values of at most as many keys as a request has.
+fn found_values<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<HashMap<String, Option<Found>>, D::Error> {
+    struct Entries;
+
+    impl<'de> Visitor<'de> for Entries {
+        type Value = HashMap<String, Option<Found>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "the values of at most {MAX_READS} keys")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut values = HashMap::new();
+            while let Some((key, value)) = map.next_entry()? {
+                if values.len() == MAX_READS {
+                    return Err(A::Error::invalid_length(MAX_READS + 1, &self));
+                }
+                values.insert(key, value);
+            }
+            Ok(values)
+        }
+    }
+
+    deserializer.deserialize_map(Entries)
 }
 
 /// A value that a bulk get found.
@@ -131,7 +170,7 @@ impl<'de> Deserialize<'de> for Found {
                     }
                 }
                 Ok(Found::Whole {
-                    value: value.ok_or_else(|| serde::de::Error::missing_field("value"))?,
+                    value: value.ok_or_else(|| A::Error::missing_field("value"))?,
                     metadata: metadata.unwrap_or_default(),
                     expiration,
                 })
@@ -157,7 +196,7 @@ pub(crate) struct Pair<'a> {
 #[derive(Default, Deserialize)]
 pub(crate) struct BulkResult {
     #[serde(default)]
-    pub(crate) unsuccessful_keys: Vec<String>,
+    pub(crate) unsuccessful_keys: Bounded<String, MAX_CHANGES>,
 }
 
 /// A key in the result of `GET keys`.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::api::{Api, Attributes};
 use crate::error::incomplete;
 use crate::gather::BatchRequest;
-use crate::protocol::Found;
+use crate::protocol::{Found, MAX_READS};
 use crate::stored::{decode, decode_bytes};
 
 /// How many entries that a bulk get cannot return are read concurrently.
@@ -25,7 +25,7 @@ impl BatchRequest for Reads {
     type Job = ();
     type Output = Option<Entry>;
 
-    const MAX_KEYS: usize = 100;
+    const MAX_KEYS: usize = MAX_READS;
     const CHANGES: bool = false;
 
     fn bytes(key: &Key, (): &()) -> usize {

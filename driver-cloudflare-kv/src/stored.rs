@@ -1,12 +1,13 @@
 //! The stored form of values and expiry: values as unstorage stores them, expiry in the metadata of the key.
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 use session_core::Timestamp;
 
 /// The prefix of values that are stored as base64.
@@ -81,12 +82,113 @@ impl KeyMetadata {
     }
 }
 
+/// The methods of a visitor for values that carry nothing.
+macro_rules! other {
+    ($nothing:expr) => {
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+    };
+}
+
+/// Takes our own field from an object, and nothing from other metadata, which is skipped and not kept.
 impl<'de> Deserialize<'de> for KeyMetadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let any = Value::deserialize(deserializer)?;
-        Ok(Self::from_millis(
-            any.get("expiresAtMs").and_then(Value::as_u64),
-        ))
+        struct Metadata;
+
+        impl<'de> Visitor<'de> for Metadata {
+            type Value = KeyMetadata;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("metadata")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KeyMetadata, A::Error> {
+                let mut millis = None;
+                while let Some(name) = map.next_key::<Name>()? {
+                    match name {
+                        Name::ExpiresAtMs => millis = map.next_value::<Millis>()?.0,
+                        Name::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(KeyMetadata::from_millis(millis))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<KeyMetadata, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(KeyMetadata::default())
+            }
+
+            other! { KeyMetadata::default() }
+
+            fn visit_u64<E>(self, _: u64) -> Result<KeyMetadata, E> {
+                Ok(KeyMetadata::default())
+            }
+        }
+
+        deserializer.deserialize_any(Metadata)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum Name {
+    #[serde(rename = "expiresAtMs")]
+    ExpiresAtMs,
+    #[serde(other)]
+    Other,
+}
+
+/// A number of milliseconds, or anything else.
+struct Millis(Option<u64>);
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+
+        impl<'de> Visitor<'de> for Number {
+            type Value = Millis;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_u64<E>(self, millis: u64) -> Result<Millis, E> {
+                Ok(Millis(Some(millis)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Millis, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Millis(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Millis, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Millis(None))
+            }
+
+            other! { Millis(None) }
+        }
+
+        deserializer.deserialize_any(Number)
     }
 }
 

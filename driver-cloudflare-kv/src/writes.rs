@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::api::Api;
 use crate::error::incomplete;
 use crate::gather::BatchRequest;
-use crate::protocol::Pair;
+use crate::protocol::{MAX_CHANGES, Pair};
 use crate::stored::{KeyMetadata, server_ttl};
 
 /// A change of a key.
@@ -34,7 +34,7 @@ impl BatchRequest for Writes {
     type Output = ();
 
     // Cloudflare accepts ten times as many, which would take too long.
-    const MAX_KEYS: usize = 1_000;
+    const MAX_KEYS: usize = MAX_CHANGES;
     const CHANGES: bool = true;
 
     fn bytes(key: &Key, change: &Change) -> usize {

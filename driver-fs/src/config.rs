@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(feature = "config")]
-use session_core::config::durations;
+use session_core::config::{durations, file_mode};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind};
 
 /// Where Astro keeps the sessions of its `fs` driver, relative to the folder of the project.
@@ -45,7 +45,7 @@ pub struct FsOptions {
     pub durability: Durability,
     /// The mode of new files. New folders have the same mode, and may be entered by everyone who may read them.
     /// Default: `0o600`, and so `0o700` for folders.
-    #[cfg_attr(feature = "config", serde(deserialize_with = "parse::mode"))]
+    #[cfg_attr(feature = "config", serde(deserialize_with = "file_mode"))]
     pub mode: u32,
     /// Which paths in the folder are not listed, watched, cleared or swept, as globs with `/` between names.
     /// Default: `**/node_modules/**` and `**/.git/**`, as in unstorage.
@@ -179,49 +179,6 @@ impl Default for FsOptions {
 
 fn invalid(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidConfig, message)
-}
-
-#[cfg(feature = "config")]
-mod parse {
-    use std::fmt;
-
-    use serde::Deserializer;
-    use serde::de::{self, Unexpected, Visitor};
-
-    pub(super) fn mode<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-        from.deserialize_any(ModeVisitor)
-    }
-
-    struct ModeVisitor;
-
-    impl Visitor<'_> for ModeVisitor {
-        type Value = u32;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an octal number of three digits, as in `0o600` or \"600\"")
-        }
-
-        fn visit_u64<E: de::Error>(self, value: u64) -> Result<u32, E> {
-            // A number that was written without its `0o` is refused here, too.
-            let mode = u32::try_from(value).ok().filter(|mode| *mode <= 0o777);
-            mode.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(value), &self))
-        }
-
-        fn visit_i64<E: de::Error>(self, value: i64) -> Result<u32, E> {
-            match u64::try_from(value) {
-                Ok(value) => self.visit_u64(value),
-                Err(_) => Err(E::invalid_value(Unexpected::Signed(value), &self)),
-            }
-        }
-
-        fn visit_str<E: de::Error>(self, value: &str) -> Result<u32, E> {
-            let digits = value.strip_prefix("0o").unwrap_or(value);
-            let mode = u32::from_str_radix(digits, 8)
-                .ok()
-                .filter(|mode| *mode <= 0o777);
-            mode.ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
-        }
-    }
 }
 
 #[cfg(feature = "config")]

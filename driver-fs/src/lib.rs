@@ -47,21 +47,18 @@
 //! [`InvalidKey`](session_core::ErrorKind::InvalidKey) until the other is removed. Storing it elsewhere would hide it
 //! from unstorage.
 //!
-//! Refused are segments that are `.` or `..`, that contain a NUL, that are longer than 255 bytes, that have the names
-//! above, or that are devices on Windows (`con`, `nul.txt`); and keys of more than 4,000 bytes. Everything else is a
-//! valid name, also `x..`. The case of letters matters as far as it does for the file system.
+//! Refused are segments that are `.` or `..`, that contain a NUL, that are longer than 255 bytes, or that have the names
+//! above; and keys of more than 64 segments or 4,000 bytes. Everything else is a valid name, also `x..` and `nul`. The
+//! case of letters matters as far as it does for the file system.
 //!
 //! No symbolic link in the folder is followed: a link in the path of a key is an error, and links are not listed. The
 //! folder itself may be a link.
 //!
 //! # Reads
 //!
-//! A value that was read stays in memory, up to 32 MiB in all, if its file had not been changed for 3 s. Each read
-//! checks that the name still has the same file, with the same size and the same time of its last change in
-//! nanoseconds, which every change updates. Only then the file is not read again. Conditions are always checked
-//! against the file. Nothing stays in memory if others may write to the file system over a network (ext4, XFS, Btrfs,
-//! F2FS, bcachefs, ZFS, tmpfs and overlayfs are known to be local), or if it has no extended attributes. A change
-//! that a foreign program makes through a mapping of the file (`mmap`) may be seen late.
+//! The driver keeps no values: each read looks at the file. On Linux, a value of up to 16 KiB that the system has in
+//! memory is read at once, by calls that fail where they would have to wait for the disk. Everything else is done on
+//! threads.
 //!
 //! # Writes
 //!
@@ -96,15 +93,17 @@
 //! # Beside Astro and unstorage
 //!
 //! Astro and unstorage take no lock and ignore expiry: they see an expired entry until it is swept, and can overwrite
-//! or revive it. They also write in place, so a file is empty or incomplete for a moment. A value without a valid
-//! expiry attribute that was changed in the last 20 ms is therefore read again until three reads give the same value.
-//! An empty one is read again until it is a second old. Their `clear` empties the whole folder.
+//! or revive it. They also write in place, so a file is empty or incomplete for a moment. A value that this driver did
+//! not write is therefore read again until its file has been left alone for a second, or until it is the same JSON
+//! twice: a part of a JSON object, array or string is not valid JSON. Sessions of Astro are JSON. If neither happens
+//! within `timeout`, the read fails with [`Unavailable`](session_core::ErrorKind::Unavailable). Their `clear` empties
+//! the whole folder.
 //!
 //! # Threads
 //!
-//! All work on files is done on the runtime's threads for blocking work, by at most 4 calls at once, or 16 if writes
-//! wait for the disk. The sweeper is a task on the runtime on which the driver was opened. It ends when the driver is
-//! closed or dropped.
+//! A driver has 4 threads for its work on files, or 16 if writes wait for the disk, and 2 more for what goes through
+//! folders: listings, clears, watches and the sweeper, which is a task on the runtime on which the driver was opened.
+//! They end when the driver is closed or dropped.
 //!
 //! # Limits
 //!

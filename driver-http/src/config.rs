@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http_support::{ClientOptions, HeaderMap, HeaderName, SecretString, header, secret_header};
+use http_support::{
+    ApplicationClient, ClientOptions, HeaderMap, HeaderName, SecretString, header, secret_header,
+};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// Options of the driver. All but the URL have a default.
@@ -60,6 +62,9 @@ pub struct HttpOptions {
     /// Which failed requests are sent again. Default: that of [`RetryPolicy`].
     #[cfg_attr(feature = "config", serde(default))]
     pub retry: RetryPolicy,
+    /// A client of the application, whose connections, proxies and certificates are used. Default: the driver makes one.
+    #[cfg_attr(feature = "config", serde(skip))]
+    pub client: Option<ApplicationClient>,
 }
 
 /// The kind of server.
@@ -67,11 +72,10 @@ pub struct HttpOptions {
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 #[cfg_attr(feature = "config", serde(rename_all = "kebab-case"))]
 pub enum Dialect {
-    /// unstorage version 1. It percent-decodes paths and drops empty values.
+    /// unstorage version 1, from 1.17.6. It drops empty values.
     #[default]
     V1,
-    /// unstorage version 2. It does not decode paths: a key with a space has `%20` in its backend, as it has when
-    /// unstorage's own driver writes it. This driver decodes the keys of a listing.
+    /// unstorage version 2, from 2.0.0-beta.0.
     V2,
     /// `session-server` of this project, which supports conditions. In configuration: `"session-server"`.
     SessionServer,
@@ -89,6 +93,7 @@ impl HttpOptions {
             ttl: None,
             timeout: default_timeout(),
             retry: RetryPolicy::default(),
+            client: None,
         }
     }
 
@@ -148,11 +153,21 @@ impl HttpOptions {
         self
     }
 
+    /// Sets a client of the application, whose connections, proxies and certificates are used.
+    ///
+    /// See [`ApplicationClient`] for how to make it.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<ApplicationClient>) -> Self {
+        self.client = Some(client.into());
+        self
+    }
+
     pub(crate) fn client(&self) -> Result<ClientOptions> {
         Ok(ClientOptions::new(&self.url)
             .with_headers(self.headers()?)
             .with_timeout(self.timeout)
-            .with_retry(self.retry))
+            .with_retry(self.retry)
+            .with_client(self.client.clone()))
     }
 
     fn headers(&self) -> Result<HeaderMap> {

@@ -8,12 +8,13 @@ use http_support::{HttpClient, Method, RequestBuilder, Response, StatusCode, hea
 use session_core::{
     Bytes, Capabilities, Conditions, ConflictState, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
     ErrorKind, Idempotency, Key, ListOptions, ListPage, Listing, Operations, Outcome, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Timestamp, Version, Write, WriteCondition, WriteOptions,
-    WriteOutcome, async_trait,
+    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::time::Instant;
 
 use crate::condition::Condition;
+use crate::names::Names;
 use crate::value::Body;
 use crate::{Dialect, HttpOptions, path, value};
 
@@ -28,8 +29,18 @@ const NOT_FOUND: &[u8] = b"KV value not found";
 /// the write arrives.
 const WRITE_LATENCY: Duration = Duration::from_millis(100);
 
-/// How many entries a clear removes within one timeout.
-const CLEAR_CHUNK: usize = 100;
+/// The longest time to live that is sent, 8,000 years. Redis refuses one that ends after the year 292 million, and then
+/// keeps nothing.
+const LONGEST_TTL: Duration = Duration::from_secs(8_000 * 366 * 86_400);
+
+/// How many entries a clear removes within one timeout, each with its metadata.
+const CLEAR_CHUNK: usize = 50;
+
+/// How many bytes a response without a value has at most.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How many keys a listing has at most.
+const MAX_LISTED: usize = 1_000_000;
 
 /// How many requests of a batch run concurrently.
 const CONCURRENCY: usize = 16;
@@ -38,7 +49,10 @@ const CONCURRENCY: usize = 16;
 ///
 /// See the [crate documentation](crate) for what the server can and cannot do.
 pub struct HttpDriver {
+    /// For responses with values and listings.
     client: HttpClient,
+    /// For all other responses.
+    answers: HttpClient,
     operations: Operations,
     prefix: Prefix,
     dialect: Dialect,
@@ -54,8 +68,10 @@ impl HttpDriver {
         let operations = Operations::new(NAME, options.timeout);
         let client = options.client().and_then(HttpClient::new);
         let prefix = Prefix::from_option(options.prefix.as_deref().unwrap_or_default());
+        let client = operations.name("open", client)?;
         Ok(Self {
-            client: operations.name("open", client)?,
+            answers: client.limited_to(MAX_ANSWER_BYTES),
+            client,
             prefix: operations.name("open", prefix)?,
             operations,
             dialect: options.dialect,
@@ -95,9 +111,12 @@ impl HttpDriver {
         };
         let read = |response: Response| match response.status() {
             StatusCode::OK => {
-                let version = version_of(&response);
+                let (version, expiry) = (version_of(&response), expiry_of(&response));
                 let mut entry = Entry::new(value::read(response.into_body(), self.dialect));
-                entry.version = version.filter(|_| self.has_conditions());
+                if self.is_session_server() {
+                    entry.version = version;
+                    entry.expires_at = expiry?;
+                }
                 Ok(Some(entry))
             }
             _ if is_missing(&response) => Ok(None),
@@ -110,12 +129,19 @@ impl HttpDriver {
 
     async fn read_item(&self, deadline: Instant, key: &Key) -> Result<Option<Entry>> {
         let path = self.path(key)?;
-        match self.get(deadline, &path, true).await? {
-            // Some backends store raw bytes apart from text, so a raw read misses text.
-            None if self.dialect != Dialect::SessionServer => {
-                self.get(deadline, &path, false).await
+        let mut last_text = None;
+        loop {
+            let raw = self.get(deadline, &path, true).await?;
+            if raw.is_some() || self.dialect == Dialect::SessionServer {
+                return Ok(raw);
             }
-            entry => Ok(entry),
+            // Some backends store raw bytes apart from text, so a raw read misses text. On all others, the item was
+            // written in between, and the server parses text: `1.10` becomes `1.1`. Ask again until that is ruled out.
+            let text = self.get(deadline, &path, false).await?;
+            if text.is_none() || text == last_text {
+                return Ok(text);
+            }
+            last_text = text;
         }
     }
 
@@ -150,7 +176,7 @@ impl HttpDriver {
             Body::Raw(bytes) => (bytes, RAW),
         };
         let request = || {
-            let request = self.client.request(Method::PUT, &path);
+            let request = self.answers.request(Method::PUT, &path);
             let request = request.header(header::CONTENT_TYPE, content_type);
             let request = self.with_ttl(condition.add_to(request), expires_at);
             request.body(body.clone())
@@ -162,26 +188,26 @@ impl HttpDriver {
             }
             _ => Err(self.refused(&response, &condition)),
         };
-        self.client
+        self.answers
             .call(deadline, condition.repeat(), request, read)
             .await
     }
 
     /// Removes an item and returns whether the condition held.
     async fn delete(&self, deadline: Instant, path: &str, condition: &Condition) -> Result<bool> {
-        let request = || condition.add_to(self.client.request(Method::DELETE, path));
+        let request = || condition.add_to(self.answers.request(Method::DELETE, path));
         let read = |response: Response| match response.status() {
             StatusCode::PRECONDITION_FAILED => Ok(false),
             _ if response.is_success() || is_missing(&response) => Ok(true),
             _ => Err(self.refused(&response, condition)),
         };
-        self.client
+        self.answers
             .call(deadline, condition.repeat(), request, read)
             .await
     }
 
     async fn exists_item(&self, deadline: Instant, key: &Key, path: &str) -> Result<bool> {
-        let request = || self.client.request(Method::HEAD, path);
+        let request = || self.answers.request(Method::HEAD, path);
         let read = |response: Response| match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
@@ -189,7 +215,7 @@ impl HttpDriver {
         };
         // A response to `HEAD` has no body, so a "not found" may come from a proxy.
         match self
-            .client
+            .answers
             .call(deadline, Idempotency::Idempotent, request, read)
             .await?
         {
@@ -205,7 +231,7 @@ impl HttpDriver {
             .map(drop)
     }
 
-    fn has_conditions(&self) -> bool {
+    fn is_session_server(&self) -> bool {
         self.dialect == Dialect::SessionServer
     }
 
@@ -213,7 +239,7 @@ impl HttpDriver {
     fn condition(&self, condition: &WriteCondition) -> Result<Option<Condition>> {
         match condition {
             WriteCondition::Always => Ok(Some(Condition::Always)),
-            _ if !self.has_conditions() => Err(Error::unsupported(NAME, "conditional write")),
+            _ if !self.is_session_server() => Err(Error::unsupported(NAME, "conditional write")),
             WriteCondition::IfAbsent => Ok(Some(Condition::Absent)),
             WriteCondition::IfVersion(version) => Ok(Condition::of(version)),
         }
@@ -232,7 +258,7 @@ impl HttpDriver {
 
     fn written_version(&self, response: &Response) -> Result<Option<Version>> {
         match version_of(response) {
-            _ if !self.has_conditions() => Ok(None),
+            _ if !self.is_session_server() => Ok(None),
             Some(version) => Ok(Some(version)),
             None => Err(Error::new(
                 ErrorKind::Backend,
@@ -245,18 +271,60 @@ impl HttpDriver {
     /// The outcome of a write of an entry that has already expired. Its version matches no entry.
     fn written_expired(&self) -> WriteOutcome {
         let version = self
-            .has_conditions()
+            .is_session_server()
             .then(|| Version::from_bytes(b"expired"));
         WriteOutcome::written(version)
+    }
+
+    async fn touch_item(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        options: TouchOptions,
+    ) -> Result<bool> {
+        let path = self.path(key)?;
+        if !self.is_session_server() {
+            return Err(Error::unsupported(NAME, "touch"));
+        }
+        let condition = match &options.if_version {
+            None => Condition::Always,
+            Some(version) => match Condition::of(version) {
+                Some(condition) => condition,
+                None => return Ok(false),
+            },
+        };
+        let expires_at = options.expiry.resolve(self.ttl, Timestamp::now());
+        if expires_at.is_some_and(|at| at <= Timestamp::now()) {
+            return Ok(self.exists_item(deadline, key, &path).await?
+                && self.delete(deadline, &path, &condition).await?);
+        }
+        let request = || {
+            let request = condition.add_to(self.answers.request(Method::PATCH, &path));
+            self.with_ttl(request, expires_at)
+        };
+        let read = |response: Response| match response.status() {
+            StatusCode::PRECONDITION_FAILED => Ok(false),
+            _ if response.is_success() => Ok(true),
+            _ if is_missing(&response) => Ok(false),
+            _ => Err(response.error()),
+        };
+        self.answers
+            .call(deadline, condition.repeat(), request, read)
+            .await
     }
 
     /// Sends the remaining time to live in seconds, with fractions if the server takes them.
     fn with_ttl(&self, request: RequestBuilder, expires_at: Option<Timestamp>) -> RequestBuilder {
         let Some(expires_at) = expires_at else {
-            return request;
+            return match self.is_session_server() {
+                // Otherwise the default of the server's driver would count.
+                true => request.header("x-ttl", "never"),
+                false => request,
+            };
         };
         let left = expires_at
             .saturating_since(Timestamp::now())
+            .min(LONGEST_TTL)
             .as_millis()
             .max(1);
         match self.dialect {
@@ -272,19 +340,18 @@ impl HttpDriver {
         let path = path::listing(&self.prefix.join_prefix(&options.prefix), self.dialect)?;
         let request = || self.client.request(Method::GET, &path);
         let read = |response: Response| match response.status() {
-            StatusCode::OK => response.json(),
+            StatusCode::OK => response.json_with(Names {
+                root: &self.prefix,
+                prefix: &options.prefix,
+                left: MAX_LISTED,
+            }),
             _ => Err(response.error()),
         };
-        let names: Vec<String> = self
+        let keys = self
             .client
             .call(deadline, Idempotency::Idempotent, request, read)
             .await?;
-        let keys = names
-            .iter()
-            .filter_map(|name| path::listed(name, self.dialect))
-            .filter_map(|key| self.prefix.strip(&key))
-            .filter(|key| options.prefix.contains(key));
-        Ok(ListPage::new(keys.collect(), None))
+        Ok(ListPage::new(keys, None))
     }
 }
 
@@ -295,6 +362,34 @@ fn is_missing(response: &Response) -> bool {
             .body()
             .windows(NOT_FOUND.len())
             .any(|part| part == NOT_FOUND)
+}
+
+/// Each key behind that of its metadata, which is not listed.
+fn with_metadata(keys: &[Key]) -> Result<Vec<Key>> {
+    let mut all = Vec::with_capacity(keys.len() * 2);
+    for key in keys {
+        all.push(Key::new(&format!("{}$", key.as_str()))?);
+        all.push(key.clone());
+    }
+    Ok(all)
+}
+
+/// When an item expires, as `session-server` says.
+fn expiry_of(response: &Response) -> Result<Option<Timestamp>> {
+    match response.header("x-ttl-ms") {
+        Some("never") => Ok(None),
+        left => {
+            let left = left.and_then(|left| left.parse().ok());
+            let left = left.map(Duration::from_millis).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Backend,
+                    "the server does not say when the value expires; check that it is a `session-server` over a driver \
+                     that reports expiry",
+                )
+            })?;
+            Ok(Some(Timestamp::now().saturating_add(left)))
+        }
+    }
 }
 
 /// The version of an item: its entity tag.
@@ -310,15 +405,19 @@ impl Driver for HttpDriver {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let (conditions, expiry_granularity) = match self.dialect {
-            Dialect::V1 | Dialect::V2 => (Conditions::None, Duration::from_secs(1)),
-            Dialect::SessionServer => (Conditions::All, WRITE_LATENCY),
+        let is_session_server = self.is_session_server();
+        let (conditions, expiry_granularity) = match is_session_server {
+            false => (Conditions::None, Duration::from_secs(1)),
+            true => (Conditions::All, WRITE_LATENCY),
         };
         Capabilities::default()
             .with_conditions(conditions)
             .with_native_expiry(true)
             .with_expiry_granularity(expiry_granularity)
+            .with_reports_expiry(is_session_server)
+            .with_touch(is_session_server)
             .with_listing(Listing::ExactlyOnce)
+            .with_unlisted_metadata(true)
             .with_batch(true)
     }
 
@@ -337,7 +436,7 @@ impl Driver for HttpDriver {
             let path = self.path(key)?;
             let condition = match &options.if_version {
                 None => Some(Condition::Always),
-                Some(_) if !self.has_conditions() => {
+                Some(_) if !self.is_session_server() => {
                     return Err(Error::unsupported(NAME, "conditional removal"));
                 }
                 Some(version) => Condition::of(version),
@@ -357,6 +456,11 @@ impl Driver for HttpDriver {
     async fn list(&self, options: ListOptions) -> Result<ListPage> {
         let list = self.list_all(self.deadline(), options);
         self.operations.read("list", list).await
+    }
+
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        let touch = self.touch_item(self.deadline(), key, options);
+        self.operations.change("touch", touch).await
     }
 
     async fn exists(&self, key: &Key) -> Result<bool> {
@@ -420,7 +524,7 @@ impl Driver for HttpDriver {
         let clear = async {
             let page = self.list(ListOptions::below(prefix.clone())).await?;
             for keys in page.keys.chunks(CLEAR_CHUNK) {
-                let removed = self.remove_many(keys).await;
+                let removed = self.remove_many(&with_metadata(keys)?).await;
                 removed.map_err(|error| error.with_outcome(Outcome::Unknown))?;
             }
             Ok(())

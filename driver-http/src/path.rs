@@ -1,14 +1,13 @@
 //! Converts keys to paths of the protocol, and back.
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use session_core::{Error, ErrorKind, Key, Prefix, Result};
 
 use crate::Dialect;
 
 /// The characters that are percent-encoded in a path.
 ///
-/// They are those that the URL standard encodes, as the runtime of the JavaScript driver does, so that a server which
-/// does not decode has the same name for a key of both. In addition, `%` and `#`, which that driver does not send right.
+/// They are those that the URL standard encodes, and `%` and `#`. Servers decode the path once.
 const ENCODED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -24,12 +23,6 @@ const ENCODED: &AsciiSet = &CONTROLS
 
 /// The path of an item.
 pub(crate) fn item(key: &Key) -> Result<String> {
-    if key.as_str().ends_with('$') {
-        return Err(Error::new(
-            ErrorKind::InvalidKey,
-            "keys that end in `$` are reserved by the server for metadata; use another key",
-        ));
-    }
     join(key.as_str().split(':'))
 }
 
@@ -61,13 +54,7 @@ pub(crate) fn listing(prefix: &Prefix, dialect: Dialect) -> Result<String> {
 }
 
 /// The key of an item in a listing; `None` if it is not normalised, since unstorage did not write it then.
-pub(crate) fn listed(name: &str, dialect: Dialect) -> Option<Key> {
-    let name = match dialect {
-        // The server decodes everything but this sequence.
-        Dialect::V1 => name.replace("%25", "%").into(),
-        Dialect::SessionServer => name.into(),
-        Dialect::V2 => percent_decode_str(name).decode_utf8().ok()?,
-    };
+pub(crate) fn listed(name: &str) -> Option<Key> {
     let expected = name.replace('/', ":");
     let key = Key::new(&expected).ok()?;
     (key.as_str() == expected).then_some(key)
@@ -89,15 +76,16 @@ mod tests {
             ("a@b+c&d=e;f,g", "/a@b+c&d=e;f,g"),
             ("a\nb\0", "/a%0Ab%00"),
         ] {
+            let name = key.replace(':', "/");
             let key = Key::new(key).unwrap();
             assert_eq!(item(&key).unwrap(), path);
-            assert_eq!(listed(path.trim_start_matches('/'), Dialect::V2), Some(key));
+            assert_eq!(listed(&name), Some(key));
         }
     }
 
     #[test]
     fn keys_that_cannot_be_sent_are_refused() {
-        for key in ["..", "..:x", "x:..:y", ".", "a:.", "a:b$"] {
+        for key in ["..", "..:x", "x:..:y", ".", "a:."] {
             let key = Key::new(key).unwrap();
             assert_eq!(item(&key).unwrap_err().kind(), ErrorKind::InvalidKey);
         }
@@ -118,11 +106,8 @@ mod tests {
 
     #[test]
     fn names_that_are_not_normalised_are_not_listed() {
-        let of_v1 = listed("50%25", Dialect::V1).unwrap();
-        assert_eq!(of_v1.as_str(), "50%");
         for name in ["", "/", "a//b", "a?b"] {
-            assert_eq!(listed(name, Dialect::V1), None, "{name}");
+            assert_eq!(listed(name), None, "{name}");
         }
-        assert_eq!(listed("%FF", Dialect::V2), None);
     }
 }

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use parking_lot::Mutex;
 use session_core::{
-    Capabilities, Change, Clock, Conditions, Cursor, Driver, Entry, Error, ErrorKind, Expiry, Key,
-    ListOptions, ListPage, Listing, Prefix, RemoveOptions, RemoveOutcome, Result, SystemClock,
-    Timestamp, TouchOptions, WriteCondition, WriteOptions, WriteOutcome,
+    Capabilities, Change, Clock, Conditions, Cursor, Driver, Entry, Error, ErrorKind, Expiry,
+    InvalidationListener, Key, ListOptions, ListPage, Listing, Prefix, RemoveOptions,
+    RemoveOutcome, Result, SystemClock, Timestamp, TouchOptions, WriteCondition, WriteOptions,
+    WriteOutcome,
 };
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
@@ -207,6 +208,7 @@ impl Driver for MemoryDriver {
             .with_touch(true)
             .with_listing(Listing::ExactlyOnce)
             .with_watch(true)
+            .with_invalidations(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -247,6 +249,22 @@ impl Driver for MemoryDriver {
         // Before it looks whether the driver is open, so that closing it meanwhile ends the stream.
         let changes = self.entries.watchers.add(prefix.clone());
         self.begin("watch").map(|_now| changes)
+    }
+
+    async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        self.begin("listen")?;
+        self.entries.watchers.listen(listener);
+        Ok(())
+    }
+
+    /// All reads are tracked: every change of any entry is told.
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        self.read_now(key)
+    }
+
+    /// Changes are told before they are acknowledged, so there is nothing to wait for.
+    async fn sync_invalidations(&self) -> Result<()> {
+        self.begin("sync_invalidations").map(drop)
     }
 
     async fn close(&self) -> Result<()> {

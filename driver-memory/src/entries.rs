@@ -196,6 +196,7 @@ impl Entries {
         };
         let (key, slot) = slot.pair_mut();
         self.set_expiry(key, slot, expires_at);
+        self.watchers.invalidate(key);
         true
     }
 

@@ -1,48 +1,33 @@
-use std::sync::atomic::Ordering;
+//! What is done with one key, and the commands for it.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use redis::{Cmd, Pipeline};
 use session_core::{Timestamp, Version};
 
-use crate::connection::MissingFeatures;
-use crate::request::Request;
-use crate::scripts::{DELETE_IF_EQUAL, EXPIRE_IF_EQUAL, SET_IF_EQUAL, Script};
+use crate::connection::Missing;
 
 /// When an entry expires; `None` is never.
 pub(crate) type ExpiresAt = Option<Timestamp>;
 
-/// What is to be done with one key. What it is sent as depends on the server, and on the time at which it is sent.
+/// What to do with a key. The commands depend on the server, and on the time at which they are sent.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    /// The value, and its remaining life.
+    /// The value, and its remaining time.
     Read,
-    /// The value alone: what remains of "write if absent" when the new entry would have expired already.
+    /// The value alone: a write "if absent" of an entry that has expired already.
     Get,
     Exists,
-    Set {
-        value: Bytes,
-        end: ExpiresAt,
-    },
-    SetIfAbsent {
-        value: Bytes,
-        end: ExpiresAt,
-    },
-    SetIfEqual {
-        expected: Version,
-        value: Bytes,
-        end: ExpiresAt,
-    },
+    Set(Bytes, ExpiresAt),
+    SetIfAbsent(Bytes, ExpiresAt),
+    SetIfEqual(Version, Bytes, ExpiresAt),
     Delete,
-    DeleteIfEqual {
-        expected: Version,
-    },
-    Expire {
-        end: ExpiresAt,
-    },
-    ExpireIfEqual {
-        expected: Version,
-        end: ExpiresAt,
-    },
+    DeleteIfEqual(Version),
+    Expire(ExpiresAt),
+    ExpireIfEqual(Version, ExpiresAt),
 }
 
 /// How an operation was sent, which decides what a refusal may mean.
@@ -56,141 +41,149 @@ pub(crate) enum Form {
     DeleteIfEqual,
     /// By the hash of a script.
     Hash,
-    /// By a script's text.
+    /// By the text of a script.
     Text,
+    /// After `CLIENT CACHING YES`.
+    Tracked,
 }
 
 impl Operation {
-    /// Whether doing it twice is as good as doing it once, whatever others do meanwhile.
+    /// Whether it may be done twice.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self, Self::Read | Self::Exists | Self::Get)
     }
 
-    /// Whether it is done only where nothing is.
-    pub(crate) fn wants_nothing(&self) -> bool {
-        matches!(self, Self::SetIfAbsent { .. } | Self::Get)
-    }
-
-    /// About how many bytes it takes to send it.
-    pub(crate) fn size(&self, key: &str) -> usize {
-        /// Of the names of commands, the lengths of arguments and a script's hash.
-        const FRAMES: usize = 136;
-        let values = match self {
-            Self::Set { value, .. } | Self::SetIfAbsent { value, .. } => value.len(),
-            Self::SetIfEqual {
-                expected, value, ..
-            } => expected.as_bytes().len() + value.len(),
-            Self::DeleteIfEqual { expected } | Self::ExpireIfEqual { expected, .. } => {
-                expected.as_bytes().len()
-            }
-            Self::Read | Self::Exists | Self::Get | Self::Delete | Self::Expire { .. } => 0,
-        };
-        FRAMES + 2 * key.len() + values
-    }
-
-    /// Adds the commands of the operation, and says how it is sent: by a script's text where the server has just said
-    /// that it has forgotten the script.
+    /// Adds the commands of the operation, and returns how it is sent: by the text of a script where the server has just
+    /// said that it has forgotten the script.
     pub(crate) fn add_to(
         &self,
-        request: &mut Request,
+        commands: &mut Pipeline,
         key: &str,
-        missing: &MissingFeatures,
+        missing: &Missing,
         script_is_forgotten: bool,
     ) -> Form {
-        let key = key.as_bytes();
-        let run = |request: &mut Request, script: &Script, arguments: [Option<&[u8]>; 3]| {
-            let (name, script_or_hash, form) = match script_is_forgotten {
-                true => ("EVAL", &script.text, Form::Text),
-                false => ("EVALSHA", &script.hash, Form::Hash),
+        let run =
+            |script: &Script, expected: &Version, value: Option<&Bytes>, time: Option<u64>| {
+                let (name, script, form) = match script_is_forgotten {
+                    true => ("EVAL", &script.text, Form::Text),
+                    false => ("EVALSHA", &script.hash, Form::Hash),
+                };
+                let mut command = redis::cmd(name);
+                command.arg(script).arg(1).arg(key).arg(expected.as_bytes());
+                command.arg(value.map(|value| &value[..])).arg(time);
+                (command, form)
             };
-            request.begin(4 + arguments.iter().flatten().count());
-            for word in [name.as_bytes(), script_or_hash.as_bytes(), b"1", key] {
-                request.push(word);
+        let set = |value: &Bytes, end: ExpiresAt| {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(&value[..]);
+            if let Some(time) = time_of_write(end) {
+                command.arg("PX").arg(time);
             }
-            for argument in arguments.into_iter().flatten() {
-                request.push(argument);
-            }
-            form
+            command
         };
-        let mut digits = itoa::Buffer::new();
-        match self {
+        let one = |name: &str| redis::cmd(name).arg(key).take();
+        let is_missing = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        let (command, form): (Cmd, Form) = match self {
             Self::Read => {
-                request.add(&[b"GET", key]);
-                request.add(&[b"PTTL", key]);
+                commands.add_command(one("GET"));
+                (one("PTTL"), Form::Plain)
             }
-            Self::Exists => request.add(&[b"EXISTS", key]),
-            Self::Set { value, end } => match life_of(*end) {
-                Some(life) => {
-                    let life = digits.format(life).as_bytes();
-                    request.add(&[b"SET", key, value, b"PX", life]);
-                }
-                None => request.add(&[b"SET", key, value]),
-            },
-            Self::SetIfAbsent { value, end } => match life_of(*end) {
-                Some(life) => {
-                    let life = digits.format(life).as_bytes();
-                    request.add(&[b"SET", key, value, b"PX", life, b"NX"]);
-                }
-                None => request.add(&[b"SET", key, value, b"NX"]),
-            },
-            Self::Get => request.add(&[b"GET", key]),
-            Self::SetIfEqual {
-                expected,
-                value,
-                end,
-            } => {
-                let expected = expected.as_bytes();
-                let life = life_of(*end).map(|life| digits.format(life).as_bytes());
-                if missing.set_if_equal.load(Ordering::Relaxed) {
-                    let arguments = [Some(expected), Some(&value[..]), life];
-                    return run(request, &SET_IF_EQUAL, arguments);
-                }
-                match life {
-                    Some(life) => {
-                        request.add(&[b"SET", key, value, b"PX", life, b"IFEQ", expected]);
-                    }
-                    None => request.add(&[b"SET", key, value, b"IFEQ", expected]),
-                }
-                return Form::SetIfEqual;
+            Self::Get => (one("GET"), Form::Plain),
+            Self::Exists => (one("EXISTS"), Form::Plain),
+            Self::Set(value, end) => (set(value, *end), Form::Plain),
+            Self::SetIfAbsent(value, end) => (set(value, *end).arg("NX").take(), Form::Plain),
+            Self::SetIfEqual(expected, value, end) if is_missing(&missing.set_if_equal) => {
+                run(&SET_IF_EQUAL, expected, Some(value), time_of_write(*end))
             }
-            Self::Delete => request.add(&[b"UNLINK", key]),
-            Self::DeleteIfEqual { expected } => {
-                let expected = expected.as_bytes();
-                if missing.delete_if_equal.load(Ordering::Relaxed) {
-                    return run(request, &DELETE_IF_EQUAL, [Some(expected), None, None]);
-                }
-                request.add(&[b"DELIFEQ", key, expected]);
-                return Form::DeleteIfEqual;
+            Self::SetIfEqual(expected, value, end) => {
+                let mut command = set(value, *end);
+                command.arg("IFEQ").arg(expected.as_bytes());
+                (command, Form::SetIfEqual)
             }
-            Self::Expire { end } => match remaining(*end) {
-                Some(life) => {
-                    request.add(&[b"PEXPIRE", key, digits.format(life).as_bytes()]);
-                }
-                // `PERSIST` says no as well of an entry that never ends.
+            Self::Delete => (one("UNLINK"), Form::Plain),
+            Self::DeleteIfEqual(expected) if is_missing(&missing.delete_if_equal) => {
+                run(&DELETE_IF_EQUAL, expected, None, None)
+            }
+            Self::DeleteIfEqual(expected) => {
+                let command = one("DELIFEQ").arg(expected.as_bytes()).take();
+                (command, Form::DeleteIfEqual)
+            }
+            Self::Expire(end) => match remaining(*end) {
+                Some(time) => (one("PEXPIRE").arg(time).take(), Form::Plain),
+                // `PERSIST` also says no of an entry that never expires.
                 None => {
-                    request.add(&[b"PERSIST", key]);
-                    request.add(&[b"EXISTS", key]);
+                    commands.add_command(one("PERSIST"));
+                    (one("EXISTS"), Form::Plain)
                 }
             },
-            Self::ExpireIfEqual { expected, end } => {
-                let life = remaining(*end).map(|life| digits.format(life).as_bytes());
-                let arguments = [Some(expected.as_bytes()), life, None];
-                return run(request, &EXPIRE_IF_EQUAL, arguments);
+            Self::ExpireIfEqual(expected, end) => {
+                run(&EXPIRE_IF_EQUAL, expected, None, remaining(*end))
             }
-        }
-        Form::Plain
+        };
+        commands.add_command(command);
+        form
     }
 }
 
-/// The life of what is written, which a server wants above zero.
-fn life_of(end: ExpiresAt) -> Option<u64> {
-    remaining(end).map(|life| life.max(1))
+/// The milliseconds until `end`, zero if it has passed. The remaining time is sent and not the time itself, so that a wrong
+/// clock here expires nothing early.
+fn remaining(end: ExpiresAt) -> Option<u64> {
+    /// What the server can add to its own time.
+    const LONGEST: Duration = Duration::from_millis(1 << 53);
+    let time = end?.saturating_since(Timestamp::now()).min(LONGEST);
+    u64::try_from(time.as_millis()).ok()
 }
 
-/// The milliseconds until `end`, zero if it has come, as few as the server can add to its own time. What remains is
-/// sent and not the time itself, so that a wrong clock here ends nothing early.
-fn remaining(end: ExpiresAt) -> Option<u64> {
-    const LONGEST: Duration = Duration::from_millis(1 << 53);
-    let life = end?.saturating_since(Timestamp::now()).min(LONGEST);
-    Some(u64::try_from(life.as_millis()).unwrap_or(u64::MAX))
+/// The same for a write, for which the server refuses zero.
+fn time_of_write(end: ExpiresAt) -> Option<u64> {
+    remaining(end).map(|time| time.max(1))
+}
+
+/// A script, and the hash by which a server that keeps it is asked to run it.
+struct Script {
+    text: String,
+    hash: String,
+}
+
+/// What the scripts have in common. They compare the whole value, since a visitor chooses parts of it and could find two
+/// with one SHA-1. They return 1 if it was as expected, else what is there with its remaining time, or nil.
+fn script(then: &str) -> Script {
+    const UNLESS_EQUAL: &str = "local current = redis.call('GET', KEYS[1])
+if current ~= ARGV[1] then
+  if not current then return false end
+  return {current, redis.call('PTTL', KEYS[1])}
+end
+";
+    let text = [UNLESS_EQUAL, then].concat();
+    let hash = redis::Script::new(&text).get_hash().to_owned();
+    Script { text, hash }
+}
+
+/// Writes ARGV[2] where ARGV[1] is, for ARGV[3] milliseconds or for ever.
+static SET_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        "if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+else redis.call('SET', KEYS[1], ARGV[2]) end
+return 1",
+    )
+});
+
+/// Removes ARGV[1].
+static DELETE_IF_EQUAL: LazyLock<Script> =
+    LazyLock::new(|| script("redis.call('UNLINK', KEYS[1]) return 1"));
+
+/// Lets ARGV[1] expire after ARGV[2] milliseconds, or never.
+static EXPIRE_IF_EQUAL: LazyLock<Script> = LazyLock::new(|| {
+    script(
+        "if ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2])
+else redis.call('PERSIST', KEYS[1]) end
+return 1",
+    )
+});
+
+/// Lets the server keep all scripts, so that each is called by its hash from the first time on.
+pub(crate) fn load_scripts(commands: &mut Pipeline) {
+    for script in [&SET_IF_EQUAL, &DELETE_IF_EQUAL, &EXPIRE_IF_EQUAL] {
+        commands.cmd("SCRIPT").arg("LOAD").arg(&script.text);
+    }
 }

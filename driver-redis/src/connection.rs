@@ -1,104 +1,213 @@
-use std::io;
-use std::pin::Pin;
+//! Connections of the `redis` crate, and what callers need to know about the end of one.
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use futures_util::future::{self, Either};
-use redis::Value;
+use redis::aio::{MultiplexedConnection, SendError};
+use redis::{
+    AsyncConnectionConfig, ConnectionAddr, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisConnectionInfo, RedisError, RedisResult, Value,
+};
 use secrecy::ExposeSecret;
-use session_core::{Error, ErrorKind};
-use tokio::sync::Notify;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use session_core::{ErrorKind, Outcome, Result};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::buffers::Buffers;
-use crate::config::Login;
-use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, lost, no_answer, not_written};
-use crate::in_flight::InFlight;
-use crate::multiplexer::{Calls, Multiplexer, Unanswered};
-use crate::request::Request;
-use crate::stream;
+use crate::address::Endpoint;
+use crate::command::load_scripts;
+use crate::error::{Trouble, is_unknown_command, lost, no_answer, not_sent};
+use crate::options::RedisOptions;
+use crate::settings::Login;
+use crate::stream::Stream;
 use crate::tls::TlsClient;
+use crate::tracking::{Tracking, add_tracking};
 
-/// How many calls wait to be written at most; further callers wait before it.
-const QUEUE: usize = 1_024;
+/// How many calls a connection takes at once; further callers wait for a place. The queue of the `redis` crate has as many,
+/// so that a caller who has no place yet was certainly not sent.
+const PLACES: usize = 1_024;
 
-/// A connection is looked at so many times within a timeout, and given up after so many looks in silence: before the
-/// calls that wait for it time out, so that the calls after them find another.
-const LOOKS: u32 = 16;
-const SILENT_LOOKS: u32 = 14;
-
-/// How every connection of a driver is made.
+/// How the connections of a driver are made.
 #[derive(Clone)]
 pub(crate) struct Dial {
     pub(crate) login: Login,
     pub(crate) db: u32,
     pub(crate) tls: Option<TlsClient>,
-    pub(crate) timeout: Duration,
+    /// A client of the application, which has all of that.
+    pub(crate) client: Option<redis::Client>,
+    pub(crate) options: RedisOptions,
+    pub(crate) tracking: Arc<Tracking>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+/// What a server is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Primary,
+    /// Named by sentinels, so that the server must confirm it.
+    ConfirmedPrimary,
+    Replica,
+    Sentinel,
 }
 
 impl Dial {
-    /// Connects and logs in. The second result must be polled for the first to work, and ends with the connection.
+    /// Connects, logs in, and prepares the connection for its role.
     pub(crate) async fn connect(
         &self,
         endpoint: &Endpoint,
-    ) -> Result<(Connection, Work), ConnectError> {
-        let heard = Arc::new(AtomicBool::new(false));
-        let stream = stream::connect(endpoint, self.tls.as_ref(), Arc::clone(&heard)).await;
-        let stream = stream.map_err(|error| ConnectError::from(&error))?;
-        let buffers = Arc::new(Buffers::default());
-        let (calls, multiplexer) = Multiplexer::new(stream, QUEUE, Arc::clone(&buffers));
-        let connection = Connection {
-            calls,
-            buffers,
-            timeout: self.timeout,
-            number: next_number(),
-            in_flight: InFlight::default(),
-            heard,
-            end: OnceLock::new(),
-            give_up: Notify::new(),
-            missing: MissingFeatures::default(),
+        role: Role,
+    ) -> Result<Connection, Trouble> {
+        let (end, silence) = (self.stop.child_token(), Arc::new(Silence::default()));
+        let open = |protocol| self.open(endpoint, protocol, &end, &silence);
+        let redis = match open(ProtocolVersion::RESP3).await {
+            Err(error) if lacks_resp3(&error) => open(ProtocolVersion::RESP2).await?,
+            opened => opened?,
         };
-        let mut work: Work = Box::pin(multiplexer);
-        self.log_in(&connection, &mut work).await?;
-        Ok((connection, work))
+        let connection = Connection {
+            redis,
+            number: next_number(),
+            places: Semaphore::new(PLACES),
+            has_own_task: self.client.is_none(),
+            silence,
+            end,
+            timeout: self.options.timeout,
+            missing: Missing::default(),
+            is_tracking: AtomicBool::new(false),
+            tracks: AtomicBool::new(false),
+        };
+        self.prepare(&connection, role).await?;
+        Ok(connection)
     }
 
-    async fn log_in(&self, connection: &Connection, work: &mut Work) -> Result<(), ConnectError> {
-        let mut request = Request::default();
+    async fn open(
+        &self,
+        endpoint: &Endpoint,
+        protocol: ProtocolVersion,
+        end: &CancellationToken,
+        silence: &Arc<Silence>,
+    ) -> RedisResult<MultiplexedConnection> {
+        // Callers have timers of their own, which also cover the wait for a place.
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(PLACES);
+        if protocol.supports_resp3() {
+            // A function, and not a channel: it runs before the reply that comes next is delivered.
+            let (tracking, end) = (Arc::clone(&self.tracking), end.clone());
+            config = config.set_push_sender(move |push: PushInfo| {
+                match push.kind {
+                    PushKind::Invalidate => tracking.tell(&push.data),
+                    PushKind::Disconnection => end.cancel(),
+                    _ => {}
+                }
+                Ok::<_, SendError>(())
+            });
+        }
+        if let Some(client) = &self.client {
+            return open_by(client, protocol, &config).await;
+        }
+        let mut info = RedisConnectionInfo::default()
+            .set_protocol(protocol)
+            .set_db(self.db.into())
+            .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        if let Some(username) = &self.login.username {
+            info = info.set_username(username);
+        }
         if let Some(password) = &self.login.password {
-            let password = password.expose_secret().as_bytes();
-            match &self.login.username {
-                Some(username) => request.add(&[b"AUTH", username.as_bytes(), password]),
-                None => request.add(&[b"AUTH", password]),
+            info = info.set_password(password.expose_secret());
+        }
+        let stream = Stream::connect(endpoint, self.tls.as_ref(), Arc::clone(silence)).await?;
+        let (redis, work) = MultiplexedConnection::new_with_config(&info, stream, config).await?;
+        let (end, ended) = (end.clone(), end.clone().drop_guard());
+        self.tasks.spawn(async move {
+            end.run_until_cancelled(work).await;
+            drop(ended);
+        });
+        Ok(redis)
+    }
+
+    async fn prepare(&self, connection: &Connection, role: Role) -> Result<(), Trouble> {
+        let mut commands = redis::pipe();
+        if let (None, None, Some(password)) =
+            (&self.client, &self.login.username, &self.login.password)
+        {
+            // `HELLO` accepts any password where the server has none, and `AUTH` tells.
+            commands.cmd("AUTH").arg(password.expose_secret());
+        }
+        match role {
+            Role::Primary | Role::ConfirmedPrimary => {
+                // Found out here, without arguments: a server that does not know the command repeats them in its error,
+                // and the connection ends if they are not UTF-8 or are cut within a character.
+                commands.cmd("DELIFEQ");
+                load_scripts(&mut commands);
+            }
+            // Otherwise a replica in a cluster redirects readers to its primary.
+            Role::Replica => _ = commands.cmd("READONLY"),
+            Role::Sentinel => _ = commands.cmd("PING"),
+        }
+        if self.tracking.is_on() && matches!(role, Role::Primary | Role::ConfirmedPrimary) {
+            add_tracking(&mut commands);
+        }
+        if role == Role::ConfirmedPrimary {
+            commands.cmd("ROLE");
+        }
+        let deadline = Instant::now() + self.options.connect_timeout;
+        for reply in connection.send(&commands, deadline).await? {
+            match reply {
+                Value::ServerError(error)
+                    if is_unknown_command(error.code(), error.details().unwrap_or_default()) =>
+                {
+                    let missing = &connection.missing.delete_if_equal;
+                    missing.store(true, Ordering::Relaxed);
+                }
+                // Other refusals are repeated to those who send these commands, and an ACL may forbid `ROLE`.
+                Value::ServerError(error) if error.code() != "NOPERM" => {
+                    let trouble = Trouble::from(&error);
+                    if trouble.kind == ErrorKind::Unauthorized {
+                        return Err(trouble);
+                    }
+                }
+                Value::Array(answer) if !matches!(answer.first(), Some(Value::BulkString(role)) if role == b"master") =>
+                {
+                    return Err(Trouble::new(
+                        ErrorKind::Unavailable,
+                        "the server that the sentinels name is not a primary; a failover may be in progress",
+                    ));
+                }
+                _ => {}
             }
         }
-        if self.db != 0 {
-            request.add(&[b"SELECT", self.db.to_string().as_bytes()]);
-        }
-        let needed = request.commands();
-        // For those who look at the clients of a server; not all servers take it.
-        for (name, value) in [
-            ("LIB-NAME", env!("CARGO_PKG_NAME")),
-            ("LIB-VER", env!("CARGO_PKG_VERSION")),
-        ] {
-            request.add(&[b"CLIENT", b"SETINFO", name.as_bytes(), value.as_bytes()]);
-        }
-        let replies = send_alone(connection, work, request).await?;
-        let refusal = replies.iter().take(needed).find_map(|reply| match reply {
-            Value::ServerError(refusal) => Some(refusal),
-            _ => None,
-        });
-        match refusal {
-            Some(refusal) => Err(ConnectError::at_login(refusal)),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
-/// What must be polled for a connection to work.
-pub(crate) type Work = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+/// Connects with a client of the application.
+async fn open_by(
+    client: &redis::Client,
+    protocol: ProtocolVersion,
+    config: &AsyncConnectionConfig,
+) -> RedisResult<MultiplexedConnection> {
+    let info = client.get_connection_info().clone();
+    if let ConnectionAddr::TcpTls { .. } = info.addr() {
+        // The crate panics where the process has no provider, or where its features name several.
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let _there_is_one = provider.install_default();
+    }
+    let login = info.redis_settings().clone().set_protocol(protocol);
+    let client = redis::Client::open(info.set_redis_settings(login))?;
+    let connect = client.get_multiplexed_async_connection_with_config(config);
+    connect.await
+}
+
+fn lacks_resp3(error: &RedisError) -> bool {
+    let (code, details) = (error.code().unwrap_or_default(), error.detail());
+    error.kind() == redis::ErrorKind::RESP3NotSupported
+        || code == "NOPROTO"
+        || is_unknown_command(code, details.unwrap_or_default())
+}
 
 /// A number that no other connection of this process has.
 fn next_number() -> u64 {
@@ -108,125 +217,106 @@ fn next_number() -> u64 {
 
 /// What the server was found not to have.
 #[derive(Debug, Default)]
-pub(crate) struct MissingFeatures {
+pub(crate) struct Missing {
     /// `SET … IFEQ`.
     pub(crate) set_if_equal: AtomicBool,
     /// `DELIFEQ`.
     pub(crate) delete_if_equal: AtomicBool,
 }
 
-/// Why a connection came to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// The other side, or something in between, closed it, or spoke another language.
-    Lost(io::ErrorKind),
-    /// No answer came in time.
-    NoAnswer,
-}
-
-/// A connection on which any number of callers have their commands under way.
+/// A connection that any number of callers use at the same time.
 pub(crate) struct Connection {
-    calls: Calls,
-    buffers: Arc<Buffers>,
+    redis: MultiplexedConnection,
+    pub(crate) number: u64,
+    places: Semaphore,
+    /// Whether its task is ours and ends with `end`.
+    has_own_task: bool,
+    silence: Arc<Silence>,
+    pub(crate) end: CancellationToken,
     timeout: Duration,
-    number: u64,
-    in_flight: InFlight,
-    heard: Arc<AtomicBool>,
-    end: OnceLock<End>,
-    give_up: Notify,
-    pub(crate) missing: MissingFeatures,
+    pub(crate) missing: Missing,
+    /// Whether tracking is known to be on.
+    pub(crate) is_tracking: AtomicBool,
+    /// Whether the server may track keys for it.
+    pub(crate) tracks: AtomicBool,
 }
 
 impl Connection {
-    /// An empty request, to be sent here, with room for so many bytes.
-    pub(crate) fn request(&self, bytes: usize) -> Request {
-        Request::in_buffer(self.buffers.take(bytes))
-    }
-
-    /// Sends `request` at once and gives its replies, error replies included. An error means that none came by
-    /// `deadline`, and says whether the request may have been carried out.
-    pub(crate) async fn send(
-        &self,
-        request: Request,
-        deadline: Instant,
-    ) -> Result<Vec<Value>, Error> {
-        let _waiting = self.in_flight.begin();
-        let answer = self.calls.send(request, deadline, self.timeout).await;
-        answer.map_err(|unanswered| match unanswered {
-            Unanswered::NotWritten => not_written(),
-            Unanswered::Lost => self.broken(),
-            Unanswered::TimedOut(error) => error,
-        })
-    }
-
-    /// The error of a call that was written when the connection has ended.
-    fn broken(&self) -> Error {
-        match self.end.get() {
-            Some(End::NoAnswer) => no_answer(self.timeout),
-            Some(End::Lost(kind)) => lost().with_source(io::Error::from(*kind)),
-            None => lost(),
+    /// Sends `commands` and returns their replies, error replies included. An error means that none came by `deadline`, and
+    /// says whether the commands may have been carried out.
+    ///
+    /// After a timeout the connection is given up, so that what nobody waits for is not carried out much later.
+    pub(crate) async fn send(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>> {
+        let began = Instant::now();
+        let place = timeout_at(deadline, self.places.acquire()).await;
+        if place.is_err() || Instant::now() >= deadline {
+            self.timed_out(began);
+            return Err(no_answer(self.timeout).with_outcome(Outcome::NotApplied));
+        }
+        if self.silence.ask() > self.timeout {
+            self.end.cancel();
+        }
+        if self.end.is_cancelled() {
+            return Err(not_sent());
+        }
+        let mut redis = self.redis.clone();
+        let answer = redis.send_packed_commands(commands, 0, commands.len());
+        let answer = timeout_at(deadline, answer);
+        let answer = match self.has_own_task {
+            true => Some(answer.await),
+            false => self.end.run_until_cancelled(answer).await,
+        };
+        match answer {
+            Some(Ok(Ok(replies))) => {
+                self.silence.heard();
+                Ok(replies)
+            }
+            Some(Err(_)) => {
+                self.timed_out(began);
+                Err(no_answer(self.timeout))
+            }
+            Some(Ok(Err(error))) if error.is_io_error() => {
+                self.end.cancel();
+                Err(lost().with_source(error))
+            }
+            Some(Ok(Err(_))) | None => {
+                self.end.cancel();
+                Err(lost())
+            }
         }
     }
 
-    /// Does the work of the connection until it ends.
-    ///
-    /// It is given up when nothing at all was heard for about `timeout` while calls waited for answers, or began and were
-    /// given up by their callers.
-    pub(crate) async fn run(&self, mut work: Work) {
-        let watch = async {
-            let mut looks = interval((self.timeout / LOOKS).max(Duration::from_millis(1)));
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut silent = 0;
-            while silent < SILENT_LOOKS {
-                looks.tick().await;
-                let were_waiting = self.in_flight.were_any();
-                if self.heard.swap(false, Ordering::Relaxed) {
-                    silent = 0;
-                } else if were_waiting {
-                    silent += 1;
-                }
-            }
-        };
-        let given_up = self.give_up.notified();
-        let watch = future::select(Box::pin(watch), Box::pin(given_up));
-        let end = match future::select(&mut work, watch).await {
-            Either::Right((Either::Left(_), _)) => End::NoAnswer,
-            Either::Left((Err(error), _)) => End::Lost(error.kind()),
-            Either::Left((Ok(()), _)) | Either::Right((Either::Right(_), _)) => {
-                End::Lost(io::ErrorKind::ConnectionAborted)
-            }
-        };
-        // Set before the work is dropped, which tells the callers.
-        let _only_once = self.end.set(end);
-    }
-
-    /// Ends the connection, since its server is no longer the one to ask.
-    pub(crate) fn give_up(&self) {
-        self.give_up.notify_one();
-    }
-
-    /// Tells connections apart.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    /// Gives the connection up, unless the call had so little time left that it says nothing about the connection.
+    fn timed_out(&self, began: Instant) {
+        if began.elapsed() >= self.timeout / 4 {
+            self.end.cancel();
+        }
     }
 }
 
-/// Sends `request` while nobody else does the connection's work, which takes the connection's timeout at most.
-pub(crate) async fn send_alone(
-    connection: &Connection,
-    work: &mut Work,
-    request: Request,
-) -> Result<Vec<Value>, ConnectError> {
-    let deadline = Instant::now() + connection.timeout;
-    let answer = Box::pin(connection.send(request, deadline));
-    match future::select(answer, work).await {
-        Either::Left((Ok(values), _)) => Ok(values),
-        Either::Right((Err(error), _)) => Err(ConnectError::at_the_start(&error)),
-        Either::Left((Err(error), _)) if error.kind() == ErrorKind::TimedOut => {
-            Err(ConnectError::new(error.kind(), error.to_string()))
-        }
-        Either::Left((Err(_), _)) | Either::Right((Ok(()), _)) => Err(ConnectError::at_the_start(
-            &io::ErrorKind::UnexpectedEof.into(),
-        )),
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end.cancel();
+    }
+}
+
+/// Since when a connection has been asked and not heard, in milliseconds; zero while nothing is expected.
+///
+/// It finds a connection that is dead although nobody waits for as long as the timeout.
+#[derive(Default)]
+pub(crate) struct Silence(AtomicU64);
+
+impl Silence {
+    /// Something is sent now. Returns how long an earlier call has been waiting in silence.
+    fn ask(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let now = 1 + u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        let order = Ordering::Relaxed;
+        let since = self.0.compare_exchange(0, now, order, order);
+        Duration::from_millis(now.saturating_sub(since.err().unwrap_or(now)))
+    }
+
+    pub(crate) fn heard(&self) {
+        self.0.store(0, Ordering::Relaxed);
     }
 }

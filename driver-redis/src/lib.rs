@@ -19,15 +19,14 @@
 //! # }
 //! ```
 //!
-//! It is tested with Redis 7 and Valkey 9. Listing requires Redis 6 or later (`SCAN … TYPE`).
+//! It is tested with Redis 7 and Valkey 9. Listing requires Redis 6 or later (`SCAN … TYPE`). The connections are those of
+//! the `redis` crate, and [`RedisDriver::from_client`] takes a client that the application has already.
 //!
 //! # Round trips
 //!
-//! Every operation takes one round trip. A read is `GET` and `PTTL`, sent together. A conditional write is one command.
-//! A batch is one pipeline for each server, in parts of 512 operations or 1 MiB. All callers share one connection to a
-//! server, unless `connections` says otherwise, and their commands are pipelined on it.
-//!
-//! The driver keeps its own connections, and uses the `redis` crate for the types of replies.
+//! Every operation takes one round trip. A read is `GET` and `PTTL`, sent together. A conditional write is one command. A
+//! batch takes one round trip for each 256 operations. All callers share one connection to a server, unless `connections`
+//! says otherwise, and their commands are pipelined on it.
 //!
 //! # Conditions
 //!
@@ -44,30 +43,30 @@
 //!
 //! # Timeouts and outages
 //!
-//! Every operation ends by `timeout`, whatever the server or the network does; a clear ends within 10 minutes. A command
-//! whose caller gave up before it was written is not sent.
+//! Every operation ends by `timeout`, whatever the server or the network does; a clear ends within 10 minutes. The wait for
+//! a connection counts. After a call has timed out, its connection is given up, so that commands which are still queued are
+//! not carried out. A reply larger than 128 MiB, or one that no server sends, ends the connection.
 //!
 //! A lost connection is made again at once, and then after 10 ms to 400 ms, drawn at random, for as long as it takes.
 //! Callers wait for it until their timeout. In an outage that is older than `timeout` they wait for the outcome of one
 //! attempt, so that they do not pile up. The first call after the server is back succeeds within a second.
 //!
-//! A connection on which nothing was received for about `timeout`, while callers wait, is closed and made again.
-//!
-//! The driver retries commands that were not sent, commands that the server refused because it does not own the key, is
-//! still loading or has lost a script, and reads. A change that was sent and has no answer is not retried: its error has
+//! The driver retries commands that were certainly not sent, commands that the server refused because it does not own the
+//! key, is still loading or has lost a script, and reads. Another change that has no answer is not retried: its error has
 //! the outcome [`Unknown`](session_core::Outcome::Unknown). All other errors mean that nothing was changed.
 //!
 //! # Sentinel
 //!
-//! On connecting, all sentinels are asked for the primary, and the latest answer counts. The server must confirm that it
-//! is a primary, unless its ACL forbids the question. Four times a second a sentinel is asked whether there is a later
-//! primary: after a failover the old one may accept writes for some seconds, all of which are lost when it becomes a
-//! replica.
+//! All sentinels are asked for the primary, four times a second, and the answer that knows of the latest failover counts:
+//! after a failover the old primary may accept writes for some seconds, all of which are lost when it becomes a replica.
+//! On connecting, the server must confirm that it is a primary, unless its ACL forbids the question.
 //!
 //! # Cluster
 //!
-//! The driver keeps the slot table and a connection to each node in it. Keys need no hash tags, since no command has two
-//! keys. Redirections are followed, also while slots move.
+//! The driver keeps the slot table and connections to each node in it. Keys need no hash tags, since no command has two
+//! keys. Redirections are followed, also while slots move. The cluster connection of the `redis` crate is not used: it
+//! counts redirections and repeated sends by one number (`cluster_handling/async_connection/request.rs` in its source), so
+//! it may send a conditional write again whose answer was lost.
 //!
 //! # What a failover can lose
 //!
@@ -79,6 +78,15 @@
 //!
 //! With [`ReadFrom::Replica`] reads go to a replica, and a miss or an error there is retried on the primary. A read may
 //! return an older value; a conditional write that is based on it is a conflict, which the primary decides.
+//!
+//! # Invalidations
+//!
+//! The driver supports invalidations, and so a near-cache, unless it reads from replicas. It needs RESP3, and the server
+//! tracks only the keys that are read for a cache and were there before (`CLIENT TRACKING ON OPTIN`). Each connection
+//! tracks the keys that were read over it; when one ends, or when slots move, listeners are told that everything may have
+//! changed. A probe asks each server over each connection for its role and for a key that it should serve, so that a
+//! primary which was demoted or lost its slots does not confirm anything. A primary that is cut off from its sentinels
+//! and still reachable from here confirms what it has. `SWAPDB` is not told by the server.
 //!
 //! # Compatibility with unstorage and Astro
 //!
@@ -99,42 +107,36 @@
 //! # Access
 //!
 //! An ACL user needs the keys below `prefix` and the categories `@read`, `@write`, `@connection` and `@scripting`;
-//! `-@dangerous` is fine. TLS uses rustls with the system's certificate authorities or those of a file, and a client
-//! certificate if one is configured. No option accepts an untrusted certificate.
+//! `-@dangerous` is fine. In a cluster it also needs `cluster|slots`. TLS uses rustls with the system's certificate
+//! authorities or those of a file, and a client certificate if one is configured. No option accepts an untrusted
+//! certificate. A password that is sent to another host without TLS is warned of.
 //!
 //! # Limits
 //!
-//! A stored value is limited to 64 MiB, and a key to 64 KiB with its prefix. Up to 1,024 commands are queued for a
-//! connection; further callers wait for a place. The tasks run on the runtime on which the driver was opened. Unix
-//! sockets require a Unix system.
+//! A stored value is limited to 64 MiB, and a key to 64 KiB with its prefix. A connection takes up to 1,024 calls at once;
+//! further callers wait for a place. The tasks run on the runtime on which the driver was opened. Unix sockets require a
+//! Unix system.
 
-mod batch;
-mod buffers;
-mod cluster;
+mod address;
 mod command;
-mod config;
 mod connection;
-mod decode;
 mod driver;
-mod endpoint;
 mod error;
-mod first_answer;
-mod in_flight;
-mod lane;
 mod listing;
-mod multiplexer;
+mod node;
+mod options;
 mod reply;
-mod request;
 mod router;
-mod scripts;
 mod sentinel;
-mod server;
+mod settings;
 mod slots;
 mod stream;
-mod target;
 mod tls;
+mod topology;
+mod tracking;
 mod value;
 
-pub use config::{Node, RawFormat, ReadFrom, RedisOptions, Sentinel, Tls, TlsOptions};
 pub use driver::RedisDriver;
+pub use options::{Node, RawFormat, ReadFrom, RedisOptions, Sentinel, Tls, TlsOptions};
+pub use redis;
 pub use secrecy::SecretString;

@@ -1,39 +1,39 @@
+//! Lists keys by `SCAN`, one primary after the other.
+
 use std::sync::Arc;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 use session_core::{Cursor, Error, ErrorKind, Key, ListOptions, ListPage, Prefix, Result};
 use tokio::time::Instant;
 
 use crate::command::Form;
 use crate::connection::Connection;
 use crate::error::{refused, unexpected};
-use crate::request::Request;
+use crate::node::Node;
 use crate::router::{Router, To};
-use crate::server::Server;
 
-/// How many keys the server looks at in one step, where nobody says.
+/// How many keys the server looks at in one step, where no option says it.
 const LEAST_COUNT: usize = 10;
 const MOST_COUNT: usize = 1_000;
 
 /// How many steps in vain make an empty page, so that no call takes for ever among many other keys.
 const MOST_STEPS: usize = 64;
 
-/// Lists keys by `SCAN`, one primary after the other.
 pub(crate) struct Listing {
     /// Marks the cursors of this driver.
     instance: u64,
     scan_count: Option<usize>,
 }
 
-/// Where a listing goes on. `SCAN`'s own cursor is good for the process that gave it, and for the slots that were its
-/// own then; so it stands beside what tells whether they still are.
+/// Where a listing goes on. The cursor of `SCAN` is valid for the process that gave it, and for the slots that were its own
+/// then; the other fields tell whether they still are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Place {
     instance: u64,
     /// Of the set of primaries.
     fingerprint: u64,
     /// The primary among them.
-    place: usize,
+    place: u64,
     /// Of the connection.
     connection: u64,
     scan: u64,
@@ -53,22 +53,21 @@ impl Listing {
         router: &Router,
         base: &Prefix,
         options: &ListOptions,
-        deadline: Instant,
     ) -> Result<ListPage> {
+        let deadline = router.deadline();
         let mut at = match &options.cursor {
             Some(cursor) => Place::read(cursor)?,
             None => Place::default(),
         };
         let pattern = pattern(&base.join_prefix(&options.prefix));
-        let count = self
-            .scan_count
-            .unwrap_or(options.limit.clamp(LEAST_COUNT, MOST_COUNT));
+        let count = options.limit.clamp(LEAST_COUNT, MOST_COUNT);
+        let count = self.scan_count.unwrap_or(count);
         let mut keys = Vec::new();
         for _ in 0..MOST_STEPS {
             let (fingerprint, mut primary) = router.primary_at(at.place, deadline).await?;
             if at.fingerprint != fingerprint {
-                // Slots have moved, maybe from a server that is still to come to one that is over: from the start,
-                // since a key may come twice and must not be left out.
+                // Slots have moved, maybe to a server that was listed already. A key may be listed twice but not missed, so
+                // the listing starts over.
                 at = Place {
                     fingerprint,
                     ..Place::default()
@@ -78,15 +77,13 @@ impl Listing {
             let Some(primary) = primary else {
                 return Ok(ListPage::new(keys, None));
             };
-            let found = self
-                .scan(router, &primary, &mut at, (&pattern, count), deadline)
-                .await?;
+            let step = (&*pattern, count);
+            let found = self.scan(router, &primary, &mut at, step, deadline).await?;
             keys.extend(found.iter().filter_map(|found| {
-                let key = Key::new(found).ok()?;
                 // A key that is not normalised is another program's, and nobody could ask for it.
-                let same = key.as_str() == found;
-                base.strip(&key)
-                    .filter(|key| same && options.prefix.contains(key))
+                let key = Key::new(found).ok().filter(|key| key.as_str() == found)?;
+                let key = base.strip(&key)?;
+                options.prefix.contains(&key).then_some(key)
             }));
             if at.scan == 0 {
                 at = Place {
@@ -94,9 +91,11 @@ impl Listing {
                     place: at.place + 1,
                     ..Place::default()
                 };
-                if router.primary_at(at.place, deadline).await?.1.is_none() {
-                    return Ok(ListPage::new(keys, None));
-                }
+            } else if keys.len() < options.limit {
+                continue;
+            }
+            if router.primary_at(at.place, deadline).await?.1.is_none() {
+                return Ok(ListPage::new(keys, None));
             }
             if keys.len() >= options.limit {
                 break;
@@ -105,79 +104,58 @@ impl Listing {
         Ok(ListPage::new(keys, Some(at.write())))
     }
 
-    /// One step, from `at` on, which it moves.
+    /// One step from `at`, which it moves.
     async fn scan(
         &self,
         router: &Router,
-        primary: &Arc<Server>,
+        primary: &Arc<Node>,
         at: &mut Place,
         (pattern, count): (&str, usize),
         deadline: Instant,
     ) -> Result<Vec<String>> {
         let (instance, from) = (self.instance, *at);
-        let build = |request: &mut Request, connection: &Connection, _| {
-            // A server that was started anew counts anew. What another driver gave cannot be told, and is taken.
-            let is_other = from.instance == instance && from.connection != connection.number();
+        let add = |commands: &mut Pipeline, connection: &Connection, _| {
+            // A server that was restarted counts anew. Cursors of other drivers are taken as they are.
+            let is_other = from.instance == instance && from.connection != connection.number;
             at.scan = if is_other { 0 } else { from.scan };
-            at.connection = connection.number();
-            at.instance = instance;
-            request.add(&[
-                b"SCAN",
-                at.scan.to_string().as_bytes(),
-                b"MATCH",
-                pattern.as_bytes(),
-                b"COUNT",
-                count.to_string().as_bytes(),
-                b"TYPE",
-                b"string",
-            ]);
+            (at.connection, at.instance) = (connection.number, instance);
+            let command = commands.cmd("SCAN").arg(at.scan);
+            command.arg("MATCH").arg(pattern).arg("COUNT").arg(count);
+            command.arg("TYPE").arg("string");
             Form::Plain
         };
-        let replies = router
-            .call(To::Server(primary), true, build, deadline)
-            .await?;
-        let (cursor, found) = match replies.into_iter().next() {
-            Some(Value::Array(reply)) => match <[Value; 2]>::try_from(reply) {
-                Ok([Value::BulkString(cursor), Value::Array(found)]) => (cursor, found),
-                _ => return Err(unexpected()),
-            },
-            Some(Value::ServerError(error)) => return Err(refused(&error)),
-            _ => return Err(unexpected()),
-        };
-        let cursor = std::str::from_utf8(&cursor)
-            .ok()
-            .and_then(|cursor| cursor.parse().ok());
-        at.scan = cursor.ok_or_else(unexpected)?;
-        let text = |found| match found {
-            Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
-            _ => None,
-        };
-        Ok(found.into_iter().filter_map(text).collect())
+        let replies = router.call(To::Node(primary), true, add, deadline);
+        let reply = replies.await?.into_iter().next().ok_or_else(unexpected)?;
+        if let Value::ServerError(error) = &reply {
+            return Err(refused(error));
+        }
+        let (scan, found): (u64, Vec<Value>) =
+            redis::from_redis_value(reply).map_err(|_| unexpected())?;
+        at.scan = scan;
+        // A key that is not text is another program's.
+        let texts = found.into_iter().map(redis::from_redis_value::<String>);
+        Ok(texts.filter_map(std::result::Result::ok).collect())
     }
 }
 
 impl Place {
     fn read(cursor: &Cursor) -> Result<Self> {
-        let mut parts = cursor
-            .as_str()
-            .split('.')
-            .map(|part| u64::from_str_radix(part, 16));
-        let mut next = || parts.next().and_then(std::result::Result::ok);
-        let place = (|| {
-            Some(Self {
-                instance: next()?,
-                fingerprint: next()?,
-                place: usize::try_from(next()?).ok()?,
-                connection: next()?,
-                scan: next()?,
-            })
-        })();
-        place.ok_or_else(|| {
-            Error::new(
+        let parts = cursor.as_str().split('.');
+        let parts = parts.map(|part| u64::from_str_radix(part, 16).ok());
+        let parts: Option<Vec<u64>> = parts.collect();
+        match parts.as_deref() {
+            Some(&[instance, fingerprint, place, connection, scan]) => Ok(Self {
+                instance,
+                fingerprint,
+                place,
+                connection,
+                scan,
+            }),
+            _ => Err(Error::new(
                 ErrorKind::Unsupported,
-                "the cursor is none of this driver's; list from the start",
-            )
-        })
+                "the cursor is not one of this driver; list from the start",
+            )),
+        }
     }
 
     fn write(self) -> Cursor {

@@ -1,13 +1,15 @@
+//! What replies mean.
+
 use std::time::Duration;
 
-use bytes::Bytes;
 use redis::Value;
 use session_core::{Entry, Result, Timestamp, Version};
 
-use crate::config::RawFormat;
+use crate::command::Operation;
 use crate::error::{refused, unexpected};
+use crate::options::RawFormat;
 
-/// What a conditional change came to.
+/// What a change came to.
 pub(crate) enum Changed {
     Yes,
     /// The condition failed, and the server returned the current entry.
@@ -23,48 +25,47 @@ pub(crate) fn entry(replies: Vec<Value>, format: RawFormat) -> Result<Option<Ent
         (Some(Value::ServerError(error)), _) | (_, Some(Value::ServerError(error))) => {
             Err(refused(&error))
         }
-        (Some(Value::Nil), _) => Ok(None),
-        (Some(Value::BulkString(stored)), Some(Value::Int(life))) => {
-            Ok(alive(stored.into(), life, format))
+        // The entry expired in between.
+        (Some(Value::Nil), _) | (_, Some(Value::Int(-2))) => Ok(None),
+        (Some(Value::BulkString(stored)), Some(Value::Int(time))) => {
+            let stored = stored.into();
+            // -1 is for ever.
+            let time = u64::try_from(time).ok().map(Duration::from_millis);
+            let end = time.map(|time| Timestamp::now().saturating_add(time));
+            let entry = Entry::new(format.decode(&stored)).with_expires_at(end);
+            Ok(Some(entry.with_version(Version::from_value(stored))))
         }
         _ => Err(unexpected()),
     }
 }
 
-/// The entry of a stored value with a remaining life of `life` milliseconds: -1 is for ever, -2 is expired.
-fn alive(stored: Bytes, life: i64, format: RawFormat) -> Option<Entry> {
-    let expires_at = match u64::try_from(life) {
-        Ok(life) => Some(Timestamp::now().saturating_add(Duration::from_millis(life))),
-        Err(_) if life == -1 => None,
-        Err(_) => return None,
-    };
-    let entry = Entry::new(format.decode(&stored)).with_version(Version::from_value(stored));
-    Some(entry.with_expires_at(expires_at))
-}
-
-/// What the replies to a change say: a command answers `OK` or 1 if it was made, nil or 0 if not; a script answers 1,
-/// nil, or what is there; and a `GET` that stands for a write of what has ended already, what is in its way.
-pub(crate) fn changed(replies: Vec<Value>, format: RawFormat) -> Result<Changed> {
-    let mut replies = replies.into_iter();
-    match replies.next() {
+/// What the replies to a change say. A command answers `OK` or 1 if it was made, nil or 0 if not; a script answers 1, nil,
+/// or the entry that is there instead.
+pub(crate) fn changed(
+    operation: &Operation,
+    replies: Vec<Value>,
+    format: RawFormat,
+) -> Result<Changed> {
+    match operation {
+        // To remove nothing is a removal.
+        Operation::Delete => return any_yes(replies).map(|_| Changed::Yes),
+        Operation::Expire(_) if any_yes(replies.clone())? => return Ok(Changed::Yes),
+        _ => {}
+    }
+    match replies.into_iter().next() {
         Some(Value::ServerError(error)) => Err(refused(&error)),
+        // A write "if absent" of an entry that has expired already.
+        Some(Value::Nil) if matches!(operation, Operation::Get) => Ok(Changed::Yes),
         Some(Value::Okay | Value::Int(1)) => Ok(Changed::Yes),
         Some(Value::Nil | Value::Int(0) | Value::BulkString(_)) => Ok(Changed::No),
-        Some(Value::Array(met)) => {
-            let mut met = met.into_iter();
-            match (met.next(), met.next()) {
-                (Some(Value::BulkString(stored)), Some(Value::Int(life))) => {
-                    let entry = alive(stored.into(), life, format);
-                    Ok(entry.map_or(Changed::No, Changed::Conflict))
-                }
-                _ => Err(unexpected()),
-            }
+        Some(Value::Array(current)) => {
+            Ok(entry(current, format)?.map_or(Changed::No, Changed::Conflict))
         }
         _ => Err(unexpected()),
     }
 }
 
-/// Whether the replies to a question, or to several of which one yes is enough, are yes.
+/// Whether one of the replies to a question is yes.
 pub(crate) fn any_yes(replies: Vec<Value>) -> Result<bool> {
     let mut yes = false;
     for reply in replies {

@@ -1,202 +1,122 @@
+//! Finds the server for each key, follows redirections, and repeats what was certainly not done.
+//!
+//! The cluster connection of the `redis` crate is not used for this. It counts redirections and repeated sends by one
+//! number (`choose_response` in its `cluster_handling/async_connection/request.rs`), so that it cannot follow a slot that
+//! moves without also sending again a write whose answer was lost.
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use redis::{ServerError, Value};
-use session_core::{Error, ErrorKind, Outcome, Result};
-use tokio::time::{Instant, sleep};
+use redis::{Pipeline, ServerError, Value};
+use session_core::{ErrorKind, Outcome, Result};
+use tokio::time::{Instant, sleep_until};
 
-use crate::cluster::Cluster;
+use crate::address::Endpoint;
 use crate::command::{Form, Operation};
-use crate::config::{ReadFrom, Settings, Topology};
-use crate::connection::Connection;
-use crate::endpoint::Endpoint;
-use crate::error::{closed, is_unknown_command, no_connection};
-use crate::lane::NoConnection;
-use crate::request::Request;
-use crate::sentinel::Sentinels;
-use crate::server::{Fleet, Server};
-use crate::slots::slot_of;
-use crate::target::Role;
+use crate::connection::{Connection, Role};
+use crate::error::is_unknown_command;
+use crate::node::{NoConnection, Node};
+use crate::topology::Topology;
 
-/// How long to wait for a server of a cluster before looking whether another serves the slot now.
+/// How long to wait for a server before looking whether another one has its keys now.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long to wait before asking again a server that cannot answer yet: at first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
-/// Finds the server for each key, and repeats what was certainly not done.
+/// Carries out calls.
 ///
-/// A change is sent again in two cases alone: it was not sent, for want of a connection; or the server answered that
-/// it did not do it, since it is not the one to ask, or does not serve yet. What was sent and has no answer is never
-/// repeated, unless it only reads.
+/// A change is sent again in two cases alone: it was not sent, for want of a connection; or the server answered that it
+/// did not do it, since it does not have the key or does not serve yet.
 pub(crate) struct Router {
-    servers: Servers,
-    timeout: Duration,
-}
-
-enum Servers {
-    /// One primary: alone, or known to sentinels.
-    One {
-        primary: Arc<Server>,
-        replica: Option<Arc<Server>>,
-        by_sentinels: bool,
-    },
-    Cluster(Cluster),
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) timeout: Duration,
 }
 
 /// To whom a call goes.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) enum To<'a> {
-    /// Whoever has the key.
+    /// The primary that has the key.
     Key(&'a str),
     /// This server, always by the same connection.
-    Server(&'a Arc<Server>),
+    Node(&'a Arc<Node>),
 }
 
 /// Where another server has sent a call.
 struct Redirect {
     endpoint: Endpoint,
-    /// For this once, while the slot is on its way.
+    /// Only this once, while the slot moves.
     asking: bool,
 }
 
-/// A call that was sent.
-struct Attempt {
-    connection: Arc<Connection>,
-    form: Form,
-    result: Result<Vec<Value>, Error>,
+/// What to do after a refusal.
+enum Next {
+    /// Return the refusal to the caller.
+    GiveUp,
+    AtOnce,
+    WithText,
+    Elsewhere(Redirect),
+    Later,
 }
 
 impl Router {
-    pub(crate) fn start(settings: &Settings, fleet: Fleet) -> Self {
-        let timeout = fleet.timeout;
-        let servers = match &settings.topology {
-            Topology::Standalone(endpoint) => Servers::One {
-                primary: Arc::new(fleet.server_at(endpoint, Role::Primary)),
-                replica: None,
-                by_sentinels: false,
-            },
-            Topology::Sentinels { nodes, name, login } => {
-                let mut dial = fleet.dial.clone();
-                dial.login = login.clone();
-                dial.db = 0;
-                let sentinels = Arc::new(Sentinels::new(nodes.clone(), name.clone(), dial));
-                let replica = (settings.read_from == ReadFrom::Replica)
-                    .then(|| Arc::new(fleet.server_by(&sentinels, Role::Replica)));
-                Servers::One {
-                    primary: Arc::new(fleet.server_by(&sentinels, Role::Primary)),
-                    replica,
-                    by_sentinels: true,
-                }
-            }
-            Topology::Cluster(seeds) => {
-                Servers::Cluster(Cluster::start(seeds.clone(), fleet, settings.read_from))
-            }
-        };
-        Self { servers, timeout }
-    }
-
-    /// When the waits of an operation that begins now must be over: a little before its timeout, so that the error is
-    /// the one that says what it waited for, and whether anything was sent.
+    /// When the waits of an operation that begins now must end: a little before its timeout, so that its error says what it
+    /// waited for, and whether anything was sent.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + (self.timeout - self.timeout / 16)
     }
 
     /// Waits until calls can be made, or it is certain that they cannot.
     pub(crate) async fn connect(&self) -> Result<()> {
-        let deadline = self.deadline();
-        let _connection = self.connection(&To::Key(""), None, deadline).await?;
+        let _connection = self.connection(To::Key(""), None, self.deadline()).await?;
         Ok(())
     }
 
-    /// Does `operation` with `key`, at its primary, and gives the replies.
+    /// Carries out `operation` on `key` at its primary, and returns the replies.
     pub(crate) async fn run(
         &self,
         key: &str,
         operation: &Operation,
         deadline: Instant,
     ) -> Result<Vec<Value>> {
-        let is_read = operation.is_read();
-        let to = To::Key(key);
-        let mut first = None;
-        if let Some(connection) = self.connected(&to, None) {
-            let mut request = connection.request(operation.size(key));
-            let form = operation.add_to(&mut request, key, &connection.missing, false);
-            let result = connection.send(request, deadline).await;
-            match result {
-                Ok(replies) if refusal_in(&replies, is_read).is_none() => return Ok(replies),
-                result => {
-                    first = Some(Attempt {
-                        connection,
-                        form,
-                        result,
-                    });
-                }
-            }
-        }
-        let build = |request: &mut Request, connection: &Connection, script_is_forgotten| {
-            operation.add_to(request, key, &connection.missing, script_is_forgotten)
+        let add = |commands: &mut Pipeline, connection: &Connection, script_is_forgotten| {
+            operation.add_to(commands, key, &connection.missing, script_is_forgotten)
         };
-        // Apart, so that a call that succeeds at once does not carry what the others need.
-        Box::pin(self.carry_on(to, is_read, build, deadline, first)).await
+        self.call(To::Key(key), operation.is_read(), add, deadline)
+            .await
     }
 
-    /// Sends what `build` adds, and gives the replies; of the first one that is an error the caller makes what it
-    /// means. `build` is told whether the server has forgotten a script, and may run several times.
+    /// Sends the commands that `add` adds, and returns the replies; the caller interprets one that is an error. `add` is told
+    /// whether the server has forgotten a script, and may run several times.
     pub(crate) async fn call(
         &self,
         to: To<'_>,
         is_read: bool,
-        build: impl FnMut(&mut Request, &Connection, bool) -> Form,
+        mut add: impl FnMut(&mut Pipeline, &Connection, bool) -> Form,
         deadline: Instant,
-    ) -> Result<Vec<Value>> {
-        self.carry_on(to, is_read, build, deadline, None).await
-    }
-
-    /// The same for a call that may have been sent once.
-    async fn carry_on(
-        &self,
-        to: To<'_>,
-        is_read: bool,
-        mut build: impl FnMut(&mut Request, &Connection, bool) -> Form,
-        deadline: Instant,
-        mut first: Option<Attempt>,
     ) -> Result<Vec<Value>> {
         let mut redirect: Option<Redirect> = None;
         let mut script_is_forgotten = false;
         let mut pause = FIRST_PAUSE;
         loop {
-            let asking = redirect.as_ref().is_some_and(|redirect| redirect.asking);
-            let attempt = match first.take() {
-                Some(attempt) => attempt,
-                None => {
-                    let connection = match self.connected(&to, redirect.as_ref()) {
-                        Some(connection) => connection,
-                        None => self.connection(&to, redirect.as_ref(), deadline).await?,
-                    };
-                    let mut request = connection.request(0);
-                    if asking {
-                        request.ask_each();
-                    }
-                    let form = build(&mut request, &connection, script_is_forgotten);
-                    let result = connection.send(request, deadline).await;
-                    Attempt {
-                        connection,
-                        form,
-                        result,
-                    }
-                }
+            let connection = match self.connected(to, redirect.as_ref()) {
+                Some(connection) => connection,
+                None => Box::pin(self.connection(to, redirect.as_ref(), deadline)).await?,
             };
-            let mut replies = match attempt.result {
+            let mut commands = redis::pipe();
+            let form = add(&mut commands, &connection, script_is_forgotten);
+            let asking = redirect.as_ref().is_some_and(|redirect| redirect.asking);
+            if asking {
+                commands = ask_before_each(&commands);
+            }
+            let mut replies = match connection.send(&commands, deadline).await {
                 Ok(replies) => replies,
                 Err(error) => {
                     let is_safe = is_read || error.outcome() == Outcome::NotApplied;
-                    let again = is_safe
-                        && error.kind() == ErrorKind::Unavailable
-                        && Instant::now() < deadline;
-                    if !again {
+                    let can_be_repeated = error.kind() == ErrorKind::Unavailable && is_safe;
+                    if !can_be_repeated || Instant::now() >= deadline {
                         return Err(error);
                     }
                     redirect = None;
@@ -209,22 +129,21 @@ impl Router {
             let Some(refusal) = refusal_in(&replies, is_read) else {
                 return Ok(replies);
             };
-            match self.next_step(refusal, attempt.form, &attempt.connection) {
+            let next = self.next(refusal, form, &connection);
+            match next {
                 Next::GiveUp => return Ok(replies),
                 Next::AtOnce => {}
                 Next::WithText => script_is_forgotten = true,
                 Next::Elsewhere(target) => {
                     // Two servers may send a call to and fro until they agree.
                     if redirect.is_some() && !target.asking {
-                        sleep(pause).await;
-                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        wait(&mut pause, deadline).await;
                     }
                     redirect = Some(target);
                 }
                 Next::Later => {
                     redirect = None;
-                    sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    wait(&mut pause, deadline).await;
                 }
             }
             if Instant::now() >= deadline {
@@ -233,59 +152,42 @@ impl Router {
         }
     }
 
-    /// Whether the replies that an operation of a batch had are its result, and it need not be done by itself.
-    pub(crate) fn is_settled(
-        &self,
-        replies: &[Value],
-        operation: &Operation,
-        form: Form,
-        connection: &Connection,
-    ) -> bool {
-        match refusal_in(replies, operation.is_read()) {
-            Some(refusal) => matches!(self.next_step(refusal, form, connection), Next::GiveUp),
-            None => true,
-        }
-    }
-
-    /// What a refusal asks for.
-    fn next_step(&self, refusal: &ServerError, form: Form, connection: &Connection) -> Next {
-        let cluster = self.cluster();
-        match (refusal.code(), cluster) {
-            ("NOSCRIPT", _) if form == Form::Hash => Next::WithText,
-            ("LOADING", _) => {
-                self.is_stale();
-                Next::Later
-            }
-            ("MOVED", Some(cluster)) => {
-                cluster.is_stale();
-                match target_of(refusal) {
-                    Some(endpoint) => Next::Elsewhere(Redirect {
-                        endpoint,
-                        asking: false,
-                    }),
+    fn next(&self, refusal: &ServerError, form: Form, connection: &Connection) -> Next {
+        let details = refusal.details().unwrap_or_default();
+        let is_cluster = self.topology.is_cluster();
+        match refusal.code() {
+            "NOSCRIPT" if form == Form::Hash => Next::WithText,
+            // `ASKING` and `CLIENT CACHING YES` hold for the next command alone, so that only one of them can.
+            "ASK" if form == Form::Tracked => Next::GiveUp,
+            code @ ("MOVED" | "ASK") if is_cluster => {
+                let asking = code == "ASK";
+                if !asking {
+                    self.topology.look_again();
+                }
+                match target_of(details) {
+                    Some(endpoint) => Next::Elsewhere(Redirect { endpoint, asking }),
                     None => Next::Later,
                 }
             }
-            ("ASK", Some(_)) => match target_of(refusal) {
-                Some(endpoint) => Next::Elsewhere(Redirect {
-                    endpoint,
-                    asking: true,
-                }),
-                None => Next::Later,
-            },
-            ("TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "READONLY", Some(cluster)) => {
-                cluster.is_stale();
+            "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" if !is_cluster => Next::GiveUp,
+            "READONLY" if self.topology.is_fixed() => Next::GiveUp,
+            "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" => {
+                self.topology.look_again();
                 Next::Later
             }
-            ("READONLY", None) if self.is_by_sentinels() => {
-                connection.give_up();
+            "READONLY" => {
+                self.topology.look_again();
+                if !is_cluster {
+                    // The next connection confirms that its server is a primary.
+                    connection.end.cancel();
+                }
                 Next::Later
             }
-            _ if is_unknown_command(refusal) => {
+            code if is_unknown_command(code, details) => {
                 let missing = match form {
                     Form::SetIfEqual => &connection.missing.set_if_equal,
                     Form::DeleteIfEqual => &connection.missing.delete_if_equal,
-                    Form::Plain | Form::Hash | Form::Text => return Next::GiveUp,
+                    Form::Plain | Form::Hash | Form::Text | Form::Tracked => return Next::GiveUp,
                 };
                 missing.store(true, Ordering::Relaxed);
                 Next::AtOnce
@@ -294,179 +196,133 @@ impl Router {
         }
     }
 
-    /// The connection to make a call by, if it is there.
-    fn connected(&self, to: &To<'_>, redirect: Option<&Redirect>) -> Option<Arc<Connection>> {
-        match (to, redirect, &self.servers) {
-            (To::Server(server), ..) => server.first_connected(),
-            (To::Key(_), Some(redirect), Servers::Cluster(cluster)) => {
-                cluster.server(&redirect.endpoint).connected()
-            }
-            (To::Key(_), _, Servers::One { primary, .. }) => primary.connected(),
-            (To::Key(key), None, Servers::Cluster(cluster)) => {
-                cluster.map().primary_of(slot_of(key))?.connected()
-            }
+    /// The connection for a call, if there is one.
+    fn connected(&self, to: To<'_>, redirect: Option<&Redirect>) -> Option<Arc<Connection>> {
+        match (to, redirect) {
+            (To::Node(node), _) => node.first_connected(),
+            (_, Some(redirect)) => self.redirected(redirect).connected(),
+            (To::Key(key), None) => self.topology.map().primary_of(key)?.connected(),
         }
     }
 
-    /// The same, once it is there.
+    /// The connection for a call, once there is one.
     async fn connection(
         &self,
-        to: &To<'_>,
+        to: To<'_>,
         redirect: Option<&Redirect>,
         until: Instant,
     ) -> Result<Arc<Connection>> {
-        let slot = match (to, &self.servers) {
-            (To::Server(server), _) => {
-                let connection = server.first_connection(until).await;
+        let key = match to {
+            To::Node(node) => {
+                let connection = node.connection(until).await;
                 return connection.map_err(|none| none.into_error(self.timeout));
             }
-            (To::Key(_), Servers::One { primary, .. }) => {
-                let connection = primary.connection(until).await;
-                return connection.map_err(|none| none.into_error(self.timeout));
-            }
-            (To::Key(key), Servers::Cluster(_)) => slot_of(key),
+            To::Key(key) => key,
         };
-        let Servers::Cluster(cluster) = &self.servers else {
-            return Err(closed());
-        };
-        // The server that another has named may be gone before it is reached.
-        let mut named = redirect.map(|redirect| cluster.server(&redirect.endpoint));
+        // The server that another one has named may be gone before it is reached.
+        let mut named = redirect.map(|redirect| self.redirected(redirect));
         loop {
-            let map = cluster.map();
-            let slice = (Instant::now() + LOOK_AGAIN).min(until);
-            let late = match named.take().or_else(|| map.primary_of(slot).cloned()) {
-                Some(server) => match server.connection(slice).await {
+            let map = self.topology.map();
+            let slice = match self.topology.is_fixed() {
+                true => until,
+                false => (Instant::now() + LOOK_AGAIN).min(until),
+            };
+            let none = match named.take().or_else(|| map.primary_of(key).cloned()) {
+                Some(node) => match node.connection(slice).await {
                     Ok(connection) => return Ok(connection),
-                    Err(NoConnection::Failed(error)) if error.kind() != ErrorKind::Unavailable => {
-                        return Err(error);
+                    // Another server may take over, as the next look tells.
+                    Err(NoConnection::Failed(trouble))
+                        if self.topology.is_cluster() && !trouble.is_lasting() =>
+                    {
+                        self.topology.wait_for_change(map.fingerprint, slice).await;
+                        NoConnection::Late(Some(trouble))
                     }
-                    Err(none) => Some(none),
+                    Err(NoConnection::Late(trouble)) => NoConnection::Late(trouble),
+                    Err(none) => return Err(none.into_error(self.timeout)),
                 },
                 None => {
-                    cluster.wait_for_change(map.fingerprint, slice).await;
-                    None
+                    self.topology.wait_for_change(map.fingerprint, slice).await;
+                    match self.topology.trouble() {
+                        Some(trouble) if trouble.is_lasting() => return Err(trouble.to_error()),
+                        trouble => NoConnection::Late(trouble),
+                    }
                 }
             };
-            cluster.is_stale();
+            self.topology.look_again();
             if Instant::now() >= until {
-                return Err(match late {
-                    Some(none) => none.into_error(self.timeout),
-                    None => match cluster.trouble() {
-                        Some(trouble) => trouble.to_error(),
-                        None => no_connection(self.timeout),
-                    },
-                });
-            }
-            if let Some(trouble) = cluster.trouble().filter(|trouble| trouble.is_lasting()) {
-                return Err(trouble.to_error());
+                return Err(none.into_error(self.timeout));
             }
         }
     }
 
-    /// Reads `key` at a replica, if one is there to be read: the replies, if they are no miss and no error.
+    fn redirected(&self, redirect: &Redirect) -> Arc<Node> {
+        self.topology.node(&redirect.endpoint, Role::Primary)
+    }
+
+    /// Reads `key` at a replica, if there is one: the replies, unless they are a miss or an error.
     pub(crate) async fn read_at_replica(
         &self,
         key: &str,
         operation: &Operation,
         deadline: Instant,
     ) -> Option<Vec<Value>> {
-        let server = match &self.servers {
-            Servers::One { replica, .. } => replica.clone()?,
-            Servers::Cluster(cluster) => cluster.map().replica_of(slot_of(key)).cloned()?,
-        };
-        let connection = server.connected()?;
-        let mut request = connection.request(operation.size(key));
-        operation.add_to(&mut request, key, &connection.missing, false);
+        let connection = self.topology.map().replica_of(key)?.connected()?;
+        let mut commands = redis::pipe();
+        operation.add_to(&mut commands, key, &connection.missing, false);
         // Half of the time is for the primary.
         let deadline = deadline.min(Instant::now() + self.timeout / 2);
-        let replies = connection.send(request, deadline).await.ok()?;
+        let replies = connection.send(&commands, deadline).await.ok()?;
         let is_hit =
             |reply: &Value| !matches!(reply, Value::ServerError(_) | Value::Nil | Value::Int(0));
         replies.iter().all(is_hit).then_some(replies)
     }
 
-    /// The primary that has `key`, and a mark that is the same for keys of the same primary.
-    pub(crate) fn primary_of(&self, key: &str) -> Option<(usize, Arc<Server>)> {
-        let primary = match &self.servers {
-            Servers::One { primary, .. } => Arc::clone(primary),
-            Servers::Cluster(cluster) => Arc::clone(cluster.map().primary_of(slot_of(key))?),
-        };
-        Some((Arc::as_ptr(&primary).addr(), primary))
-    }
-
-    /// The primary at `place` in a listing, `None` after the last one; with a mark that changes when another set of
-    /// primaries is to be listed.
+    /// The primary at `place` in a listing, `None` after the last one; and a mark that changes when the set of primaries
+    /// does.
     pub(crate) async fn primary_at(
         &self,
-        place: usize,
+        place: u64,
         deadline: Instant,
-    ) -> Result<(u64, Option<Arc<Server>>)> {
-        match &self.servers {
-            Servers::One { primary, .. } => Ok((0, (place == 0).then(|| Arc::clone(primary)))),
-            Servers::Cluster(cluster) => {
-                if cluster.map().primary_at(0).is_none() {
-                    self.connection(&To::Key(""), None, deadline).await?;
-                }
-                let map = cluster.map();
-                Ok((map.fingerprint, map.primary_at(place).cloned()))
-            }
+    ) -> Result<(u64, Option<Arc<Node>>)> {
+        if self.topology.map().primary_at(0).is_none() {
+            self.connection(To::Key(""), None, deadline).await?;
         }
-    }
-
-    fn cluster(&self) -> Option<&Cluster> {
-        match &self.servers {
-            Servers::Cluster(cluster) => Some(cluster),
-            Servers::One { .. } => None,
-        }
-    }
-
-    fn is_stale(&self) {
-        if let Some(cluster) = self.cluster() {
-            cluster.is_stale();
-        }
-    }
-
-    fn is_by_sentinels(&self) -> bool {
-        matches!(
-            self.servers,
-            Servers::One {
-                by_sentinels: true,
-                ..
-            }
-        )
+        let map = self.topology.map();
+        Ok((map.fingerprint, map.primary_at(place).cloned()))
     }
 }
 
-/// The error reply that decides: of a change the first, after which nothing was done.
+/// Waits for a while, and longer the next time.
+async fn wait(pause: &mut Duration, until: Instant) {
+    let end = Instant::now() + pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+    sleep_until(end.min(until)).await;
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
+}
+
+/// `ASKING` holds for one command.
+fn ask_before_each(commands: &Pipeline) -> Pipeline {
+    let mut asking = redis::pipe();
+    for command in commands.cmd_iter() {
+        asking.cmd("ASKING").add_command(command.clone());
+    }
+    asking
+}
+
+/// The error reply that decides: of a change the first reply, after which nothing was done.
 fn refusal_in(replies: &[Value], is_read: bool) -> Option<&ServerError> {
     let of_interest = if is_read { replies.len() } else { 1 };
-    replies
-        .iter()
-        .take(of_interest)
-        .find_map(|reply| match reply {
-            Value::ServerError(error) => Some(error),
-            _ => None,
-        })
+    let mut replies = replies.iter().take(of_interest);
+    replies.find_map(|reply| match reply {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    })
 }
 
-/// What to do after a refusal.
-enum Next {
-    /// Tell the caller.
-    GiveUp,
-    /// Ask again.
-    AtOnce,
-    /// Ask again with the script's text.
-    WithText,
-    /// Ask another server.
-    Elsewhere(Redirect),
-    /// Ask again after a while.
-    Later,
-}
-
-/// The server that `MOVED SLOT HOST:PORT` or `ASK SLOT HOST:PORT` names. Without a host it is one that the asked
-/// server shares with it, which the table knows better.
-fn target_of(refusal: &ServerError) -> Option<Endpoint> {
-    let (_slot, address) = refusal.details()?.split_once(' ')?;
+/// The server that `MOVED SLOT HOST:PORT` or `ASK SLOT HOST:PORT` names. Without a host it is a server that has an address
+/// in common with the one that was asked, which the next look at the cluster tells.
+fn target_of(details: &str) -> Option<Endpoint> {
+    let (_slot, address) = details.split_once(' ')?;
+    let (host, port) = address.rsplit_once(':')?;
     let nobody = Endpoint::Unix(std::path::PathBuf::new());
-    Endpoint::announced(address, &nobody)
+    Endpoint::announced(host, port.parse().ok()?, &nobody)
 }

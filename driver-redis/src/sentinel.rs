@@ -1,184 +1,147 @@
+//! The primary of sentinels.
+//!
+//! The lookup of the `redis` crate takes the answer of whichever sentinel answers first, also of one that has not heard of
+//! a failover yet, and does not say which failover its answer is of. Here all are asked, and the latest answer counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{self, Either};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use redis::Value;
+use redis::{Pipeline, Value};
 use session_core::ErrorKind;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use crate::connection::{Connection, Dial, Work, send_alone};
-use crate::endpoint::Endpoint;
-use crate::error::ConnectError;
-use crate::first_answer::first_answer;
-use crate::request::Request;
+use crate::address::Endpoint;
+use crate::connection::{Dial, Role};
+use crate::error::Trouble;
+use crate::slots::SlotTable;
+use crate::topology::Topology;
 
-/// The primary as a sentinel knows it, and in which failover it became one; the later one counts.
-#[derive(Clone, Debug)]
-pub(crate) struct Primary {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) epoch: u64,
-}
-
-/// How long to wait for the other sentinels when one has answered.
+/// How long to wait for the other sentinels after one has answered.
 const STRAGGLERS: Duration = Duration::from_millis(100);
-
-/// How often a sentinel is asked whether the primary is still the same.
-const POLL: Duration = Duration::from_millis(250);
-
-const REPLICA: &str = "serving replica";
 
 /// The sentinels of one primary.
 pub(crate) struct Sentinels {
     nodes: Vec<Endpoint>,
     name: String,
-    dial: Dial,
+    pub(crate) dial: Arc<Dial>,
+    /// The latest failover that one of them knew of.
+    epoch: AtomicU64,
+}
+
+/// What one sentinel knows.
+struct Answer {
+    primary: Endpoint,
+    replicas: Vec<Endpoint>,
+    /// Of the failover in which the primary became one; the later one counts.
+    epoch: u64,
 }
 
 impl Sentinels {
     pub(crate) fn new(nodes: Vec<Endpoint>, name: String, dial: Dial) -> Self {
-        Self { nodes, name, dial }
+        Self {
+            nodes,
+            name,
+            dial: Arc::new(dial),
+            epoch: AtomicU64::new(0),
+        }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The primary that the sentinels agree on: of their answers the latest, since one may not have heard of a
-    /// failover yet. One that is slow holds nobody up.
-    pub(crate) async fn primary(&self) -> Result<Primary, ConnectError> {
-        let mut asked: FuturesUnordered<_> =
-            self.nodes.iter().map(|node| self.ask_once(node)).collect();
-        let mut latest: Option<Primary> = None;
+    /// The primary, and its replicas, as the sentinel says that knows of the latest failover.
+    pub(crate) async fn look(&self, topology: &Topology) -> Result<SlotTable, Trouble> {
+        let mut commands = redis::pipe();
+        for question in ["MASTER", "REPLICAS"] {
+            commands.cmd("SENTINEL").arg(question).arg(&self.name);
+        }
+        let questions = self.nodes.iter();
+        let questions = questions.map(|node| self.ask(node, topology, &commands));
+        let mut asked: FuturesUnordered<_> = questions.collect();
+        let mut latest: Option<Answer> = None;
         let mut trouble = None;
+        let mut answers = 0;
         loop {
             let patience = match latest {
                 Some(_) => STRAGGLERS,
                 None => Duration::MAX,
             };
             match timeout(patience, asked.next()).await {
-                Ok(Some(Ok(primary))) => match &latest {
-                    Some(known) if known.epoch >= primary.epoch => {}
-                    _ => latest = Some(primary),
-                },
+                Ok(Some(Ok(answer))) => {
+                    answers += 1;
+                    if latest
+                        .as_ref()
+                        .is_none_or(|latest| latest.epoch < answer.epoch)
+                    {
+                        latest = Some(answer);
+                    }
+                }
                 Ok(Some(Err(error))) => trouble = Some(error),
                 Ok(None) | Err(_) => break,
             }
         }
-        latest.ok_or_else(|| trouble.unwrap_or_else(|| self.names_none("primary")))
-    }
-
-    /// Waits until a sentinel names a later primary than `known`.
-    ///
-    /// The old one may be there for some seconds more and take writes, all of which are lost when it becomes a replica.
-    pub(crate) async fn superseded(&self, known: &Primary) {
-        let mut place = fastrand::usize(..);
-        loop {
-            place = place.wrapping_add(1);
-            if let Some(node) = self.nodes.get(place % self.nodes.len().max(1))
-                && self.names_a_later_one(node, known).await
-            {
-                return;
-            }
-            sleep(POLL).await;
+        let latest = latest.ok_or_else(|| trouble.unwrap_or_else(|| self.names_none()))?;
+        let known = self.epoch.load(Ordering::Relaxed);
+        if latest.epoch < known && answers < self.nodes.len() {
+            // Only all of them together can take back what one has said, after a reset.
+            let message = "the sentinels that answered have not heard of the latest failover";
+            return Err(Trouble::new(ErrorKind::Unavailable, message));
         }
-    }
-
-    /// The same of one sentinel; false when it cannot be asked any longer.
-    async fn names_a_later_one(&self, node: &Endpoint, known: &Primary) -> bool {
-        let Ok(Ok((connection, mut work))) =
-            timeout(self.dial.timeout, self.dial.connect(node)).await
-        else {
-            return false;
-        };
-        loop {
-            let answer = timeout(self.dial.timeout, self.ask(node, &connection, &mut work)).await;
-            match answer {
-                Ok(Ok(primary)) if primary.epoch > known.epoch => return true,
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) | Err(_) => return false,
-            }
-            let pause = Box::pin(sleep(POLL));
-            if let Either::Right(_) = future::select(pause, &mut work).await {
-                return false;
-            }
-        }
-    }
-
-    async fn ask_once(&self, node: &Endpoint) -> Result<Primary, ConnectError> {
-        let (connection, mut work) = self.dial.connect(node).await?;
-        self.ask(node, &connection, &mut work).await
+        self.epoch.store(latest.epoch, Ordering::Relaxed);
+        Ok(SlotTable::of_one(latest.primary, latest.replicas))
     }
 
     async fn ask(
         &self,
         node: &Endpoint,
-        connection: &Connection,
-        work: &mut Work,
-    ) -> Result<Primary, ConnectError> {
-        let reply = self.question("MASTER", connection, work, "primary").await?;
-        let primary = || {
-            let endpoint = Endpoint::announced_parts(
-                field(&reply, "ip")?,
-                field(&reply, "port")?.parse().ok()?,
-                node,
-            )?;
-            let epoch = field(&reply, "config-epoch")?.parse().ok()?;
-            Some(Primary { endpoint, epoch })
-        };
-        primary().ok_or_else(|| self.names_none("primary"))
-    }
-
-    /// A replica that serves, any, as the first sentinel says that answers.
-    pub(crate) async fn replica(&self) -> Result<Endpoint, ConnectError> {
-        let mut nodes: Vec<&Endpoint> = self.nodes.iter().collect();
-        fastrand::shuffle(&mut nodes);
-        first_answer(nodes.into_iter().map(|node| self.replica_by(node)))
-            .await
-            .unwrap_or_else(|| Err(self.names_none(REPLICA)))
-    }
-
-    async fn replica_by(&self, node: &Endpoint) -> Result<Endpoint, ConnectError> {
-        let (connection, mut work) = self.dial.connect(node).await?;
-        let reply = self
-            .question("REPLICAS", &connection, &mut work, REPLICA)
-            .await?;
-        let replicas = reply
-            .iter()
-            .filter_map(|replica| serving_replica(replica, node));
-        let mut replicas: Vec<_> = replicas.collect();
-        fastrand::shuffle(&mut replicas);
-        replicas.pop().ok_or_else(|| self.names_none(REPLICA))
-    }
-
-    /// What a sentinel answers to a question about the name.
-    async fn question(
-        &self,
-        about: &str,
-        connection: &Connection,
-        work: &mut Work,
-        what: &str,
-    ) -> Result<Vec<Value>, ConnectError> {
-        let mut request = Request::default();
-        request.add(&[b"SENTINEL", about.as_bytes(), self.name.as_bytes()]);
-        let replies = send_alone(connection, work, request).await?;
-        match replies.into_iter().next() {
-            Some(Value::Array(reply)) => Ok(reply),
-            Some(Value::ServerError(error)) if error.code() != "ERR" => {
-                Err(ConnectError::from(&error))
+        topology: &Topology,
+        commands: &Pipeline,
+    ) -> Result<Answer, Trouble> {
+        let sentinel = topology.node(node, Role::Sentinel);
+        let replies = topology.ask(&sentinel, commands).await?;
+        let (primary, replicas) = match replies.as_slice() {
+            [Value::ServerError(error), ..] if error.code() != "ERR" => {
+                return Err(Trouble::from(error));
             }
-            _ => Err(self.names_none(what)),
-        }
+            [primary, Value::Array(replicas)] => (primary, replicas),
+            _ => return Err(self.names_none()),
+        };
+        let epoch = field(primary, "config-epoch").and_then(|epoch| epoch.parse().ok());
+        let (Some(primary), Some(epoch)) = (address(primary, node), epoch) else {
+            return Err(self.names_none());
+        };
+        let replicas = replicas.iter().filter(|replica| serves(replica));
+        let mut replicas: Vec<_> = replicas.filter_map(|one| address(one, node)).collect();
+        replicas.sort_unstable();
+        Ok(Answer {
+            primary,
+            replicas,
+            epoch,
+        })
     }
 
-    fn names_none(&self, what: &str) -> ConnectError {
-        ConnectError::new(
+    fn names_none(&self) -> Trouble {
+        let name = &self.name;
+        Trouble::new(
             ErrorKind::Unavailable,
-            format!(
-                "the sentinels know no {what} named `{}`; check `sentinel.name`",
-                self.name
-            ),
+            format!("the sentinels know no primary named `{name}`; check `sentinel.name`"),
         )
     }
+}
+
+/// The value of a field in what a sentinel says about a server: a map, or names and values in turn.
+fn field<'a>(server: &'a Value, name: &str) -> Option<&'a str> {
+    let pair = match server {
+        Value::Map(pairs) => pairs.iter().find(|(field, _)| text(field) == Some(name)),
+        Value::Array(fields) => {
+            let mut pairs = fields.chunks_exact(2);
+            return pairs.find_map(|pair| match pair {
+                [field, value] if text(field) == Some(name) => text(value),
+                _ => None,
+            });
+        }
+        _ => None,
+    };
+    pair.and_then(|(_, value)| text(value))
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -189,29 +152,15 @@ fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// The value beside `name` in a list of names and values.
-fn field<'a>(fields: &'a [Value], name: &str) -> Option<&'a str> {
-    let mut pairs = fields.chunks_exact(2);
-    pairs.find_map(|pair| match pair {
-        [found, value] if text(found) == Some(name) => text(value),
-        _ => None,
-    })
+fn address(server: &Value, by: &Endpoint) -> Option<Endpoint> {
+    let port = field(server, "port")?.parse().ok()?;
+    Endpoint::announced(field(server, "ip")?, port, by)
 }
 
-/// The address of a replica, unless its flags say that it is away.
-fn serving_replica(replica: &Value, by: &Endpoint) -> Option<Endpoint> {
-    let Value::Array(fields) = replica else {
-        return None;
-    };
+/// Whether a replica can be read, as its sentinel sees it.
+fn serves(replica: &Value) -> bool {
     let away = ["s_down", "o_down", "disconnected"];
-    let flags = field(fields, "flags")?;
+    let flags = field(replica, "flags").unwrap_or("disconnected");
     let is_away = flags.split(',').any(|flag| away.contains(&flag));
-    if is_away || field(fields, "master-link-status") == Some("err") {
-        return None;
-    }
-    Endpoint::announced_parts(
-        field(fields, "ip")?,
-        field(fields, "port")?.parse().ok()?,
-        by,
-    )
+    !is_away && field(replica, "master-link-status") != Some("err")
 }

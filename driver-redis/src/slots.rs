@@ -1,14 +1,16 @@
+//! The slots of a cluster.
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use redis::Value;
 
-use crate::endpoint::Endpoint;
+use crate::address::Endpoint;
 
 /// How many slots a cluster has.
-pub(crate) const SLOTS: u16 = 16_384;
+const SLOTS: u16 = 16_384;
 
 /// The slot of a key: of what stands in its first braces, if something does.
-pub(crate) fn slot_of(key: &str) -> u16 {
+fn slot_of(key: &str) -> u16 {
     let key = key.as_bytes();
     let tagged = || {
         let begin = key.iter().position(|byte| *byte == b'{')? + 1;
@@ -19,10 +21,10 @@ pub(crate) fn slot_of(key: &str) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(tagged().unwrap_or(key)) % SLOTS
 }
 
-/// Which servers serve which slots, as one node of the cluster sees it.
+/// Which servers serve which slots.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SlotTable {
-    /// For each slot the place of its shard.
+    /// For each slot the place of its shard. Empty where the first shard serves all keys.
     owners: Vec<Option<u16>>,
     pub(crate) shards: Vec<Shard>,
 }
@@ -34,6 +36,14 @@ pub(crate) struct Shard {
 }
 
 impl SlotTable {
+    /// The table of a server that has all keys.
+    pub(crate) fn of_one(primary: Endpoint, replicas: Vec<Endpoint>) -> Self {
+        Self {
+            owners: Vec::new(),
+            shards: vec![Shard { primary, replicas }],
+        }
+    }
+
     /// Reads what `by` answered to `CLUSTER SLOTS`; `None` if it is something else, or serves nothing.
     pub(crate) fn read(reply: &Value, by: &Endpoint) -> Option<Self> {
         let Value::Array(ranges) = reply else {
@@ -70,10 +80,13 @@ impl SlotTable {
         (!table.shards.is_empty()).then_some(table)
     }
 
-    /// The place of the shard that serves `slot`.
-    pub(crate) fn shard_of(&self, slot: u16) -> Option<usize> {
-        let owner = self.owners.get(usize::from(slot)).copied().flatten();
-        owner.map(usize::from)
+    /// The place of the shard that serves `key`.
+    pub(crate) fn shard_of(&self, key: &str) -> Option<usize> {
+        if self.owners.is_empty() {
+            return Some(0);
+        }
+        let owner = self.owners.get(usize::from(slot_of(key)));
+        owner.copied().flatten().map(usize::from)
     }
 
     /// A mark that changes when slots move or another server becomes a primary.
@@ -97,7 +110,7 @@ fn endpoint(node: &Value, by: &Endpoint) -> Option<Endpoint> {
         [Value::Nil, Value::Int(port), ..] => ("", *port),
         _ => return None,
     };
-    Endpoint::announced_parts(host, u16::try_from(port).ok()?, by)
+    Endpoint::announced(host, u16::try_from(port).ok()?, by)
 }
 
 #[cfg(test)]
@@ -119,6 +132,10 @@ mod tests {
         }
     }
 
+    fn tcp(host: &str, port: u16) -> Endpoint {
+        Endpoint::Tcp(host.to_owned(), port)
+    }
+
     fn node(host: &str, port: i64) -> Value {
         Value::Array(vec![Value::BulkString(host.into()), Value::Int(port)])
     }
@@ -129,23 +146,24 @@ mod tests {
 
     #[test]
     fn a_table_knows_who_serves_a_slot() {
-        let by = Endpoint::tcp("here", 1);
+        let by = tcp("here", 1);
         let reply = Value::Array(vec![
             range(0, 99, node("a", 7)),
             range(100, 199, node("", 8)),
-            range(200, 200, node("a", 7)),
+            range(12_182, 12_182, node("a", 7)),
         ]);
         let table = SlotTable::read(&reply, &by).unwrap();
         assert_eq!(table.shards.len(), 2);
-        assert_eq!(table.shard_of(200), Some(0));
-        assert_eq!(table.shards[1].primary, Endpoint::tcp("here", 8));
-        assert_eq!(table.shard_of(150), Some(1));
-        assert_eq!(table.shard_of(201), None);
+        assert_eq!(table.shards[1].primary, tcp("here", 8));
+        // Of the slots 12182, 0 and 12739.
+        assert_eq!(table.shard_of("foo"), Some(0));
+        assert_eq!(table.shard_of(""), Some(0));
+        assert_eq!(table.shard_of("123456789"), None);
     }
 
     #[test]
     fn what_is_no_table_is_refused() {
-        let by = Endpoint::tcp("here", 1);
+        let by = tcp("here", 1);
         for reply in [
             Value::Nil,
             Value::Array(vec![]),

@@ -1,3 +1,6 @@
+//! TLS with the certificates of the options. The `redis` crate has no name of a server apart from its host, needs a
+//! provider of the whole process, and reads the certificates of the system anew for each connection.
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -6,9 +9,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use session_core::Error;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::config::{TlsOptions, invalid};
+use crate::options::TlsOptions;
+use crate::settings::invalid;
 
 /// What every connection of a driver needs to speak TLS.
 #[derive(Clone)]
@@ -54,16 +60,17 @@ impl TlsClient {
         })
     }
 
-    pub(crate) fn connector(&self) -> &TlsConnector {
-        &self.connector
-    }
-
-    /// The name that the certificate of `host` must have.
-    pub(crate) fn name_of(&self, host: &str) -> io::Result<ServerName<'static>> {
-        match &self.server_name {
-            Some(name) => Ok(name.clone()),
-            None => ServerName::try_from(host.to_owned()).map_err(io::Error::other),
-        }
+    /// The stream to `host`, once its certificate is accepted.
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        let name = match &self.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+        };
+        self.connector.connect(name, stream).await
     }
 }
 

@@ -2,7 +2,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::config::RawFormat;
+use crate::options::RawFormat;
 
 /// What unstorage 1 begins the text with that it makes of bytes.
 const PREFIX: &[u8] = b"base64:";

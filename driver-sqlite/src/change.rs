@@ -1,46 +1,67 @@
-//! The changes that the writer makes, and the parameters of their statements.
+//! The changes that the writer makes.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use session_core::{ConflictState, Error, Key};
-use sqlx::sqlite::SqliteArguments;
+use rusqlite::{Connection, Result, params};
+use session_core::{ConflictState, Key, Timestamp};
 
-use crate::rows::bind;
-use crate::statements::Kind;
+use crate::entries::{self, Range, millis};
+use crate::statements::Statements;
 
-/// One change of one key.
-#[derive(Clone)]
+/// How many entries one sweep or one step of a clear removes, so that others get their turn in between.
+pub(crate) const STEP: u32 = 256;
+
+/// A change of the table.
+#[derive(Debug)]
 pub(crate) enum Change {
-    /// Writes. It replaces an entry that has not expired only if `replaces`.
+    /// Writes an entry.
     Put {
         key: Key,
         stored: Stored,
-        replaces: bool,
+        condition: Condition,
     },
-    /// Writes if the entry has not expired and has this revision. `None` matches no entry.
-    Replace {
-        key: Key,
-        stored: Stored,
-        expected: Option<i64>,
-    },
-    /// Removes the entry if there is one.
-    Delete { key: Key },
-    /// Removes the entry if it has not expired and has this revision.
-    DeleteIf { key: Key, expected: Option<i64> },
-    /// Changes the expiry of an entry that has not expired, and has the expected revision, if there is one.
+    /// Removes an entry.
+    Delete { key: Key, condition: Condition },
+    /// Changes the expiry of an entry that has not expired.
     Touch {
         key: Key,
         expires_at: Option<i64>,
-        expected: Option<Option<i64>>,
+        condition: Condition,
     },
+    /// Removes some expired entries.
+    Sweep,
+    /// Removes the first entries of a range behind a key.
+    Clear { range: Range, after: String },
+}
+
+/// What must hold for a change to be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Condition {
+    Always,
+    /// There is no entry, or it has expired.
+    IfAbsent,
+    /// There is an entry of this revision that has not expired. `None` is of no entry.
+    IfRevision(Option<i64>),
+}
+
+impl Condition {
+    /// Whether there is no condition, and the expected revision.
+    fn expected(self) -> (bool, Option<i64>) {
+        match self {
+            Self::Always | Self::IfAbsent => (true, None),
+            Self::IfRevision(revision) => (false, revision),
+        }
+    }
 }
 
 /// What a write stores.
-#[derive(Clone)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) value: Bytes,
+    /// Whether the value is stored as bytes although it may be text.
+    pub(crate) raw: bool,
     pub(crate) expires_at: Option<i64>,
     pub(crate) revision: i64,
 }
@@ -52,121 +73,98 @@ pub(crate) enum Changed {
     Yes,
     /// There was nothing to change, or its condition did not hold. Then this is the current entry.
     No(ConflictState),
+    /// So many expired entries were removed.
+    Swept(u32),
+    /// Everything up to this key was removed. `None`: nothing was left to remove.
+    Cleared(Option<String>),
 }
 
 impl Change {
-    pub(crate) fn key(&self) -> &Key {
-        match self {
-            Self::Put { key, .. }
-            | Self::Replace { key, .. }
-            | Self::Delete { key }
-            | Self::DeleteIf { key, .. }
-            | Self::Touch { key, .. } => key,
-        }
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        match self {
-            Self::Put { .. } => Kind::Put,
-            Self::Replace { .. } => Kind::Replace,
-            Self::Delete { .. } | Self::DeleteIf { .. } => Kind::Delete,
-            Self::Touch { .. } => Kind::Touch,
-        }
-    }
-
     /// How many bytes it writes, for the limit on a transaction.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Put { stored, .. } | Self::Replace { stored, .. } => stored.value.len(),
+            Self::Put { stored, .. } => stored.value.len(),
             _ => 0,
         }
     }
 
-    /// Whether the caller gets the current entry if nothing was changed.
-    pub(crate) fn is_conditional(&self) -> bool {
-        match self {
-            Self::Put { replaces, .. } => !replaces,
-            Self::Replace { .. } | Self::DeleteIf { .. } => true,
-            Self::Delete { .. } | Self::Touch { .. } => false,
-        }
-    }
-
-    /// Binds the parameters of the statement of [`kind`](Self::kind), in its order.
-    pub(crate) fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), Error> {
-        match self {
+    /// Makes the change in the transaction of `on`, which began at `now`.
+    pub(crate) fn make(
+        &self,
+        on: &Connection,
+        sql: &Statements,
+        now: Timestamp,
+    ) -> Result<Changed> {
+        let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| {
+            on.prepare_cached(sql)?.execute(parameters)
+        };
+        let time = millis(now);
+        let (key, condition, rows) = match self {
             Self::Put {
                 key,
                 stored,
-                replaces,
+                condition,
             } => {
-                bind(arguments, key.as_str())?;
-                stored.bind(arguments)?;
-                bind(arguments, true)?;
-                bind(arguments, *replaces)
+                let text = std::str::from_utf8(&stored.value)
+                    .ok()
+                    .filter(|_| !stored.raw);
+                let bytes = text.is_none().then_some(&*stored.value);
+                let (sql, third) = match condition {
+                    Condition::Always => (&sql.put, Some(1)),
+                    Condition::IfAbsent => (&sql.put, Some(0)),
+                    Condition::IfRevision(revision) => (&sql.replace, *revision),
+                };
+                let (expires_at, revision) = (stored.expires_at, stored.revision);
+                let rows = run(
+                    sql,
+                    params![key.as_str(), time, third, text, bytes, expires_at, revision],
+                )?;
+                (key, condition, rows)
             }
-            Self::Replace {
-                key,
-                stored,
-                expected,
-            } => {
-                stored.bind(arguments)?;
-                bind(arguments, key.as_str())?;
-                bind(arguments, *expected)
-            }
-            Self::Delete { key } => {
-                bind(arguments, key.as_str())?;
-                bind(arguments, true)?;
-                bind(arguments, None::<i64>)
-            }
-            Self::DeleteIf { key, expected } => {
-                bind(arguments, key.as_str())?;
-                bind(arguments, false)?;
-                bind(arguments, *expected)
+            Self::Delete { key, condition } => {
+                let (always, revision) = condition.expected();
+                let rows = run(&sql.delete, params![key.as_str(), time, always, revision])?;
+                (key, condition, rows)
             }
             Self::Touch {
                 key,
                 expires_at,
-                expected,
+                condition,
             } => {
-                bind(arguments, *expires_at)?;
-                bind(arguments, key.as_str())?;
-                bind(arguments, expected.is_none())?;
-                bind(arguments, expected.flatten())
+                let (always, revision) = condition.expected();
+                let rows = run(
+                    &sql.touch,
+                    params![key.as_str(), time, always, revision, expires_at],
+                )?;
+                (key, condition, rows)
             }
+            Self::Sweep => {
+                let rows = run(&sql.sweep, params![time, STEP])?;
+                return Ok(Changed::Swept(u32::try_from(rows).unwrap_or(STEP)));
+            }
+            Self::Clear { range, after } => {
+                let last: Option<String> = on
+                    .prepare_cached(&sql.page_end)?
+                    .query_row(params![after, range.end, STEP], |row| row.get(0))?;
+                if let Some(last) = &last {
+                    run(&sql.delete_range, params![after, last])?;
+                }
+                return Ok(Changed::Cleared(last));
+            }
+        };
+        if rows > 0 {
+            return Ok(Changed::Yes);
         }
+        // That it was refused is certain, also if the entry cannot be read.
+        Ok(Changed::No(match condition {
+            Condition::Always => ConflictState::Unknown,
+            _ => match entries::read(on, sql, key, now) {
+                Ok(Some(entry)) => ConflictState::Present(entry),
+                Ok(None) => ConflictState::Absent,
+                Err(_) => ConflictState::Unknown,
+            },
+        }))
     }
-}
-
-impl Stored {
-    fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), Error> {
-        match std::str::from_utf8(&self.value) {
-            Ok(text) => {
-                bind(arguments, text)?;
-                bind(arguments, None::<&[u8]>)?;
-            }
-            Err(_) => {
-                bind(arguments, None::<&str>)?;
-                bind(arguments, &*self.value)?;
-            }
-        }
-        bind(arguments, self.expires_at)?;
-        bind(arguments, self.revision)
-    }
-}
-
-/// Binds the parameters of a statement of `kind` that changes nothing: its key is NULL, which equals no row's, or its
-/// parameters tell it not to insert.
-pub(crate) fn bind_nothing(kind: Kind, arguments: &mut SqliteArguments) -> Result<(), Error> {
-    let parameters = match kind {
-        Kind::Put => 7,
-        Kind::Replace => 6,
-        Kind::Delete => 3,
-        Kind::Touch => 4,
-    };
-    for _ in 0..parameters {
-        bind(arguments, None::<i64>)?;
-    }
-    Ok(())
 }
 
 /// Gives every write a revision that no other write has had.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(feature = "config")]
-use session_core::config::durations;
+use session_core::config::{durations, file_mode};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Prefix};
 
 /// The default table, which is the one of unstorage.
@@ -28,7 +28,7 @@ pub const DEFAULT_TABLE: &str = "unstorage";
 #[cfg_attr(feature = "config", derive(serde::Deserialize))]
 pub struct SqliteOptions {
     /// The database file, in a folder that exists. The file is created if it is missing. `:memory:` is a
-    /// database that lives as long as the driver and has one connection for everything. In configuration a
+    /// database that lives as long as the driver and has one connection that reads. In configuration a
     /// relative path is relative to the configuration's file.
     pub path: PathBuf,
     /// The table: letters, digits and `_`, not beginning with a digit. Default: `unstorage`.
@@ -43,6 +43,13 @@ pub struct SqliteOptions {
         serde(default, deserialize_with = "durations::optional_seconds")
     )]
     pub ttl: Option<Duration>,
+    /// The mode of the file and of those that SQLite keeps beside it, when they are created. It has no effect on
+    /// systems other than Unix. Default: `0o600`, since they contain session ids.
+    #[cfg_attr(
+        feature = "config",
+        serde(default = "default_mode", deserialize_with = "file_mode")
+    )]
+    pub mode: u32,
     /// How many connections read. One more writes. Default: one per processor, at most 4.
     #[cfg_attr(feature = "config", serde(default = "default_pool_size"))]
     pub pool_size: usize,
@@ -101,6 +108,7 @@ impl SqliteOptions {
             table: default_table(),
             prefix: None,
             ttl: None,
+            mode: default_mode(),
             pool_size: default_pool_size(),
             synchronous: Synchronous::default(),
             busy_timeout: default_busy_timeout(),
@@ -127,6 +135,13 @@ impl SqliteOptions {
     #[must_use]
     pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.ttl = ttl.into();
+        self
+    }
+
+    /// Sets the [`mode`](Self::mode).
+    #[must_use]
+    pub fn with_mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
         self
     }
 
@@ -182,6 +197,14 @@ impl SqliteOptions {
         if self.path.as_os_str().to_string_lossy().starts_with("file:") {
             return Err(invalid(
                 "`path` must be a path, not a URI; remove the `file:`",
+            ));
+        }
+        if self.path.is_dir() {
+            return Err(invalid("`path` is a folder; set it to a file"));
+        }
+        if self.mode > 0o777 || self.mode & 0o600 != 0o600 {
+            return Err(invalid(
+                "`mode` must let the owner read and write, and have at most three octal digits: `0o600`",
             ));
         }
         if !(1..=64).contains(&self.pool_size) {
@@ -241,6 +264,10 @@ fn invalid(message: &'static str) -> Error {
 
 fn default_table() -> String {
     DEFAULT_TABLE.to_owned()
+}
+
+fn default_mode() -> u32 {
+    0o600
 }
 
 fn default_pool_size() -> usize {

@@ -1,6 +1,4 @@
-//! Turns the errors of SQLite and sqlx into those of `session_core`.
-
-use std::time::Duration;
+//! Turns the errors of SQLite into those of `session_core`.
 
 use session_core::{Error, ErrorKind, Outcome};
 
@@ -14,6 +12,9 @@ pub(crate) enum During {
     /// The commit of a transaction. It may be on the disk although it failed.
     Committing,
 }
+
+const LOCKED_MESSAGE: &str = "another process kept the database locked for longer than `busy_timeout`; try again, and \
+                              check whether that process keeps a write transaction open";
 
 // The primary result codes of SQLite that say something to a caller.
 const PERM: i32 = 3;
@@ -29,38 +30,30 @@ const TOO_BIG: i32 = 18;
 const AUTH: i32 = 23;
 const NOT_A_DATABASE: i32 = 26;
 
-/// Turns an error of sqlx into one of `session_core`. Values and keys are bound and never part of the SQL, so no
+/// Turns an error of SQLite into one of `session_core`. Values and keys are bound and never part of the SQL, so no
 /// message of SQLite contains one.
-pub(crate) fn from_sqlx(error: sqlx::Error, during: During) -> Error {
+pub(crate) fn from_sqlite(error: rusqlite::Error, during: During) -> Error {
     let code = primary_code(&error);
     let (kind, message) = describe(code, &error);
-    let outcome = outcome(code, &error, during);
     Error::new(kind, message)
-        .with_outcome(outcome)
+        .with_outcome(outcome(code, during))
         .with_source(error)
 }
 
 /// The primary result code of SQLite, if it was SQLite that failed.
-pub(crate) fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let sqlx::Error::Database(error) = error else {
-        return None;
-    };
-    let extended: i32 = error.code()?.parse().ok()?;
-    Some(extended & 0xff)
+fn primary_code(error: &rusqlite::Error) -> Option<i32> {
+    let error = error.sqlite_error()?;
+    Some(error.extended_code & 0xff)
 }
 
 /// Whether another connection holds the lock, so that waiting may help.
-pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+pub(crate) fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(primary_code(error), Some(BUSY | LOCKED))
 }
 
-fn describe(code: Option<i32>, error: &sqlx::Error) -> (ErrorKind, &'static str) {
+fn describe(code: Option<i32>, error: &rusqlite::Error) -> (ErrorKind, &'static str) {
     match code {
-        Some(BUSY | LOCKED) => (
-            ErrorKind::Unavailable,
-            "another process kept the database locked for longer than `busy_timeout` or `timeout`; try \
-             again, and check whether that process keeps a write transaction open",
-        ),
+        Some(BUSY | LOCKED) => (ErrorKind::Unavailable, LOCKED_MESSAGE),
         Some(READ_ONLY) => (
             ErrorKind::Unauthorized,
             "the database cannot be written; make the file and its folder writable for this process",
@@ -100,27 +93,36 @@ fn describe(code: Option<i32>, error: &sqlx::Error) -> (ErrorKind, &'static str)
              about the disk",
         ),
         Some(_) => (ErrorKind::Backend, "SQLite refused the statement"),
-        None if matches!(error, sqlx::Error::WorkerCrashed) => (
-            ErrorKind::Unavailable,
-            "the thread of the connection ended; the next operation opens another",
+        None if is_unreadable(error) => (
+            ErrorKind::CorruptData,
+            "a row has a value that neither this driver nor unstorage writes; it was not changed",
         ),
         None => (ErrorKind::Backend, "SQLite could not be used"),
     }
 }
 
-fn outcome(code: Option<i32>, error: &sqlx::Error, during: During) -> Outcome {
-    if during == During::Reading {
-        return Outcome::NotApplied;
-    }
-    match code {
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
+}
+
+fn outcome(code: Option<i32>, during: During) -> Outcome {
+    match (during, code) {
+        (During::Reading, _) => Outcome::NotApplied,
         // SQLite reports these before anything reaches the log, also for a COMMIT.
-        Some(BUSY | LOCKED | READ_ONLY | FULL | TOO_BIG | CANNOT_OPEN | NOT_A_DATABASE) => {
+        (_, Some(BUSY | LOCKED | READ_ONLY | FULL | TOO_BIG | CANNOT_OPEN | NOT_A_DATABASE)) => {
             Outcome::NotApplied
         }
-        Some(IO_ERROR) => Outcome::Unknown,
-        Some(_) if during == During::Writing => Outcome::NotApplied,
-        None if matches!(error, sqlx::Error::Encode(_)) => Outcome::NotApplied,
-        _ => Outcome::Unknown,
+        (_, Some(IO_ERROR)) | (During::Committing, _) => Outcome::Unknown,
+        (During::Writing, _) => Outcome::NotApplied,
     }
 }
 
@@ -132,13 +134,17 @@ pub(crate) fn closed() -> Error {
     )
 }
 
-/// A statement that was given to the thread of a connection was not answered in time, and may yet be executed.
-pub(crate) fn timed_out(timeout: Duration) -> Error {
+/// Another process held the lock for too long.
+pub(crate) fn locked() -> Error {
+    Error::new(ErrorKind::Unavailable, LOCKED_MESSAGE).with_outcome(Outcome::NotApplied)
+}
+
+/// The file was written to, but nobody will find it any more.
+pub(crate) fn replaced() -> Error {
     Error::new(
-        ErrorKind::TimedOut,
-        format!(
-            "no answer within {timeout:?}; check that the disk is not overloaded, or raise `timeout`"
-        ),
+        ErrorKind::Unavailable,
+        "the database file was deleted or replaced during this write, which may be lost; check who removes the \
+         file while this process runs",
     )
     .with_outcome(Outcome::Unknown)
 }

@@ -30,9 +30,8 @@
 //!
 //! # Concurrency
 //!
-//! One connection writes and a few read, each on a thread of its own. A single caller is served by one statement,
-//! as by a bare connection. Concurrent callers share: their writes go into one transaction of up to 64 changes or
-//! 1 MiB, their reads into one statement. Each caller gets its own result. If a transaction fails because of one of
+//! One thread writes and a few read, each on a connection of its own. Changes that are queued together go into one
+//! transaction of up to 64 changes or 1 MiB. Each caller gets its own result. If a transaction fails because of one of
 //! its changes, the others are made without it.
 //!
 //! No transaction stays open while anything is awaited, and each runs without pauses, so other processes get the
@@ -42,21 +41,36 @@
 //! # Timeouts
 //!
 //! Every operation ends by [`timeout`](SqliteOptions::timeout). A change that meets the lock of another process
-//! tries again every other millisecond for [`busy_timeout`](SqliteOptions::busy_timeout), and then fails with
-//! [`Unavailable`](session_core::ErrorKind::Unavailable), certainly not applied. A change that its caller gave up
-//! while it waited for its turn or for a lock is not made later. A caller that is dropped leaves the old value or the
-//! new one.
+//! tries again every millisecond for [`busy_timeout`](SqliteOptions::busy_timeout), and then fails with
+//! [`Unavailable`](session_core::ErrorKind::Unavailable), certainly not applied. No change begins before the driver
+//! has the lock, so one whose caller gave up until then is not made later. A caller that is dropped leaves the old
+//! value or the new one.
+//!
+//! # The files
+//!
+//! The database and the files that SQLite keeps beside it (`-wal`, `-shm`) contain session ids. They are created with
+//! the mode 0600, or the one of [`mode`](SqliteOptions::mode). Existing files keep their mode, and a warning names
+//! those that others may read.
+//!
+//! If the database is deleted or replaced while it is used, the driver notices it with the next operation. It logs a
+//! warning, closes all its connections, and uses the file that is at the path then, or creates it. What was stored in
+//! the other file is gone. A write during which that happened fails, and may have been lost. Replace a file by
+//! renaming another to its path; overwriting it in place damages it. (On Unix only; elsewhere a file that is in use
+//! can be neither deleted nor replaced.)
 //!
 //! # The table
 //!
 //! | column | | |
 //! |---|---|---|
 //! | `key` | unstorage's | the key, below `prefix` |
-//! | `value` | unstorage's | a value that is UTF-8, else NULL |
-//! | `blob` | unstorage's | a value that is not UTF-8, else NULL |
+//! | `value` | unstorage's | a value that is text, else NULL |
+//! | `blob` | unstorage's | a value that is bytes, else NULL |
 //! | `created_at`, `updated_at` | unstorage's | `YYYY-MM-DD HH:MM:SS` in UTC; a touch changes neither |
 //! | `expires_at` | ours | the expiry in milliseconds since 1970, NULL for never |
 //! | `revision` | ours | the version: a number that no other write of the table has had |
+//!
+//! A value is text if it is UTF-8, unless it was written with [`raw`](session_core::WriteOptions::raw). Reads do not
+//! tell the two apart.
 //!
 //! The table is created by unstorage's own statement. An existing one is extended by our columns, an index and two
 //! triggers, by whichever process comes first. unstorage names its columns in every statement and works as before.
@@ -81,23 +95,20 @@
 //! # Limits
 //!
 //! A value has at most 64 MiB, a key at most 64 KiB including the prefix, and a page of a listing at most 10,000
-//! keys. The queue holds 1,024 writes; further callers wait for a place. The tasks run on the runtime on which the
-//! driver was opened.
+//! keys. A queue of 1,024 writes and one of 1,024 reads wait for the threads; further callers wait for a place. The
+//! sweeper is a task on the runtime on which the driver was opened.
 
 mod change;
 mod config;
-mod connection;
+mod database;
 mod driver;
+mod entries;
 mod error;
 #[cfg(test)]
 mod fault_tests;
-mod queue;
-mod reader;
-mod rows;
 mod schema;
 mod statements;
-mod sweep;
-mod writer;
+mod threads;
 
 pub use config::{DEFAULT_TABLE, SqliteOptions, Synchronous};
 pub use driver::SqliteDriver;

@@ -1,14 +1,13 @@
 //! Creates or completes the table: the one of unstorage, with two columns, an index and two triggers of ours.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use rusqlite::{Connection, params};
 use session_core::{Error, ErrorKind};
-use sqlx::{AssertSqlSafe, Executor, Row, SqliteConnection};
-use tokio::time::Instant;
 
 use crate::config::TableName;
-use crate::connection::{SHORT_BUSY_TIMEOUT, waited_for_lock};
-use crate::error::{During, from_sqlx, is_locked};
+use crate::error::{During, from_sqlite, is_locked};
 
 /// Columns without which a table is not unstorage's.
 const FOREIGN_COLUMNS: [&str; 5] = ["key", "value", "blob", "created_at", "updated_at"];
@@ -16,16 +15,19 @@ const FOREIGN_COLUMNS: [&str; 5] = ["key", "value", "blob", "created_at", "updat
 /// Columns that we add. unstorage names its columns in every statement and never sees ours.
 const OUR_COLUMNS: [&str; 2] = ["expires_at", "revision"];
 
-/// Creates or completes the table. Other processes may do the same at the same time.
-pub(crate) async fn prepare(
-    connection: &mut SqliteConnection,
+/// Creates or completes the table. Other processes may do the same at the same time. It waits for their locks for as
+/// long as `busy_timeout`, which is the connection's too.
+pub(crate) fn prepare(
+    connection: &Connection,
     table: &TableName,
     in_memory: bool,
-    locked_until: Instant,
+    busy_timeout: Duration,
 ) -> Result<(), Error> {
-    let encoding = text(connection, "PRAGMA encoding").await?;
+    let encoding: String = connection
+        .pragma_query_value(None, "encoding", |row| row.get(0))
+        .map_err(reading)?;
     if !in_memory {
-        use_write_ahead_log(connection, locked_until).await?;
+        use_write_ahead_log(connection, busy_timeout).map_err(writing)?;
     }
     if encoding != "UTF-8" {
         return Err(Error::new(
@@ -34,110 +36,93 @@ pub(crate) async fn prepare(
         ));
     }
     // Looking takes no lock, and usually nothing is missing.
-    if Plan::of(connection, table).await?.is_empty() {
-        return check_writable(connection, table).await;
+    if missing(connection, table)?.is_empty() {
+        return check_writable(connection, table, busy_timeout).map_err(writing);
     }
-    run(connection, "BEGIN IMMEDIATE").await?;
-    let completed = complete(connection, table).await;
+    connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .map_err(writing)?;
+    // Another process may have been faster.
+    let completed = missing(connection, table).and_then(|statements| {
+        let all = statements.join(";");
+        connection.execute_batch(&all).map_err(writing)
+    });
     let end = match completed {
         Ok(()) => "COMMIT",
         Err(_) => "ROLLBACK",
     };
-    let ended = run(connection, end).await;
-    completed.and(ended)?;
-    wait_shortly(connection).await
-}
-
-/// From now on the driver itself waits for locks, not SQLite.
-async fn wait_shortly(connection: &mut SqliteConnection) -> Result<(), Error> {
-    let pragma = format!("PRAGMA busy_timeout={}", SHORT_BUSY_TIMEOUT.as_millis());
-    run(connection, &pragma).await
+    let ended = connection.execute_batch(end).map_err(writing);
+    completed.and(ended)
 }
 
 /// Switching to the write-ahead log needs an exclusive lock for a moment, and SQLite does not wait for it.
-async fn use_write_ahead_log(
-    connection: &mut SqliteConnection,
-    locked_until: Instant,
-) -> Result<(), Error> {
+fn use_write_ahead_log(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now() + busy_timeout;
     loop {
-        match connection.fetch_optional("PRAGMA journal_mode=WAL").await {
-            Ok(row) => {
-                let mode: Option<String> = row.and_then(|row| row.try_get(0).ok());
-                if mode.as_deref() != Some("wal") {
-                    tracing::warn!(
-                        "this file system does not support a write-ahead log, so readers and writers of the \
-                         database wait for each other"
-                    );
-                }
+        let mode = connection
+            .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0));
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => {
+                tracing::warn!(
+                    "this file system does not support a write-ahead log, so readers and writers of the database \
+                     wait for each other"
+                );
                 return Ok(());
             }
-            Err(error) if waited_for_lock(&error, || Instant::now() < locked_until).await => {}
-            Err(error) => return Err(from_sqlx(error, During::Writing)),
+            Err(error) if is_locked(&error) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
         }
     }
 }
 
 /// Fails now if the database is read-only, which SQLite would report at the first write. If another process holds the
 /// lock, the file can be written, so there is no need to wait.
-async fn check_writable(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Error> {
-    run(connection, "PRAGMA busy_timeout=0").await?;
+fn check_writable(
+    connection: &Connection,
+    table: &TableName,
+    busy_timeout: Duration,
+) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::ZERO)?;
     // It removes nothing. A BEGIN IMMEDIATE would begin a transaction for reading.
     let nothing = format!("DELETE FROM {} WHERE 0", table.quoted());
-    match connection.execute(AssertSqlSafe(nothing)).await {
-        Err(error) if !is_locked(&error) => return Err(from_sqlx(error, During::Writing)),
-        _ => {}
+    match connection.execute_batch(&nothing) {
+        Err(error) if !is_locked(&error) => Err(error),
+        _ => connection.busy_timeout(busy_timeout),
     }
-    wait_shortly(connection).await
-}
-
-/// Looks again under the lock, since another process may have been faster, and runs what is left.
-async fn complete(connection: &mut SqliteConnection, table: &TableName) -> Result<(), Error> {
-    let plan = Plan::of(connection, table).await?;
-    for statement in plan.statements {
-        run(connection, &statement).await?;
-    }
-    Ok(())
 }
 
 /// The statements that are left to run.
-struct Plan {
-    statements: Vec<String>,
-}
-
-impl Plan {
-    fn is_empty(&self) -> bool {
-        self.statements.is_empty()
+fn missing(connection: &Connection, table: &TableName) -> Result<Vec<String>, Error> {
+    let mut statements = Vec::new();
+    let columns = columns(connection, table).map_err(reading)?;
+    if columns.is_empty() {
+        statements.push(create_table(table));
+    } else {
+        check(&columns, table)?;
     }
-
-    async fn of(connection: &mut SqliteConnection, table: &TableName) -> Result<Self, Error> {
-        let mut statements = Vec::new();
-        let columns = columns(connection, table).await?;
-        if columns.is_empty() {
-            statements.push(create_table(table));
-        } else {
-            check(&columns, table)?;
+    for column in OUR_COLUMNS {
+        if !columns.contains_key(column) {
+            statements.push(format!(
+                "ALTER TABLE {} ADD COLUMN {column} INTEGER",
+                table.quoted()
+            ));
         }
-        for column in OUR_COLUMNS {
-            if !columns.contains_key(column) {
-                statements.push(format!(
-                    "ALTER TABLE {} ADD COLUMN {column} INTEGER",
-                    table.quoted()
-                ));
-            }
-        }
-        let existing = definitions(connection, table).await?;
-        for (kind, name, definition) in our_definitions(table) {
-            match existing.get(&name) {
-                Some(sql) if *sql == definition => {}
-                Some(_) => {
-                    statements.push(format!("DROP {kind} \"{name}\""));
-                    statements.push(definition);
-                }
-                None => statements.push(definition),
-            }
-        }
-        Ok(Self { statements })
     }
+    let existing = definitions(connection, table).map_err(reading)?;
+    for (kind, name, definition) in our_definitions(table) {
+        match existing.get(&name) {
+            Some(sql) if *sql == definition => {}
+            Some(_) => {
+                statements.push(format!("DROP {kind} \"{name}\""));
+                statements.push(definition);
+            }
+            None => statements.push(definition),
+        }
+    }
+    Ok(statements)
 }
 
 /// Byte for byte the statement of unstorage, so that the table is the same whichever side created it.
@@ -234,56 +219,38 @@ fn check(columns: &BTreeMap<String, Column>, table: &TableName) -> Result<(), Er
     Ok(())
 }
 
-async fn columns(
-    connection: &mut SqliteConnection,
+fn columns(
+    connection: &Connection,
     table: &TableName,
-) -> Result<BTreeMap<String, Column>, Error> {
-    let query = sqlx::query("SELECT name,type,pk>0 FROM pragma_table_info(?)")
-        .bind(table.as_str())
-        .persistent(false);
-    let rows = connection.fetch_all(query).await.map_err(reading)?;
-    rows.iter()
-        .map(|row| {
-            let column = Column {
-                kind: row.try_get(1).map_err(reading)?,
-                in_primary_key: row.try_get_unchecked(2).map_err(reading)?,
-            };
-            Ok((row.try_get(0).map_err(reading)?, column))
-        })
-        .collect()
+) -> rusqlite::Result<BTreeMap<String, Column>> {
+    let mut statement = connection.prepare("SELECT name,type,pk>0 FROM pragma_table_info(?1)")?;
+    let rows = statement.query_map(params![table.as_str()], |row| {
+        let column = Column {
+            kind: row.get(1)?,
+            in_primary_key: row.get(2)?,
+        };
+        Ok((row.get(0)?, column))
+    })?;
+    rows.collect()
 }
 
-async fn definitions(
-    connection: &mut SqliteConnection,
+fn definitions(
+    connection: &Connection,
     table: &TableName,
-) -> Result<BTreeMap<String, String>, Error> {
-    let query = sqlx::query(
-        "SELECT name,sql FROM sqlite_master WHERE tbl_name=? AND type IN('index','trigger') AND sql NOTNULL",
-    )
-    .bind(table.as_str())
-    .persistent(false);
-    let rows = connection.fetch_all(query).await.map_err(reading)?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                row.try_get(0).map_err(reading)?,
-                row.try_get(1).map_err(reading)?,
-            ))
-        })
-        .collect()
+) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = connection.prepare(
+        "SELECT name,sql FROM sqlite_master WHERE tbl_name=?1 AND type IN('index','trigger') AND sql NOTNULL",
+    )?;
+    let rows = statement.query_map(params![table.as_str()], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
+    rows.collect()
 }
 
-async fn text(connection: &mut SqliteConnection, sql: &'static str) -> Result<String, Error> {
-    let row = connection.fetch_one(sql).await.map_err(reading)?;
-    row.try_get(0).map_err(reading)
+fn reading(error: rusqlite::Error) -> Error {
+    from_sqlite(error, During::Reading)
 }
 
-async fn run(connection: &mut SqliteConnection, sql: &str) -> Result<(), Error> {
-    let done = connection.execute(AssertSqlSafe(sql)).await;
-    done.map(drop)
-        .map_err(|error| from_sqlx(error, During::Writing))
-}
-
-fn reading(error: sqlx::Error) -> Error {
-    from_sqlx(error, During::Reading)
+fn writing(error: rusqlite::Error) -> Error {
+    from_sqlite(error, During::Writing)
 }

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use http_support::DEFAULT_MAX_RESPONSE;
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use session_core::{Bytes, Timestamp};
+
+/// How many bytes a reply with a step of a scan has at most in a response.
+const MAX_SCAN: usize = 16 * 1024 * 1024;
+
+/// How many bytes a reply without values has at most in a response.
+const MAX_ANSWER: usize = 1_024;
 
 /// A Redis command.
 #[derive(Clone, Debug)]
@@ -49,6 +56,15 @@ impl Command {
     fn and(mut self, argument: Argument) -> Self {
         self.0.push(argument);
         self
+    }
+
+    /// How many bytes its reply has at most in a response.
+    pub(crate) fn max_reply(&self) -> usize {
+        match self.0.first() {
+            Some(Argument::Word("GET" | "EVAL")) => DEFAULT_MAX_RESPONSE,
+            Some(Argument::Word("SCAN")) => MAX_SCAN,
+            _ => MAX_ANSWER,
+        }
     }
 
     /// About how many bytes the command has in a request.

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use http_support::{ClientOptions, HeaderMap, HeaderValue, SecretString, header, secret_header};
+use http_support::{
+    ApplicationClient, ClientOptions, HeaderMap, HeaderValue, SecretString, header, secret_header,
+};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Result, RetryPolicy};
 
 /// The environment variable that replaces [`UpstashOptions::url`] if that is not set.
@@ -55,6 +57,9 @@ pub struct UpstashOptions {
     /// Whether the database has read regions. Reads may then return an older value than another server wrote, and a miss is
     /// confirmed by the primary. Default: false.
     pub read_regions: bool,
+    /// A client of the application, whose connections, proxies and certificates are used. Default: the driver makes one.
+    #[cfg_attr(feature = "config", serde(skip))]
+    pub client: Option<ApplicationClient>,
 }
 
 impl Default for UpstashOptions {
@@ -69,6 +74,7 @@ impl Default for UpstashOptions {
             retry: RetryPolicy::default(),
             read_your_writes: true,
             read_regions: false,
+            client: None,
         }
     }
 }
@@ -139,6 +145,15 @@ impl UpstashOptions {
         self
     }
 
+    /// Sets a client of the application, whose connections, proxies and certificates are used.
+    ///
+    /// See [`ApplicationClient`] for how to make it.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<ApplicationClient>) -> Self {
+        self.client = Some(client.into());
+        self
+    }
+
     /// Takes the URL and the token from environment variables if they are not set.
     pub(crate) fn or_from(mut self, variable: impl Fn(&str) -> Option<String>) -> Self {
         self.url = self.url.or_else(|| variable(URL_VARIABLE));
@@ -186,7 +201,8 @@ impl UpstashOptions {
         Ok(ClientOptions::new(url)
             .with_headers(headers)
             .with_timeout(self.timeout)
-            .with_retry(self.retry))
+            .with_retry(self.retry)
+            .with_client(self.client.clone()))
     }
 }
 

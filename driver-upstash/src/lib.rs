@@ -66,9 +66,10 @@ mod error;
 mod listing;
 mod pipeline;
 mod reply;
+mod rows;
 mod scripts;
 mod value;
 
 pub use config::{TOKEN_VARIABLE, URL_VARIABLE, UpstashOptions};
 pub use driver::UpstashDriver;
-pub use http_support::SecretString;
+pub use http_support::{ApplicationClient, SecretString, reqwest};

@@ -24,6 +24,9 @@ const MAX_COMMANDS: usize = 256;
 /// How many bytes of commands one request has at most, unless a single call has more.
 const MAX_BYTES: usize = 512 * 1024;
 
+/// How many bytes a response has at most beside the replies.
+const MAX_ANSWERS: usize = 64 * 1024;
+
 /// How many calls wait in the queue, and how many outside of it. Further callers wait for a place.
 const MAX_WAITING: usize = 1_024;
 
@@ -240,7 +243,13 @@ impl Wire {
         })?;
         let deadlines = calls.iter().map(|(call, _)| call.deadline);
         let deadline = deadlines.max().unwrap_or_else(Instant::now);
-        let mut request = self.client.request(Method::POST, "/pipeline").body(body);
+        // An error can repeat its command.
+        let answers = MAX_ANSWERS.saturating_add(2 * body.len());
+        let max_response = commands.iter().fold(answers, |sum, command| {
+            sum.saturating_add(command.max_reply())
+        });
+        let client = self.client.limited_to(max_response);
+        let mut request = client.request(Method::POST, "/pipeline").body(body);
         if let Some(token) = self
             .sync_token
             .as_ref()
@@ -248,7 +257,7 @@ impl Wire {
         {
             request = request.header(SYNC_TOKEN, token);
         }
-        let response = self.client.send(request, deadline).await?;
+        let response = client.send(request, deadline).await?;
         self.keep_sync_token(&response);
         match response.is_success() {
             true => reply::parse(&response, commands.len()),

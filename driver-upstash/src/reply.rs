@@ -1,13 +1,12 @@
 //! Parses responses of the REST API, which has a result or an error for each command.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http_support::Response;
 use serde::Deserialize;
 use session_core::{Bytes, Entry, Error, ErrorKind, Outcome, Result, Timestamp, Version};
 use std::time::Duration;
 
 use crate::error::refused;
+use crate::rows::Rows;
 use crate::value;
 
 /// The result of one command.
@@ -26,24 +25,6 @@ pub(crate) type CommandResult = Result<Reply, Refused>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) String);
 
-#[derive(Deserialize)]
-struct Row {
-    #[serde(default)]
-    result: Json,
-    error: Option<String>,
-}
-
-/// A result in JSON.
-#[derive(Default, Deserialize)]
-#[serde(untagged)]
-enum Json {
-    #[default]
-    Null,
-    Int(i64),
-    Text(String),
-    Array(Vec<Self>),
-}
-
 /// The error of a whole request.
 #[derive(Deserialize)]
 pub(crate) struct Failure {
@@ -52,35 +33,11 @@ pub(crate) struct Failure {
 
 /// Parses the response to a pipeline of `count` commands.
 pub(crate) fn parse(response: &Response, count: usize) -> Result<Vec<CommandResult>> {
-    let rows: Vec<Row> = response.json()?;
+    let rows = response.json_with(Rows::new(count))?;
     if rows.len() != count {
         return Err(unexpected("a wrong number of results"));
     }
-    Ok(rows.into_iter().map(Row::result).collect())
-}
-
-impl Row {
-    fn result(self) -> CommandResult {
-        match self.error {
-            Some(error) => Err(Refused(error)),
-            None => Ok(self.result.decode()),
-        }
-    }
-}
-
-impl Json {
-    /// Decodes strings, which are base64 except for `OK`, which is not valid base64.
-    fn decode(self) -> Reply {
-        match self {
-            Self::Null => Reply::Nil,
-            Self::Int(number) => Reply::Int(number),
-            Self::Text(text) => Reply::Bytes(match STANDARD.decode(&text) {
-                Ok(bytes) => bytes.into(),
-                Err(_) => text.into(),
-            }),
-            Self::Array(items) => Reply::Array(items.into_iter().map(Self::decode).collect()),
-        }
-    }
+    Ok(rows)
 }
 
 /// The result of a change.
@@ -185,10 +142,15 @@ fn unexpected(what: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeSeed;
+
     use super::*;
 
     fn decoded(json: &str) -> Reply {
-        serde_json::from_str::<Json>(json).unwrap().decode()
+        let json = format!("[{{\"result\":{json}}}]");
+        let mut json = serde_json::Deserializer::from_str(&json);
+        let rows = Rows::new(1).deserialize(&mut json).unwrap();
+        rows.into_iter().next().unwrap().unwrap()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 use reqwest::{Method, RequestBuilder, Url, redirect, retry};
 use session_core::{DEFAULT_TIMEOUT, Error, ErrorKind, Idempotency, Outcome, Result, RetryPolicy};
@@ -40,6 +40,36 @@ pub struct ClientOptions {
     pub retry: RetryPolicy,
     /// How many bytes the body of a response may have. Default: 64 MiB.
     pub max_response: usize,
+    /// A client of the application, whose connections, proxies and certificates are used. Default: a client is made.
+    pub client: Option<ApplicationClient>,
+}
+
+/// A [`reqwest::Client`] of the application, for the options of a driver.
+///
+/// ```
+/// use http_support::{ApplicationClient, reqwest};
+///
+/// let client = ApplicationClient::from(reqwest::Client::new());
+/// assert_eq!(format!("{client:?}"), "ApplicationClient");
+/// ```
+///
+/// Make it with `redirect::Policy::none()`, so that no credentials are sent to another server, with a `connect_timeout`
+/// below the timeout of the driver, so that a server that cannot be reached is known to have done nothing, and with
+/// `retry::never()`, so that a change is never sent twice unnoticed.
+#[derive(Clone)]
+pub struct ApplicationClient(reqwest::Client);
+
+impl From<reqwest::Client> for ApplicationClient {
+    fn from(client: reqwest::Client) -> Self {
+        Self(client)
+    }
+}
+
+impl fmt::Debug for ApplicationClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The headers of a client may be secrets.
+        f.write_str("ApplicationClient")
+    }
 }
 
 impl ClientOptions {
@@ -51,6 +81,7 @@ impl ClientOptions {
             timeout: DEFAULT_TIMEOUT,
             retry: RetryPolicy::default(),
             max_response: DEFAULT_MAX_RESPONSE,
+            client: None,
         }
     }
 
@@ -81,6 +112,13 @@ impl ClientOptions {
         self.max_response = bytes;
         self
     }
+
+    /// Sets the client of the application, if there is one.
+    #[must_use]
+    pub fn with_client(mut self, client: Option<ApplicationClient>) -> Self {
+        self.client = client;
+        self
+    }
 }
 
 /// An HTTP client of one server. Clones share its connections.
@@ -96,6 +134,7 @@ impl ClientOptions {
 pub struct HttpClient {
     client: reqwest::Client,
     url: Url,
+    headers: HeaderMap,
     request_timeout: Duration,
     connect_timeout: Duration,
     retry: RetryPolicy,
@@ -125,9 +164,24 @@ impl HttpClient {
         }
         let request_timeout = options.timeout.mul_f64(0.6);
         let connect_timeout = request_timeout / 2;
+        let client = match options.client {
+            Some(ApplicationClient(client)) => client,
+            None => Self::build(&url, connect_timeout)?,
+        };
+        Ok(Self {
+            client,
+            url,
+            headers: options.headers,
+            request_timeout,
+            connect_timeout,
+            retry: options.retry,
+            max_response: options.max_response,
+        })
+    }
+
+    fn build(url: &Url, connect_timeout: Duration) -> Result<reqwest::Client> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
-            .default_headers(options.headers)
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(redirect::Policy::none())
@@ -137,25 +191,26 @@ impl HttpClient {
             // No root certificates are needed then, so their absence is no error.
             builder = builder.tls_certs_only([]);
         }
-        if url::is_loopback(&url) {
+        if url::is_loopback(url) {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|error| {
+        builder.build().map_err(|error| {
             Error::new(
                 ErrorKind::InvalidConfig,
                 "cannot create an HTTPS client; check that root certificates are installed (on Debian, the package \
                  `ca-certificates`)",
             )
             .with_source(error)
-        })?;
-        Ok(Self {
-            client,
-            url,
-            request_timeout,
-            connect_timeout,
-            retry: options.retry,
-            max_response: options.max_response,
         })
+    }
+
+    /// The same client with at most this size of a response, for operations that need less. It shares the connections.
+    #[must_use]
+    pub fn limited_to(&self, max_response: usize) -> Self {
+        Self {
+            max_response: max_response.min(self.max_response),
+            ..self.clone()
+        }
     }
 
     /// Builds a request for `path`, which is appended to the URL of the options.
@@ -212,7 +267,18 @@ impl HttpClient {
     }
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Response> {
-        let response = request.send().await.map_err(|error| self.failed(error))?;
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(|error| self.failed(error))?;
+        let headers = request.headers_mut();
+        for name in self.headers.keys() {
+            if !headers.contains_key(name) {
+                for value in self.headers.get_all(name) {
+                    headers.append(name, value.clone());
+                }
+            }
+        }
+        let response = client.execute(request).await;
+        let response = response.map_err(|error| self.failed(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -245,15 +311,15 @@ impl HttpClient {
         if first.len() == announced {
             return Ok(first);
         }
-        // A server may announce more than it sends, so nothing is reserved.
-        let mut body = BytesMut::from(first);
+        // A server may announce more than it sends, so nothing is reserved. A vector grows in place, if it is large.
+        let mut body = first.to_vec();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             if body.len() + chunk.len() > self.max_response {
                 return Err(too_long());
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(body.into())
     }
 
     fn failed(&self, error: reqwest::Error) -> Error {

@@ -1,9 +1,10 @@
 use std::fmt;
+use std::marker::PhantomData;
 
 use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use session_core::{Error, ErrorKind, Outcome, Result};
 
 use crate::retry_after::retry_after;
@@ -56,7 +57,17 @@ impl Response {
     ///
     /// If that fails, the error is of kind [`Backend`](ErrorKind::Backend) and its outcome is unknown.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        self.json_with(PhantomData)
+    }
+
+    /// Parses the body as JSON with `seed`, which keeps only what it needs and stops where it has enough.
+    ///
+    /// Its errors are those of [`json`](Self::json).
+    pub fn json_with<'a, S: DeserializeSeed<'a>>(&'a self, seed: S) -> Result<S::Value> {
+        let mut json = serde_json::Deserializer::from_slice(&self.body);
+        let value = seed.deserialize(&mut json);
+        let value = value.and_then(|value| json.end().map(|()| value));
+        value.map_err(|error| {
             // The error of `serde_json` can quote the body, so it is left out.
             let what = match error.classify() {
                 serde_json::error::Category::Data => "JSON of an unexpected shape",

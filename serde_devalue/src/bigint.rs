@@ -22,7 +22,9 @@ use crate::error::{Error, ErrorKind};
 pub struct BigInt(Box<str>);
 
 /// The most digits of another base. The conversion to decimal takes quadratic time.
-const LONGEST_OF_OTHER_BASE: usize = 1 << 12;
+const LONGEST_OF_OTHER_BASE: usize = 1 << 10;
+/// How much a digit of another base costs, so that those conversions are charged for their time.
+const COST_OF_OTHER_BASE: usize = 15;
 
 impl BigInt {
     /// Returns the decimal digits, with a sign if it is negative.
@@ -40,9 +42,9 @@ impl BigInt {
                 .iter()
                 .find_map(|prefix| text.strip_prefix(*prefix))
         };
-        for (prefixes, base) in [(["0x", "0X"], 16), (["0o", "0O"], 8), (["0b", "0B"], 2)] {
+        for (prefixes, bits) in [(["0x", "0X"], 4), (["0o", "0O"], 3), (["0b", "0B"], 1)] {
             if let Some(digits) = based(prefixes) {
-                return decimal(digits, base).map(Self);
+                return decimal(digits, bits).map(Self);
             }
         }
         let (negative, digits) = match text.strip_prefix('-') {
@@ -62,6 +64,13 @@ impl BigInt {
         }))
     }
 
+    /// Returns what `parse` costs.
+    pub(crate) fn cost_of_parsing(text: &str) -> usize {
+        // Only digits of another base contain letters.
+        let is_decimal = text.bytes().all(|byte| !byte.is_ascii_alphabetic());
+        text.len() * if is_decimal { 1 } else { COST_OF_OTHER_BASE }
+    }
+
     /// Converts like JavaScript's `BigInt(number)`. Returns `None` for a fraction.
     pub(crate) fn from_number(number: f64) -> Option<Self> {
         // Rust prints all digits of an integral double, like BigInt.
@@ -70,22 +79,33 @@ impl BigInt {
     }
 }
 
-fn decimal(digits: &str, base: u32) -> Option<Box<str>> {
+/// Converts digits of a base with this many bits.
+fn decimal(digits: &str, bits: u32) -> Option<Box<str>> {
     if digits.is_empty() || digits.len() > LONGEST_OF_OTHER_BASE {
         return None;
     }
     // Nine decimal digits each, least significant first.
     let mut limbs = vec![0_u32];
-    for char in digits.chars() {
-        let mut carry = u64::from(char.to_digit(base)?);
+    // As many digits at once as fit 32 bits.
+    let size = (32 / bits) as usize;
+    let (first, rest) = digits.as_bytes().split_at(digits.len() % size);
+    for chunk in std::iter::once(first).chain(rest.chunks(size)) {
+        let mut carry = 0;
+        for digit in chunk {
+            let digit = char::from(*digit).to_digit(1 << bits)?;
+            carry = carry << bits | u64::from(digit);
+        }
+        crate::work::count(limbs.len());
+        let factor = bits * u32::try_from(chunk.len()).ok()?;
         for limb in &mut limbs {
-            let sum = u64::from(*limb) * u64::from(base) + carry;
+            let sum = (u64::from(*limb) << factor) + carry;
             // The remainder is smaller than the divisor, so it fits.
             *limb = u32::try_from(sum % 1_000_000_000).ok()?;
             carry = sum / 1_000_000_000;
         }
-        if carry > 0 {
-            limbs.push(u32::try_from(carry).ok()?);
+        while carry > 0 {
+            limbs.push(u32::try_from(carry % 1_000_000_000).ok()?);
+            carry /= 1_000_000_000;
         }
     }
     let mut text = String::with_capacity(limbs.len() * 9);

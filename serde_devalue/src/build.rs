@@ -4,22 +4,28 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::entry::{Entries, Slot};
 use crate::error::Error;
+use crate::limits::Budget;
 use crate::object::Object;
 use crate::string::{JsString, Text};
 use crate::tag::ViewKind;
 use crate::value::{AnchorId, Custom, SparseArray, Value, View};
 use crate::walk::{Container, Primitive, Sink, walk};
 
-pub(crate) fn to_value(entries: Entries<'_, '_>, slot: Slot) -> Result<Value, Error> {
+pub(crate) fn to_value(
+    entries: Entries<'_, '_>,
+    slot: Slot,
+    budget: &Budget,
+) -> Result<Value, Error> {
     let mut builder = Builder::default();
-    walk(entries, slot, &mut builder)?;
+    let full = budget.clone();
+    walk(entries, slot, &mut builder, budget)?;
     // Only now it is known which objects need an anchor. Most values have none.
     if !builder.shared.is_empty() {
         builder = Builder {
             shared: builder.shared,
             ..Builder::default()
         };
-        walk(entries, slot, &mut builder)?;
+        walk(entries, slot, &mut builder, &full)?;
     }
     Ok(builder.root.unwrap_or(Value::Undefined))
 }
@@ -87,7 +93,7 @@ impl Builder {
                 array.items.insert(*index, value);
             }
             Some((_, Partial::Object { object, key })) => {
-                object.insert(std::mem::replace(key, JsString::from("")), value);
+                object.push(std::mem::replace(key, JsString::from("")), value);
             }
             Some((_, Partial::Map { entries, key })) => match key.take() {
                 Some(key) => entries.push((key, value)),
@@ -130,12 +136,12 @@ impl<'t> Sink<'t> for Builder {
                 },
                 index: 0,
             },
-            Container::Object => Partial::Object {
-                object: Object::new(),
+            Container::Object(members) => Partial::Object {
+                object: Object::with_capacity(members, false),
                 key: JsString::from(""),
             },
-            Container::NullObject => Partial::Object {
-                object: Object::without_prototype(),
+            Container::NullObject(members) => Partial::Object {
+                object: Object::with_capacity(members, true),
                 key: JsString::from(""),
             },
             Container::Map => Partial::Map {
@@ -168,12 +174,12 @@ impl<'t> Sink<'t> for Builder {
                 let items = indices
                     .map_while(|index| Some((index, items.next()?)))
                     .collect();
-                Value::SparseArray(SparseArray { length, items })
+                Value::SparseArray(Box::new(SparseArray { length, items }))
             }
             Partial::Sparse { array, .. } if array.items.len() == array.length as usize => {
                 Value::Array(array.items.into_values().collect())
             }
-            Partial::Sparse { array, .. } => Value::SparseArray(array),
+            Partial::Sparse { array, .. } => Value::SparseArray(Box::new(array)),
             Partial::Object { object, .. } => Value::Object(object),
             Partial::Map { entries, .. } => Value::Map(entries),
             Partial::Set(items) => Value::Set(items),

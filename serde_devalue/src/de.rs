@@ -10,15 +10,16 @@ use crate::de_access::{Bytes, Elements, Members, Pairs, SparseElements, Variant}
 use crate::entry::{Entries, Entry, Item, Quoted, Slot};
 use crate::error::{Error, ErrorKind};
 use crate::leaf;
+use crate::limits::{Budget, VISIT};
 use crate::tag::{Tag, ViewKind};
 use crate::token;
 use crate::value::Value;
-use crate::walk::{boxed, budget, over_budget, sparse, view_buffer};
+use crate::walk::{boxed, sparse, view_buffer};
 
 /// The state of one deserialization, shared by its parts.
 pub(crate) struct Context<'i, 't> {
     pub(crate) entries: Entries<'i, 't>,
-    budget: Cell<usize>,
+    pub(crate) budget: Budget,
     /// The number of open containers.
     depth: Cell<usize>,
     /// The current position in the text, for errors of visitors. Results are not mapped on their way up, because this
@@ -30,7 +31,7 @@ impl<'i, 't> Context<'i, 't> {
     pub(crate) fn new(entries: Entries<'i, 't>) -> Self {
         Self {
             entries,
-            budget: Cell::new(budget(&entries)),
+            budget: entries.budget(),
             depth: Cell::new(0),
             position: Cell::new(0),
         }
@@ -46,13 +47,14 @@ impl<'i, 't> Context<'i, 't> {
 
     #[inline(always)]
     pub(crate) fn charge(&self, cost: usize) -> Result<(), Error> {
-        let rest = self
-            .budget
-            .get()
-            .checked_sub(cost)
-            .ok_or_else(over_budget)?;
-        self.budget.set(rest);
-        Ok(())
+        self.budget.charge(cost)
+    }
+
+    /// Charges for a visit of a value. Every way of reading one calls this once.
+    #[inline(always)]
+    fn visit(&self, slot: Slot) -> Result<(), Error> {
+        crate::work::count(1);
+        self.charge(VISIT + self.entries.length(slot))
     }
 
     /// Returns the error for nesting that is too deep or circular.
@@ -141,7 +143,7 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
     #[inline(always)]
     fn any<V: Visitor<'t>>(self, visitor: V, in_struct: bool) -> Result<V::Value, Error> {
-        self.context.charge(1)?;
+        self.context.visit(self.slot)?;
         let entries = &self.context.entries;
         match entries.head(self.slot) {
             Some((span, b'"')) => {
@@ -172,9 +174,10 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             Entry::String(text) => self.text(text, visitor),
             Entry::Array(elements) => self.within(|| Elements::new(self, elements).visit(visitor)),
             Entry::Sparse(elements) => {
-                let (length, items) = sparse(elements)?;
-                // A Rust sequence has no holes, so each hole counts against the limit.
-                self.context.charge(length as usize)?;
+                let (length, items) = sparse(elements, &self.context.budget)?;
+                // A Rust sequence has no holes, so each hole is a value.
+                self.context
+                    .charge((length as usize).saturating_mul(VISIT))?;
                 self.within(|| visitor.visit_seq(SparseElements::new(self, length, items)))
             }
             Entry::Object(members) => {
@@ -188,7 +191,6 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
 
     #[inline(always)]
     fn text<V: Visitor<'t>>(&self, text: Quoted<'t>, visitor: V) -> Result<V::Value, Error> {
-        self.context.charge(text.raw.len())?;
         if text.plain {
             return visitor.visit_borrowed_str(text.raw);
         }
@@ -220,9 +222,8 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                 }
             }
             Tag::BigInt => {
-                let int = leaf::bigint(elements)?;
+                let int = leaf::bigint(elements, &self.context.budget)?;
                 let digits = int.as_str();
-                self.context.charge(digits.len())?;
                 if let Ok(int) = digits.parse() {
                     visitor.visit_i64(int)
                 } else if let Ok(int) = digits.parse() {
@@ -241,8 +242,8 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
             }
             Tag::Url => {
                 let url = leaf::url(self.context.entries, elements)?;
-                self.context.charge(url.as_str().len())?;
-                visitor.visit_string(url.into())
+                self.context.charge(url.len())?;
+                visitor.visit_string(url.into_owned())
             }
             Tag::RegExp | Tag::UrlSearchParams | Tag::Temporal(_) => {
                 let text = match leaf::decode(tag, elements)? {
@@ -252,17 +253,16 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
                     Some(Value::UrlSearchParams(text) | Value::Temporal(_, text)) => text,
                     _ => String::new(),
                 };
-                self.context.charge(text.len())?;
                 visitor.visit_string(text)
             }
-            Tag::ArrayBuffer => visitor.visit_byte_buf(self.buffer(elements)?),
+            Tag::ArrayBuffer => visitor.visit_byte_buf(leaf::buffer(elements)?),
             Tag::View(ViewKind::Uint8Array | ViewKind::Uint8ClampedArray | ViewKind::DataView) => {
                 let (_, bytes) = self.view(elements)?;
                 visitor.visit_byte_buf(bytes)
             }
             Tag::View(_) => {
                 let (kind, bytes) = self.view(elements)?;
-                visitor.visit_seq(Bytes::new(kind, bytes))
+                self.numbers(kind, bytes, visitor)
             }
             Tag::Custom => {
                 self.context.entries.check_tag(name)?;
@@ -281,10 +281,17 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         }
     }
 
-    fn buffer(&self, elements: crate::entry::Elements<'t>) -> Result<Vec<u8>, Error> {
-        let bytes = leaf::buffer(elements)?;
-        self.context.charge(bytes.len())?;
-        Ok(bytes)
+    /// Shows the elements of a typed array one by one.
+    fn numbers<V: Visitor<'t>>(
+        &self,
+        kind: ViewKind,
+        bytes: Vec<u8>,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        // Three bytes take four characters, which pay for the elements of an array that is read once.
+        const ELEMENT: usize = 20;
+        self.context.charge(bytes.len().saturating_mul(ELEMENT))?;
+        visitor.visit_seq(Bytes::new(kind, bytes))
     }
 
     /// The bytes that a view shows.
@@ -292,13 +299,13 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         let Entry::Tagged(Tag::View(kind), ..) = self.entry() else {
             return Err(Error::format(self.position(), "a view without a buffer"));
         };
-        let (slot, size, window) = view_buffer(&self.context.entries, elements)?;
-        self.context.charge(size)?;
+        let budget = &self.context.budget;
+        let (slot, size, window) = view_buffer(&self.context.entries, elements, budget)?;
         let (offset, length) = leaf::window(kind, size, window)?;
         let Entry::Tagged(Tag::ArrayBuffer, _, payload) = self.context.entries.entry(slot) else {
             return Err(Error::format(self.position(), "a view without a buffer"));
         };
-        let mut bytes = self.buffer(payload)?;
+        let mut bytes = leaf::buffer(payload)?;
         bytes.truncate(offset + length * kind.element_size());
         bytes.drain(..offset);
         Ok((kind, bytes))
@@ -309,9 +316,13 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
         self.is_here();
         match self.entry() {
             Entry::Tagged(Tag::ArrayBuffer, _, elements) => {
-                Ok(Some((ViewKind::Uint8Array, self.buffer(elements)?)))
+                self.context.visit(self.slot)?;
+                Ok(Some((ViewKind::Uint8Array, leaf::buffer(elements)?)))
             }
-            Entry::Tagged(Tag::View(_), _, elements) => self.view(elements).map(Some),
+            Entry::Tagged(Tag::View(_), _, elements) => {
+                self.context.visit(self.slot)?;
+                self.view(elements).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -320,19 +331,17 @@ impl<'c, 'i, 't> Deserializer<'c, 'i, 't> {
     fn wrapper<V: Visitor<'t>>(self, name: &str, visitor: V) -> Result<V::Value, Error> {
         match (name, self.entry()) {
             (token::VALUE, _) => {
-                let value = crate::build::to_value(self.context.entries, self.slot)?;
-                let mut writer = crate::Writer::new(crate::WriteOptions::new().depth(usize::MAX));
-                writer.value(&value);
-                let text = writer.finish()?;
-                self.context.charge(text.len())?;
-                visitor.visit_string(text)
+                let entries = self.context.entries;
+                let value = crate::build::to_value(entries, self.slot, &self.context.budget)?;
+                token::hand_over(value, || visitor.visit_unit())
             }
             (token::DATE, Entry::Tagged(Tag::Date, _, elements)) => {
+                self.context.visit(self.slot)?;
                 visitor.visit_string(leaf::date(elements)?.to_string())
             }
             (token::BIGINT, Entry::Tagged(Tag::BigInt, _, elements)) => {
-                let int = leaf::bigint(elements)?;
-                self.context.charge(int.as_str().len())?;
+                self.context.visit(self.slot)?;
+                let int = leaf::bigint(elements, &self.context.budget)?;
                 visitor.visit_str(int.as_str())
             }
             (token::MAP | token::SET, _) => visitor.visit_newtype_struct(self),
@@ -367,9 +376,15 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
 
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.context.entries.head(self.slot) {
-            None if self.slot == Slot::UNDEFINED => visitor.visit_none(),
+            None if self.slot == Slot::UNDEFINED => {
+                self.context.visit(self.slot)?;
+                visitor.visit_none()
+            }
             // An `Option` reads both as `None`; this crate's `Value` distinguishes them.
-            Some((_, b'n')) => visitor.visit_unit(),
+            Some((_, b'n')) => {
+                self.context.visit(self.slot)?;
+                visitor.visit_unit()
+            }
             _ => visitor.visit_some(self),
         }
     }
@@ -400,7 +415,7 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
 
     fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.raw_bytes()? {
-            Some((kind, bytes)) => visitor.visit_seq(Bytes::new(kind, bytes)),
+            Some((kind, bytes)) => self.numbers(kind, bytes, visitor),
             None => self.deserialize_any(visitor),
         }
     }
@@ -440,6 +455,7 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         self.is_here();
+        self.context.visit(self.slot)?;
         match self.entry() {
             Entry::String(text) => text.utf8().and_then(|variant| {
                 let variant: de::value::CowStrDeserializer<'_, Error> = variant.into_deserializer();
@@ -456,6 +472,7 @@ impl<'t> de::Deserializer<'t> for Deserializer<'_, '_, 't> {
     }
 
     fn deserialize_ignored_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.context.charge(1)?;
         visitor.visit_unit()
     }
 

@@ -9,6 +9,7 @@ use serde::forward_to_deserialize_any;
 use crate::de::{Deserializer, visit_number};
 use crate::entry::{self, Item, Quoted, Slot};
 use crate::error::Error;
+use crate::limits::VISIT;
 use crate::tag::ViewKind;
 use crate::walk::checked_key;
 
@@ -87,6 +88,7 @@ impl<'t> de::SeqAccess<'t> for SparseElements<'_, '_, 't> {
         if self.next >= self.length {
             return Ok(None);
         }
+        crate::work::count(1);
         let element = match self.items.get(&self.next) {
             Some(&item) => self.parent.follow(item)?,
             None => self.parent.inside(Slot::UNDEFINED),
@@ -133,6 +135,7 @@ impl<'c, 'i, 't> Members<'c, 'i, 't> {
                 continue;
             }
             self.value = Some(value);
+            self.parent.context.charge(VISIT)?;
             return Ok(Some(key));
         }
         Ok(None)
@@ -154,6 +157,7 @@ impl<'t> de::MapAccess<'t> for Members<'_, '_, 't> {
                 continue;
             }
             self.value = Some(self.parent.inside(slot));
+            self.parent.context.charge(VISIT)?;
             return seed.deserialize(Key(Cow::Borrowed(key))).map(Some);
         }
         match self.next_key()? {
@@ -373,6 +377,7 @@ impl<'t> de::SeqAccess<'t> for Bytes {
         if self.bytes.len() == 0 {
             return Ok(None);
         }
+        crate::work::count(1);
         let element = match self.kind {
             ViewKind::Uint8Array | ViewKind::Uint8ClampedArray | ViewKind::DataView => {
                 Element::Number(u8::from_le_bytes(self.take()).into())

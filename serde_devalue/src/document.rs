@@ -11,7 +11,6 @@ use crate::entry::{Entries, Slot};
 use crate::error::Error;
 use crate::limits::ParseOptions;
 use crate::node::Node;
-use crate::raw::RawEntries;
 use crate::scan::{Index, scan};
 
 /// A parsed devalue text whose values are decoded lazily.
@@ -102,12 +101,6 @@ impl Document {
     /// Returns the root value.
     pub fn root(&self) -> Node<'_> {
         Node::new(&self.0, self.0.entries().root())
-    }
-
-    /// Returns the raw entries.
-    #[inline]
-    pub fn raw(&self) -> RawEntries<'_> {
-        RawEntries::new(&self.0)
     }
 
     /// Returns the node with this id, or an undefined node if the document has no such node.

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, ErrorKind};
-use crate::limits::ParseOptions;
+use crate::limits::{Budget, ParseOptions};
 use crate::scan::{Index, Span, plain_prefix};
 use crate::string::Text;
 use crate::tag::Tag;
+use crate::work;
+use crate::writer::mark;
 
 /// The entries of a document: the text and the span of each entry.
 #[derive(Clone, Copy)]
@@ -36,6 +38,15 @@ impl Slot {
         Self(index)
     }
 
+    /// Returns the number that the text has for a special value.
+    pub(crate) fn reference(self) -> i32 {
+        match Self::UNDEFINED.0 - self.0 {
+            0 => -1,
+            // -2 is a hole.
+            other => i32::try_from(other).map_or(-1, |other| -2 - other),
+        }
+    }
+
     /// Returns the index of its entry, if any.
     #[inline]
     pub(crate) fn index(self) -> Option<u32> {
@@ -59,6 +70,86 @@ pub(crate) enum Entry<'t> {
     Tagged(Tag, Quoted<'t>, Elements<'t>),
 }
 
+impl<'t> Entry<'t> {
+    /// Returns the items that are references, by their position. Returns `None` for an unknown tag, which may have
+    /// references anywhere.
+    pub(crate) fn references(self) -> Option<References<'t>> {
+        let (elements, skip, step, rest) = match self {
+            Self::Array(elements) => (elements, 0, 1, usize::MAX),
+            Self::Object(elements) => (elements, 1, 2, usize::MAX),
+            // After the length, an index before each element.
+            Self::Sparse(elements) => (elements, 2, 2, usize::MAX),
+            Self::Tagged(tag, _, elements) => match tag {
+                Tag::Map | Tag::Set => (elements, 0, 1, usize::MAX),
+                Tag::NullObject => (elements, 1, 2, usize::MAX),
+                Tag::Boxed | Tag::Url | Tag::View(_) => (elements, 0, 1, 1),
+                Tag::Custom => return None,
+                _ => (elements, 0, 1, 0),
+            },
+            _ => (Elements(Cursor { text: "", at: 0 }), 0, 1, 0),
+        };
+        Some(References {
+            elements,
+            skip,
+            step,
+            rest,
+        })
+    }
+}
+
+/// The items of an entry that are references. Other items in their places are returned as well.
+pub(crate) struct References<'t> {
+    elements: Elements<'t>,
+    skip: usize,
+    step: usize,
+    rest: usize,
+}
+
+impl<'t> References<'t> {
+    /// Returns the references of an object.
+    #[inline]
+    pub(crate) fn of_object(members: Elements<'t>) -> Self {
+        Self {
+            elements: members,
+            skip: 1,
+            step: 2,
+            rest: usize::MAX,
+        }
+    }
+
+    /// Returns where the next reference is in the text, and the entry that it refers to, if any.
+    #[inline]
+    pub(crate) fn next_target(
+        &mut self,
+        entries: Entries<'_, 't>,
+    ) -> Option<Result<(usize, Option<u32>), Error>> {
+        self.rest = self.rest.checked_sub(1)?;
+        if self.elements.is_at_end() {
+            return None;
+        }
+        for _ in 0..self.skip {
+            let _key = self.elements.next_key()?;
+        }
+        self.skip = self.step - 1;
+        let cursor = &mut self.elements.0;
+        let at = cursor.at + usize::from(matches!(cursor.peek(), Some(b',' | b':')));
+        let rest = self.elements.0.text.as_bytes().get(at..)?;
+        if let [b'-', b'1'..=b'9', b',' | b'}' | b']', ..] = rest {
+            // A special value.
+            self.elements.0.at = at + 2;
+            return Some(Ok((at, None)));
+        }
+        if let Some((index, digits)) = small_index(rest)
+            && (index as usize) < entries.count()
+        {
+            self.elements.0.at = at + digits;
+            return Some(Ok((at, Some(index))));
+        }
+        let item = self.elements.next()?;
+        Some(entries.target(item).map(|target| (item.position(), target)))
+    }
+}
+
 /// A string literal, without its quotes.
 #[derive(Clone, Copy)]
 pub(crate) struct Quoted<'t> {
@@ -75,6 +166,14 @@ impl<'t> Quoted<'t> {
             Text::Utf8(Cow::Borrowed(self.raw))
         } else {
             Text::unescape(self.raw)
+        }
+    }
+
+    /// Returns the mark under which the writer looks for this string.
+    pub(crate) fn mark(self) -> u32 {
+        match self.text() {
+            Text::Utf8(text) => mark(text.as_bytes()),
+            Text::Utf16(_) => 0,
         }
     }
 
@@ -178,18 +277,30 @@ impl<'i, 't> Entries<'i, 't> {
         Some((span, *self.text.as_bytes().get(span.start as usize)?))
     }
 
+    /// Returns what reading the text of the entry costs: its length, or more if it has escapes.
+    #[inline(always)]
+    pub(crate) fn length(&self, slot: Slot) -> usize {
+        let span = self.spans.get(slot.0 as usize);
+        span.map_or(0, |span| {
+            let length = span.end() - span.start as usize;
+            if span.is_escaped() {
+                3 * length
+            } else {
+                length
+            }
+        })
+    }
+
+    /// Returns a full budget for reading this document.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.text.len(), &self.options.limits)
+    }
+
     /// Returns the raw text of the entry.
     #[inline]
     pub(crate) fn entry_text(&self, index: u32) -> Option<&'t str> {
         let span = self.spans.get(index as usize)?;
         self.text.get(span.start as usize..span.end())
-    }
-
-    /// Returns the entry if it is a string without escapes.
-    #[inline]
-    pub(crate) fn plain_str(&self, index: u32) -> Option<&'t str> {
-        let quoted = self.string(Slot(index))?;
-        quoted.plain.then_some(quoted.raw)
     }
 
     /// Returns the entry if it is a string.
@@ -313,6 +424,48 @@ impl<'i, 't> Entries<'i, 't> {
         Ok(Reference::To(Slot(number as u32)))
     }
 
+    /// Returns the entry that an item refers to; `None` if it is no index of an entry, such as a special value.
+    #[inline]
+    pub(crate) fn target(&self, item: Item<'t>) -> Result<Option<u32>, Error> {
+        match item {
+            Item::Number(..) => match self.follow(item)? {
+                Reference::To(slot) => Ok(slot.index()),
+                Reference::Hole => Ok(None),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the entries that an entry refers to. For an unknown tag, these are all that it may refer to.
+    pub(crate) fn targets(&self, index: u32) -> Vec<u32> {
+        match self.entry(Slot(index)).references() {
+            Some(mut references) => {
+                let targets = std::iter::from_fn(|| references.next_target(*self));
+                targets.flatten().filter_map(|(_, target)| target).collect()
+            }
+            None => self.numbers(index),
+        }
+    }
+
+    /// Returns all numbers in an entry, at any depth, that may be indices.
+    fn numbers(&self, index: u32) -> Vec<u32> {
+        let mut numbers = Vec::new();
+        let text = self.entry_text(index).unwrap_or_default();
+        let mut cursor = Cursor { text, at: 0 };
+        while let Some(byte) = cursor.peek() {
+            match byte {
+                b'"' => drop(cursor.quoted()),
+                b'-' | b'0'..=b'9' => {
+                    let at = cursor.at;
+                    let item = Item::Number(cursor.token(), at);
+                    numbers.extend(self.target(item).ok().flatten());
+                }
+                _ => cursor.at += 1,
+            }
+        }
+        numbers
+    }
+
     /// Returns the next member of an object if it is simple: a key without escapes and an index, without white space.
     #[inline]
     pub(crate) fn next_plain_member(&self, elements: &mut Elements<'t>) -> Option<(&'t str, Slot)> {
@@ -341,6 +494,7 @@ impl<'i, 't> Entries<'i, 't> {
             }
         };
         elements.0.at = from + length + 2 + digits;
+        work::count(length + 2 + digits);
         Some((self.text.get(from..from + length)?, slot))
     }
 
@@ -356,6 +510,7 @@ impl<'i, 't> Entries<'i, 't> {
             && (index as usize) < self.count()
         {
             elements.0.at = after_comma + digits;
+            work::count(1 + digits);
             return Some(Ok(Reference::To(Slot(index))));
         }
         elements.0.separators();
@@ -390,6 +545,14 @@ fn sentinel(number: f64) -> Slot {
 /// of digits.
 #[inline]
 fn small_index(bytes: &[u8]) -> Option<(u32, usize)> {
+    // Most have one or two digits.
+    match bytes {
+        [one @ b'0'..=b'9', b',' | b'}' | b']', ..] => return Some((u32::from(one - b'0'), 1)),
+        [ten @ b'0'..=b'9', one @ b'0'..=b'9', b',' | b'}' | b']', ..] => {
+            return Some((u32::from(ten - b'0') * 10 + u32::from(one - b'0'), 2));
+        }
+        _ => {}
+    }
     let mut index = 0;
     for (digits, byte) in bytes.iter().enumerate().take(10) {
         match byte {
@@ -404,6 +567,7 @@ fn small_index(bytes: &[u8]) -> Option<(u32, usize)> {
 /// Returns the nearest double of a JSON number.
 #[inline]
 pub(crate) fn number(digits: &str) -> f64 {
+    work::count(digits.len());
     // A double represents integers of up to fifteen digits exactly.
     if digits.len() <= 15 && digits.bytes().all(|digit| digit.is_ascii_digit()) {
         let mut number = 0_u64;
@@ -432,9 +596,11 @@ impl<'t> Cursor<'t> {
     /// Skips white space, commas and colons. The scan has already checked their positions.
     #[inline]
     fn separators(&mut self) {
+        let from = self.at;
         while let Some(b' ' | b'\n' | b'\r' | b'\t' | b',' | b':') = self.peek() {
             self.at += 1;
         }
+        work::count(self.at - from);
     }
 
     #[inline]
@@ -456,6 +622,7 @@ impl<'t> Cursor<'t> {
             }
         }
         self.at = end + 1;
+        work::count(end - at);
         Quoted {
             raw: self.text.get(from..end).unwrap_or_default(),
             at,
@@ -492,6 +659,7 @@ impl<'t> Cursor<'t> {
             .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')))
             .unwrap_or(rest.len());
         self.at += end;
+        work::count(end);
         rest.get(..end).unwrap_or_default()
     }
 
@@ -508,6 +676,7 @@ impl<'t> Cursor<'t> {
                 _ => {}
             }
             self.at += 1;
+            work::count(1);
             if depth == 0 {
                 return;
             }
@@ -558,6 +727,12 @@ impl<'t> Elements<'t> {
         }
         self.next()
             .map(|item| Err(Error::format(item.position(), "a key that is no string")))
+    }
+
+    /// Returns `true` if there are no more elements. Where it is `false`, there may be white space.
+    #[inline]
+    pub(crate) fn is_at_end(&self) -> bool {
+        matches!(self.0.peek(), Some(b']' | b'}'))
     }
 
     /// Returns `true` if there are no more elements.

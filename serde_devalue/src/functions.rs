@@ -2,14 +2,13 @@
 
 use std::io;
 
-use bytes::Bytes;
 use serde::de::{Deserialize, DeserializeOwned};
 use serde::ser::Serialize;
 
 use crate::document::Document;
 use crate::entry::Entries;
 use crate::error::Error;
-use crate::limits::ParseOptions;
+use crate::limits::{Limits, ParseOptions};
 use crate::options::WriteOptions;
 use crate::scalar;
 use crate::scan::scan;
@@ -54,14 +53,15 @@ pub fn from_slice<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Error
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
     let mut writer = Writer::new(WriteOptions::new());
     writer.value(value);
-    from_str_with(&writer.finish()?, &crate::token::parse_options())
+    let options = ParseOptions::new().any_custom_tag();
+    from_str_with(&writer.finish()?, &options)
 }
 
 pub(crate) fn value_of(text: &str) -> Result<Value, Error> {
     let options = crate::token::parse_options();
     let index = scan(text, &options.limits)?;
     let entries = Entries::new(text, &index, &options);
-    crate::build::to_value(entries, entries.root())
+    crate::build::to_value(entries, entries.root(), &entries.budget())
 }
 
 /// Serializes a value like `devalue.stringify`.
@@ -104,12 +104,31 @@ pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Error> {
 /// assert_eq!(document.root().kind(), serde_devalue::Kind::Array);
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
+///
+/// It is an error if the default limits would refuse to read the value, because it repeats too much.
 pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, Error> {
+    to_document_with(value, WriteOptions::default())
+}
+
+/// Converts a value of any type to a document, with options.
+pub fn to_document_with<T: Serialize + ?Sized>(
+    value: &T,
+    options: WriteOptions,
+) -> Result<Document, Error> {
     if let Some(text) = scalar::text(value) {
         return Ok(Document::of_scalar(text));
     }
-    Document::parse_with(
-        Bytes::from(to_string(value)?),
-        crate::token::parse_options(),
-    )
+    let mut writer = Writer::new(options);
+    writer.serialize(value)?;
+    let repeats_much = writer.repeats_much();
+    let limits = Limits {
+        size: usize::MAX,
+        ..Limits::default()
+    };
+    let options = ParseOptions::new().limits(limits).any_custom_tag();
+    let document = writer.finish_document(options)?;
+    if repeats_much {
+        document.root().to_value()?;
+    }
+    Ok(document)
 }

@@ -10,9 +10,10 @@ use crate::bigint::BigInt;
 use crate::date::Date;
 use crate::entry::{Elements, Entries, Entry, Item, number};
 use crate::error::Error;
+use crate::limits::Budget;
 use crate::regexp::RegExp;
 use crate::tag::{Tag, ViewKind};
-use crate::url::{Url, normalize_search_params};
+use crate::url::normalize_search_params;
 use crate::value::Value;
 
 /// Base64 as in the strictest JavaScript runtime: padding is written, but may be missing when reading.
@@ -28,7 +29,6 @@ pub(crate) fn decode(tag: Tag, mut payload: Elements<'_>) -> Result<Option<Value
     let at = payload.position();
     Ok(Some(match tag {
         Tag::Date => Value::Date(date(payload)?),
-        Tag::BigInt => Value::BigInt(bigint(payload)?),
         Tag::RegExp => {
             // A RegExp without a source, or with `undefined`, is the empty one.
             let source = payload.next().map_or(Ok(Cow::Borrowed("")), text)?;
@@ -63,15 +63,20 @@ pub(crate) fn date(mut payload: Elements<'_>) -> Result<Date, Error> {
     })
 }
 
-pub(crate) fn bigint(mut payload: Elements<'_>) -> Result<BigInt, Error> {
+/// Decodes a BigInt. A visit of its entry is charged already.
+pub(crate) fn bigint(mut payload: Elements<'_>, budget: &Budget) -> Result<BigInt, Error> {
     let at = payload.position();
-    match payload.next() {
-        Some(Item::String(text)) => BigInt::parse(&text.utf8()?),
+    let int = match payload.next() {
+        Some(Item::String(text)) => {
+            let text = text.utf8()?;
+            budget.charge(BigInt::cost_of_parsing(&text))?;
+            BigInt::parse(&text)
+        }
         Some(Item::Number(digits, _)) => BigInt::from_number(number(digits)),
         Some(Item::Bool(bool, _)) => Some(BigInt::from(u32::from(bool))),
         _ => None,
-    }
-    .ok_or_else(|| Error::format(at, "not a BigInt"))
+    };
+    int.ok_or_else(|| Error::format(at, "not a BigInt"))
 }
 
 pub(crate) fn buffer(mut payload: Elements<'_>) -> Result<Vec<u8>, Error> {
@@ -80,6 +85,7 @@ pub(crate) fn buffer(mut payload: Elements<'_>) -> Result<Vec<u8>, Error> {
         return Err(Error::format(at, "an ArrayBuffer without its text"));
     };
     let text = text.utf8()?;
+    crate::work::count(text.len());
     let text = if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         text.split_ascii_whitespace().collect()
     } else {
@@ -91,7 +97,10 @@ pub(crate) fn buffer(mut payload: Elements<'_>) -> Result<Vec<u8>, Error> {
 }
 
 /// Returns the text of a URL, which is inline or a separate entry.
-pub(crate) fn url(entries: Entries<'_, '_>, mut payload: Elements<'_>) -> Result<Url, Error> {
+pub(crate) fn url<'t>(
+    entries: Entries<'_, 't>,
+    mut payload: Elements<'t>,
+) -> Result<Cow<'t, str>, Error> {
     let at = payload.position();
     let invalid = || Error::format(at, "not a URL");
     let text = match payload.next() {
@@ -105,7 +114,7 @@ pub(crate) fn url(entries: Entries<'_, '_>, mut payload: Elements<'_>) -> Result
         },
         _ => return Err(invalid()),
     };
-    Url::parse(&text.utf8()?).map_err(|_| invalid())
+    text.utf8()
 }
 
 /// Checks the range of a view on a buffer of this size. Returns the offset in bytes and the length in elements.

@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+// A module of the tests names the crate.
+#[cfg(test)]
+extern crate self as serde_devalue;
+
 pub mod as_date;
-mod assembly;
 mod bigint;
 mod build;
 mod cycle;
@@ -15,6 +18,7 @@ mod date_time;
 mod de;
 mod de_access;
 mod document;
+mod edit;
 mod entry;
 mod error;
 mod escape;
@@ -25,7 +29,6 @@ mod limits;
 mod node;
 mod object;
 mod options;
-mod raw;
 mod regexp;
 mod scalar;
 mod scan;
@@ -37,23 +40,30 @@ mod transcode;
 mod url;
 mod value;
 mod walk;
+#[cfg(not(fuzzing))]
+mod work;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod work;
+#[cfg(test)]
+mod work_tests;
 mod wrappers;
 mod writer;
 
-pub use assembly::Assembly;
 pub use bigint::BigInt;
 pub use date::Date;
 pub use document::{Document, NodeId};
+pub use edit::Edit;
 pub use error::{Error, ErrorKind};
 pub use functions::{
-    from_slice, from_str, from_str_with, from_value, to_document, to_string, to_string_with,
-    to_value, to_writer,
+    from_slice, from_str, from_str_with, from_value, to_document, to_document_with, to_string,
+    to_string_with, to_value, to_writer,
 };
 pub use limits::{Limits, ParseOptions};
 pub use node::{ElementNodes, Kind, MapEntries, Node, ObjectEntries};
 pub use object::Object;
 pub use options::{UrlForm, Version, WriteOptions};
-pub use raw::RawEntries;
 pub use regexp::RegExp;
 pub use string::JsString;
 pub use tag::{TemporalKind, ViewKind};

@@ -1,5 +1,9 @@
 //! Limits and options for reading.
 
+use std::cell::Cell;
+
+use crate::error::{Error, ErrorKind};
+
 /// Limits on the resources that a hostile text can use.
 ///
 /// ```
@@ -10,7 +14,8 @@
 /// assert_eq!(error.kind(), ErrorKind::TooLarge);
 /// ```
 ///
-/// Parsing uses at most about three times the size of the text.
+/// Time and memory are linear in the size of the text plus `expansion`, whatever the text and whatever reads it. Each visit
+/// of a value costs 32 bytes plus the length of its entry, so that references to one large entry cannot multiply the work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The maximum size of the text in bytes. The default is 64 MiB, the maximum 2 GiB.
@@ -20,8 +25,10 @@ pub struct Limits {
     ///
     /// The syntax itself may always nest 512 levels deep. Devalue writes two levels.
     pub depth: usize,
-    /// The maximum expansion of shared references, in values plus string bytes beyond the size of the text. The default
-    /// is 4 Mi. A text without shared references never reaches it.
+    /// The memory and work that shared references may add, in bytes. The default is 2 MiB.
+    ///
+    /// Reading may cost 17 bytes for each byte of the text, plus this much. A text without shared references, or with
+    /// references to short values only, never reaches it.
     pub expansion: usize,
 }
 
@@ -30,9 +37,50 @@ impl Default for Limits {
         Self {
             size: 64 << 20,
             depth: 512,
-            expansion: 4 << 20,
+            expansion: 2 << 20,
         }
     }
+}
+
+/// The cost of visiting a value besides its text: about the size of a small Rust value.
+pub(crate) const VISIT: usize = 32;
+/// What a byte of text may cost. A reference takes at least two bytes, so no text is refused for being dense.
+const PER_BYTE: usize = 17;
+
+/// What one reading may still cost, in bytes of memory or of text. See [`Limits::expansion`].
+pub(crate) struct Budget(Cell<usize>);
+
+impl Budget {
+    pub(crate) fn new(text: usize, limits: &Limits) -> Self {
+        let base = text.saturating_mul(PER_BYTE);
+        Self(Cell::new(base.saturating_add(limits.expansion)))
+    }
+
+    #[inline(always)]
+    pub(crate) fn charge(&self, cost: usize) -> Result<(), Error> {
+        match self.0.get().checked_sub(cost) {
+            Some(rest) => {
+                self.0.set(rest);
+                Ok(())
+            }
+            None => Err(over_budget()),
+        }
+    }
+}
+
+impl Clone for Budget {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cold]
+fn over_budget() -> Error {
+    Error::new(
+        ErrorKind::TooExpanded,
+        None,
+        "shared references expand to more than `Limits::expansion`",
+    )
 }
 
 /// Options for reading: limits and custom tags.

@@ -7,8 +7,9 @@ use serde::Deserialize;
 
 use crate::de::Context;
 use crate::document::{Inner, NodeId};
-use crate::entry::{Elements, Entry, Item, Reference, Slot};
+use crate::entry::{Elements, Entries, Entry, Item, Reference, Slot};
 use crate::error::Error;
+use crate::limits::{Budget, VISIT};
 use crate::string::JsString;
 use crate::tag::Tag;
 use crate::value::Value;
@@ -25,6 +26,10 @@ use crate::value::Value;
 /// ```
 ///
 /// It is two words in size and `Copy`. `Debug` shows only the kind.
+///
+/// A method takes time linear in the entry of the node. An iterator over its values charges each of them to a
+/// [budget](crate::Limits::expansion) of its own, so a program that iterates and reads each value once is bounded too.
+/// Nested iteration is not: [`deserialize`](Self::deserialize) and [`to_value`](Self::to_value) bound the whole tree.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     document: &'a Inner,
@@ -110,7 +115,11 @@ impl<'a> Node<'a> {
 
     /// Returns the kind of the value.
     pub fn kind(&self) -> Kind {
-        match self.entry() {
+        let entries = self.document.entries();
+        if entries.string(self.slot).is_some() {
+            return Kind::String;
+        }
+        match entries.entry(self.slot) {
             Entry::Undefined => Kind::Undefined,
             Entry::Null => Kind::Null,
             Entry::Bool(_) => Kind::Bool,
@@ -180,10 +189,15 @@ impl<'a> Node<'a> {
     /// returned as they are; devalue uses the last value at the position of the first.
     pub fn map_entries(&self) -> Result<MapEntries<'a>, Error> {
         match self.entry() {
-            Entry::Tagged(Tag::Map, _, elements) => Ok(MapEntries {
-                document: self.document,
-                elements,
-            }),
+            Entry::Tagged(Tag::Map, _, elements) => {
+                let entries = self.document.entries();
+                Ok(MapEntries {
+                    document: self.document,
+                    entries,
+                    elements,
+                    budget: entries.budget(),
+                })
+            }
             _ => Err(self.is_not("Map")),
         }
     }
@@ -193,13 +207,19 @@ impl<'a> Node<'a> {
     /// It is an error if the value is not an object. An item is an error if its key is `__proto__`, which devalue rejects,
     /// or has a lone surrogate. Duplicate keys are returned as they are; devalue uses the last value.
     pub fn object_entries(&self) -> Result<ObjectEntries<'a>, Error> {
-        let members = match self.entry() {
-            Entry::Object(members) | Entry::Tagged(Tag::NullObject, _, members) => members,
-            _ => return Err(self.is_not("Object")),
+        let entries = self.document.entries();
+        let members = match entries.head(self.slot) {
+            Some((span, b'{')) => entries.object(span),
+            _ => match entries.entry(self.slot) {
+                Entry::Tagged(Tag::NullObject, _, members) => members,
+                _ => return Err(self.is_not("Object")),
+            },
         };
         Ok(ObjectEntries {
             document: self.document,
+            entries,
             elements: members,
+            budget: entries.budget(),
         })
     }
 
@@ -209,10 +229,15 @@ impl<'a> Node<'a> {
     /// [`to_value`](Self::to_value) instead.
     pub fn elements(&self) -> Result<ElementNodes<'a>, Error> {
         match self.entry() {
-            Entry::Array(elements) | Entry::Tagged(Tag::Set, _, elements) => Ok(ElementNodes {
-                document: self.document,
-                elements,
-            }),
+            Entry::Array(elements) | Entry::Tagged(Tag::Set, _, elements) => {
+                let entries = self.document.entries();
+                Ok(ElementNodes {
+                    document: self.document,
+                    entries,
+                    elements,
+                    budget: entries.budget(),
+                })
+            }
             _ => Err(self.is_not("Array or Set")),
         }
     }
@@ -221,7 +246,8 @@ impl<'a> Node<'a> {
     ///
     /// It is an error if devalue would reject any part of it.
     pub fn to_value(&self) -> Result<Value, Error> {
-        crate::build::to_value(self.document.entries(), self.slot)
+        let entries = self.document.entries();
+        crate::build::to_value(entries, self.slot, &entries.budget())
     }
 
     /// Deserializes a Rust type directly from the text. It borrows from the text where possible.
@@ -244,20 +270,29 @@ impl fmt::Debug for Node<'_> {
 #[derive(Clone)]
 pub struct MapEntries<'a> {
     document: &'a Inner,
+    entries: Entries<'a, 'a>,
     elements: Elements<'a>,
+    budget: Budget,
 }
 
 impl<'a> Iterator for MapEntries<'a> {
     type Item = Result<(Node<'a>, Node<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let entries = self.document.entries();
+        if self.elements.is_at_end() {
+            return None;
+        }
+        let (document, entries) = (self.document, self.entries);
         let key = entries.next_reference(&mut self.elements)?;
         let at = self.elements.position();
         let value = entries.next_reference(&mut self.elements);
-        let node = |reference: Reference| Node::new(self.document, reference.slot());
+        let node = |reference: Reference| {
+            self.budget
+                .charge(VISIT + entries.length(reference.slot()))?;
+            Ok(Node::new(document, reference.slot()))
+        };
         Some(match (key, value) {
-            (Ok(key), Some(Ok(value))) => Ok((node(key), node(value))),
+            (Ok(key), Some(Ok(value))) => node(key).and_then(|key| Ok((key, node(value)?))),
             (Err(error), _) | (_, Some(Err(error))) => Err(error),
             (_, None) => Err(Error::format(at, "a key without a value")),
         })
@@ -268,19 +303,25 @@ impl<'a> Iterator for MapEntries<'a> {
 #[derive(Clone)]
 pub struct ObjectEntries<'a> {
     document: &'a Inner,
+    entries: Entries<'a, 'a>,
     elements: Elements<'a>,
+    budget: Budget,
 }
 
 impl<'a> Iterator for ObjectEntries<'a> {
     type Item = Result<(Cow<'a, str>, Node<'a>), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some((key, slot)) = self
-            .document
-            .entries()
-            .next_plain_member(&mut self.elements)
-        {
-            return Some(Ok((Cow::Borrowed(key), Node::new(self.document, slot))));
+        if self.elements.is_at_end() {
+            return None;
+        }
+        let (document, entries) = (self.document, self.entries);
+        let node = |slot: Slot| {
+            self.budget.charge(VISIT + entries.length(slot))?;
+            Ok(Node::new(document, slot))
+        };
+        if let Some((key, slot)) = entries.next_plain_member(&mut self.elements) {
+            return Some(node(slot).map(|value| (Cow::Borrowed(key), value)));
         }
         let key = self.elements.next()?;
         let value = self.elements.next();
@@ -294,7 +335,8 @@ impl<'a> Iterator for ObjectEntries<'a> {
                 return Err(Error::format(key.at, "a key that is `__proto__`"));
             }
             let value = value.ok_or_else(|| Error::format(at, "a key without a value"))?;
-            Ok((text, follow(self.document, value)?))
+            let slot = entries.follow(value)?.slot();
+            Ok((text, node(slot)?))
         })())
     }
 }
@@ -303,21 +345,20 @@ impl<'a> Iterator for ObjectEntries<'a> {
 #[derive(Clone)]
 pub struct ElementNodes<'a> {
     document: &'a Inner,
+    entries: Entries<'a, 'a>,
     elements: Elements<'a>,
+    budget: Budget,
 }
 
 impl<'a> Iterator for ElementNodes<'a> {
     type Item = Result<Node<'a>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        {
-            let reference = self.document.entries().next_reference(&mut self.elements)?;
-            Some(reference.map(|reference| Node::new(self.document, reference.slot())))
-        }
+        let reference = self.entries.next_reference(&mut self.elements)?;
+        Some(reference.and_then(|reference| {
+            let slot = reference.slot();
+            self.budget.charge(VISIT + self.entries.length(slot))?;
+            Ok(Node::new(self.document, slot))
+        }))
     }
-}
-
-#[inline]
-fn follow<'a>(document: &'a Inner, item: Item<'a>) -> Result<Node<'a>, Error> {
-    Ok(Node::new(document, document.entries().follow(item)?.slot()))
 }

@@ -18,7 +18,8 @@ use crate::writer::array_index;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Object {
-    members: Members,
+    /// Boxed, so that every other [`Value`] is small.
+    members: Box<Members>,
     null_prototype: bool,
 }
 
@@ -30,9 +31,16 @@ impl Object {
 
     /// Creates an empty object without a prototype, like `Object.create(null)`.
     pub fn without_prototype() -> Self {
+        Self::with_capacity(0, true)
+    }
+
+    pub(crate) fn with_capacity(members: usize, null_prototype: bool) -> Self {
         Self {
-            members: Members::default(),
-            null_prototype: true,
+            members: Box::new(Members::with_capacity_and_hasher(
+                members,
+                Default::default(),
+            )),
+            null_prototype,
         }
     }
 
@@ -57,6 +65,11 @@ impl Object {
         };
         let place = self.members.partition_point(|key, _| lower(key));
         self.members.shift_insert(place, key, value)
+    }
+
+    /// Appends a member whose key is new and in order.
+    pub(crate) fn push(&mut self, key: JsString, value: Value) {
+        self.members.insert(key, value);
     }
 
     /// Returns the value of a key.

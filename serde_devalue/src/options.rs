@@ -15,6 +15,7 @@ pub struct WriteOptions {
     pub(crate) version: Version,
     pub(crate) url: UrlForm,
     pub(crate) depth: usize,
+    pub(crate) portable: bool,
 }
 
 /// The version of devalue whose output to produce.
@@ -65,6 +66,21 @@ impl WriteOptions {
         self
     }
 
+    /// Refuses what a reader may not know: custom tags, and `Temporal`, which Node reads from version 26 on.
+    ///
+    /// ```
+    /// use serde_devalue::{Custom, Value, WriteOptions, to_string_with};
+    ///
+    /// let money = Custom { tag: "Money".to_owned(), value: 1250.into() };
+    /// let options = WriteOptions::new().portable();
+    /// assert!(to_string_with(&Value::Custom(Box::new(money)), options).is_err());
+    /// ```
+    #[must_use]
+    pub fn portable(mut self) -> Self {
+        self.portable = true;
+        self
+    }
+
     /// Sets the maximum nesting. The default is 512. JavaScript's reader overflows its stack between 1,000 and 5,000.
     #[must_use]
     pub fn depth(mut self, depth: usize) -> Self {
@@ -79,6 +95,7 @@ impl Default for WriteOptions {
             version: Version::default(),
             url: UrlForm::default(),
             depth: 512,
+            portable: false,
         }
     }
 }

@@ -10,10 +10,15 @@
 /// # Ok::<_, serde_devalue::Error>(())
 /// ```
 ///
-/// The flags are checked. The pattern is only checked for closed brackets and groups, and for quantifiers without an
-/// operand.
+/// Checked are the flags, and in the pattern: that groups and classes are closed, that each quantifier has an operand and
+/// its numbers are in order, how a group begins, and that no backslash is the last character. Not checked are names and
+/// references of groups, modifiers, ranges in classes, escapes, and what the flags `u` and `v` forbid in addition, so
+/// JavaScript may refuse a pattern that is accepted here. It accepts none that is refused here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RegExp {
+pub struct RegExp(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Parts {
     source: String,
     flags: String,
 }
@@ -25,23 +30,27 @@ impl RegExp {
         sorted.sort_unstable();
         let known = sorted.iter().all(|flag| "dgimsuvy".contains(*flag));
         let twice = sorted.windows(2).any(|pair| pair.first() == pair.last());
-        if !known || twice || flags.contains('u') && flags.contains('v') || !is_closed(source) {
+        if !known
+            || twice
+            || flags.contains('u') && flags.contains('v')
+            || !is_closed(source, flags)
+        {
             return None;
         }
-        Some(Self {
+        Some(Self(Box::new(Parts {
             source: escape_source(source),
             flags: sorted.into_iter().collect(),
-        })
+        })))
     }
 
     /// Returns the source, as JavaScript formats it.
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// Returns the flags, in JavaScript's order.
     pub fn flags(&self) -> &str {
-        &self.flags
+        &self.0.flags
     }
 }
 
@@ -84,32 +93,36 @@ fn escape_source(source: &str) -> String {
     escaped
 }
 
-/// Returns `true` if groups and classes are closed, the pattern does not end with a backslash, and every quantifier has
-/// an operand.
-fn is_closed(source: &str) -> bool {
+/// Returns `true` unless JavaScript is certain to refuse the pattern.
+fn is_closed(source: &str, flags: &str) -> bool {
     let mut groups = 0_usize;
-    let mut in_class = false;
+    // Only with the flag `v` does a class contain classes.
+    let (nests, mut classes) = (flags.contains('v'), 0_usize);
     let mut repeatable = false;
-    let mut chars = source.chars().peekable();
-    while let Some(char) = chars.next() {
+    let mut rest = source.chars();
+    while let Some(char) = rest.next() {
         match char {
             '\\' => {
-                if chars.next().is_none() {
+                if rest.next().is_none() {
                     return false;
                 }
                 repeatable = true;
             }
-            ']' if in_class => {
-                in_class = false;
+            ']' if classes > 0 => {
+                classes -= 1;
                 repeatable = true;
             }
-            _ if in_class => {}
-            '[' => in_class = true,
+            '[' if classes == 0 || nests => classes += 1,
+            _ if classes > 0 => {}
             '(' => {
                 groups += 1;
                 repeatable = false;
-                if chars.peek() == Some(&'?') {
-                    chars.next();
+                if let Some(kind) = rest.as_str().strip_prefix('?') {
+                    // The rest are modifiers: `(?i-m:x)`.
+                    if !kind.starts_with([':', '=', '!', '<', 'i', 'm', 's', '-']) {
+                        return false;
+                    }
+                    rest = kind.chars();
                 }
             }
             ')' => {
@@ -120,18 +133,48 @@ fn is_closed(source: &str) -> bool {
                 repeatable = true;
             }
             '|' => repeatable = false,
-            '*' | '+' | '?' => {
+            '*' | '+' | '?' | '{' => {
+                if char == '{' {
+                    let Some((range, after)) = braces(rest.as_str()) else {
+                        // Without the flags `u` and `v`, it is an ordinary character.
+                        repeatable = true;
+                        continue;
+                    };
+                    if !range {
+                        return false;
+                    }
+                    rest = after.chars();
+                }
                 if !repeatable {
                     return false;
                 }
                 repeatable = false;
-                if chars.peek() == Some(&'?') {
-                    chars.next();
+                if let Some(lazy) = rest.as_str().strip_prefix('?') {
+                    rest = lazy.chars();
                 }
             }
             '^' | '$' => repeatable = false,
             _ => repeatable = true,
         }
     }
-    groups == 0 && !in_class
+    groups == 0 && classes == 0
+}
+
+/// Parses the rest of a quantifier such as `{1,2}`. Returns whether its numbers are in order, and what follows.
+fn braces(rest: &str) -> Option<(bool, &str)> {
+    let (inner, after) = rest.split_once('}')?;
+    let (least, most) = match inner.split_once(',') {
+        Some((least, most)) => (least, Some(most)),
+        None => (inner, None),
+    };
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if least.is_empty() || !is_number(least) || !most.is_none_or(is_number) {
+        return None;
+    }
+    let most = most.filter(|most| !most.is_empty()).unwrap_or(least);
+    let significant = |digits: &str| {
+        let digits = digits.trim_start_matches('0').to_owned();
+        (digits.len(), digits)
+    };
+    Some((significant(least) <= significant(most), after))
 }

@@ -9,7 +9,7 @@ use crate::limits::Limits;
 const NESTING: usize = 512;
 
 /// The positions of the entries of a document.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Index {
     /// The text is a single negative number.
     Sentinel(f64),

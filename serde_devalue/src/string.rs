@@ -145,6 +145,7 @@ impl<'t> Text<'t> {
     /// Decodes the content of a JSON string with checked syntax.
     #[cold]
     pub(crate) fn unescape(raw: &'t str) -> Self {
+        crate::work::count(raw.len());
         match memchr::memchr(b'\\', raw.as_bytes()) {
             None => Self::Utf8(Cow::Borrowed(raw)),
             Some(first) => unescape(raw, first),

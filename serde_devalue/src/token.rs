@@ -2,10 +2,13 @@
 //!
 //! A wrapper serializes as a newtype struct with one of these names, around a value that other formats support.
 
+use std::cell::Cell;
+
 use serde::ser::{Impossible, Serialize, Serializer};
 
 use crate::error::Error;
 use crate::limits::{Limits, ParseOptions};
+use crate::value::Value;
 
 const PREFIX: &str = "$serde_devalue::";
 pub(crate) const MAP: &str = "$serde_devalue::Map";
@@ -28,6 +31,23 @@ pub(crate) fn parse_options() -> ParseOptions {
         ..Limits::default()
     };
     ParseOptions::new().limits(limits).any_custom_tag()
+}
+
+thread_local! {
+    static HANDED_OVER: Cell<Option<Value>> = const { Cell::new(None) };
+}
+
+/// Hands a value to the visitor of [`Value`], which serde's data model cannot represent.
+pub(crate) fn hand_over<T>(value: Value, visit: impl FnOnce() -> T) -> T {
+    HANDED_OVER.set(Some(value));
+    let visited = visit();
+    HANDED_OVER.set(None);
+    visited
+}
+
+/// Takes the value of the running `hand_over`, if any.
+pub(crate) fn handed_over() -> Option<Value> {
+    HANDED_OVER.take()
 }
 
 /// Returns the string that a wrapper serializes as.

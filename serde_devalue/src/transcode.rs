@@ -19,7 +19,8 @@ pub(crate) fn node(writer: &mut Writer, node: Node<'_>) -> Result<(), Error> {
         writer,
         document: document.serial(),
     };
-    walk(document.entries(), node.slot(), &mut sink)
+    let entries = document.entries();
+    walk(entries, node.slot(), &mut sink, &entries.budget())
 }
 
 /// Writes the entries of one document.
@@ -51,8 +52,8 @@ impl<'t> Sink<'t> for Transcoder<'_> {
             Container::Array => self.writer.begin_array(),
             Container::Sparse(length) => self.writer.begin_sparse_array(length),
             // The walk visits each key once.
-            Container::Object => self.writer.begin_struct(),
-            Container::NullObject => self.writer.begin_null_object(),
+            Container::Object(_) => self.writer.begin_struct(),
+            Container::NullObject(_) => self.writer.begin_null_object(),
             Container::Map => self.writer.begin_map(),
             Container::Set => self.writer.begin_set(),
             Container::Boxed => self.writer.begin_boxed(),
@@ -192,6 +193,9 @@ impl Writer {
             Value::Url(url) => self.url(url),
             Value::ArrayBuffer(bytes) => self.array_buffer(bytes),
             Value::UrlSearchParams(params) => self.tagged_text("URLSearchParams", params),
+            Value::Temporal(..) if self.options.portable => {
+                self.fail("a Temporal value, which a reader may not know");
+            }
             Value::Temporal(kind, text) => self.tagged_text(kind.name(), text),
             Value::RegExp(regexp) => {
                 self.leaf(|arena| {

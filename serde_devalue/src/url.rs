@@ -28,6 +28,21 @@ impl Url {
         }
     }
 
+    /// Takes the text of a URL that JavaScript wrote. It is normalised if that cannot damage it.
+    ///
+    /// JavaScript accepts some host names that the crate `url` does not, and keeps the slashes of a file's path.
+    pub(crate) fn written(text: &str) -> Option<Self> {
+        let (scheme, _) = text.split_once(':')?;
+        let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+        match Self::parse(text) {
+            Ok(url) if !scheme.eq_ignore_ascii_case("file") => Some(url),
+            _ => is_scheme.then(|| Self(text.into())),
+        }
+    }
+
     /// Returns the URL as a string.
     pub fn as_str(&self) -> &str {
         &self.0

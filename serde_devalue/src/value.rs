@@ -65,7 +65,7 @@ pub enum Value {
     /// An array without holes.
     Array(Vec<Value>),
     /// An array with holes.
-    SparseArray(SparseArray),
+    SparseArray(Box<SparseArray>),
     /// An object, with or without a prototype.
     Object(Object),
     /// A Map in insertion order. Keys should be unique: for a duplicate, the writer uses the last value at the position of

@@ -8,8 +8,10 @@ use hashbrown::{HashMap, HashSet};
 use crate::entry::{Elements, Entries, Entry, Item, Quoted, Reference, Slot, number};
 use crate::error::{Error, ErrorKind};
 use crate::leaf;
+use crate::limits::{Budget, VISIT};
 use crate::string::Text;
 use crate::tag::{Tag, ViewKind};
+use crate::url::Url;
 use crate::value::Value;
 use crate::writer::{any_twice, array_index};
 
@@ -45,8 +47,9 @@ pub(crate) enum Primitive<'t> {
 pub(crate) enum Container<'t> {
     Array,
     Sparse(u32),
-    Object,
-    NullObject,
+    /// An object with this many members.
+    Object(usize),
+    NullObject(usize),
     Map,
     Set,
     Boxed,
@@ -60,7 +63,7 @@ enum Rest<'t> {
     Array(Elements<'t>),
     /// Simple members that are known to be in order.
     Members(Elements<'t>),
-    Ordered(std::vec::IntoIter<(Text<'t>, Item<'t>)>),
+    Ordered(indexmap::map::IntoIter<Text<'t>, Item<'t>>),
     Sparse(std::collections::btree_map::IntoIter<u32, Item<'t>>),
     References(std::vec::IntoIter<Slot>),
     One(Option<Slot>),
@@ -72,13 +75,14 @@ pub(crate) fn walk<'t>(
     entries: Entries<'_, 't>,
     slot: Slot,
     sink: &mut impl Sink<'t>,
+    budget: &Budget,
 ) -> Result<(), Error> {
     let mut walk = Walk {
         entries,
         sink,
         open: Vec::new(),
         customs: Vec::new(),
-        budget: budget(&entries),
+        budget,
     };
     walk.value(slot)?;
     while let Some((_, rest)) = walk.open.last_mut() {
@@ -86,7 +90,6 @@ pub(crate) fn walk<'t>(
             Rest::Array(elements) => match entries.next_reference(elements).transpose()? {
                 Some(Reference::To(slot)) => Some(slot),
                 Some(Reference::Hole) => {
-                    walk.charge(1)?;
                     walk.sink.hole();
                     continue;
                 }
@@ -137,68 +140,40 @@ pub(crate) fn walk<'t>(
     Ok(())
 }
 
-/// The remaining budget of values and string bytes: the size of the text plus the expansion limit.
-pub(crate) fn budget(entries: &Entries<'_, '_>) -> usize {
-    entries
-        .text
-        .len()
-        .saturating_add(entries.options.limits.expansion)
-}
-
-pub(crate) fn over_budget() -> Error {
-    Error::new(
-        ErrorKind::TooExpanded,
-        None,
-        "shared references expand to more than the limit",
-    )
-}
-
 struct Walk<'w, 'i, 't, S> {
     entries: Entries<'i, 't>,
     sink: &'w mut S,
     open: Vec<(u32, Rest<'t>)>,
     /// The open custom values, each with the number of open containers around it.
     customs: Vec<(u32, usize)>,
-    budget: usize,
+    budget: &'w Budget,
 }
 
 impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
-    fn charge(&mut self, cost: usize) -> Result<(), Error> {
-        match self.budget.checked_sub(cost) {
-            Some(rest) => {
-                self.budget = rest;
-                Ok(())
-            }
-            None => Err(over_budget()),
-        }
-    }
-
     fn value(&mut self, slot: Slot) -> Result<(), Error> {
+        crate::work::count(1);
+        // An object that was already visited costs no more than its reference.
+        self.budget.charge(VISIT)?;
         if let Some(text) = self.entries.string(slot) {
-            self.charge(1 + text.raw.len())?;
+            self.budget.charge(self.entries.length(slot))?;
             self.sink.primitive(Primitive::Text(text.text()));
             return Ok(());
         }
-        let position = self.entries.position(slot);
-        let entry = self.entries.entry(slot);
-        self.charge(1).map_err(|error| error.at(position))?;
-        let primitive = match &entry {
-            Entry::Undefined => Primitive::Undefined,
+        if let Some((_, b'[' | b'{')) = self.entries.head(slot) {
+            return self.object(slot);
+        }
+        self.budget.charge(self.entries.length(slot))?;
+        self.sink.primitive(match self.entries.entry(slot) {
             Entry::Null => Primitive::Null,
-            Entry::Bool(bool) => Primitive::Bool(*bool),
-            Entry::Number(number) => Primitive::Number(*number),
-            Entry::Tagged(Tag::BigInt, _, payload) => {
-                let int = leaf::bigint(*payload)?;
-                self.charge(int.as_str().len())?;
-                Primitive::BigInt(int)
-            }
-            _ => return self.object(slot, position, entry),
-        };
-        self.sink.primitive(primitive);
+            Entry::Bool(bool) => Primitive::Bool(bool),
+            Entry::Number(number) => Primitive::Number(number),
+            _ => Primitive::Undefined,
+        });
         Ok(())
     }
 
-    fn object(&mut self, slot: Slot, position: usize, entry: Entry<'t>) -> Result<(), Error> {
+    fn object(&mut self, slot: Slot) -> Result<(), Error> {
+        let position = self.entries.position(slot);
         let Some(id) = slot.index() else {
             return Ok(());
         };
@@ -220,15 +195,31 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 _ => Ok(()),
             };
         }
+        self.budget
+            .charge(self.entries.length(slot))
+            .map_err(|error| error.at(position))?;
+        let entry = self.entries.entry(slot);
+        if let Entry::Tagged(Tag::BigInt, _, payload) = entry {
+            let int = leaf::bigint(payload, self.budget)?;
+            self.sink.primitive(Primitive::BigInt(int));
+            return Ok(());
+        }
+        self.budget.charge(VISIT)?;
         let (container, rest) = match entry {
             Entry::Array(elements) => (Container::Array, Rest::Array(elements)),
             Entry::Sparse(elements) => {
-                let (length, items) = sparse(elements)?;
+                let (length, items) = sparse(elements, self.budget)?;
                 (Container::Sparse(length), Rest::Sparse(items.into_iter()))
             }
-            Entry::Object(members) => (Container::Object, self.members(members)?),
+            Entry::Object(members) => {
+                let (count, members) = self.members(members)?;
+                (Container::Object(count), members)
+            }
             Entry::Tagged(tag, name, elements) => match tag {
-                Tag::NullObject => (Container::NullObject, self.members(elements)?),
+                Tag::NullObject => {
+                    let (count, members) = self.members(elements)?;
+                    (Container::NullObject(count), members)
+                }
                 Tag::Map => (
                     Container::Map,
                     Rest::References(self.map(elements)?.into_iter()),
@@ -242,8 +233,8 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                     Rest::One(Some(boxed(&self.entries, elements)?)),
                 ),
                 Tag::View(kind) => {
-                    let (buffer, bytes, window) = view_buffer(&self.entries, elements)?;
-                    self.charge(bytes)?;
+                    let (buffer, bytes, window) =
+                        view_buffer(&self.entries, elements, self.budget)?;
                     let (offset, length) = leaf::window(kind, bytes, window)?;
                     let whole = length.saturating_mul(kind.element_size()) == bytes;
                     (
@@ -261,8 +252,10 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                     (Container::Custom(name.utf8()?), Rest::Custom(Some(payload)))
                 }
                 Tag::Url => {
-                    let url = leaf::url(self.entries, elements)?;
-                    self.charge(url.as_str().len())?;
+                    let text = leaf::url(self.entries, elements)?;
+                    self.budget.charge(text.len())?;
+                    let url =
+                        Url::written(&text).ok_or_else(|| Error::format(position, "not a URL"))?;
                     self.sink.leaf(id, Value::Url(url));
                     return Ok(());
                 }
@@ -302,10 +295,11 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
     }
 
     /// Returns the members of an object in JavaScript's order, with unique keys.
-    fn members(&self, members: Elements<'t>) -> Result<Rest<'t>, Error> {
+    fn members(&self, members: Elements<'t>) -> Result<(usize, Rest<'t>), Error> {
         let mut last_integer = None;
         let mut named = false;
         let mut in_order = true;
+        let mut count = 0;
         let mut rest = members;
         let keys = std::iter::from_fn(|| {
             let (key, _) = self.entries.next_plain_member(&mut rest)?;
@@ -314,10 +308,12 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
                 .is_none_or(|integer| !named && last_integer.is_none_or(|last| last < integer));
             named |= integer.is_none();
             last_integer = integer.or(last_integer);
+            count += 1;
             Some(key)
         });
         if !any_twice(keys) && in_order && rest.is_empty() {
-            return Ok(Rest::Members(members));
+            self.budget.charge(count * VISIT)?;
+            return Ok((count, Rest::Members(members)));
         }
         let mut unique: indexmap::IndexMap<Text<'t>, Item<'t>, hashbrown::DefaultHashBuilder> =
             Default::default();
@@ -329,14 +325,15 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
             let value = members
                 .next()
                 .ok_or_else(|| Error::format(key.at, "a key without a value"))?;
+            // Putting keys in order takes memory and time of its own.
+            self.budget.charge(2 * VISIT)?;
             unique.insert(checked_key(key)?, value);
         }
-        let mut ordered: Vec<_> = unique.into_iter().collect();
-        ordered.sort_by_key(|(key, _)| match key {
+        unique.sort_by_key(|key, _| match key {
             Text::Utf8(key) => array_index(key).unwrap_or(u32::MAX),
             Text::Utf16(_) => u32::MAX,
         });
-        Ok(Rest::Ordered(ordered.into_iter()))
+        Ok((unique.len(), Rest::Ordered(unique.into_iter())))
     }
 
     /// Returns alternating keys and values of a Map with unique keys. A duplicate key has its last value at the first
@@ -346,9 +343,10 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         if slots.len() % 2 != 0 {
             return Err(Error::format(elements.position(), "a key without a value"));
         }
-        let mut known = HashMap::with_capacity(slots.len() / 2);
+        let mut known = HashMap::new();
         let mut distinct = 0;
         for pair in 0..slots.len() / 2 {
+            self.budget.charge(VISIT)?;
             let (Some(&key), Some(&value)) = (slots.get(pair * 2), slots.get(pair * 2 + 1)) else {
                 break;
             };
@@ -373,6 +371,7 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
         let mut known = HashSet::new();
         let mut distinct = Vec::new();
         for slot in self.follow_all(elements)? {
+            self.budget.charge(VISIT)?;
             let (slot, identity) = self.identity(slot)?;
             if known.insert(identity) {
                 distinct.push(slot);
@@ -394,20 +393,16 @@ impl<'t, S: Sink<'t>> Walk<'_, '_, 't, S> {
 
     /// Returns the identity of a Map key, and the key that the Map stores, which is never −0.
     fn identity(&mut self, slot: Slot) -> Result<(Slot, Identity<'t>), Error> {
+        self.budget.charge(self.entries.length(slot))?;
         Ok(match self.entries.entry(slot) {
             Entry::Undefined => (slot, Identity::Undefined),
             Entry::Null => (slot, Identity::Null),
             Entry::Bool(bool) => (slot, Identity::Bool(bool)),
             Entry::Number(0.0) => (Slot::ZERO, Identity::Number(0)),
             Entry::Number(number) => (slot, Identity::Number(number.to_bits())),
-            Entry::String(text) => {
-                self.charge(text.raw.len())?;
-                (slot, Identity::Text(text.text()))
-            }
+            Entry::String(text) => (slot, Identity::Text(text.text())),
             Entry::Tagged(Tag::BigInt, _, payload) => {
-                let int = leaf::bigint(payload)?;
-                self.charge(int.as_str().len())?;
-                (slot, Identity::BigInt(int))
+                (slot, Identity::BigInt(leaf::bigint(payload, self.budget)?))
             }
             _ => (slot, Identity::Object(slot)),
         })
@@ -437,6 +432,7 @@ pub(crate) fn checked_key(key: Quoted<'_>) -> Result<Text<'_>, Error> {
 /// Returns the length and the elements of a sparse array.
 pub(crate) fn sparse<'t>(
     mut elements: Elements<'t>,
+    budget: &Budget,
 ) -> Result<(u32, BTreeMap<u32, Item<'t>>), Error> {
     let at = elements.position();
     let integer = |item: Option<Item<'_>>| match item {
@@ -457,6 +453,8 @@ pub(crate) fn sparse<'t>(
     let length = integer(elements.next())?;
     let mut items = BTreeMap::new();
     while let Some(index) = elements.next() {
+        budget.charge(VISIT)?;
+        crate::work::count(8);
         let position = index.position();
         let index = integer(Some(index))?;
         let Some(item) = elements.next().filter(|_| index < length) else {
@@ -491,12 +489,14 @@ pub(crate) fn boxed(entries: &Entries<'_, '_>, mut elements: Elements<'_>) -> Re
 pub(crate) fn view_buffer<'t>(
     entries: &Entries<'_, 't>,
     mut elements: Elements<'t>,
+    budget: &Budget,
 ) -> Result<(Slot, usize, Elements<'t>), Error> {
     let at = elements.position();
     let invalid = || Error::format(at, "a view without a buffer");
     let slot = entries.follow(elements.next().ok_or_else(invalid)?)?.slot();
     match entries.entry(slot) {
         Entry::Tagged(Tag::ArrayBuffer, _, payload) => {
+            budget.charge(entries.length(slot))?;
             Ok((slot, leaf::buffer(payload)?.len(), elements))
         }
         _ => Err(invalid()),

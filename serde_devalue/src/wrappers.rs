@@ -265,7 +265,7 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
+                Ok(token::handed_over().unwrap_or(Value::Null))
             }
 
             fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {

@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+mod worst;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 
@@ -228,6 +230,22 @@ fn the_length_of_a_sparse_array_allocates_nothing() {
         );
     });
     assert!(allocations.bytes_max < 4_096, "{allocations:?}");
+}
+
+#[test]
+fn the_memory_of_reading_is_bounded_whatever_is_shared() {
+    const SIZE: usize = 50_000;
+    for (name, text) in worst::TEXTS {
+        let text = text(SIZE);
+        let limit = 20 * text.len() as u64 + 2 * Limits::default().expansion as u64;
+        for (reader, read) in worst::READERS {
+            let allocated = allocation_counter::measure(|| drop(read(&text)));
+            assert!(
+                allocated.bytes_max < limit,
+                "{name} by {reader}: {allocated:?}"
+            );
+        }
+    }
 }
 
 #[test]

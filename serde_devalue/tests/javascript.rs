@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use serde_devalue::{Document, Value, WriteOptions, Writer, from_str};
+use serde_devalue::{Document, Edit, RegExp, Value, WriteOptions, Writer, from_str};
 use serde_json::{Value as Json, json};
 
 const COUNT: usize = 2_000;
@@ -111,6 +111,61 @@ fn rust_reads_what_javascript_writes(version: &str, seed: &str) {
     }
 }
 
+/// Edits records at random. More of them: `DEVALUE_EDITS=100000 cargo test -p serde_devalue --test javascript`.
+fn javascript_makes_of_an_edit_what_it_says(version: &str) {
+    let count = std::env::var("DEVALUE_EDITS").map_or(COUNT, |count| count.parse().unwrap());
+    let mut runner = TestRunner::default();
+    let records = proptest::collection::vec(("[a-e]", arbitrary::value()), 0..5);
+    let strategy = (records, "[a-f]", "[a-e]", arbitrary::value());
+    let wire = |value: &Value| {
+        let mut writer = Writer::new(WriteOptions::new());
+        writer.value(value);
+        writer.finish().unwrap()
+    };
+    let lines: Vec<String> = (0..count)
+        .map(|_| {
+            let (record, name, removed, value) =
+                strategy.new_tree(&mut runner).unwrap().current();
+            // Every value on its own, since anchors count from the start of a value.
+            let mut values: Vec<(String, Value)> = Vec::new();
+            for (name, value) in record {
+                values.retain(|(known, _)| *known != name);
+                values.push((name, value));
+            }
+            let mut edit = Edit::new();
+            for (name, value) in &values {
+                edit.set(name, value);
+            }
+            let before = edit.finish(WriteOptions::new()).unwrap();
+            let document = Document::parse(before.clone()).unwrap();
+            let value = wire(&value);
+            let new = Document::parse(value.clone()).unwrap();
+            let mut edit = document.edit().unwrap();
+            edit.remove(&removed);
+            edit.set_with(name.as_str(), |writer| writer.copy(new.root()));
+            let after = edit.finish(WriteOptions::new()).unwrap();
+            json!({ "before": before, "removed": removed, "name": name, "value": value, "after": after })
+                .to_string()
+        })
+        .collect();
+    let found = node(&["edit", version], &lines.join("\n"));
+    assert_eq!(
+        found.trim_end(),
+        format!("read {count}"),
+        "edited otherwise"
+    );
+}
+
+#[test]
+fn devalue_5_reads_an_edited_record_as_the_edit_says() {
+    javascript_makes_of_an_edit_what_it_says("5");
+}
+
+#[test]
+fn devalue_6_would_write_the_bytes_of_an_edited_record() {
+    javascript_makes_of_an_edit_what_it_says("6");
+}
+
 #[test]
 fn devalue_5_reads_what_rust_writes() {
     javascript_reads_what_rust_writes("5");
@@ -129,4 +184,36 @@ fn rust_reads_what_devalue_5_writes_and_writes_the_same_bytes() {
 #[test]
 fn rust_reads_what_devalue_6_writes_and_writes_the_same_bytes() {
     rust_reads_what_javascript_writes("6", "6");
+}
+
+#[test]
+fn a_regexp_that_is_refused_is_one_that_javascript_refuses() {
+    let mut runner = TestRunner::default();
+    let strategy = (
+        r"([a-c0-2,{}()\[\]*+?|^$\\:=!<&-]|\(\?:|\[\^|a\{1,2\}){0,8}",
+        "[gimsuvyd]{0,2}",
+    );
+    let patterns: Vec<(String, String)> = (0..20 * COUNT)
+        .map(|_| strategy.new_tree(&mut runner).unwrap().current())
+        .collect();
+    let lines: Vec<String> = patterns
+        .iter()
+        .map(|pattern| json!(pattern).to_string())
+        .collect();
+    let valid = node(&["regexps"], &lines.join("\n"));
+    let (mut invalid, mut refused) = (0, 0);
+    for ((source, flags), valid) in patterns.iter().zip(valid.lines()) {
+        let is_refused = RegExp::new(source, flags).is_none();
+        assert!(
+            !is_refused || valid == "false",
+            "/{source}/{flags} is valid"
+        );
+        invalid += usize::from(valid == "false");
+        refused += usize::from(is_refused);
+    }
+    assert_eq!(valid.lines().count(), patterns.len());
+    assert!(
+        refused * 10 > invalid * 8,
+        "{refused} of {invalid} are found"
+    );
 }

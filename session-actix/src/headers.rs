@@ -42,6 +42,11 @@ pub fn cookies_of(headers: &HeaderMap) -> http::HeaderMap {
     cookies
 }
 
+/// Returns the method of a request.
+pub(crate) fn method_of(method: &actix_web::http::Method) -> http::Method {
+    http::Method::from_bytes(method.as_str().as_bytes()).unwrap_or_default()
+}
+
 /// Adds the headers of a session to its response.
 pub fn apply(session_headers: &ResponseHeaders, headers: &mut HeaderMap) {
     if !session_headers.sets_cookie() && !session_headers.varies() {

@@ -6,11 +6,12 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
-use actix_web::{HttpMessage, HttpResponse};
-use session_core::session::{CommitFuture, CommitResult, ResponseHeaders, Session, SessionManager};
+use actix_web::{HttpMessage, ResponseError};
+use session_core::session::{
+    CommitFuture, CommitResult, ResponseHeaders, Session, SessionManager, Sessions,
+};
 use tokio::runtime::Handle;
 
-use crate::sessions::{OuterSessions, Sessions};
 use crate::{CommitError, headers};
 
 /// A service whose requests have a session. It is created by [`SessionMiddleware`](crate::SessionMiddleware).
@@ -33,25 +34,21 @@ impl<S> SessionService<S> {
     /// Puts the session of this request into its extensions and returns it; `None` if an outer middleware with the same
     /// cookie name has done so.
     fn attach(&self, request: &ServiceRequest) -> Option<Session> {
-        let mut extensions = request.extensions_mut();
-        let sessions = Sessions::from_extensions(&extensions);
-        if let Some(outer) = sessions.by_cookie(self.manager.cookie_name()) {
-            if !outer.manager().ptr_eq(&self.manager) {
-                tracing::warn!(
-                    cookie = self.manager.cookie_name(),
-                    "two session middlewares have the same cookie name; the inner one does nothing"
-                );
-            }
-            return None;
-        }
+        let method = headers::method_of(request.method());
         let cookies = headers::cookies_of(request.headers());
-        let session = self.manager.session_from_headers(&cookies);
-        if let Some(outer) = extensions.insert(session.clone()) {
-            let mut outers: OuterSessions = extensions.remove().unwrap_or_default();
-            outers.push(outer);
-            extensions.insert(outers);
+        let session = self.manager.session_from_request(&method, &cookies);
+        let mut extensions = request.extensions_mut();
+        let Some(outer) = extensions.insert(session.clone()) else {
+            return Some(session);
+        };
+        let sessions = extensions.remove::<Sessions>();
+        let mut sessions = sessions.unwrap_or_else(|| outer.clone().into());
+        let is_another = sessions.enter(&session);
+        extensions.insert(sessions);
+        if !is_another {
+            extensions.insert(outer);
         }
-        Some(session)
+        is_another.then_some(session)
     }
 }
 
@@ -77,7 +74,7 @@ where
             let Some(session) = session else {
                 return Ok(response.map_into_left_body());
             };
-            let commit = session.commit();
+            let commit = session.commit(status_of(&response));
             let finished = Committing { commit, runtime }.await;
             Ok(complete(response, finished))
         })
@@ -100,6 +97,10 @@ impl Future for Committing {
     }
 }
 
+fn status_of<B>(response: &ServiceResponse<B>) -> http::StatusCode {
+    http::StatusCode::from_u16(response.status().as_u16()).unwrap_or_default()
+}
+
 /// The headers that session middlewares have added to a response.
 ///
 /// If an outer middleware replaces the response, the new response must still carry the cookies of the inner middlewares.
@@ -112,11 +113,13 @@ fn complete<B>(
 ) -> ServiceResponse<EitherBody<B>> {
     let applied: Option<Applied> = response.response().extensions().get().cloned();
     let mut applied = applied.unwrap_or_default();
-    let mut response = match finished.error {
+    let mut response = match finished.failure {
         None => response.map_into_left_body(),
-        Some(error) => {
-            let mut failed = HttpResponse::InternalServerError().finish();
-            failed.extensions_mut().insert(CommitError(Arc::new(error)));
+        Some(failure) => {
+            let mut failed = failure.error().error_response();
+            failed
+                .extensions_mut()
+                .insert(CommitError(Arc::clone(failure.error())));
             for session_headers in &applied.0 {
                 headers::apply(session_headers, failed.headers_mut());
             }

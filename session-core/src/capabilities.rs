@@ -76,8 +76,14 @@ pub struct Capabilities {
     pub batch: bool,
     /// Whether [`watch`](crate::Driver::watch) works.
     pub watch: bool,
+    /// Whether [`listen`](crate::Driver::listen), [`read_tracked`](crate::Driver::read_tracked) and
+    /// [`sync_invalidations`](crate::Driver::sync_invalidations) work.
+    pub invalidations: bool,
     /// What a reader sees after a write.
     pub consistency: Consistency,
+    /// Whether listings leave out keys that end in `$`, where unstorage keeps the metadata of the key before it. Such
+    /// keys can be read, written and removed nevertheless, and clearing removes those of the keys that are listed.
+    pub unlisted_metadata: bool,
     /// Whether `a` and `a:b` may both have an entry. Where they may not, a write of the second one is an error of kind
     /// [`InvalidKey`](crate::ErrorKind::InvalidKey). Default: `true`.
     pub nested_keys: bool,
@@ -158,10 +164,24 @@ impl Capabilities {
         self
     }
 
+    /// Sets [`invalidations`](Self::invalidations).
+    #[must_use]
+    pub fn with_invalidations(mut self, invalidations: bool) -> Self {
+        self.invalidations = invalidations;
+        self
+    }
+
     /// Sets [`consistency`](Self::consistency).
     #[must_use]
     pub fn with_consistency(mut self, consistency: Consistency) -> Self {
         self.consistency = consistency;
+        self
+    }
+
+    /// Sets [`unlisted_metadata`](Self::unlisted_metadata).
+    #[must_use]
+    pub fn with_unlisted_metadata(mut self, unlisted_metadata: bool) -> Self {
+        self.unlisted_metadata = unlisted_metadata;
         self
     }
 
@@ -199,7 +219,9 @@ impl Capabilities {
             listing: self.listing.min(other.listing),
             batch: self.batch && other.batch,
             watch: self.watch && other.watch,
+            invalidations: self.invalidations && other.invalidations,
             consistency: self.consistency.max(other.consistency),
+            unlisted_metadata: self.unlisted_metadata || other.unlisted_metadata,
             nested_keys: self.nested_keys && other.nested_keys,
             max_key_size: lesser(self.max_key_size, other.max_key_size),
             max_value_size: lesser(self.max_value_size, other.max_value_size),
@@ -227,7 +249,9 @@ impl Default for Capabilities {
             listing: Listing::default(),
             batch: false,
             watch: false,
+            invalidations: false,
             consistency: Consistency::default(),
+            unlisted_metadata: false,
             nested_keys: true,
             max_key_size: None,
             max_value_size: None,

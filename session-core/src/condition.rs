@@ -16,7 +16,7 @@ pub enum WriteCondition {
     IfVersion(Version),
 }
 
-/// The expiry and the condition of a write.
+/// The expiry and the condition of a write, and how the value is meant.
 ///
 /// ```
 /// use session_core::{Expiry, WriteCondition, WriteOptions};
@@ -33,6 +33,9 @@ pub struct WriteOptions {
     pub expiry: Expiry,
     /// What must hold for the write to happen.
     pub condition: WriteCondition,
+    /// Whether the value is bytes even if it is valid text. It matters where a backend keeps the two apart, as unstorage
+    /// does in a database, and only to others who read there: this library reads both alike.
+    pub raw: bool,
 }
 
 impl WriteOptions {
@@ -57,6 +60,13 @@ impl WriteOptions {
     #[must_use]
     pub fn with_condition(mut self, condition: WriteCondition) -> Self {
         self.condition = condition;
+        self
+    }
+
+    /// Sets whether the value is bytes even if it is valid text.
+    #[must_use]
+    pub fn with_raw(mut self, raw: bool) -> Self {
+        self.raw = raw;
         self
     }
 }

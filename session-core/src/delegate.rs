@@ -47,6 +47,9 @@ macro_rules! delegate_driver {
         $crate::__delegate_method!(remove_many [$this $inner] [$($($own)+)?]);
         $crate::__delegate_method!(clear [$this $inner] [$($($own)+)?]);
         $crate::__delegate_method!(watch [$this $inner] [$($($own)+)?]);
+        $crate::__delegate_method!(listen [$this $inner] [$($($own)+)?]);
+        $crate::__delegate_method!(read_tracked [$this $inner] [$($($own)+)?]);
+        $crate::__delegate_method!(sync_invalidations [$this $inner] [$($($own)+)?]);
         $crate::__delegate_method!(close [$this $inner] [$($($own)+)?]);
     };
 }
@@ -72,6 +75,9 @@ macro_rules! __delegate_method {
     (remove_many $inner:tt [remove_many $($more:ident)*]) => {};
     (clear $inner:tt [clear $($more:ident)*]) => {};
     (watch $inner:tt [watch $($more:ident)*]) => {};
+    (listen $inner:tt [listen $($more:ident)*]) => {};
+    (read_tracked $inner:tt [read_tracked $($more:ident)*]) => {};
+    (sync_invalidations $inner:tt [sync_invalidations $($more:ident)*]) => {};
     (close $inner:tt [close $($more:ident)*]) => {};
     ($method:ident $inner:tt [$other:ident $($more:ident)*]) => {
         $crate::__delegate_method!($method $inner [$($more)*]);
@@ -91,6 +97,9 @@ macro_rules! __delegate_method {
     };
     (read $inner:tt []) => {
         $crate::__delegate_method!(@by_key $inner read(&$crate::Key) -> Option<$crate::Entry>);
+    };
+    (read_tracked $inner:tt []) => {
+        $crate::__delegate_method!(@by_key $inner read_tracked(&$crate::Key) -> Option<$crate::Entry>);
     };
     (exists $inner:tt []) => {
         $crate::__delegate_method!(@by_key $inner exists(&$crate::Key) -> bool);
@@ -163,17 +172,36 @@ macro_rules! __delegate_method {
             $inner.write_many(writes)
         }
     };
-    (close [$this:ident $inner:expr] []) => {
-        fn close<'a, 'r>(&'a self) -> $crate::DriverFuture<'r, $crate::Result<()>>
+    (listen [$this:ident $inner:expr] []) => {
+        fn listen<'a, 'r>(
+            &'a self,
+            listener: ::std::sync::Arc<dyn $crate::InvalidationListener>,
+        ) -> $crate::DriverFuture<'r, $crate::Result<()>>
         where
             Self: 'r,
             'a: 'r,
         {
             let $this = self;
-            $inner.close()
+            $inner.listen(listener)
         }
     };
+    (sync_invalidations $inner:tt []) => {
+        $crate::__delegate_method!(@without_arguments $inner sync_invalidations);
+    };
+    (close $inner:tt []) => {
+        $crate::__delegate_method!(@without_arguments $inner close);
+    };
 
+    (@without_arguments [$this:ident $inner:expr] $method:ident) => {
+        fn $method<'a, 'r>(&'a self) -> $crate::DriverFuture<'r, $crate::Result<()>>
+        where
+            Self: 'r,
+            'a: 'r,
+        {
+            let $this = self;
+            $inner.$method()
+        }
+    };
     (@by_key [$this:ident $inner:expr] $method:ident(&$argument:ty) -> $output:ty) => {
         fn $method<'a, 'b, 'r>(
             &'a self,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    Capabilities, Entry, Error, Key, ListOptions, ListPage, Metadata, Prefix, RemoveOptions,
-    RemoveOutcome, Result, TouchOptions, WriteOptions, WriteOutcome,
+    Capabilities, Entry, Error, InvalidationListener, Key, ListOptions, ListPage, Metadata, Prefix,
+    RemoveOptions, RemoveOutcome, Result, TouchOptions, WriteOptions, WriteOutcome,
 };
 
 /// A write in a batch.
@@ -250,6 +250,30 @@ pub trait Driver: Send + Sync + 'static {
     /// The default implementation is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
     async fn watch(&self, _prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         Err(Error::unsupported(self.name(), "watch"))
+    }
+
+    /// Tells `listener` from now on which entries have changed since [`read_tracked`](Self::read_tracked) returned them.
+    ///
+    /// The driver keeps the listener for as long as it lives. The default implementation is an error of kind
+    /// [`Unsupported`](crate::ErrorKind::Unsupported).
+    async fn listen(&self, _listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        Err(Error::unsupported(self.name(), "listen"))
+    }
+
+    /// Reads like [`read`](Self::read), and tells the listeners when the entry changes or expires afterwards.
+    ///
+    /// It tells each of them once, so that the entry must be read again to be tracked again. An entry that is absent need
+    /// not be tracked. The default implementation is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    async fn read_tracked(&self, _key: &Key) -> Result<Option<Entry>> {
+        Err(Error::unsupported(self.name(), "read_tracked"))
+    }
+
+    /// Waits until the listeners know of every change that was made before the call.
+    ///
+    /// It also proves that the backend is still the one that decides, such as the primary of a cluster. The default
+    /// implementation is an error of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    async fn sync_invalidations(&self) -> Result<()> {
+        Err(Error::unsupported(self.name(), "sync_invalidations"))
     }
 
     /// Finishes background work and releases all resources.

@@ -41,6 +41,10 @@ pub enum ErrorKind {
     Rejected,
     /// Other requests kept changing the session until the commit's deadline passed.
     Contended,
+    /// The session was destroyed or has expired, so its changes were dropped.
+    Gone,
+    /// Another request changed a value after this request had read it, so the changes of this request were dropped.
+    Stale,
     /// The backend failed in another way.
     Backend,
 }
@@ -95,6 +99,27 @@ impl Error {
             context: None,
             retry_after: None,
             source: None,
+        }))
+    }
+
+    /// The same error for one more caller, with `error` as its cause.
+    #[cfg(any(feature = "near-cache", feature = "session"))]
+    pub(crate) fn repeated(error: &std::sync::Arc<Self>) -> Self {
+        let Inner {
+            kind,
+            outcome,
+            ref message,
+            ref context,
+            retry_after,
+            ..
+        } = *error.0;
+        Self(Box::new(Inner {
+            kind,
+            outcome,
+            message: message.clone(),
+            context: context.clone(),
+            retry_after,
+            source: Some(Box::new(std::sync::Arc::clone(error))),
         }))
     }
 

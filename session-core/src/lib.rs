@@ -45,14 +45,17 @@ pub mod durations;
 mod entry;
 mod error;
 mod expiry;
+#[cfg(feature = "config")]
+mod file_mode;
 mod fingerprint;
 #[cfg(any(feature = "config", feature = "session"))]
 mod into_arc;
+mod invalidation;
 mod key;
 mod list;
-#[cfg(any(feature = "config", feature = "session"))]
-mod on_commit_error;
 mod operations;
+#[cfg(any(feature = "config", feature = "session"))]
+mod policies;
 mod retry;
 #[cfg(any(feature = "config", feature = "session"))]
 mod settings;
@@ -77,13 +80,14 @@ pub use entry::{Entry, Metadata};
 pub use error::{Error, ErrorKind, Outcome, Result};
 pub use expiry::Expiry;
 pub use fingerprint::Fingerprint;
+pub use invalidation::InvalidationListener;
 pub use key::{Key, Prefix};
 pub use list::{Cursor, DEFAULT_PAGE_SIZE, ListOptions, ListPage};
-#[cfg(any(feature = "config", feature = "session"))]
-pub use on_commit_error::OnCommitError;
 pub use operations::{DEFAULT_CLEAR_TIMEOUT, DEFAULT_TIMEOUT, Operations};
+#[cfg(any(feature = "config", feature = "session"))]
+pub use policies::{OnCommitError, OnCorruptRecord, OnLostChange};
 pub use retry::{Idempotency, RetryPolicy};
 #[cfg(any(feature = "config", feature = "session"))]
-pub use settings::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite, SessionSettings};
+pub use settings::{CookieOptions, DEFAULT_COOKIE_NAME, PreviousCookie, SameSite, SessionSettings};
 pub use timestamp::Timestamp;
 pub use version::Version;

@@ -15,7 +15,7 @@
 //!     let workers = sessions.clone();
 //!     let app = move || App::new().route("/", web::get().to(visits)).wrap(workers.clone());
 //!     HttpServer::new(app).bind(("127.0.0.1", 3000))?.run().await?;
-//!     sessions.close().await?;
+//!     sessions.close(std::time::Duration::from_secs(10)).await?;
 //!     Ok(())
 //! }
 //! ```

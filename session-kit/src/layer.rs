@@ -99,9 +99,9 @@ impl SessionLayer {
         self.0.manager()
     }
 
-    /// Waits for running commits, including those of disconnected clients, and closes the driver.
-    pub async fn close(&self) -> Result<()> {
-        self.0.close().await
+    /// Waits for running commits, including those of disconnected clients, at most for `timeout`, and closes the driver.
+    pub async fn close(&self, timeout: Duration) -> Result<()> {
+        self.0.close(timeout).await
     }
 }
 

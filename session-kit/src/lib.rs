@@ -45,6 +45,7 @@
 //! | `cookie` | no | `driver = "cookie"`: the session is stored in the visitor's cookie only |
 //! | `http` | no | `driver = "http"`: an HTTP server with the protocol of unstorage |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
+//! | `near-cache` | no | `near_cache = true`: entries that are read often stay in the memory of the process, see [`decorators`] |
 //! | `redis` | no | `driver = "redis"`: Redis or Valkey, standalone, with Sentinel or as a cluster, with unstorage's keys |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, with unstorage's table |
 //! | `upstash` | no | `driver = "upstash"`: Upstash Redis over its REST API, with unstorage's keys |
@@ -66,11 +67,12 @@ pub use session_core::{
     BoxStream, Bytes, Capabilities, Change, ChangeKind, Clock, Conditions, ConflictState,
     Consistency, CookieOptions, Cursor, DEFAULT_CLEAR_TIMEOUT, DEFAULT_COOKIE_NAME,
     DEFAULT_PAGE_SIZE, DEFAULT_TIMEOUT, Driver, DriverExt, DriverFuture, Entry, Error, ErrorKind,
-    Expiry, Fingerprint, Idempotency, Key, ListOptions, ListPage, Listing, ManualClock, Metadata,
-    OnCommitError, Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, RetryPolicy,
-    SameSite, SessionSettings, SystemClock, Timestamp, TouchOptions, Version, Write,
-    WriteCondition, WriteOptions, WriteOutcome, async_trait, config, decorators, delegate_driver,
-    session_data, worker,
+    Expiry, Fingerprint, Idempotency, InvalidationListener, Key, ListOptions, ListPage, Listing,
+    ManualClock, Metadata, OnCommitError, OnCorruptRecord, OnLostChange, Operations, Outcome,
+    Prefix, PreviousCookie, RemoveOptions, RemoveOutcome, Result, RetryPolicy, SameSite,
+    SessionSettings, SystemClock, Timestamp, TouchOptions, Version, Write, WriteCondition,
+    WriteOptions, WriteOutcome, async_trait, config, decorators, delegate_driver, session_data,
+    worker,
 };
 #[cfg(feature = "server")]
 pub use session_server as server;

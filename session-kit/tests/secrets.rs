@@ -93,7 +93,10 @@ async fn session_ids_and_values_are_in_no_log_line() {
         secrets.len() >= 4,
         "the cookie changed with each regenerate"
     );
-    sessions.close().await.unwrap();
+    sessions
+        .close(std::time::Duration::from_secs(10))
+        .await
+        .unwrap();
 
     let log = String::from_utf8(captured.0.lock().clone()).unwrap();
     assert!(log.contains("operation=\"write\""), "nothing was captured");

@@ -8,21 +8,22 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use session_core::{Error, ErrorKind, Result};
+use session_core::{Error, ErrorKind, Key, Prefix, Result};
 use subtle::ConstantTimeEq;
 
+use crate::local;
 use crate::response::Rejection;
 
 /// The rule that decides who may read and write.
 ///
 /// ```
-/// use session_server::{AccessKind, Authorization, Denied};
+/// use session_server::{AccessKind, AccessTarget, Authorization, Denied};
 ///
 /// let by_token = Authorization::token("3f1c9a4e7b")?;
 ///
 /// let by_hook = Authorization::hook(|access| async move {
-///     match access.kind {
-///         AccessKind::Read if access.key.starts_with("public:") => Ok(()),
+///     match (access.kind, access.target) {
+///         (AccessKind::Read, AccessTarget::Item(key)) if key.as_str().starts_with("public:") => Ok(()),
 ///         _ => Err(Denied::unauthorized("only public keys can be read")),
 ///     }
 /// });
@@ -35,6 +36,7 @@ pub struct Authorization(Rule);
 
 #[derive(Clone)]
 enum Rule {
+    OpenLocally,
     Open,
     Token(SecretString),
     Hook(Arc<Hook>),
@@ -43,8 +45,16 @@ enum Rule {
 type Hook = dyn Fn(Access) -> BoxFuture<'static, Result<(), Denied>> + Send + Sync;
 
 impl Authorization {
-    /// Allows every request of everyone who can reach the service.
+    /// Allows every request that is addressed to this machine by `localhost` or a loopback address.
+    ///
+    /// For a server that listens on loopback. A page in a browser on this machine cannot use it: requests with another
+    /// host in `Host`, or with an `Origin` other than the service's own, get status 403.
     pub fn open() -> Self {
+        Self(Rule::OpenLocally)
+    }
+
+    /// Allows every request of everyone who can reach the service, by any host name and from any page in a browser.
+    pub fn open_to_everyone() -> Self {
         Self(Rule::Open)
     }
 
@@ -76,23 +86,27 @@ impl Authorization {
         Self(Rule::Hook(Arc::new(move |access| Box::pin(hook(access)))))
     }
 
-    /// Decides on a request. `key` is only called for a hook.
+    /// Decides on a request for `target`. Without a valid one the request is rejected anyway, and no hook is asked.
     pub(crate) async fn check(
         &self,
         request: &Parts,
         kind: AccessKind,
-        key: impl FnOnce() -> String,
+        target: Option<&AccessTarget>,
     ) -> Result<(), Rejection> {
         match &self.0 {
             Rule::Open => Ok(()),
+            Rule::OpenLocally => local::check(request),
             Rule::Token(token) => match has_token(&request.headers, token) {
                 true => Ok(()),
                 false => Err(Rejection::missing_token()),
             },
             Rule::Hook(hook) => {
+                let Some(target) = target else {
+                    return Ok(());
+                };
                 let access = Access {
                     kind,
-                    key: key(),
+                    target: target.clone(),
                     request: request.clone(),
                 };
                 let denied = |denied: Denied| Rejection::new(denied.status, denied.message);
@@ -105,6 +119,7 @@ impl Authorization {
 impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
+            Rule::OpenLocally => "Authorization(open on loopback)",
             Rule::Open => "Authorization(open)",
             Rule::Token(_) => "Authorization(token)",
             Rule::Hook(_) => "Authorization(hook)",
@@ -131,14 +146,14 @@ fn has_token(headers: &HeaderMap, token: &SecretString) -> bool {
 
 /// The request that a hook decides on.
 ///
-/// `Debug` does not show the key and the headers, which may be secrets.
+/// `Debug` does not show the target and the headers, which may be secrets.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Access {
     /// Whether the request reads or writes.
     pub kind: AccessKind,
-    /// The normalised key. A base, whose keys are listed or cleared, ends with `:`. The root is empty.
-    pub key: String,
+    /// What it reads or changes.
+    pub target: AccessTarget,
     /// The method, URI and headers of the request.
     pub request: Parts,
 }
@@ -152,13 +167,23 @@ impl fmt::Debug for Access {
     }
 }
 
+/// What a request reads or changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessTarget {
+    /// One item. The key of its metadata ends with `$`.
+    Item(Key),
+    /// All items below a prefix, which are listed or cleared.
+    Below(Prefix),
+}
+
 /// Whether a request reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessKind {
     /// `GET` and `HEAD`.
     Read,
-    /// `PUT` and `DELETE`.
+    /// `PUT`, `PATCH` and `DELETE`.
     Write,
 }
 

@@ -12,6 +12,11 @@ use crate::response::Rejection;
 
 const TTL: HeaderName = HeaderName::from_static("x-ttl");
 
+/// The remaining milliseconds, or `never`; unlike `x-ttl`, it is exact and says that an item never expires.
+const TTL_MILLIS: HeaderName = HeaderName::from_static("x-ttl-ms");
+
+const NEVER: HeaderValue = HeaderValue::from_static("never");
+
 const BYTES: &str = "application/octet-stream";
 
 /// The first time that an HTTP date cannot express: the year 10000.
@@ -51,6 +56,9 @@ pub(crate) fn expiry(headers: &HeaderMap) -> Result<Expiry, Rejection> {
         return Ok(Expiry::Default);
     };
     let seconds = value.to_str().ok().map(str::trim);
+    if seconds == Some("never") {
+        return Ok(Expiry::Never);
+    }
     let seconds = match seconds {
         // JavaScript's `Number("")` is zero, which means no time to live.
         Some("") => Some(0.0),
@@ -67,9 +75,21 @@ pub(crate) fn expiry(headers: &HeaderMap) -> Result<Expiry, Rejection> {
             Ok(Expiry::after(ttl))
         }
         _ => Err(Rejection::bad_request(
-            "x-ttl must be a positive number of seconds",
+            "x-ttl must be a positive number of seconds, or never",
         )),
     }
+}
+
+/// Adds the header with the expiry of an item, as a driver that reports it does.
+pub(crate) fn insert_expiry(headers: &mut HeaderMap, expires_at: Option<Timestamp>) {
+    let value = match expires_at {
+        None => NEVER,
+        Some(at) => {
+            let left = at.saturating_since(Timestamp::now()).as_millis();
+            u64::try_from(left).unwrap_or(u64::MAX).into()
+        }
+    };
+    headers.insert(TTL_MILLIS, value);
 }
 
 /// Adds the headers with the metadata of an item.

@@ -27,13 +27,15 @@
 //!
 //! # The protocol
 //!
-//! The path is the key, with `/` or `:` between its segments. A path that ends with either is a base.
+//! The path is the key, with `/` or `:` between its segments. A path that ends with either is a base. `PUT` and `HEAD` have
+//! no meaning for a base, and address the item of that name.
 //!
 //! | request | response |
 //! |---|---|
 //! | `GET` of a key | the value: `application/octet-stream` if `Accept` asks for it or if it is not UTF-8, else `text/plain` |
 //! | `HEAD` of a key | the same headers without the value |
 //! | `PUT` to a key | stores the body, for `x-ttl` seconds if that header is present; `OK` |
+//! | `PATCH` of a key | changes when the item expires, to `x-ttl` seconds from now; `OK` |
 //! | `DELETE` of a key | removes the item and its metadata; `OK`, also if there is none |
 //! | `GET` of a base | a JSON array of the full keys below it, with `/` as the separator |
 //! | `DELETE` of a base | removes all items below it; `OK` |
@@ -41,12 +43,18 @@
 //! `GET` and `HEAD` of a key return the time of the last change in `last-modified`, if the driver or the metadata has it,
 //! and the remaining seconds in `x-ttl`. Metadata is a separate item, under the key with `$` appended.
 //!
+//! # Expiry
+//!
+//! This extends unstorage's protocol, whose clients ignore it. `x-ttl` of a request may have a fraction, or be `never` for an
+//! item that never expires. If the driver reports expiry, responses to `GET` and `HEAD` have the remaining milliseconds or
+//! `never` in `x-ttl-ms`. `PATCH` has no body, and changes neither the value nor its tag.
+//!
 //! # Conditional requests
 //!
 //! This extends unstorage's protocol. `GET`, `HEAD` and `PUT` of a key return its version as an `etag`. `PUT` with
 //! `if-none-match: *` stores the value only if the key is absent. `PUT` and `DELETE` with `if-match` change the item only if
 //! it still has that tag. If the condition fails, the response is 412 and nothing is changed. A driver without conditional
-//! writes returns no tags, and responds to conditions with 501. The `session-server` dialect of `driver-http` uses this, so
+//! writes returns no tags, and responds to conditions with 501. `PATCH` takes `if-match` too. The `session-server` dialect of `driver-http` uses this, so
 //! that the sessions of several servers lose no update.
 //!
 //! # Status codes
@@ -96,12 +104,13 @@ mod authorization;
 mod body;
 mod headers;
 mod listing;
+mod local;
 mod precondition;
 mod response;
 mod service;
 mod target;
 
-pub use authorization::{Access, AccessKind, Authorization, Denied};
+pub use authorization::{Access, AccessKind, AccessTarget, Authorization, Denied};
 pub use body::ResponseBody;
 pub use secrecy::SecretString;
 pub use service::{

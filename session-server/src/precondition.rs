@@ -3,13 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use session_core::Version;
+use session_core::{Key, Version};
 use sha2::{Digest, Sha256};
 
 use crate::response::Rejection;
-
-/// The length of a hash. Versions of this length or more are hashed, because some are as long as the value.
-const HASH_LENGTH: usize = 32;
 
 /// The condition of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,22 +19,19 @@ pub(crate) enum Precondition {
     Match(EntityTag),
 }
 
-/// An entity tag: a version, or a hash of it.
+/// An entity tag: a hash of a version, which may be the stored value itself.
+///
+/// The key is hashed too, so that equal values of several items are not seen to be equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EntityTag(Vec<u8>);
 
 impl EntityTag {
-    pub(crate) fn of(version: &Version) -> Self {
-        let bytes = version.as_bytes();
-        match bytes.len() < HASH_LENGTH {
-            true => Self(bytes.to_vec()),
-            false => Self(Sha256::digest(bytes).to_vec()),
-        }
-    }
-
-    /// The version, unless the tag is a hash of it.
-    pub(crate) fn version(&self) -> Option<Version> {
-        (self.0.len() < HASH_LENGTH).then(|| Version::from_bytes(&self.0))
+    pub(crate) fn of(key: &Key, version: &Version) -> Self {
+        let hash = Sha256::new()
+            .chain_update((key.as_bytes().len() as u64).to_be_bytes())
+            .chain_update(key.as_bytes())
+            .chain_update(version.as_bytes());
+        Self(hash.finalize().to_vec())
     }
 
     fn read(value: &HeaderValue) -> Option<Self> {
@@ -47,11 +41,11 @@ impl EntityTag {
     }
 }
 
-/// Adds the header with the entity tag of `version`.
-pub(crate) fn insert_entity_tag(headers: &mut HeaderMap, version: Option<&Version>) {
-    let text =
-        version.map(|version| format!("\"{}\"", URL_SAFE_NO_PAD.encode(EntityTag::of(version).0)));
-    if let Some(tag) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+/// Adds the header with the entity tag of a version of `key`.
+pub(crate) fn insert_entity_tag(headers: &mut HeaderMap, key: &Key, version: Option<&Version>) {
+    let tag = version.map(|version| URL_SAFE_NO_PAD.encode(EntityTag::of(key, version).0));
+    let tag = tag.and_then(|tag| HeaderValue::try_from(format!("\"{tag}\"")).ok());
+    if let Some(tag) = tag {
         headers.insert(ETAG, tag);
     }
 }
@@ -78,28 +72,26 @@ impl Precondition {
 mod tests {
     use super::*;
 
-    fn tag_of(version: &Version) -> HeaderValue {
+    fn tag_of(key: &str, version: &[u8]) -> HeaderValue {
+        let key = Key::new(key).unwrap();
         let mut headers = HeaderMap::new();
-        insert_entity_tag(&mut headers, Some(version));
+        insert_entity_tag(&mut headers, &key, Some(&Version::from_bytes(version)));
         headers.remove(ETAG).unwrap()
     }
 
     #[test]
-    fn a_short_version_is_the_tag_and_a_long_one_is_hashed() {
-        for length in [0, 1, 8, 31] {
-            let version = Version::from_bytes(&vec![0xff; length]);
-            let tag = EntityTag::read(&tag_of(&version)).unwrap();
-            assert_eq!(tag.version(), Some(version));
+    fn a_tag_is_a_hash_whatever_the_length_of_the_version() {
+        for length in [0, 1, 8, 31, 32, 1_000_000] {
+            let version = vec![b'a'; length];
+            let tag = tag_of("k", &version);
+            assert_eq!(tag.len(), 45);
+            let read = EntityTag::read(&tag).unwrap();
+            let version = Version::from_bytes(&version);
+            assert_eq!(read, EntityTag::of(&Key::new("k").unwrap(), &version));
         }
-        for length in [32, 33, 1_000_000] {
-            let version = Version::from_bytes(&vec![0xff; length]);
-            let tag = EntityTag::read(&tag_of(&version)).unwrap();
-            assert_eq!(tag, EntityTag::of(&version));
-            assert_eq!(tag.version(), None);
-            assert!(tag_of(&version).len() < 50);
-        }
-        let (one, other) = (Version::from_bytes(&[1; 40]), Version::from_bytes(&[2; 40]));
-        assert_ne!(EntityTag::of(&one), EntityTag::of(&other));
+        assert_ne!(tag_of("k", b"1"), tag_of("k", b"2"));
+        assert_ne!(tag_of("k", b"1"), tag_of("other", b"1"));
+        assert_ne!(tag_of("k", b"11"), tag_of("k1", b"1"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Rejection {
 
     pub(crate) fn method(method: &Method) -> Self {
         let message = format!("Method Not Allowed: {method}");
-        let allowed = HeaderValue::from_static("GET, HEAD, PUT, DELETE");
+        let allowed = HeaderValue::from_static("GET, HEAD, PUT, PATCH, DELETE");
         Self::new(StatusCode::METHOD_NOT_ALLOWED, message).with_header(ALLOW, allowed)
     }
 

@@ -12,18 +12,17 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 use session_core::{
-    DEFAULT_CLEAR_TIMEOUT, Driver as _, Entry, Error, Key, Operations, RemoveOptions,
-    RemoveOutcome, Version, WriteCondition, WriteOptions, WriteOutcome,
+    DEFAULT_CLEAR_TIMEOUT, Driver as _, Entry, Error, Expiry, Key, Operations, RemoveOptions,
+    RemoveOutcome, TouchOptions, Version, WriteCondition, WriteOptions, WriteOutcome,
 };
 use session_storage::Storage;
 use tower_service::Service;
 
-use crate::authorization::{AccessKind, Authorization};
+use crate::authorization::{AccessKind, AccessTarget, Authorization};
 use crate::body::{self, BoxError, ResponseBody};
 use crate::precondition::{self, EntityTag, Precondition};
 use crate::response::{self, Rejection};
-use crate::target::Target;
-use crate::{headers, listing};
+use crate::{headers, listing, target};
 
 /// The maximum size of the body of a request by default: 8 MiB.
 pub const DEFAULT_MAX_BODY: usize = 8 * 1_024 * 1_024;
@@ -47,9 +46,10 @@ pub const DEFAULT_OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// use session_server::{Authorization, StorageService};
 ///
 /// let storage = Storage::new(Arc::new(MemoryDriver::new()));
-/// let service = StorageService::new(storage.prefix("public"), Authorization::open())
+/// let service = StorageService::new(storage.prefix("public")?, Authorization::open())
 ///     .with_max_body(64 * 1_024);
 /// let app: Router = Router::new().fallback_service(service);
+/// # Ok::<(), session_core::Error>(())
 /// ```
 ///
 /// Clones serve the same storage. The service runs on a tokio runtime with a timer. If a client disconnects, its request is
@@ -158,21 +158,26 @@ impl Settings {
         let (request, body) = request.into_parts();
         let kind = match request.method {
             Method::GET | Method::HEAD => AccessKind::Read,
-            Method::PUT | Method::DELETE => AccessKind::Write,
+            Method::PUT | Method::PATCH | Method::DELETE => AccessKind::Write,
             ref other => return Err(Rejection::method(other)),
         };
-        let target = Target::of(request.uri.path(), self.max_key)?;
-        let check = self.authorization.check(&request, kind, || target.name());
+        let target = target::of(&request.method, request.uri.path(), self.max_key);
+        let check = self
+            .authorization
+            .check(&request, kind, target.as_ref().ok());
         self.operations
             .read("authorize", async { Ok(check.await) })
             .await??;
-        match (&request.method, &target) {
-            (&Method::GET, Target::Base(base)) => {
+        match (&request.method, &target?) {
+            (&Method::GET, AccessTarget::Below(base)) => {
                 listing::respond(&self.storage, &self.operations, base).await
             }
-            (&Method::GET, Target::Item(key)) => self.get(&request, key).await,
-            (&Method::HEAD, target) => self.head(target).await,
-            (&Method::DELETE, Target::Base(base)) => {
+            (&Method::GET, AccessTarget::Item(key)) => self.get(&request, key).await,
+            (&Method::HEAD, AccessTarget::Item(key)) => self.head(key).await,
+            (&Method::DELETE, AccessTarget::Item(key)) => self.delete(&request, key).await,
+            (&Method::PATCH, AccessTarget::Item(key)) => self.touch(&request, key).await,
+            (_, AccessTarget::Item(key)) => self.put(&request, key, body).await,
+            (_, AccessTarget::Below(base)) => {
                 if Precondition::of(&request.headers)? != Precondition::None {
                     return Err(Rejection::bad_request(
                         "clearing a base cannot be conditional",
@@ -183,8 +188,6 @@ impl Settings {
                 operations.change("clear", clear).await?;
                 Ok(response::ok())
             }
-            (&Method::DELETE, Target::Item(key)) => self.delete(&request, key).await,
-            (_, target) => self.put(&request, &target.as_item()?, body).await,
         }
     }
 
@@ -193,7 +196,12 @@ impl Settings {
         let driver = self.storage.as_driver();
         let read = try_join(driver.read(key), self.storage.metadata(key.as_str()));
         let (entry, metadata) = self.operations.read("get", read).await?;
-        let Entry { value, version, .. } = entry.ok_or_else(Rejection::not_found)?;
+        let Entry {
+            value,
+            version,
+            expires_at,
+            ..
+        } = entry.ok_or_else(Rejection::not_found)?;
         let is_text =
             !headers::accepts_bytes(&request.headers) && std::str::from_utf8(&value).is_ok();
         let content_type = if is_text {
@@ -203,12 +211,14 @@ impl Settings {
         };
         let mut response = response::success(content_type, ResponseBody::full(value));
         headers::insert_metadata(response.headers_mut(), &metadata.unwrap_or_default());
-        precondition::insert_entity_tag(response.headers_mut(), version.as_ref());
+        if self.reports_expiry(key)? {
+            headers::insert_expiry(response.headers_mut(), expires_at);
+        }
+        precondition::insert_entity_tag(response.headers_mut(), key, version.as_ref());
         Ok(response)
     }
 
-    async fn head(&self, target: &Target) -> Result<Response<ResponseBody>, Rejection> {
-        let key = target.as_item().map_err(|_| Rejection::not_found())?;
+    async fn head(&self, key: &Key) -> Result<Response<ResponseBody>, Rejection> {
         let metadata = self.storage.metadata(key.as_str());
         let metadata = self.operations.read("head", metadata).await?;
         let metadata = metadata.ok_or_else(Rejection::not_found)?;
@@ -221,7 +231,10 @@ impl Settings {
             headers.insert(CONTENT_LENGTH, size.into());
         }
         headers::insert_metadata(headers, &metadata);
-        precondition::insert_entity_tag(headers, native.version.as_ref());
+        if self.reports_expiry(key)? {
+            headers::insert_expiry(headers, native.expires_at);
+        }
+        precondition::insert_entity_tag(headers, key, native.version.as_ref());
         Ok(response)
     }
 
@@ -254,12 +267,14 @@ impl Settings {
                 Precondition::Match(tag) => {
                     WriteCondition::IfVersion(self.version(key, tag).await?)
                 }
-            });
-        let written = self.storage.set_raw_with(key.as_str(), value, options);
+            })
+            .with_raw(headers::sends_bytes(headers));
+        let driver = self.storage.as_driver();
+        let written = driver.write(key, value, options);
         match self.operations.change("put", written).await? {
             WriteOutcome::Written { version, .. } => {
                 let mut response = response::ok();
-                precondition::insert_entity_tag(response.headers_mut(), version.as_ref());
+                precondition::insert_entity_tag(response.headers_mut(), key, version.as_ref());
                 Ok(response)
             }
             _ => Err(Rejection::precondition()),
@@ -294,6 +309,39 @@ impl Settings {
         Ok(response::ok())
     }
 
+    /// Changes when an item expires, and nothing else.
+    async fn touch(&self, request: &Parts, key: &Key) -> Result<Response<ResponseBody>, Rejection> {
+        let mut options = match headers::expiry(&request.headers)? {
+            Expiry::Default => {
+                return Err(Rejection::bad_request(
+                    "PATCH needs x-ttl, a number of seconds or never",
+                ));
+            }
+            expiry => TouchOptions::to(expiry),
+        };
+        match Precondition::of(&request.headers)? {
+            Precondition::None => {}
+            Precondition::Absent => {
+                return Err(Rejection::bad_request("PATCH cannot have If-None-Match"));
+            }
+            Precondition::Match(tag) => {
+                options = options.if_version(self.version(key, tag).await?);
+            }
+        }
+        let driver = self.storage.as_driver();
+        let touch = driver.touch(key, options);
+        match self.operations.change("touch", touch).await? {
+            true => Ok(response::ok()),
+            false => Err(Rejection::not_found()),
+        }
+    }
+
+    /// Whether the driver that holds `key` tells when an item expires.
+    fn reports_expiry(&self, key: &Key) -> Result<bool, Rejection> {
+        let mount = self.storage.mount_of(key.as_str())?;
+        Ok(mount.driver().capabilities().reports_expiry)
+    }
+
     /// Removes an item conditionally, and then its metadata.
     async fn remove_if(&self, key: &Key, options: RemoveOptions) -> Result<RemoveOutcome, Error> {
         let outcome = self.storage.as_driver().remove(key, options).await?;
@@ -303,13 +351,10 @@ impl Settings {
         Ok(outcome)
     }
 
-    /// The version that a tag stands for.
+    /// The version that a tag stands for: the current one, if it has that tag.
     ///
-    /// A hash is compared with the current version. If that changes before the operation, the condition fails.
+    /// If it changes before the operation, the condition fails.
     async fn version(&self, key: &Key, tag: EntityTag) -> Result<Version, Rejection> {
-        if let Some(version) = tag.version() {
-            return Ok(version);
-        }
         let driver = self.storage.as_driver();
         let metadata = self
             .operations
@@ -317,7 +362,7 @@ impl Settings {
             .await?;
         let version = metadata.and_then(|metadata| metadata.version);
         version
-            .filter(|version| EntityTag::of(version) == tag)
+            .filter(|version| EntityTag::of(key, version) == tag)
             .ok_or_else(Rejection::precondition)
     }
 }

@@ -1,60 +1,39 @@
 //! The path of a request: which item or base it names.
 
+use http::Method;
 use percent_encoding::percent_decode_str;
 use session_core::{Key, Prefix};
 
+use crate::authorization::AccessTarget;
 use crate::response::Rejection;
 
-/// What a request reads or changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// A single item.
-    Item(Key),
-    /// All items below a prefix.
-    Base(Prefix),
-}
-
-impl Target {
-    /// Parses the path of a request. It is percent-decoded once. Encoded separators are separators, too.
-    pub(crate) fn of(path: &str, max_key: usize) -> Result<Self, Rejection> {
-        let decoded = percent_decode_str(path)
-            .decode_utf8()
-            .map_err(|_| Rejection::bad_request("the key is not UTF-8"))?;
-        if decoded.len() > max_key + 2 {
-            return Err(Rejection::key_too_long());
-        }
-        if decoded.contains('?') {
-            return Err(Rejection::bad_request("a key must not contain `?`"));
-        }
-        if path.is_empty() || path.ends_with([':', '/']) {
-            return Ok(Self::Base(Prefix::new(&decoded)));
-        }
-        if decoded.ends_with([':', '/', '\\']) {
-            let message = "an encoded separator at the end is ambiguous; send `/` or `:` unencoded";
-            return Err(Rejection::bad_request(message));
-        }
-        Key::new(&decoded)
-            .map(Self::Item)
-            .map_err(|_| Rejection::bad_request("the key is empty"))
+/// What a request of `method` for `path` reads or changes.
+///
+/// The path is percent-decoded once. Encoded separators are separators, too. A path that ends with a separator is a base,
+/// unless the method cannot address one.
+pub(crate) fn of(method: &Method, path: &str, max_key: usize) -> Result<AccessTarget, Rejection> {
+    let decoded = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| Rejection::bad_request("the key is not UTF-8"))?;
+    if decoded.len() > max_key + 2 {
+        return Err(Rejection::key_too_long());
     }
-
-    /// The key in unstorage's notation: a base ends with `:`, and the root is empty.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Item(key) => key.as_str().to_owned(),
-            Self::Base(base) if base.is_root() => String::new(),
-            Self::Base(base) => format!("{}:", base.as_str()),
-        }
+    if decoded.contains('?') {
+        return Err(Rejection::bad_request("a key must not contain `?`"));
     }
-
-    /// The item, for requests that cannot address a base: a base is the item with that key.
-    pub(crate) fn as_item(&self) -> Result<Key, Rejection> {
-        match self {
-            Self::Item(key) => Ok(key.clone()),
-            Self::Base(base) => {
-                Key::new(base.as_str()).map_err(|_| Rejection::bad_request("the key is empty"))
-            }
-        }
+    let is_base = path.is_empty() || path.ends_with([':', '/']);
+    if is_base && matches!(*method, Method::GET | Method::DELETE) {
+        return Ok(AccessTarget::Below(Prefix::new(&decoded)));
+    }
+    if !is_base && decoded.ends_with([':', '/', '\\']) {
+        let message = "an encoded separator at the end is ambiguous; send `/` or `:` unencoded";
+        return Err(Rejection::bad_request(message));
+    }
+    match Key::new(&decoded) {
+        Ok(key) => Ok(AccessTarget::Item(key)),
+        // There is no item without a name.
+        Err(_) if *method == Method::HEAD => Err(Rejection::not_found()),
+        Err(_) => Err(Rejection::bad_request("the key is empty")),
     }
 }
 
@@ -62,11 +41,13 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn name(path: &str) -> Result<String, u16> {
-        let target = Target::of(path, 64);
-        target
-            .map(|target| target.name())
-            .map_err(|rejection| rejection.into_response().status().as_u16())
+    /// The key of an item, or the prefix and `:`.
+    fn name(method: &Method, path: &str) -> Result<String, u16> {
+        match of(method, path, 64) {
+            Ok(AccessTarget::Item(key)) => Ok(key.as_str().to_owned()),
+            Ok(AccessTarget::Below(base)) => Ok(format!("{}:", base.as_str())),
+            Err(rejection) => Err(rejection.into_response().status().as_u16()),
+        }
     }
 
     #[test]
@@ -84,15 +65,15 @@ mod tests {
             ("/../x", "..:x"),
             ("/a$", "a$"),
             ("/a%00b", "a\0b"),
-            ("", ""),
-            ("/", ""),
-            ("/:", ""),
+            ("", ":"),
+            ("/", ":"),
+            ("/:", ":"),
             ("/a/", "a:"),
             ("/a:", "a:"),
             ("/a/:", "a:"),
             ("/a%2Fb/", "a:b:"),
         ] {
-            assert_eq!(name(path), Ok(expected.to_owned()), "{path}");
+            assert_eq!(name(&Method::GET, path), Ok(expected.to_owned()), "{path}");
         }
     }
 
@@ -107,10 +88,18 @@ mod tests {
             ("/%5C", 400),
             (long.as_str(), 414),
         ] {
-            assert_eq!(name(path), Err(status), "{path}");
+            assert_eq!(name(&Method::GET, path), Err(status), "{path}");
         }
-        assert!(Target::of("/", 64).unwrap().as_item().is_err());
-        let base = Target::of("/a/", 64).unwrap();
-        assert_eq!(base.as_item().unwrap().as_str(), "a");
+    }
+
+    #[test]
+    fn a_method_that_cannot_address_a_base_addresses_the_item_of_its_name() {
+        for method in [Method::PUT, Method::HEAD] {
+            for path in ["/a/", "/a:", "/a/:"] {
+                assert_eq!(name(&method, path), Ok("a".to_owned()), "{method} {path}");
+            }
+        }
+        assert_eq!(name(&Method::PUT, "/"), Err(400));
+        assert_eq!(name(&Method::HEAD, "/"), Err(404));
     }
 }

@@ -31,10 +31,17 @@
 //! `serde_json::Value` or an untagged enum, gets what unstorage's `getItem` returns. The text `null` is read as `None`,
 //! unless a `String` is requested.
 //!
+//! `set` refuses what `get` could not return: NaN and infinities inside a structure, structures deeper than 127 levels, and
+//! an `Option` of the text `null` or `undefined`, which is the text of `None`. The error is of kind
+//! [`Unserializable`](session_core::ErrorKind::Unserializable).
+//!
 //! # Keys
 //!
 //! Keys are normalised as a [`Key`](session_core::Key) is: `a/b` and `a:b` are the same key. A key that ends with `$`
-//! holds the metadata of the key before the `$`. It can be read and written like any other key, but is not listed.
+//! holds the metadata of the key before the `$`. It can be read and written like any other key, but is not listed. Where
+//! a driver cannot hold the longer key, the item has no metadata, and everything else works.
+//!
+//! A base, such as that of `clear` or `prefix`, must not contain `?`, or `.` or `..` as a segment.
 //!
 //! # Differences from unstorage
 //!

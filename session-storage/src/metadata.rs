@@ -49,6 +49,14 @@ pub(crate) fn parse(text: &[u8]) -> Map<String, Value> {
     }
 }
 
+/// Whether `result` is of a metadata key that the driver refuses, such as one that is too long by its `$`.
+///
+/// The item before it may be stored all the same. It has no metadata then.
+pub(crate) fn is_refused<T>(result: &Result<T>) -> bool {
+    let kind = result.as_ref().err().map(Error::kind);
+    matches!(kind, Some(ErrorKind::InvalidKey | ErrorKind::TooLarge))
+}
+
 pub(crate) fn check_is_object(text: &[u8]) -> Result<()> {
     if text.starts_with(b"{") {
         return Ok(());

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::NAME;
 use crate::events::{Events, complete};
 use crate::list_position::ListPosition;
+use crate::metadata::{self, metadata_key};
 use crate::mounts::{Mount, MountId, Mounts, Region};
 use crate::watch::Watcher;
 
@@ -114,6 +115,13 @@ impl Router {
             let page = mount.driver().list(options.clone()).await?;
             let mut keys = page.keys;
             keys.retain(|key| region.is_visible(key));
+            if mount.driver().capabilities().unlisted_metadata {
+                let metadata: Vec<Key> = keys.iter().map(metadata_key).collect::<Result<_>>()?;
+                let removed = self.remove_keys(mount, &metadata).await;
+                if !metadata::is_refused(&removed) {
+                    removed?;
+                }
+            }
             self.remove_keys(mount, &keys).await?;
             match page.next {
                 Some(cursor) => options.cursor = Some(cursor),
@@ -151,7 +159,7 @@ impl Driver for Router {
         let mounts = Arc::clone(&self.0.mounts.borrow());
         let all = mounts.iter().map(|mount| mount.driver().capabilities());
         let shared = all.reduce(Capabilities::shared_with).unwrap_or_default();
-        shared.with_watch(true)
+        shared.with_watch(true).with_invalidations(false)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {

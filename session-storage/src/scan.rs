@@ -2,9 +2,10 @@
 
 use futures_core::Stream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use session_core::{Driver, Expiry, Key, ListOptions, Prefix, Result};
+use session_core::{Driver, Entry, Expiry, Key, ListOptions, Prefix, Result};
 
 use crate::item::StorageItem;
+use crate::metadata::{self, is_metadata_key, metadata_key};
 use crate::router::Router;
 
 /// How many items are read at once. All of them are in memory, and values may be large.
@@ -44,19 +45,43 @@ pub(crate) fn batches(
         .and_then(move |keys| read(router.clone(), prefix.clone(), keys))
 }
 
-async fn read(router: Router, prefix: Prefix, keys: Vec<Key>) -> Result<Vec<StorageItem>> {
+/// The items of `keys`, and the metadata of those whose driver does not list it.
+async fn read(router: Router, prefix: Prefix, mut keys: Vec<Key>) -> Result<Vec<StorageItem>> {
     let mounts = router.mounts()?;
-    let entries = router.read_many(&keys).await?;
+    let capabilities = |key: &Key| mounts.route(key).0.driver().capabilities();
+    let mut entries = router.read_many(&keys).await?;
+    let unlisted = keys
+        .iter()
+        .filter(|key| capabilities(key).unlisted_metadata && !is_metadata_key(key));
+    let unlisted: Vec<Key> = unlisted.map(metadata_key).collect::<Result<_>>()?;
+    let read = router.read_many(&unlisted).await;
+    match metadata::is_refused(&read) {
+        false => entries.extend(read?),
+        true => {
+            for key in &unlisted {
+                entries.push(read_metadata(&router, key).await?);
+            }
+        }
+    }
+    keys.extend(unlisted);
     let items = keys.into_iter().zip(entries).filter_map(|(key, entry)| {
         // An item that was removed since it was listed is left out.
         let entry = entry?;
-        let capabilities = mounts.route(&key).0.driver().capabilities();
         let expiry = match entry.expires_at {
             Some(expires_at) => Expiry::At(expires_at),
-            None if capabilities.reports_expiry => Expiry::Never,
+            None if capabilities(&key).reports_expiry => Expiry::Never,
             None => Expiry::Default,
         };
         Some(StorageItem::new(prefix.strip(&key)?, entry.value).with_expiry(expiry))
     });
     Ok(items.collect())
+}
+
+/// The entry of a metadata key; `None` also if the driver cannot have such a key.
+pub(crate) async fn read_metadata(router: &Router, key: &Key) -> Result<Option<Entry>> {
+    let read = router.read(key).await;
+    match metadata::is_refused(&read) {
+        true => Ok(None),
+        false => read,
+    }
 }

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use session_core::decorators::Prefixed;
 use session_core::{
-    Change, Driver, Expiry, Key, Prefix, RemoveOptions, Result, TouchOptions, Write, WriteOptions,
-    WriteOutcome,
+    Change, Driver, Error, ErrorKind, Expiry, Key, Prefix, RemoveOptions, Result, TouchOptions,
+    Write, WriteOptions, WriteOutcome,
 };
 
 use crate::copy::{self, CopyProgress};
@@ -23,7 +23,7 @@ use crate::metadata::{self, ItemMetadata, check_is_object, is_metadata_key, meta
 use crate::mounts::Mount;
 use crate::router::Router;
 use crate::snapshot::Snapshot;
-use crate::{scan, text};
+use crate::{NAME, scan, text};
 
 /// A key-value storage over one driver or several; see the [crate](crate).
 ///
@@ -64,12 +64,15 @@ impl Storage {
     /// The part of this storage below `base`, as a storage whose keys do not have the base.
     ///
     /// Both share their mounts and watchers. Closing one closes the other.
-    #[must_use]
-    pub fn prefix(&self, base: &str) -> Self {
-        Self {
+    ///
+    /// A base that contains `?`, or `.` or `..` as a segment, is an error of kind
+    /// [`InvalidKey`](session_core::ErrorKind::InvalidKey), as in all methods that take a base: it would stand for another
+    /// base, or for everything.
+    pub fn prefix(&self, base: &str) -> Result<Self> {
+        Ok(Self {
             router: self.router.clone(),
-            base: self.below(base),
-        }
+            base: self.below(base)?,
+        })
     }
 
     /// This storage as a driver, for access to versions and conditions, to mount it in another storage, or to store
@@ -173,6 +176,7 @@ impl Storage {
         options: WriteOptions,
     ) -> Result<WriteOutcome> {
         let key = self.key(key)?;
+        let options = options.with_raw(true);
         self.router.write(&key, value.into(), options).await
     }
 
@@ -240,23 +244,27 @@ impl Storage {
     ///
     /// It is not atomic: after an error, some may have been removed. It is safe to repeat.
     pub async fn remove_many(&self, keys: &[impl AsRef<str> + Sync]) -> Result<()> {
-        let mut all = Vec::with_capacity(keys.len() * 2);
-        for key in self.keys_of(keys)? {
-            if !is_metadata_key(&key) {
-                // Before the item, so that no metadata is left that a later item of this key would inherit.
-                all.push(metadata_key(&key)?);
-            }
-            all.push(key);
+        let keys = self.keys_of(keys)?;
+        let items = keys.iter().filter(|key| !is_metadata_key(key));
+        let metadata: Vec<Key> = items.map(metadata_key).collect::<Result<_>>()?;
+        // Metadata first, so that none is left that a later item of this key would inherit.
+        let all = [metadata.as_slice(), &keys].concat();
+        let removed = self.router.remove_many(&all).await;
+        if !metadata::is_refused(&removed) {
+            return removed;
         }
-        self.router.remove_many(&all).await
+        for key in &metadata {
+            self.remove_metadata_at(key).await?;
+        }
+        self.router.remove_many(&keys).await
     }
 
     /// The metadata of `key`; `None` if there is neither an item nor metadata.
     pub async fn metadata(&self, key: &str) -> Result<Option<ItemMetadata>> {
         let key = self.key(key)?;
         let custom_key = metadata_key(&key)?;
-        let (native, custom) =
-            try_join(self.router.metadata(&key), self.router.read(&custom_key)).await?;
+        let custom = scan::read_metadata(&self.router, &custom_key);
+        let (native, custom) = try_join(self.router.metadata(&key), custom).await?;
         if native.is_none() && custom.is_none() {
             return Ok(None);
         }
@@ -300,9 +308,16 @@ impl Storage {
 
     /// Removes what [`set_metadata`](Self::set_metadata) wrote.
     pub async fn remove_metadata(&self, key: &str) -> Result<()> {
-        let key = metadata_key(&self.key(key)?)?;
-        let _unconditional = self.router.remove(&key, RemoveOptions::default()).await?;
-        Ok(())
+        self.remove_metadata_at(&metadata_key(&self.key(key)?)?)
+            .await
+    }
+
+    async fn remove_metadata_at(&self, key: &Key) -> Result<()> {
+        let removed = self.router.remove(key, RemoveOptions::default()).await;
+        match metadata::is_refused(&removed) {
+            true => Ok(()),
+            false => removed.map(drop),
+        }
     }
 
     /// Streams the keys below `base`, in any order. An empty base is the root.
@@ -320,7 +335,8 @@ impl Storage {
         depth: usize,
     ) -> impl Stream<Item = Result<Key>> + Send + 'static + use<> {
         let own = self.base.clone();
-        let keys = scan::pages(&self.router, self.below(base)).map_ok(move |page| {
+        let pages = self.below(base).map(|base| scan::pages(&self.router, base));
+        let keys = or_error(pages).map_ok(move |page| {
             let mut keys: Vec<Key> = page.iter().filter_map(|key| own.strip(key)).collect();
             keys.retain(|key| !is_metadata_key(key) && depth_of(key) <= depth);
             stream::iter(keys).map(Ok)
@@ -335,7 +351,8 @@ impl Storage {
         &self,
         base: &str,
     ) -> impl Stream<Item = Result<StorageItem>> + Send + 'static + use<> {
-        scan::batches(&self.router, self.below(base))
+        let batches = self.below(base);
+        or_error(batches.map(|base| scan::batches(&self.router, base)))
             .map_ok(|batch| stream::iter(batch).map(Ok))
             .try_flatten()
     }
@@ -345,7 +362,7 @@ impl Storage {
     /// An item that is written meanwhile may be removed or kept. After an error, some items may have been removed. It is
     /// safe to repeat.
     pub async fn clear(&self, base: &str) -> Result<()> {
-        self.router.clear(&self.below(base)).await
+        self.router.clear(&self.below(base)?).await
     }
 
     /// Mounts `driver` at `base`: it holds the keys below the base from now on.
@@ -354,12 +371,12 @@ impl Storage {
     /// affected. A base that is already in use is an error. Do not mount a storage in itself: its listings would be
     /// infinite.
     pub fn mount(&self, base: &str, driver: Arc<dyn Driver>) -> Result<()> {
-        self.router.mount(Mount::new(self.below(base), driver))
+        self.router.mount(Mount::new(self.below(base)?, driver))
     }
 
     /// Removes the mount at `base`, and returns its driver, which stays open.
     pub fn unmount(&self, base: &str) -> Result<Arc<dyn Driver>> {
-        let mount = self.router.unmount(&self.below(base))?;
+        let mount = self.router.unmount(&self.below(base)?)?;
         Ok(Arc::clone(mount.driver()))
     }
 
@@ -386,7 +403,7 @@ impl Storage {
     ///
     /// The items need not be from one point in time: one that is changed meanwhile is read before or after the change.
     pub async fn snapshot(&self, base: &str) -> Result<Snapshot> {
-        let mut batches = std::pin::pin!(scan::batches(&self.router, self.below(base)));
+        let mut batches = std::pin::pin!(scan::batches(&self.router, self.below(base)?));
         let mut snapshot = Snapshot::default();
         while let Some(items) = batches.try_next().await? {
             snapshot.extend(items);
@@ -398,7 +415,7 @@ impl Storage {
     ///
     /// Items that have expired since are skipped. After an error, some items may have been written. It is safe to repeat.
     pub async fn restore(&self, base: &str, snapshot: &Snapshot) -> Result<()> {
-        let base = self.below(base);
+        let base = self.below(base)?;
         let mut items = snapshot.iter().peekable();
         while items.peek().is_some() {
             copy::write(&self.router, &base, items.by_ref().take(scan::BATCH)).await?;
@@ -419,7 +436,10 @@ impl Storage {
         target: &Self,
         target_base: &str,
     ) -> impl Stream<Item = Result<CopyProgress>> + Send + 'static + use<> {
-        copy::copy(self, self.below(base), target, target.below(target_base))
+        let bases = self
+            .below(base)
+            .and_then(|base| Ok((base, target.below(target_base)?)));
+        or_error(bases.map(|(base, below)| copy::copy(self, base, target, below)))
     }
 
     /// Streams the changes below `base` from now on.
@@ -435,7 +455,7 @@ impl Storage {
     /// [`Unavailable`](session_core::ErrorKind::Unavailable), and the stream ends. It also ends when the storage is closed
     /// or its last handle is dropped.
     pub async fn watch(&self, base: &str) -> Result<BoxStream<'static, Result<Change>>> {
-        let changes = self.router.watch(&self.below(base)).await?;
+        let changes = self.router.watch(&self.below(base)?).await?;
         let own = self.base.clone();
         let relative = changes.filter_map(move |change| {
             let change = change.map(|change| {
@@ -463,8 +483,17 @@ impl Storage {
         keys.iter().map(|key| self.key(key.as_ref())).collect()
     }
 
-    fn below(&self, base: &str) -> Prefix {
-        self.base.join_prefix(&Prefix::new(base))
+    /// The prefix of a base. A base of which a part would be dropped or could be resolved is an error: `tenant?1` would
+    /// be `tenant`, and `?1` everything.
+    fn below(&self, base: &str) -> Result<Prefix> {
+        let mut segments = base.split([':', '/', '\\']);
+        if base.contains('?') || segments.any(|segment| matches!(segment, "." | "..")) {
+            let message = format!(
+                "the base {base:?} contains `?`, `.` or `..`; use names separated by `:` or `/`"
+            );
+            return Err(Error::new(ErrorKind::InvalidKey, message).with_context(NAME, "base"));
+        }
+        Ok(self.base.join_prefix(&Prefix::new(base)))
     }
 }
 
@@ -478,6 +507,14 @@ impl fmt::Debug for Storage {
             .field("base", &self.base)
             .field("mounts", &mounts)
             .finish()
+    }
+}
+
+/// The stream, or a stream of the error.
+fn or_error<T, S: Stream<Item = Result<T>>>(items: Result<S>) -> impl Stream<Item = Result<T>> {
+    match items {
+        Ok(items) => items.left_stream(),
+        Err(error) => stream::iter([Err(error)]).right_stream(),
     }
 }
 

@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Response, StatusCode};
+use http::Response;
 use pin_project_lite::pin_project;
-use session_core::Error;
-use session_core::session::{CommitFuture, CommitResult, ResponseHeaders, Session};
+use session_core::session::{CommitFailure, CommitFuture, CommitResult, ResponseHeaders, Session};
 
-use crate::CommitError;
+use crate::{CommitError, ResponseBody};
 
 pin_project! {
     /// The future of [`SessionService`](crate::SessionService).
@@ -41,9 +40,8 @@ impl<F, B> ResponseFuture<F, B> {
 impl<F, B, E> Future for ResponseFuture<F, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Default,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -51,10 +49,10 @@ where
             StepProjection::Handling { handler, session } => {
                 let response = ready!(handler.poll(cx))?;
                 let Some(session) = session.take() else {
-                    return Poll::Ready(Ok(response));
+                    return Poll::Ready(Ok(response.map(ResponseBody::new)));
                 };
                 // Usually the commit completes at once.
-                let mut commit = session.commit();
+                let mut commit = session.commit(response.status());
                 if let Poll::Ready(finished) = Pin::new(&mut commit).poll(cx) {
                     return Poll::Ready(Ok(complete(response, finished)));
                 }
@@ -73,10 +71,11 @@ where
     }
 }
 
-fn complete<B: Default>(mut response: Response<B>, finished: CommitResult) -> Response<B> {
-    if let Some(error) = finished.error {
-        response = failed(error, response.extensions_mut().remove::<Applied>());
-    }
+fn complete<B>(mut response: Response<B>, finished: CommitResult) -> Response<ResponseBody<B>> {
+    let mut response = match finished.failure {
+        None => response.map(ResponseBody::new),
+        Some(failure) => replacement(&failure, response.extensions_mut().remove()),
+    };
     finished.headers.apply(response.headers_mut());
     if finished.headers.sets_cookie() {
         response
@@ -94,12 +93,14 @@ fn complete<B: Default>(mut response: Response<B>, finished: CommitResult) -> Re
 #[derive(Clone, Debug, Default)]
 struct Applied(Vec<ResponseHeaders>);
 
-fn failed<B: Default>(error: Error, applied: Option<Applied>) -> Response<B> {
-    let mut response = Response::new(B::default());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+/// The response that is sent in place of the handler's.
+fn replacement<B>(failure: &CommitFailure, applied: Option<Applied>) -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::default());
+    *response.status_mut() = failure.status();
+    failure.apply(response.headers_mut());
     response
         .extensions_mut()
-        .insert(CommitError(Arc::new(error)));
+        .insert(CommitError(Arc::clone(failure.error())));
     if let Some(applied) = applied {
         for headers in &applied.0 {
             headers.apply(response.headers_mut());

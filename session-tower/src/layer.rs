@@ -69,22 +69,22 @@ impl SessionLayer {
     /// }
     /// ```
     pub fn with_cookie(self, cookie: CookieOptions) -> Result<Self> {
-        let mut settings = self.manager.settings().clone();
-        settings.cookie = cookie;
-        self.with_settings(settings)
+        self.with(|settings| settings.cookie = cookie)
     }
 
     /// Sets the [idle timeout](SessionSettings::idle_timeout); `None` disables it, zero is an error.
     pub fn with_idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
-        let mut settings = self.manager.settings().clone();
-        settings.idle_timeout = timeout.into();
-        self.with_settings(settings)
+        self.with(|settings| settings.idle_timeout = timeout.into())
     }
 
     /// Sets the [absolute timeout](SessionSettings::absolute_timeout); `None` disables it, zero is an error.
     pub fn with_absolute_timeout(self, timeout: impl Into<Option<Duration>>) -> Result<Self> {
+        self.with(|settings| settings.absolute_timeout = timeout.into())
+    }
+
+    fn with(self, change: impl FnOnce(&mut SessionSettings)) -> Result<Self> {
         let mut settings = self.manager.settings().clone();
-        settings.absolute_timeout = timeout.into();
+        change(&mut settings);
         self.with_settings(settings)
     }
 
@@ -100,9 +100,9 @@ impl SessionLayer {
         &self.manager
     }
 
-    /// Waits for running commits, including those of disconnected clients, and closes the driver.
-    pub async fn close(&self) -> Result<()> {
-        self.manager.close().await
+    /// Waits for running commits, including those of disconnected clients, at most for `timeout`, and closes the driver.
+    pub async fn close(&self, timeout: Duration) -> Result<()> {
+        self.manager.close(timeout).await
     }
 }
 

@@ -3,11 +3,10 @@
 use std::task::{Context, Poll};
 
 use http::{Extensions, Request, Response};
-use session_core::session::{Session, SessionManager};
+use session_core::session::{Session, SessionManager, Sessions};
 use tower_service::Service;
 
-use crate::ResponseFuture;
-use crate::sessions::OuterSessions;
+use crate::{ResponseBody, ResponseFuture};
 
 /// A service whose requests have a session. It is created by [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone, Debug)]
@@ -24,50 +23,39 @@ impl<S> SessionService<S> {
     /// Puts the session of this request into its extensions and returns it; `None` if an outer layer with the same cookie
     /// name has done so.
     fn attach<B>(&self, request: &mut Request<B>) -> Option<Session> {
-        let session = self.manager.session_from_headers(request.headers());
+        let session = self
+            .manager
+            .session_from_request(request.method(), request.headers());
         let extensions = request.extensions_mut();
         match extensions.insert(session.clone()) {
             None => Some(session),
-            Some(outer) => self.attach_within(outer, session, extensions),
+            Some(outer) => Self::attach_within(outer, session, extensions),
         }
     }
 
     /// The same, if `session` has replaced `outer`, the session of an outer layer.
     #[cold]
     fn attach_within(
-        &self,
         outer: Session,
         session: Session,
         extensions: &mut Extensions,
     ) -> Option<Session> {
-        let others = extensions.get_or_insert_default::<OuterSessions>();
-        let same = others.with(&outer).find(|other| {
-            let other = other.manager();
-            other.cookie_name() == self.manager.cookie_name()
-        });
-        let Some(same) = same else {
-            others.push(outer);
+        let sessions = extensions.get_or_insert_with(|| Sessions::from(outer.clone()));
+        if sessions.enter(&session) {
             return Some(session);
-        };
-        if !same.manager().ptr_eq(&self.manager) {
-            tracing::warn!(
-                cookie = self.manager.cookie_name(),
-                "two session layers have the same cookie name; the inner one does nothing"
-            );
         }
         extensions.insert(outer);
         None
     }
 }
 
-impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for SessionService<S>
+impl<S, RequestBody, B> Service<Request<RequestBody>> for SessionService<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<ResponseBody>>,
-    ResponseBody: Default,
+    S: Service<Request<RequestBody>, Response = Response<B>>,
 {
-    type Response = S::Response;
+    type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ResponseBody>;
+    type Future = ResponseFuture<S::Future, B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -99,6 +99,13 @@ enum FaultyBody {
         bytes: u64,
         announced: bool,
     },
+    /// A start, a part many times, and an end.
+    Repeated {
+        start: Bytes,
+        part: Bytes,
+        times: usize,
+        end: Bytes,
+    },
 }
 
 impl HttpFault {
@@ -152,6 +159,22 @@ impl HttpFault {
     /// A response with status 200 and an endless body.
     pub fn endless() -> Self {
         Self::long(u64::MAX, false)
+    }
+
+    /// A response with status 200 and a body of about this many bytes: `start`, then `part` repeatedly, then `end`.
+    pub fn repeated(start: &str, part: &str, end: &str, bytes: usize) -> Self {
+        // Sent in chunks of about 64 KiB.
+        let chunk = part.repeat((64 * 1024 / part.len()).max(1));
+        Self::Answer(Box::new(FaultyResponse {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: FaultyBody::Repeated {
+                start: Bytes::copy_from_slice(start.as_bytes()),
+                times: bytes / chunk.len(),
+                part: chunk.into(),
+                end: Bytes::copy_from_slice(end.as_bytes()),
+            },
+        }))
     }
 
     /// A response with this status, these headers and this body.
@@ -425,6 +448,21 @@ fn made(answer: FaultyResponse) -> Response<Body> {
                     tokio::task::yield_now().await;
                     (left > 0).then(|| (Ok(Frame::data(frame)), left - left.min(CHUNK)))
                 }
+            });
+            BodyExt::boxed(StreamBody::new(chunks))
+        }
+        FaultyBody::Repeated {
+            start,
+            part,
+            times,
+            end,
+        } => {
+            let parts = std::iter::repeat_n(part, times);
+            let chunks = std::iter::once(start).chain(parts).chain([end]);
+            let chunks = stream::iter(chunks).then(async |chunk| {
+                // Yields, so that a closed connection is noticed before everything is sent.
+                tokio::task::yield_now().await;
+                Ok(Frame::data(chunk))
             });
             BodyExt::boxed(StreamBody::new(chunks))
         }

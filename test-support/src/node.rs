@@ -2,6 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use parking_lot::Mutex;
+
 /// Scripts for Node.js and their npm packages, installed once into the target folder.
 pub struct NodePackages {
     folder: PathBuf,
@@ -35,6 +37,9 @@ impl NodePackages {
                 fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
             }
         }
+        // Tests run in parallel, and npm does not.
+        static INSTALLING: Mutex<()> = Mutex::new(());
+        let _installing = INSTALLING.lock();
         let lock = fs::read(sources.join("package-lock.json")).unwrap();
         // Written only after npm succeeded.
         let done = folder.join("installed-lock.json");

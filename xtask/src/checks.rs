@@ -45,6 +45,7 @@ pub(crate) fn ci() -> Result<(), Failure> {
     lints(&["--package", "session-core", "--features", "config"])?;
     lints(&["--package", "session-core", "--features", "session"])?;
     lints(&["--package", "session-core", "--features", "cookie-session"])?;
+    lints(&["--package", "session-core", "--features", "near-cache"])?;
     lints(&["--package", "session-kit", "--no-default-features"])?;
     lints(&["--package", "session-tower", "--no-default-features"])?;
     let mut docs = cargo(&["doc", "--workspace", "--all-features", "--no-deps"]);

@@ -61,6 +61,7 @@ async fn run(command: Command, limits: &Limits) -> io::Result<Exit> {
                         tests.pass_on(&line);
                     }
                 }
+                tests.print_failures();
                 return status.map(Exit::Normal);
             }
             () = until(limits.deadline) => break "it took too long".to_owned(),
@@ -73,6 +74,7 @@ async fn run(command: Command, limits: &Limits) -> io::Result<Exit> {
         }
     };
     stop(&mut process).await?;
+    tests.print_failures();
     Ok(Exit::Killed(format!("{reason}{}", tests.named())))
 }
 
@@ -113,13 +115,22 @@ struct Tests {
     /// The tests that are reported as slow and have not finished.
     slow: BTreeSet<String>,
     last_finished: Instant,
+    /// What the test programs printed about failed tests. It is repeated at the end, where a reader looks first.
+    failures: Vec<String>,
+    /// How many more lines of the current report are kept. It is zero outside of a report.
+    report: usize,
 }
+
+/// How many lines of the report of one test program are repeated at the end.
+const REPORT: usize = 200;
 
 impl Tests {
     fn new() -> Self {
         Self {
             slow: BTreeSet::new(),
             last_finished: Instant::now(),
+            failures: Vec::new(),
+            report: 0,
         }
     }
 
@@ -130,6 +141,15 @@ impl Tests {
     }
 
     fn read(&mut self, line: &str) {
+        if line == "failures:" && self.report == 0 {
+            self.report = REPORT;
+        } else if line.starts_with("test result: ") {
+            self.report = 0;
+        }
+        if self.report > 0 {
+            self.report -= 1;
+            self.failures.push(line.to_owned());
+        }
         if line.starts_with("running ") {
             // Another test binary starts: the previous one has exited or crashed.
             self.slow.clear();
@@ -143,6 +163,12 @@ impl Tests {
         } else if let Some((name, _)) = line.split_once(" ... ") {
             self.slow.remove(name.trim_end_matches(" - should panic"));
             self.last_finished = Instant::now();
+        }
+    }
+
+    fn print_failures(&self) {
+        if !self.failures.is_empty() {
+            println!("\nxtask: these tests failed:\n{}", self.failures.join("\n"));
         }
     }
 
@@ -238,5 +264,41 @@ mod tests {
         tests.read("test result: FAILED. 1 passed; 1 failed");
         tests.read("running 3 tests");
         assert_eq!(tests.named(), "");
+    }
+
+    #[test]
+    fn reports_of_failed_tests_are_kept_for_the_end() {
+        let mut tests = Tests::new();
+        for line in [
+            "test a ... FAILED",
+            "",
+            "failures:",
+            "---- a stdout ----",
+            "no such value",
+            "failures:",
+            "    a",
+            "test result: FAILED. 1 passed; 1 failed",
+            "running 3 tests",
+        ] {
+            tests.read(line);
+        }
+        let kept = [
+            "failures:",
+            "---- a stdout ----",
+            "no such value",
+            "failures:",
+            "    a",
+        ];
+        assert_eq!(tests.failures, kept);
+    }
+
+    #[test]
+    fn a_long_report_of_a_failed_test_is_cut() {
+        let mut tests = Tests::new();
+        tests.read("failures:");
+        for _ in 0..1_000 {
+            tests.read("a line");
+        }
+        assert_eq!(tests.failures.len(), REPORT);
     }
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use driver_fs::{FsDriver, FsOptions};
 use session_core::Driver;
@@ -41,8 +40,6 @@ impl FileSystem for Disk {
 
 /// An in-memory file system.
 struct Memory;
-
-const LEFT_ALONE: Duration = Duration::from_secs(4);
 
 impl FileSystem for Memory {
     const SESSIONS: usize = SESSIONS;
@@ -98,13 +95,11 @@ const fn spawned<F: FileSystem>() -> Contender {
     })
 }
 
-/// Waits until the setup is written to disk, so that it does not affect the measurement, and until the files are old
-/// enough for our driver to cache their content.
+/// Waits until the setup is written to disk, so that it does not affect the measurement.
 async fn synced<T>(filled: impl Future<Output = T>) -> T {
     let filled = filled.await;
     let synced = Command::new("sync").status();
     assert!(synced.is_ok_and(|status| status.success()), "sync works");
-    tokio::time::sleep(LEFT_ALONE).await;
     filled
 }
 
@@ -132,9 +127,8 @@ impl Folder {
 
 impl Store for Folder {
     const NAME: &'static str = OURS;
-    const NOTE: &'static str = "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional; what it \
-                                has read of files left alone for 3 s, as these are before they are read, it keeps in \
-                                memory, and asks for each read whether the file is still the same";
+    const NOTE: &'static str = "its defaults, through `dyn Driver`: atomic, with an end; commits are conditional; what the \
+                                system has in memory it reads without a change of threads";
     const IS_OURS: bool = true;
 
     type Key = Session;

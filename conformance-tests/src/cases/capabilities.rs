@@ -21,6 +21,7 @@ cases! {
     unsupported_touch_is_rejected [Need::NoTouch]: "an operation that the capabilities exclude fails with kind Unsupported";
     unsupported_list_is_rejected [Need::NoListing]: "an operation that the capabilities exclude fails with kind Unsupported";
     unsupported_watch_is_rejected [Need::NoWatch]: "an operation that the capabilities exclude fails with kind Unsupported";
+    unsupported_invalidations_are_rejected [Need::NoInvalidations]: "an operation that the capabilities exclude fails with kind Unsupported";
     values_over_the_size_limit_are_rejected [Need::Writes, Need::ValueLimit]: "a value over the declared size limit is an error, and the old value stays";
     errors_contain_no_key_or_value: "an error contains no key and no value";
 }
@@ -76,8 +77,20 @@ async fn unsupported_conditions_are_rejected(context: Context) -> CaseResult {
         "IfVersion",
         driver.write(&key, "new".into(), if_version).await,
     )?;
-    let removal = RemoveOptions::if_version(version);
+    let removal = RemoveOptions::if_version(version.clone());
     is_unsupported("a removal on condition", driver.remove(&key, removal).await)?;
+    let conditions = [
+        WriteOptions::if_absent(),
+        WriteOptions::if_version(version.clone()),
+    ];
+    let writes = conditions.map(|options| Write::new(key.clone(), "new").with_options(options));
+    for outcome in driver.write_many(writes.into()).await {
+        is_unsupported("a write of a batch on condition", outcome)?;
+    }
+    if context.capabilities.touch {
+        let options = TouchOptions::default().if_version(version);
+        is_unsupported("a touch on condition", driver.touch(&key, options).await)?;
+    }
     same("the missing key", context.read(&missing).await?, None)?;
     same(
         "the value",
@@ -142,6 +155,14 @@ async fn unsupported_watch_is_rejected(context: Context) -> CaseResult {
     )
 }
 
+async fn unsupported_invalidations_are_rejected(context: Context) -> CaseResult {
+    let key = context.key("k")?;
+    let read = context.driver.read_tracked(&key).await;
+    is_unsupported("a tracked read", read.map(drop))?;
+    let sync = context.driver.sync_invalidations().await;
+    is_unsupported("waiting for invalidations", sync)
+}
+
 async fn values_over_the_size_limit_are_rejected(context: Context) -> CaseResult {
     let limit = context.capabilities.max_value_size.unwrap_or_default();
     let key = context.key("k")?;
@@ -162,6 +183,20 @@ async fn values_over_the_size_limit_are_rejected(context: Context) -> CaseResult
         Err(error) => {
             same("the kind of the error", error.kind(), ErrorKind::TooLarge)?;
             same("its outcome", error.outcome(), Outcome::NotApplied)?;
+        }
+    }
+    let too_long = Bytes::from(vec![b'w'; limit + 1]);
+    for outcome in context
+        .driver
+        .write_many(vec![Write::new(key.clone(), too_long)])
+        .await
+    {
+        match outcome {
+            Ok(outcome) => {
+                let expected = "an error of kind TooLarge in a batch";
+                return Err(Failure::new(expected, format!("{outcome:?}")));
+            }
+            Err(error) => same("the kind in a batch", error.kind(), ErrorKind::TooLarge)?,
         }
     }
     check(

@@ -1,6 +1,9 @@
 //! Closing a driver.
 
-use session_core::{Error, ErrorKind, ListOptions, Listing, RemoveOptions, WriteOptions};
+use session_core::{
+    Error, ErrorKind, ListOptions, Listing, Outcome, Prefix, RemoveOptions, TouchOptions, Write,
+    WriteOptions,
+};
 
 use super::cases;
 use crate::case::Need;
@@ -57,8 +60,24 @@ async fn after_close_all_operations_fail_or_none(context: Context) -> CaseResult
             driver.remove(&key, RemoveOptions::default()).await.err(),
         ),
     ];
+    let write = Write::new(key.clone(), "v");
+    let outcomes = driver.write_many(vec![write]).await;
+    same("the number of outcomes of a batch", outcomes.len(), 1)?;
+    for outcome in outcomes {
+        results.push(("a write of a batch", outcome.err()));
+    }
+    if context.capabilities.touch {
+        let options = TouchOptions::default();
+        results.push(("a touch", driver.touch(&key, options).await.err()));
+    }
     if context.capabilities.listing != Listing::None {
         results.push(("a listing", driver.list(ListOptions::default()).await.err()));
+        let nothing = Prefix::new("none");
+        results.push(("a clear", driver.clear(&nothing).await.err()));
+    }
+    if context.capabilities.watch {
+        let watch = driver.watch(&Prefix::root()).await;
+        results.push(("a watch", watch.err()));
     }
     for (operation, error) in results {
         match error {
@@ -66,8 +85,8 @@ async fn after_close_all_operations_fail_or_none(context: Context) -> CaseResult
             Some(error) if !still_works => {
                 same(
                     &format!("{operation} after close"),
-                    error.kind(),
-                    ErrorKind::Closed,
+                    (error.kind(), error.outcome()),
+                    (ErrorKind::Closed, Outcome::NotApplied),
                 )?;
             }
             None => {

@@ -103,7 +103,7 @@ pub(super) async fn write_unless_rejected(
 
 /// Whether a driver may reject the key. Some backends cannot store path segments that a URL resolves, control
 /// characters, or the suffix of metadata keys.
-fn may_reject(key: &Key) -> bool {
+pub(crate) fn may_reject(key: &Key) -> bool {
     let name = key.as_str();
     name.contains("..")
         || name.split(':').any(|segment| segment == ".")

@@ -1,5 +1,6 @@
 //! The cases of the suite, one file for each part of the contract.
 
+mod anew;
 mod batch;
 mod cancellation;
 mod capabilities;
@@ -8,15 +9,22 @@ mod close;
 mod conditional_removals;
 mod conditional_writes;
 mod errors;
+mod every_method;
 mod expiry;
+mod histories;
+mod invalidations;
 mod keys;
 mod listing;
 mod races;
+mod random;
+mod runtime;
 mod touch;
 mod values;
 mod watch;
+mod write_races;
 
 use crate::case::Case;
+pub(crate) use keys::may_reject;
 
 /// Returns all cases, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
@@ -28,6 +36,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         conditional_writes::CASES,
         conditional_removals::CASES,
         races::CASES,
+        write_races::CASES,
         batch::CASES,
         listing::CASES,
         clear::CASES,
@@ -35,7 +44,13 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
         cancellation::CASES,
         errors::CASES,
         watch::CASES,
+        invalidations::CASES,
         close::CASES,
+        anew::CASES,
+        runtime::CASES,
+        every_method::CASES,
+        random::CASES,
+        histories::CASES,
     ]
     .into_iter()
     .flatten()

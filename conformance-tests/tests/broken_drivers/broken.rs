@@ -155,6 +155,18 @@ impl<F: Flaw> Driver for Broken<F> {
         self.flaw.watch(&*self.inner, prefix).await
     }
 
+    async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        self.inner.listen(listener).await
+    }
+
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        self.inner.read_tracked(key).await
+    }
+
+    async fn sync_invalidations(&self) -> Result<()> {
+        self.inner.sync_invalidations().await
+    }
+
     async fn close(&self) -> Result<()> {
         self.flaw.close(&*self.inner).await
     }

@@ -48,7 +48,11 @@ impl Driver for SharedClient {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.0.capabilities().with_watch(false).with_touch(true)
+        self.0
+            .capabilities()
+            .with_watch(false)
+            .with_invalidations(false)
+            .with_touch(true)
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -84,6 +88,7 @@ async fn a_correct_driver_passes_and_skips_only_unsupported_cases() {
         skipped,
         [
             "a_watcher_sees_only_its_prefix",
+            "a_watcher_sees_the_changes_of_another_driver",
             "a_watcher_sees_writes_and_removals",
             "keys_over_the_size_limit_are_rejected",
             "nested_keys_are_rejected_if_unsupported",

@@ -79,7 +79,7 @@ detects_in_outage!(a_driver_that_takes_a_failed_clear_for_done, ClearHidesErrors
         drop(inner.clear(prefix).await);
         Ok(())
     }
-} => every_change_fails_during_an_outage);
+} => every_change_fails_during_an_outage, after_close_all_operations_fail_or_none);
 
 detects_in_outage!(a_driver_whose_errors_say_nothing, ErrorsSayNothing {
     async fn read(&self, inner: &dyn Driver, key: &Key) -> Result<Option<Entry>> {

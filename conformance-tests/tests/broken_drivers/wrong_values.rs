@@ -267,7 +267,7 @@ impl Flaw for MissingIsAnError {
 detects!(a_driver_that_fails_to_remove_a_missing_key, MissingIsAnError => removing_twice_succeeds,
     an_expired_entry_can_be_written_and_removed, a_listing_during_writes_misses_no_key,
     after_close_all_operations_fail_or_none, the_parent_of_a_key_is_not_an_entry,
-    a_listing_during_writes_contains_no_unknown_key, keys_are_normalised_like_unstorage);
+    a_listing_during_writes_contains_no_unknown_key, keys_are_normalised_like_unstorage, operations_do_not_block_the_runtime);
 
 /// Writes in two steps with a pause between them.
 #[derive(Clone)]

@@ -11,6 +11,12 @@ use test_support::free_port;
 
 use crate::support::Namespace;
 
+/// How long each generated case runs. The server takes some milliseconds for each operation.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// The same on a further configuration.
+const BRIEF: Duration = Duration::from_millis(200);
+
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// A driver whose server nobody runs.
@@ -27,6 +33,7 @@ async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subj
     let base = base.unwrap_or_default();
     let options = options.with_ttl(TTL);
     Subject::new(CloudflareKvDriver::open(options.clone()).unwrap())
+        .with_budget(BUDGET)
         .with_default_ttl(TTL)
         .with_shared_backend()
         .with_outage(unreachable(options))
@@ -37,6 +44,11 @@ async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subj
                 Ok(())
             }
         })
+}
+
+/// A further configuration, for which the generated cases need not run as long.
+async fn also_on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
+    on(namespace, options).await.with_budget(BRIEF)
 }
 
 mod by_the_rest_api {
@@ -54,7 +66,7 @@ mod with_a_prefix {
 
     conformance_tests::suite!(|| {
         let options = NAMESPACE.options().with_prefix("app:sessions");
-        super::on(&NAMESPACE, options)
+        super::also_on(&NAMESPACE, options)
     });
 }
 
@@ -63,5 +75,5 @@ mod by_the_explorer {
 
     static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
 
-    conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.explorer_options()));
+    conformance_tests::suite!(|| super::also_on(&NAMESPACE, NAMESPACE.explorer_options()));
 }

@@ -21,6 +21,8 @@ mod faults;
 #[cfg(test)]
 mod javascript;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod support;

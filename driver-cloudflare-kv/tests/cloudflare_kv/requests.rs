@@ -311,3 +311,27 @@ async fn keys_are_percent_encoded_in_paths() {
         "a%20b%3A100%25%3A%C3%BC%23%26%3D%2B%252F%3A%F0%9F%94%91"
     );
 }
+
+#[test_support::test]
+async fn a_client_of_the_application_is_used() {
+    let namespace = crate::support::Namespace::new();
+    let proxy = test_support::HttpProxy::start(test_support::CloudflareKv::shared().api_url());
+    let client = driver_cloudflare_kv::reqwest::Client::builder()
+        .user_agent("the application")
+        .build()
+        .unwrap();
+    let options = namespace
+        .options()
+        .with_api_url(proxy.url())
+        .with_client(client);
+    let driver = driver_cloudflare_kv::CloudflareKvDriver::open(options).unwrap();
+    session_core::DriverExt::put(&driver, "k", "v")
+        .await
+        .unwrap();
+    let seen = proxy.seen();
+    assert!(!seen.is_empty());
+    for request in seen {
+        assert_eq!(request.headers["user-agent"], "the application");
+        assert!(request.headers.contains_key("authorization"));
+    }
+}

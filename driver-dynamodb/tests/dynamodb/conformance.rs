@@ -9,6 +9,9 @@ use session_core::Prefix;
 
 use crate::support::{binary, client, open, put, text};
 
+/// How long each generated case runs on a further configuration.
+const BRIEF: Duration = Duration::from_millis(500);
+
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// The driver by `options`, which are the same for all of its cases.
@@ -24,6 +27,7 @@ async fn on(options: DynamoDbOptions) -> Subject {
         .with_create_table(false);
     Subject::new(open(options).await)
         .with_default_ttl(TTL)
+        .with_clocks_of_clients()
         .with_outage(open(outage).await)
         .with_shared_backend()
         .with_foreign_write(move |key, value| {
@@ -40,6 +44,11 @@ async fn on(options: DynamoDbOptions) -> Subject {
         })
 }
 
+/// A further server or configuration, for which the generated cases need not run as long.
+async fn also_on(options: DynamoDbOptions) -> Subject {
+    on(options).await.with_budget(BRIEF)
+}
+
 mod on_dynalite {
     conformance_tests::suite!({
         let options = crate::support::options(&crate::support::DYNALITE.url());
@@ -50,7 +59,7 @@ mod on_dynalite {
 mod on_ministack {
     conformance_tests::suite!({
         let options = crate::support::options(&crate::support::MINISTACK.url());
-        move || super::on(options.clone())
+        move || super::also_on(options.clone())
     });
 }
 
@@ -67,6 +76,6 @@ mod with_a_prefix_with_other_names {
                     .with_value("the data")
                     .with_expires_at("ttl"),
             );
-        move || super::on(options.clone())
+        move || super::also_on(options.clone())
     });
 }

@@ -139,8 +139,8 @@ async fn visit(
 ) {
     let session = store.session_from_headers(browser);
     handler(&session).await;
-    let finished = session.commit().await;
-    assert!(finished.error.is_none());
+    let finished = session.commit(http::StatusCode::OK).await;
+    assert!(finished.failure.is_none());
     let mut response = HeaderMap::new();
     finished.headers.apply(&mut response);
     if let Some(set) = response.get(SET_COOKIE) {

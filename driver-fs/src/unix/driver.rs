@@ -6,30 +6,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::future::{join_all, try_join_all};
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use session_core::{
     Capabilities, Change, Conditions, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error, ErrorKind,
-    Expiry, Key, ListOptions, ListPage, Metadata, Operations, Outcome, Prefix, RemoveOptions,
-    RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
-    async_trait,
+    Expiry, Key, ListOptions, ListPage, Metadata, Operations, Prefix, RemoveOptions, RemoveOutcome,
+    Result, Timestamp, TouchOptions, Version, Write, WriteOptions, WriteOutcome, async_trait,
 };
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::cache::Cache;
+#[cfg(target_os = "linux")]
+use super::at_once::AtOnce;
 use super::content::MAX_VALUE_SIZE;
-use super::error::{from_errno, locked, read_only, too_large};
+use super::error::{closed, from_errno, locked, read_only, too_large, unfinished};
 use super::expiry::{Expiries, ExpiryPlace};
 use super::files::{Deadline, Files};
 use super::folder::Root;
 use super::ignored::Ignored;
-use super::path::is_segment;
-use super::stability::StabilityCheck;
+use super::path::{MAX_SEGMENTS, is_segment};
 use super::store::{Attempt, Found, Store};
 use super::sweeper::sweep_every;
 use super::walk::Walk;
@@ -41,11 +39,20 @@ pub(crate) const NAME: &str = "fs";
 /// How many locks of this process the changes share. Each key has one of them.
 const TURNS: usize = 256;
 
-/// How many parts of a batch are done at once.
-const PARTS: usize = 8;
+/// How many operations of a batch are done at once.
+const AT_ONCE: usize = 8;
 
 /// The longest pause between two attempts to get a lock that another process holds.
 const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+
+/// The pause before a value that may be incomplete is read again.
+const PAUSE_BEFORE_READ: Duration = Duration::from_millis(10);
+
+/// How long a file that a foreign program wrote must have been seen empty until it counts as an empty value.
+const EMPTY_FOR: Duration = Duration::from_millis(250);
+
+/// How many threads go through folders: for listings, clears, the sweeper and watches.
+const WALKERS: usize = 2;
 
 /// The largest page of a listing.
 const MAX_PAGE: usize = 10_000;
@@ -87,6 +94,8 @@ pub struct FsDriver {
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
     pub(crate) files: Files,
+    /// Threads of their own for what goes through folders, so that no read waits for a listing.
+    pub(crate) walkers: Files,
 }
 
 impl FsDriver {
@@ -103,7 +112,8 @@ impl FsDriver {
     async fn open_folder(options: FsOptions, operations: Operations) -> Result<Self> {
         options.check()?;
         let ignored = Arc::new(Ignored::new(&options.ignore)?);
-        let files = Files::new(calls_at_once(options.durability));
+        let files = Files::start(threads(options.durability))?;
+        let walkers = Files::start(WALKERS)?;
         let sweep = options.sweep_interval.filter(|_| !options.read_only);
         let (ttl, read_only, timeout) = (options.ttl, options.read_only, options.timeout);
         let store = files.run(Deadline::after(timeout), move || store(&options));
@@ -111,9 +121,9 @@ impl FsDriver {
         let stop = CancellationToken::new();
         if let Some(interval) = sweep {
             let (store, ignored) = (Arc::clone(&store), Arc::clone(&ignored));
-            let sweep = sweep_every(interval, files.clone(), timeout, store, ignored);
+            let sweep = sweep_every(interval, walkers.clone(), timeout, store, ignored);
             let stop = stop.clone();
-            files.spawn(async move {
+            walkers.spawn(async move {
                 stop.run_until_cancelled(sweep).await;
             });
         }
@@ -129,6 +139,7 @@ impl FsDriver {
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
             files,
+            walkers,
         })
     }
 
@@ -137,7 +148,7 @@ impl FsDriver {
         Deadline::after(self.operations.timeout())
     }
 
-    /// Does `work` on a thread for blocking work.
+    /// Does `work` on one of the threads.
     async fn on_files<T: Send + 'static>(
         &self,
         deadline: Deadline,
@@ -175,38 +186,48 @@ impl FsDriver {
 
     /// Waits for earlier changes of the same entry by this driver.
     async fn turn(&self, key: &Key) -> Option<MutexGuard<'_, ()>> {
-        let turn = self.turns.get(self.bucket(key, TURNS))?;
+        let hash = self.hasher.hash_one(key.as_str()) % TURNS as u64;
+        let turn = self.turns.get(usize::try_from(hash).unwrap_or_default())?;
         Some(turn.lock().await)
-    }
-
-    /// A number below `count`, the same for the same key.
-    fn bucket(&self, key: &Key, count: usize) -> usize {
-        let hash = self.hasher.hash_one(key.as_str());
-        usize::try_from(hash % count as u64).unwrap_or_default()
     }
 
     fn expires_at(&self, expiry: Expiry) -> Option<Timestamp> {
         expiry.resolve(self.ttl, Timestamp::now())
     }
 
-    async fn read_stable(&self, key: &Key, deadline: Deadline) -> Result<Option<Entry>> {
-        let mut stability = StabilityCheck::default();
+    /// Reads an entry. It is read again as long as a foreign program may be writing it.
+    async fn read_whole(&self, key: &Key, deadline: Deadline) -> Result<Option<Entry>> {
+        if self.stop.is_cancelled() {
+            return Err(closed());
+        }
+        let began = Instant::now();
+        let (mut found, mut last) = (self.store.read_at_once(key), None);
         loop {
-            let key = key.clone();
-            match self
-                .on_files(deadline, move |store| store.read(&key))
-                .await?
-            {
-                Found::Nothing => return Ok(None),
-                Found::Entry(entry) => return Ok(Some(entry)),
-                Found::Unstable(value) => {
-                    let Some(pause) = stability.pause_before_next_read(&value) else {
-                        let version = Version::from_value(value.clone());
-                        return Ok(Some(Entry::new(value).with_version(version)));
-                    };
-                    tokio::time::sleep(pause).await;
+            match found {
+                Some(Found::Nothing) => return Ok(None),
+                Some(Found::Entry(entry)) => return Ok(Some(entry)),
+                Some(Found::Unstable { value, is_old }) => {
+                    let is_empty = value.is_empty() && is_old && began.elapsed() >= EMPTY_FOR;
+                    match last.take() {
+                        None => last = Some(value),
+                        // No part of a JSON text is one, and no writer can have been at the same place of it twice.
+                        Some(last) if last == value && (is_empty || is_json(&value)) => {
+                            let version = Version::from_value(value.clone());
+                            return Ok(Some(Entry::new(value).with_version(version)));
+                        }
+                        Some(_)
+                            if Instant::now() + PAUSE_BEFORE_READ >= deadline.for_locks().at =>
+                        {
+                            return Err(unfinished());
+                        }
+                        Some(_) => tokio::time::sleep(PAUSE_BEFORE_READ).await,
+                    }
                 }
+                None => {}
             }
+            let key = key.clone();
+            let read = self.on_files(deadline, move |store| store.read(&key));
+            found = Some(read.await?);
         }
     }
 
@@ -241,30 +262,34 @@ impl FsDriver {
     }
 
     async fn page(&self, options: ListOptions, deadline: Deadline) -> Result<ListPage> {
-        let ignored = Arc::clone(&self.ignored);
-        self.on_files(deadline, move |store| page(store, &ignored, &options))
-            .await
+        let (store, ignored) = (Arc::clone(&self.store), Arc::clone(&self.ignored));
+        let page = move || page(&store, &ignored, &options);
+        self.walkers.run(deadline, page).await
     }
 
     /// Removes several entries, each until the deadline that `deadline` gives.
     async fn remove_each(&self, keys: &[Key], deadline: impl Fn() -> Deadline) -> Result<()> {
-        let part = keys.len().div_ceil(PARTS).max(1);
-        let deadline = &deadline;
-        let parts = keys.chunks(part).map(|keys| async move {
-            for key in keys {
-                let options = RemoveOptions::default();
-                let _unconditional = self.remove_one(key, options, deadline()).await?;
+        let removals = stream::iter(keys.to_vec()).map(|key| {
+            let deadline = deadline();
+            async move {
+                self.remove_one(&key, RemoveOptions::default(), deadline)
+                    .await
+                    .map(drop)
             }
-            Ok(())
         });
-        let removed = try_join_all(parts).await.map(drop);
-        // Others of the batch may have been removed.
-        removed.map_err(|error: Error| error.with_outcome(Outcome::Unknown))
+        let removed: Vec<_> = removals.buffered(AT_ONCE).collect().await;
+        Operations::combine(removed)
     }
 }
 
-/// Few calls at once are fastest for work that does not wait. Work that waits for the disk is done in parallel.
-fn calls_at_once(durability: Durability) -> usize {
+/// Whether the value is a JSON text of a kind of which no part is one. A part of a number is a number.
+fn is_json(value: &[u8]) -> bool {
+    matches!(value, [b'{' | b'[' | b'"', ..])
+        && serde_json::from_slice::<serde::de::IgnoredAny>(value).is_ok()
+}
+
+/// Few threads are fastest for work that does not wait. Work that waits for the disk is done in parallel.
+fn threads(durability: Durability) -> usize {
     match durability {
         Durability::None => 4,
         Durability::Data | Durability::Full => 16,
@@ -288,16 +313,18 @@ fn store(options: &FsOptions) -> Result<Store> {
         root.make_root()
             .map_err(|errno| not_created(&root, errno))?;
     }
-    let opened = root.folder().open_self();
+    let opened = root.open().and_then(|root| root.open_self());
     let opened = opened.map_err(|errno| not_created(&root, errno))?;
+    let place = ExpiryPlace::in_folder(&opened);
     Ok(Store {
         expiries: Expiries {
-            place: ExpiryPlace::in_folder(&opened),
+            place,
             mode: Mode::from_raw_mode(options.mode),
             synced,
         },
         durability: options.durability,
-        cache: Cache::in_folder(&opened),
+        #[cfg(target_os = "linux")]
+        at_once: AtOnce::in_folder(&opened).filter(|_| place == ExpiryPlace::Attribute),
         root,
     })
 }
@@ -327,8 +354,9 @@ fn not_created(root: &Root, errno: Errno) -> Error {
 /// A page of a listing.
 fn page(store: &Store, ignored: &Ignored, options: &ListOptions) -> Result<ListPage> {
     let mut page = ListPage::default();
-    let names = options.prefix.as_str().split(':');
-    if !options.prefix.is_root() && !names.into_iter().all(is_segment) {
+    let names: Vec<_> = options.prefix.as_str().split(':').collect();
+    let is_possible = names.len() < MAX_SEGMENTS && names.into_iter().all(is_segment);
+    if !options.prefix.is_root() && !is_possible {
         // No key has such a prefix.
         return Ok(page);
     }
@@ -376,7 +404,7 @@ impl Driver for FsDriver {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
-        let read = self.read_stable(key, self.deadline());
+        let read = self.read_whole(key, self.deadline());
         self.operations.read("read", read).await
     }
 
@@ -404,7 +432,7 @@ impl Driver for FsDriver {
     async fn metadata(&self, key: &Key) -> Result<Option<Metadata>> {
         let metadata = async {
             let deadline = self.deadline();
-            let Some(entry) = self.read_stable(key, deadline).await? else {
+            let Some(entry) = self.read_whole(key, deadline).await? else {
                 return Ok(None);
             };
             let (mut metadata, key) = (Metadata::from(&entry), key.clone());
@@ -427,52 +455,26 @@ impl Driver for FsDriver {
 
     async fn read_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>> {
         let deadline = self.deadline();
-        let part = keys.len().div_ceil(PARTS).max(1);
-        let parts = keys.chunks(part).map(|keys| async move {
-            let together = keys.to_vec();
-            let read = move |store: &Store| together.iter().map(|key| store.read(key)).collect();
-            let found: Vec<Found> = self.on_files(deadline, read).await?;
-            let mut entries = Vec::with_capacity(keys.len());
-            for (key, found) in keys.iter().zip(found) {
-                entries.push(match found {
-                    Found::Nothing => None,
-                    Found::Entry(entry) => Some(entry),
-                    Found::Unstable(_) => self.read_stable(key, deadline).await?,
-                });
-            }
-            Ok(entries)
-        });
-        let parts = self
-            .operations
-            .read("read_many", try_join_all(parts))
-            .await?;
-        Ok(parts.into_iter().flatten().collect())
+        let reads = stream::iter(keys.to_vec())
+            .map(|key| async move { self.read_whole(&key, deadline).await });
+        let read = reads.buffered(AT_ONCE).try_collect();
+        self.operations.read("read_many", read).await
     }
 
     async fn write_many(&self, writes: Vec<Write>) -> Vec<Result<WriteOutcome>> {
         let deadline = self.deadline();
-        let count = writes.len();
-        let mut parts: Vec<Vec<(usize, Write)>> = Vec::new();
-        parts.resize_with(PARTS, Vec::new);
-        // The writes of one key are in one part, in their order.
-        for (index, write) in writes.into_iter().enumerate() {
-            if let Some(part) = parts.get_mut(self.bucket(&write.key, PARTS)) {
-                part.push((index, write));
-            }
-        }
-        let parts = parts.into_iter().map(|part| async move {
-            let mut outcomes = Vec::with_capacity(part.len());
-            for (index, write) in part {
-                let outcome = self.write_one(&write.key, write.value, write.options, deadline);
-                let outcome = self.operations.name("write_many", outcome.await);
-                outcomes.push((index, outcome));
-            }
-            outcomes
+        let writes = stream::iter(writes).map(|write| async move {
+            let Write {
+                key,
+                value,
+                options,
+                ..
+            } = write;
+            let written = self.write_one(&key, value, options, deadline).await;
+            self.operations.name("write_many", written)
         });
-        let mut outcomes = Vec::with_capacity(count);
-        outcomes.extend(join_all(parts).await.into_iter().flatten());
-        outcomes.sort_unstable_by_key(|(index, _)| *index);
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        // They begin in their order, so those of one key take turns in it.
+        writes.buffered(AT_ONCE).collect().await
     }
 
     async fn remove_many(&self, keys: &[Key]) -> Result<()> {
@@ -505,9 +507,10 @@ impl Driver for FsDriver {
     async fn watch(&self, prefix: &Prefix) -> Result<BoxStream<'static, Result<Change>>> {
         let watching = async {
             let (prefix, ignored) = (prefix.clone(), Arc::clone(&self.ignored));
-            let start = move |store: &Store| Watching::start(store.root.path(), prefix, ignored);
-            let watching = self.on_files(self.deadline(), start).await?;
-            let changes = changes(watching, self.files.clone(), self.operations.timeout());
+            let store = Arc::clone(&self.store);
+            let start = move || Watching::start(store.root.path(), prefix, ignored);
+            let watching = self.walkers.run(self.deadline(), start).await?;
+            let changes = changes(watching, self.walkers.clone(), self.operations.timeout());
             Ok(changes
                 .take_until(self.stop.clone().cancelled_owned())
                 .boxed())
@@ -519,6 +522,7 @@ impl Driver for FsDriver {
         let close = async {
             self.stop.cancel();
             self.files.close().await;
+            self.walkers.close().await;
             Ok(())
         };
         self.operations.change("close", close).await

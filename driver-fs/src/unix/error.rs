@@ -117,6 +117,16 @@ pub(crate) fn unstable_folder() -> Error {
     .with_outcome(Outcome::NotApplied)
 }
 
+/// A foreign program was writing the value in place all the time.
+pub(crate) fn unfinished() -> Error {
+    Error::new(
+        ErrorKind::Unavailable,
+        "another program is writing this entry in place, so it may be incomplete; try again, or let that program write \
+         atomically",
+    )
+    .with_outcome(Outcome::NotApplied)
+}
+
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the driver was closed")
 }

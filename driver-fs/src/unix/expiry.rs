@@ -50,20 +50,9 @@ impl Expiries {
     }
 
     /// The tags of the entry `name`, whose file is open.
-    pub(crate) fn read(
-        &self,
-        folder: &Folder<'_>,
-        name: &str,
-        file: &OwnedFd,
-    ) -> Result<ExpiryTags> {
+    pub(crate) fn read(&self, folder: &Folder, name: &str, file: &OwnedFd) -> Result<ExpiryTags> {
         if self.place == ExpiryPlace::Attribute {
-            let mut bytes = [0; LONGEST];
-            return match rustix::fs::fgetxattr(file, ATTRIBUTE, &mut bytes) {
-                Ok(length) => Ok(ExpiryTags::decode(bytes.get(..length).unwrap_or_default())),
-                // A longer attribute was not written by this driver.
-                Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(ExpiryTags::default()),
-                Err(error) => Err(error),
-            };
+            return read_attribute(file);
         }
         match folder.open_file(&sidecar::name_for(name)) {
             Ok(file) => Ok(match content::read(&file)? {
@@ -92,7 +81,7 @@ impl Expiries {
     /// Stores `tag` for a value that is about to become the entry `name`, which has the tag `current` until then.
     pub(crate) fn prepare(
         &self,
-        folder: &Folder<'_>,
+        folder: &Folder,
         name: &str,
         tag: ExpiryTag,
         current: Option<ExpiryTag>,
@@ -110,7 +99,7 @@ impl Expiries {
     /// Stores `tag` for the current value of the entry `name`, whose file is open.
     pub(crate) fn set(
         &self,
-        folder: &Folder<'_>,
+        folder: &Folder,
         name: &str,
         file: &OwnedFd,
         tag: ExpiryTag,
@@ -125,7 +114,7 @@ impl Expiries {
     }
 
     /// Removes the tags of the entry `name`, which was removed.
-    pub(crate) fn remove(&self, folder: &Folder<'_>, name: &str) -> Result<()> {
+    pub(crate) fn remove(&self, folder: &Folder, name: &str) -> Result<()> {
         if self.place == ExpiryPlace::Attribute {
             return Ok(());
         }
@@ -135,7 +124,7 @@ impl Expiries {
         }
     }
 
-    fn write_sidecar(&self, folder: &Folder<'_>, name: &str, tags: &ExpiryTags) -> Result<()> {
+    fn write_sidecar(&self, folder: &Folder, name: &str, tags: &ExpiryTags) -> Result<()> {
         let staged = Staged::write(folder, &tags.encode(), self.mode, |file| self.sync(file))?;
         staged.replace(&sidecar::name_for(name))
     }
@@ -145,6 +134,17 @@ impl Expiries {
             true => rustix::fs::fsync(file),
             false => Ok(()),
         }
+    }
+}
+
+/// The tags in the attribute of a file.
+pub(crate) fn read_attribute(file: &OwnedFd) -> Result<ExpiryTags> {
+    let mut bytes = [0; LONGEST];
+    match rustix::fs::fgetxattr(file, ATTRIBUTE, &mut bytes) {
+        Ok(length) => Ok(ExpiryTags::decode(bytes.get(..length).unwrap_or_default())),
+        // A longer attribute was not written by this driver.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(ExpiryTags::default()),
+        Err(error) => Err(error),
     }
 }
 

@@ -52,3 +52,28 @@ async fn calls_behind_work_that_hangs_end_in_time_and_are_not_made_later() {
     driver.close().await.unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_or_write_waits_for_a_listing() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = FsOptions::new(folder.path()).with_sweep_interval(None);
+    let driver = FsDriver::open(options).await.unwrap();
+    let (open, wait) = std::sync::mpsc::channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let hanging = (0..8).map(|_| {
+        let wait = Arc::clone(&wait);
+        driver.walkers.run(Deadline::after(TIMEOUT), move || {
+            let _opened = wait.lock().map(|wait| wait.recv());
+            Ok(())
+        })
+    });
+    join_all(hanging).await;
+    driver.put("k", "v").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    let key = session_core::Key::new("k").unwrap();
+    assert!(driver.exists(&key).await.unwrap());
+    assert!(driver.metadata(&key).await.unwrap().is_some());
+    driver.delete("k").await.unwrap();
+    drop(open);
+    driver.close().await.unwrap();
+}

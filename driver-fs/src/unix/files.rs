@@ -1,12 +1,13 @@
-//! Runs work on files on the runtime's threads for blocking work.
+//! Runs work on files on threads of its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use futures_executor::block_on;
 use session_core::worker::{Jobs, Queue, queue};
-use session_core::{Outcome, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use session_core::{Error, ErrorKind, Outcome, Result};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +29,7 @@ impl Deadline {
         }
     }
 
-    /// When to stop waiting for a lock: early enough that the caller learns that nothing was changed.
+    /// When to stop waiting for a lock or a foreign writer: early enough that the caller learns what it was.
     pub(crate) fn for_locks(self) -> Self {
         const LONGEST_MARGIN: Duration = Duration::from_millis(100);
         Self {
@@ -49,29 +50,39 @@ type Work = Box<dyn FnOnce() + Send>;
 /// How many calls the queue holds. Further callers wait for a place.
 const QUEUE: usize = 1_024;
 
-/// Runs a limited number of blocking calls at once, and keeps track of them. Clones share the limit.
-///
-/// A thread that has begun takes all calls that are queued, so under load no thread is woken for a single call.
+/// Threads that run blocking calls. They end when the last clone is dropped, or when it is closed.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     queue: Queue<Work, ()>,
     jobs: Jobs<Work, ()>,
-    threads: Arc<Semaphore>,
     running: TaskTracker,
 }
 
 impl Files {
-    /// Runs at most `count` calls at once.
-    pub(crate) fn new(count: usize) -> Self {
+    /// Starts `count` threads.
+    pub(crate) fn start(count: usize) -> Result<Self> {
         let (queue, jobs) = queue(QUEUE);
         let running = TaskTracker::new();
         running.close();
-        Self {
+        for _ in 0..count {
+            let (jobs, running) = (jobs.clone(), running.token());
+            let spawned = thread::Builder::new()
+                .name("driver-fs".to_owned())
+                .spawn(move || {
+                    work_off(&jobs);
+                    drop(running);
+                });
+            spawned.map_err(|error| {
+                let message =
+                    "no thread could be started; raise the limit of threads (`ulimit -u`)";
+                Error::new(ErrorKind::Unavailable, message).with_source(error)
+            })?;
+        }
+        Ok(Self {
             queue,
             jobs,
-            threads: Arc::new(Semaphore::new(count)),
             running,
-        }
+        })
     }
 
     /// Runs `work` and waits for its result until `deadline`. If the caller gives up before it begins, it is not done.
@@ -81,17 +92,11 @@ impl Files {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (sender, mut receiver) = oneshot::channel();
-        let work = Box::new(move || {
+        let work: Work = Box::new(move || {
             let _the_caller_may_have_gone = sender.send(work());
         });
         let pending = self.queue.submit(work, deadline.at, deadline.timeout);
-        let pending = pending.await?;
-        if let Ok(thread) = Arc::clone(&self.threads).try_acquire_owned() {
-            let (jobs, threads) = (self.jobs.clone(), Arc::clone(&self.threads));
-            self.running
-                .spawn_blocking(move || work_off(&jobs, &threads, thread));
-        }
-        pending.answer(deadline.at, deadline.timeout).await?;
+        pending.await?.answer(deadline.at, deadline.timeout).await?;
         receiver.try_recv().map_err(|_| closed())?
     }
 
@@ -107,20 +112,8 @@ impl Files {
     }
 }
 
-/// Runs the queued calls until there are none.
-fn work_off(jobs: &Jobs<Work, ()>, threads: &Arc<Semaphore>, thread: OwnedSemaphorePermit) {
-    let mut thread = Some(thread);
-    loop {
-        let Some(job) = jobs.try_recv() else {
-            // A caller that submits from now on gets the place. One that has just submitted found none.
-            if thread.take().is_none() {
-                return;
-            }
-            continue;
-        };
-        if thread.is_none() {
-            thread = Arc::clone(threads).try_acquire_owned().ok();
-        }
+fn work_off(jobs: &Jobs<Work, ()>) {
+    while let Some(job) = block_on(jobs.recv()) {
         if let Some((work, reply)) = job.begin()
             && catch_unwind(AssertUnwindSafe(work)).is_ok()
         {

@@ -2,11 +2,11 @@
 
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, Result};
 use session_core::Error;
 
@@ -27,8 +27,8 @@ pub(crate) struct Root {
 }
 
 /// The result of looking for the folder of an entry.
-pub(crate) enum FolderLookup<'b> {
-    Open(Folder<'b>),
+pub(crate) enum FolderLookup {
+    Open(Folder),
     /// There is no such folder.
     Missing,
     /// A file has the name of the folder.
@@ -48,20 +48,24 @@ impl Root {
         &self.path
     }
 
-    /// The root folder itself.
-    pub(crate) fn folder(&self) -> Folder<'_> {
-        Folder::Root(&self.path)
+    /// Opens the root folder itself.
+    pub(crate) fn open(&self) -> Result<Folder> {
+        rustix::fs::open(&self.path, OPEN_FOLDER, Mode::empty()).map(Folder)
     }
 
-    /// Opens `folders` one below the other, and follows no symbolic link. It does not check that the root exists.
+    /// Opens `folders` one below the other, and follows no symbolic link.
     pub(crate) fn find_folder<'n>(
         &self,
         folders: impl Iterator<Item = &'n str>,
-    ) -> std::result::Result<FolderLookup<'_>, Error> {
-        let mut folder = self.folder();
+    ) -> std::result::Result<FolderLookup, Error> {
+        let mut folder = match self.open() {
+            Ok(root) => root,
+            Err(Errno::NOENT) => return Ok(FolderLookup::Missing),
+            Err(error) => return Err(from_errno(error)),
+        };
         for name in folders {
-            folder = match folder.open(name, OPEN_FOLDER, Mode::empty()) {
-                Ok(inner) => Folder::Inner(inner),
+            folder = match folder.open_folder(name) {
+                Ok(inner) => inner,
                 Err(Errno::NOENT) => return Ok(FolderLookup::Missing),
                 // Systems report a symbolic link by either.
                 Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -79,7 +83,7 @@ impl Root {
     /// Creates the root, and the folders of `path` in it.
     pub(crate) fn make(&self, path: &EntryPath<'_>) -> std::result::Result<(), Error> {
         self.make_root().map_err(from_errno)?;
-        let mut folder = self.folder();
+        let mut folder = self.open().map_err(from_errno)?;
         for name in path.folders() {
             let is_new = match folder.make_folder(name, self.folder_mode) {
                 Ok(()) => true,
@@ -89,16 +93,16 @@ impl Root {
                 Err(error) => return Err(from_errno(error)),
             };
             // The caller finds out what has the name, if it is not a folder.
-            let Ok(inner) = folder.open(name, OPEN_FOLDER, Mode::empty()) else {
+            let Ok(inner) = folder.open_folder(name) else {
                 return Ok(());
             };
             if is_new {
-                widen(&inner, self.folder_mode).map_err(from_errno)?;
+                widen(&inner.0, self.folder_mode).map_err(from_errno)?;
                 if self.synced {
                     folder.sync().map_err(from_errno)?;
                 }
             }
-            folder = Folder::Inner(inner);
+            folder = inner;
         }
         Ok(())
     }
@@ -135,32 +139,15 @@ pub(crate) fn widen(made: &OwnedFd, mode: Mode) -> Result<()> {
     Ok(())
 }
 
-/// A folder in which files are named: the root by its path, others by their open file descriptor.
+/// An open folder, in which files are named.
 #[derive(Debug)]
-pub(crate) enum Folder<'b> {
-    Root(&'b Path),
-    Inner(OwnedFd),
-}
+pub(crate) struct Folder(OwnedFd);
 
-impl Folder<'_> {
-    fn with<T>(
-        &self,
-        name: &str,
-        call: impl FnOnce(BorrowedFd<'_>, &Path) -> Result<T>,
-    ) -> Result<T> {
-        match self {
-            Self::Root(path) => call(CWD, &path.join(name)),
-            Self::Inner(folder) => call(folder.as_fd(), Path::new(name)),
-        }
-    }
-
+impl Folder {
     /// Opens the file or folder `name`, without following a symbolic link.
     pub(crate) fn open(&self, name: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
-        self.with(name, |at, path| {
-            rustix::io::retry_on_intr(|| {
-                rustix::fs::openat(at, path, flags | OFlags::NOFOLLOW, mode)
-            })
-        })
+        let flags = flags | OFlags::NOFOLLOW;
+        rustix::io::retry_on_intr(|| rustix::fs::openat(&self.0, name, flags, mode))
     }
 
     /// Opens the file of an entry. It does not wait for a FIFO.
@@ -169,19 +156,19 @@ impl Folder<'_> {
         self.open(name, flags, Mode::empty())
     }
 
-    /// Opens this folder, to list or to sync it.
+    /// Opens the folder `name` in this one.
+    pub(crate) fn open_folder(&self, name: &str) -> Result<Self> {
+        self.open(name, OPEN_FOLDER, Mode::empty()).map(Self)
+    }
+
+    /// Opens this folder again, with a position and a lock of its own.
     pub(crate) fn open_self(&self) -> Result<OwnedFd> {
-        match self {
-            Self::Root(path) => rustix::fs::openat(CWD, *path, OPEN_FOLDER, Mode::empty()),
-            Self::Inner(folder) => rustix::fs::openat(folder, ".", OPEN_FOLDER, Mode::empty()),
-        }
+        rustix::fs::openat(&self.0, ".", OPEN_FOLDER, Mode::empty())
     }
 
     /// The status of the file `name`, without following a symbolic link.
     pub(crate) fn stat(&self, name: &str) -> Result<Stat> {
-        self.with(name, |at, path| {
-            rustix::fs::statat(at, path, AtFlags::SYMLINK_NOFOLLOW)
-        })
+        rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// The type of the file `name`, or `None` if there is none.
@@ -194,34 +181,26 @@ impl Folder<'_> {
     }
 
     pub(crate) fn unlink(&self, name: &str, flags: AtFlags) -> Result<()> {
-        self.with(name, |at, path| rustix::fs::unlinkat(at, path, flags))
+        rustix::fs::unlinkat(&self.0, name, flags)
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str, flags: RenameFlags) -> Result<()> {
-        self.with(from, |at, from| {
-            self.with(to, |_, to| {
-                if flags.is_empty() {
-                    return rustix::fs::renameat(at, from, at, to);
-                }
-                rustix::fs::renameat_with(at, from, at, to, flags)
-            })
-        })
+        if flags.is_empty() {
+            return rustix::fs::renameat(&self.0, from, &self.0, to);
+        }
+        rustix::fs::renameat_with(&self.0, from, &self.0, to, flags)
     }
 
     pub(crate) fn link(&self, from: &str, to: &str) -> Result<()> {
-        self.with(from, |at, from| {
-            self.with(to, |_, to| {
-                rustix::fs::linkat(at, from, at, to, AtFlags::empty())
-            })
-        })
+        rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())
     }
 
     fn make_folder(&self, name: &str, mode: Mode) -> Result<()> {
-        self.with(name, |at, path| rustix::fs::mkdirat(at, path, mode))
+        rustix::fs::mkdirat(&self.0, name, mode)
     }
 
     /// Waits until the names in the folder are on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        rustix::fs::fsync(self.open_self()?)
+        rustix::fs::fsync(&self.0)
     }
 }

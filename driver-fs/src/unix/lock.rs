@@ -40,7 +40,7 @@ pub(crate) struct Held {
 }
 
 /// Tries to lock the entry `name`.
-pub(crate) fn lock(folder: &Folder<'_>, name: &str, place: ExpiryPlace) -> Result<Lock, Error> {
+pub(crate) fn lock(folder: &Folder, name: &str, place: ExpiryPlace) -> Result<Lock, Error> {
     let locked_folder = match place {
         ExpiryPlace::Attribute => None,
         ExpiryPlace::Sidecar => match folder.open_self() {

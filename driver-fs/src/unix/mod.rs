@@ -1,6 +1,7 @@
 //! The driver on Unix, which has locks of files, modes and lookups relative to an open folder.
 
-mod cache;
+#[cfg(target_os = "linux")]
+mod at_once;
 mod content;
 mod directory;
 mod driver;
@@ -16,7 +17,6 @@ mod lock;
 mod path;
 mod sidecar;
 mod sorted;
-mod stability;
 mod staged;
 mod store;
 mod sweeper;

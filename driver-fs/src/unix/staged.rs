@@ -49,14 +49,14 @@ fn base36(mut number: u64) -> String {
 /// A file that is written under a temporary name, to become an entry in one step. If it is dropped before, it is
 /// removed.
 pub(crate) struct Staged<'f> {
-    folder: &'f Folder<'f>,
+    folder: &'f Folder,
     name: Option<String>,
 }
 
 impl<'f> Staged<'f> {
     /// Writes `value` to a new file in `folder`, and calls `finish` on it before it is closed.
     pub(crate) fn write(
-        folder: &'f Folder<'f>,
+        folder: &'f Folder,
         value: &[u8],
         mode: Mode,
         finish: impl FnOnce(&OwnedFd) -> Result<()>,

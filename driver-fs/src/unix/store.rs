@@ -11,14 +11,15 @@ use session_core::{
     WriteCondition, WriteOutcome,
 };
 
-use super::cache::{Cache, Identity};
+#[cfg(target_os = "linux")]
+use super::at_once::AtOnce;
 use super::content::{self, Content};
 use super::directory::Order;
 use super::error::{
     above_entries, below_an_entry, from_errno, not_a_file, too_large, unstable_folder,
 };
-use super::expiry::{Expiries, ExpiryPlace};
-use super::expiry_tag::ExpiryTag;
+use super::expiry::{Expiries, ExpiryPlace, read_attribute};
+use super::expiry_tag::{ExpiryTag, ExpiryTags};
 use super::folder::{Folder, FolderLookup, Root};
 use super::lock::{Held, Lock, lock, not_opened};
 use super::path::EntryPath;
@@ -28,10 +29,9 @@ use crate::config::Durability;
 /// How often an operation begins again because others created or removed its files and folders meanwhile.
 const TRIES: u32 = 1_000;
 
-/// A value without a matching tag is accepted once its file has been unchanged for so long. For an empty file the time
-/// is longer, since a writer that is not atomic empties the file first.
-const STABLE_AFTER: Duration = Duration::from_millis(20);
-const EMPTY_STABLE_AFTER: Duration = Duration::from_secs(1);
+/// A value without a matching tag is accepted once its file has been unchanged for so long, since a foreign writer may
+/// write it in place, step by step.
+const STABLE_AFTER: Duration = Duration::from_secs(1);
 
 /// The entries in a root folder. Its methods block, so they are called on threads for blocking work only.
 #[derive(Debug)]
@@ -39,7 +39,8 @@ pub(crate) struct Store {
     pub(crate) root: Root,
     pub(crate) expiries: Expiries,
     pub(crate) durability: Durability,
-    pub(crate) cache: Cache,
+    #[cfg(target_os = "linux")]
+    pub(crate) at_once: Option<AtOnce>,
 }
 
 /// The result of an operation that needs the lock of an entry.
@@ -54,7 +55,12 @@ pub(crate) enum Found {
     Nothing,
     Entry(Entry),
     /// A value that a foreign writer may be about to change.
-    Unstable(Bytes),
+    Unstable {
+        value: Bytes,
+        /// Whether the file says that it has not changed for long. Only an empty value is unstable then: some file
+        /// systems empty a file first and then set its time.
+        is_old: bool,
+    },
 }
 
 /// The result of one try to make a change.
@@ -74,42 +80,40 @@ impl Store {
         }
     }
 
+    /// Other systems cannot be asked not to block.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn read_at_once(&self, _key: &Key) -> Option<Found> {
+        None
+    }
+
+    /// Reads an entry that the system has in memory. It does not block.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn read_at_once(&self, key: &Key) -> Option<Found> {
+        let at_once = self.at_once?;
+        let path = EntryPath::of(key).ok()?;
+        let started = Timestamp::now();
+        let file = at_once.open(&self.root, &path)?;
+        let value = at_once.read(&file)?;
+        let tags = read_attribute(&file).ok()?;
+        found(&file, value, tags, started).ok()
+    }
+
     pub(crate) fn read(&self, key: &Key) -> Result<Found> {
         let path = EntryPath::of(key)?;
         let folder = match self.root.find_folder(path.folders())? {
             FolderLookup::Open(folder) => folder,
             FolderLookup::Missing | FolderLookup::Blocked => return Ok(Found::Nothing),
         };
-        let name = path.name();
-        if let Some(entry) = self.cached(key, &folder, name) {
-            return Ok(unless_expired(entry));
+        match folder.open_file(path.name()) {
+            Ok(file) => self.read_entry(&folder, path.name(), &file),
+            Err(Errno::NOENT) => Ok(Found::Nothing),
+            Err(error) => Err(not_opened(error)),
         }
-        let file = match folder.open_file(name) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(Found::Nothing),
-            Err(error) => return Err(not_opened(error)),
-        };
-        let found = self.read_entry(&folder, name, &file)?;
-        if let Found::Entry(entry) = &found
-            && !self.expiries.outlives_the_file()
-        {
-            let stat = fstat(&file).map_err(from_errno)?;
-            self.cache.put(key, entry, &stat);
-        }
-        Ok(found)
-    }
-
-    /// The entry of `key` that was read before, if its file is still the same.
-    fn cached(&self, key: &Key, folder: &Folder<'_>, name: &str) -> Option<Entry> {
-        if !self.cache.has(key) {
-            return None;
-        }
-        let stat = folder.stat(name).ok();
-        self.cache.get(key, stat.as_ref().map(Identity::of))
     }
 
     /// Reads an entry from its open file.
-    fn read_entry(&self, folder: &Folder<'_>, name: &str, file: &OwnedFd) -> Result<Found> {
+    fn read_entry(&self, folder: &Folder, name: &str, file: &OwnedFd) -> Result<Found> {
+        let started = Timestamp::now();
         let value = match content::read(file) {
             Ok(Content::Value(value)) => value,
             Ok(Content::TooLong) => return Err(too_large()),
@@ -118,28 +122,7 @@ impl Store {
             Err(error) => return Err(from_errno(error)),
         };
         let tags = self.expiries.read(folder, name, file).map_err(from_errno)?;
-        let version = Version::from_value(value.clone());
-        if let Some(tag) = tags.of(&value) {
-            if tag.is_expired(Timestamp::now()) {
-                return Ok(Found::Nothing);
-            }
-            let entry = Entry::new(value).with_version(version);
-            return Ok(Found::Entry(entry.with_expires_at(tag.expires_at())));
-        }
-        let stat = fstat(file).map_err(from_errno)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(not_a_file());
-        }
-        let stable_after = match value.is_empty() {
-            true => EMPTY_STABLE_AFTER,
-            false => STABLE_AFTER,
-        };
-        let age = Timestamp::now().saturating_since(modified_at(&stat));
-        let is_whole = usize::try_from(stat.st_size) == Ok(value.len());
-        if is_whole && age >= stable_after {
-            return Ok(Found::Entry(Entry::new(value).with_version(version)));
-        }
-        Ok(Found::Unstable(value))
+        found(file, value, tags, started)
     }
 
     pub(crate) fn exists(&self, key: &Key) -> Result<bool> {
@@ -151,7 +134,7 @@ impl Store {
     }
 
     /// Whether `name` is an entry that has not expired. Its value is read only if it may have expired.
-    pub(crate) fn has_entry(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
+    pub(crate) fn has_entry(&self, folder: &Folder, name: &str) -> Result<bool> {
         let file = match folder.open_file(name) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(false),
@@ -269,12 +252,7 @@ impl Store {
     }
 
     /// The tag of the file whose lock is held, if the tag must be kept until the file is replaced.
-    fn current_tag(
-        &self,
-        folder: &Folder<'_>,
-        name: &str,
-        held: &Held,
-    ) -> Result<Option<ExpiryTag>> {
+    fn current_tag(&self, folder: &Folder, name: &str, held: &Held) -> Result<Option<ExpiryTag>> {
         let Some(file) = held
             .file
             .as_ref()
@@ -292,7 +270,7 @@ impl Store {
         }
     }
 
-    fn read_held(&self, folder: &Folder<'_>, name: &str, held: &Held) -> Result<Found> {
+    fn read_held(&self, folder: &Folder, name: &str, held: &Held) -> Result<Found> {
         match &held.file {
             Some(file) => self.read_entry(folder, name, file),
             None => Ok(Found::Nothing),
@@ -333,7 +311,7 @@ impl Store {
     }
 
     /// Removes the file of an entry, whose lock is held, and its tags.
-    fn unlink(&self, folder: &Folder<'_>, name: &str) -> Result<()> {
+    fn unlink(&self, folder: &Folder, name: &str) -> Result<()> {
         match folder.unlink(name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(from_errno(error)),
@@ -364,9 +342,11 @@ impl Store {
         let value = match found {
             Found::Entry(entry) if is_expected(&entry.value) => entry.value,
             // An expiry for a value that is only half written would be ignored.
-            Found::Unstable(_) if if_version.is_none() => return Ok(Attempt::Busy),
-            Found::Unstable(value) if is_expected(&value) => value,
-            Found::Entry(_) | Found::Unstable(_) | Found::Nothing => {
+            Found::Unstable { is_old: false, .. } if if_version.is_none() => {
+                return Ok(Attempt::Busy);
+            }
+            Found::Unstable { value, .. } if is_expected(&value) => value,
+            Found::Entry(_) | Found::Unstable { .. } | Found::Nothing => {
                 return Ok(Attempt::Done(false));
             }
         };
@@ -379,7 +359,7 @@ impl Store {
     }
 
     /// Removes the entry `name` if it has expired and nobody holds its lock.
-    pub(crate) fn remove_expired(&self, folder: &Folder<'_>, name: &str) -> Result<bool> {
+    pub(crate) fn remove_expired(&self, folder: &Folder, name: &str) -> Result<bool> {
         let Lock::Held(held) = lock(folder, name, self.expiries.place)? else {
             return Ok(false);
         };
@@ -392,7 +372,7 @@ impl Store {
 
     /// Waits until the names in `folder` are on the disk, if that was asked for. The change itself has been made
     /// already.
-    fn sync(&self, folder: &Folder<'_>) -> Result<()> {
+    fn sync(&self, folder: &Folder) -> Result<()> {
         if self.durability < Durability::Full {
             return Ok(());
         }
@@ -401,11 +381,29 @@ impl Store {
     }
 }
 
-fn unless_expired(entry: Entry) -> Found {
-    match entry.expires_at {
-        Some(expires_at) if expires_at <= Timestamp::now() => Found::Nothing,
-        _ => Found::Entry(entry),
+/// What a file contains from which `value` was read since `started`.
+fn found(file: &OwnedFd, value: Bytes, tags: ExpiryTags, started: Timestamp) -> Result<Found> {
+    let version = Version::from_value(value.clone());
+    if let Some(tag) = tags.of(&value) {
+        if tag.is_expired(Timestamp::now()) {
+            return Ok(Found::Nothing);
+        }
+        let entry = Entry::new(value).with_version(version);
+        return Ok(Found::Entry(entry.with_expires_at(tag.expires_at())));
     }
+    let stat = fstat(file).map_err(from_errno)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(not_a_file());
+    }
+    // What changed since the read began may be read only in part. The time of a file from elsewhere may be ahead.
+    let (modified, now) = (modified_at(&stat), Timestamp::now());
+    let is_stable = modified.saturating_add(STABLE_AFTER) <= started
+        || now.saturating_add(STABLE_AFTER) <= modified;
+    let is_old = is_stable && usize::try_from(stat.st_size) == Ok(value.len());
+    Ok(match is_old && !value.is_empty() {
+        true => Found::Entry(Entry::new(value).with_version(version)),
+        false => Found::Unstable { value, is_old },
+    })
 }
 
 /// The conflict with the condition, if there is one.
@@ -421,7 +419,9 @@ fn conflict(condition: &WriteCondition, found: Found) -> Option<ConflictState> {
             (expected != Some(&entry.value)).then_some(ConflictState::Present(entry))
         }
         // The value that it is about to become is not known.
-        Found::Unstable(value) => (expected != Some(&value)).then_some(ConflictState::Unknown),
+        Found::Unstable { value, .. } => {
+            (expected != Some(&value)).then_some(ConflictState::Unknown)
+        }
     }
 }
 

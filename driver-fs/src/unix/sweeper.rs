@@ -84,7 +84,7 @@ fn step(store: &Store, ignored: &Ignored, cursor: Option<&Cursor>) -> Result<Opt
 }
 
 /// Removes the file if it is expired, or was left behind.
-fn sweep_file(store: &Store, file: &File<'_>) -> Result<()> {
+fn sweep_file(store: &Store, file: &File) -> Result<()> {
     let File { folder, name, .. } = file;
     let is_orphan = match sidecar::entry_of(name) {
         Some(entry) => folder.kind(entry).map_err(from_errno)?.is_none(),

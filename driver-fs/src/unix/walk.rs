@@ -10,32 +10,30 @@ use super::directory::Directory;
 use super::error::from_errno;
 use super::folder::{Folder, FolderLookup};
 use super::ignored::Ignored;
-use super::path::is_segment;
+use super::path::{MAX_SEGMENTS, is_segment};
 use super::store::Store;
 
-/// How many nested folders are kept open. Those above are opened again on the way back.
-const OPEN_AT_ONCE: usize = 16;
-
-/// Goes through the files in a folder and its folders, from any position on.
+/// Goes through the files in a folder and its folders, from any position on. Each folder is opened once, below the one
+/// that it is in, and stays open until all in it was given. What is too deep for a key is left out.
 pub(crate) struct Walk<'w> {
     store: &'w Store,
     ignored: &'w Ignored,
-    prefix: &'w Prefix,
-    /// The current folder, after those that lead to it.
-    levels: Vec<Level<'w>>,
+    /// The names of the folders of the prefix, and of those below.
+    names: Vec<String>,
+    /// The current folder, after those that lead to it from the prefix.
+    levels: Vec<Level>,
 }
 
-struct Level<'w> {
-    /// The name of the folder; empty for the first one.
-    name: String,
+struct Level {
     /// Behind the last name that was given or entered.
     position: String,
-    open: Option<(Rc<Folder<'w>>, Directory)>,
+    folder: Rc<Folder>,
+    directory: Directory,
 }
 
 /// A file, or something else that is not a folder.
-pub(crate) struct File<'w> {
-    pub(crate) folder: Rc<Folder<'w>>,
+pub(crate) struct File {
+    pub(crate) folder: Rc<Folder>,
     pub(crate) name: String,
     /// Its path in the root, with `:` between the names.
     pub(crate) key: String,
@@ -46,29 +44,40 @@ impl<'w> Walk<'w> {
     pub(crate) fn new(
         store: &'w Store,
         ignored: &'w Ignored,
-        prefix: &'w Prefix,
+        prefix: &Prefix,
         cursor: Option<&Cursor>,
     ) -> Result<Self> {
-        let levels = match cursor {
-            Some(cursor) => parse(cursor.as_str()).ok_or_else(foreign_cursor)?,
-            None => vec![Level::new(String::new())],
-        };
-        Ok(Self {
+        let names = prefix.as_str().split(':').filter(|name| !name.is_empty());
+        let mut walk = Self {
             store,
             ignored,
-            prefix,
-            levels,
-        })
+            names: names.map(str::to_owned).collect(),
+            levels: Vec::new(),
+        };
+        let (start, below) = parse(cursor.map_or("", Cursor::as_str)).ok_or_else(foreign_cursor)?;
+        let names = walk.names.iter().map(String::as_str);
+        match store.root.find_folder(names)? {
+            FolderLookup::Open(folder) => walk.enter(folder, start)?,
+            FolderLookup::Missing | FolderLookup::Blocked => false,
+        };
+        for (name, position) in below {
+            if !walk.open(name, position)? {
+                break;
+            }
+        }
+        Ok(walk)
     }
 
     /// The position, from which another walk can continue.
     pub(crate) fn cursor(&self) -> Cursor {
         let mut text = String::new();
+        // The first level is the prefix, and the names end with those of the others.
+        let of_prefix = (self.names.len() + 1).saturating_sub(self.levels.len());
         for (depth, level) in self.levels.iter().enumerate() {
-            if depth > 0 {
-                text.push('/');
-                text.push_str(&level.name);
-                text.push('/');
+            if let Some(below) = depth.checked_sub(1)
+                && let Some(name) = self.names.get(of_prefix + below)
+            {
+                text.extend(["/", name, "/"]);
             }
             text.push_str(&level.position);
         }
@@ -76,35 +85,16 @@ impl<'w> Walk<'w> {
     }
 
     /// The next file. Files that are removed meanwhile are skipped.
-    pub(crate) fn next(&mut self) -> Result<Option<File<'w>>> {
-        loop {
-            let Some(level) = self.levels.last_mut() else {
-                return Ok(None);
-            };
-            if level.open.is_none() {
-                let position = level.position.clone();
-                let opened = self.open(&position)?;
-                let Some(level) = self.levels.last_mut() else {
-                    return Ok(None);
-                };
-                match opened {
-                    Some(opened) => level.open = Some(opened),
-                    None => {
-                        self.levels.pop();
-                    }
-                }
-                continue;
-            }
-            let Some((folder, directory)) = &mut level.open else {
-                continue;
-            };
-            let Some(found) = directory.next() else {
+    pub(crate) fn next(&mut self) -> Result<Option<File>> {
+        while let Some(level) = self.levels.last_mut() {
+            let Some(found) = level.directory.next() else {
                 self.levels.pop();
+                self.names.pop();
                 continue;
             };
             let found = found.map_err(from_errno)?;
-            let folder = Rc::clone(folder);
             level.position = found.position;
+            let folder = Rc::clone(&level.folder);
             let kind = match found.kind {
                 FileType::Unknown => match folder.kind(&found.name).map_err(from_errno)? {
                     Some(kind) => kind,
@@ -115,67 +105,57 @@ impl<'w> Walk<'w> {
             let path = self.path_of(&found.name);
             if kind == FileType::Directory {
                 if is_segment(&found.name) && !self.ignored.has_folder(&path) {
-                    self.enter(found.name);
+                    self.open(&found.name, "")?;
                 }
-                continue;
+            } else if !self.ignored.has(&path) {
+                return Ok(Some(File {
+                    folder,
+                    name: found.name,
+                    key: path.replace('/', ":"),
+                }));
             }
-            if self.ignored.has(&path) {
-                continue;
-            }
-            return Ok(Some(File {
-                folder,
-                name: found.name,
-                key: path.replace('/', ":"),
-            }));
         }
+        Ok(None)
     }
 
-    fn enter(&mut self, name: String) {
-        self.levels.push(Level::new(name));
-        let too_many = self.levels.len().checked_sub(OPEN_AT_ONCE + 1);
-        if let Some(level) = too_many.and_then(|above| self.levels.get_mut(above)) {
-            level.open = None;
-        }
-    }
-
-    /// Opens the innermost folder at `position`, unless it was removed.
-    fn open(&self, position: &str) -> Result<Option<(Rc<Folder<'w>>, Directory)>> {
-        let folders = self.prefix_names().chain(self.names());
-        let folder = match self.store.root.find_folder(folders) {
-            Ok(FolderLookup::Open(folder)) => folder,
-            Ok(FolderLookup::Missing | FolderLookup::Blocked) => return Ok(None),
-            // A symbolic link has replaced a folder. No link is followed.
-            Err(error) if error.kind() == ErrorKind::InvalidKey && self.levels.len() > 1 => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
+    /// Enters the folder `name` in the current one, unless it was removed, or a symbolic link or a file has replaced it.
+    fn open(&mut self, name: &str, position: &str) -> Result<bool> {
+        let Some(level) = self.levels.last() else {
+            return Ok(false);
         };
+        if self.names.len() + 2 > MAX_SEGMENTS {
+            return Ok(false);
+        }
+        match level.folder.open_folder(name) {
+            Ok(folder) => {
+                let is_there = self.enter(folder, position)?;
+                if is_there {
+                    self.names.push(name.to_owned());
+                }
+                Ok(is_there)
+            }
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            Err(error) => Err(from_errno(error)),
+        }
+    }
+
+    fn enter(&mut self, folder: Folder, position: &str) -> Result<bool> {
         let directory = match folder.open_self() {
-            Ok(opened) => {
-                let order = self.store.order();
-                Directory::open(opened, order, position).map_err(from_errno)?
-            }
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(from_errno(error)),
+            Ok(opened) => Directory::open(opened, self.store.order(), position),
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => Err(error),
         };
-        Ok(Some((Rc::new(folder), directory)))
-    }
-
-    fn prefix_names(&self) -> impl Iterator<Item = &str> {
-        self.prefix
-            .as_str()
-            .split(':')
-            .filter(|name| !name.is_empty())
-    }
-
-    /// The names of the folders below the prefix.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        self.levels.iter().skip(1).map(|level| level.name.as_str())
+        self.levels.push(Level {
+            position: position.to_owned(),
+            folder: Rc::new(folder),
+            directory: directory.map_err(from_errno)?,
+        });
+        Ok(true)
     }
 
     fn path_of(&self, name: &str) -> String {
         let mut path = String::new();
-        for folder in self.prefix_names().chain(self.names()) {
+        for folder in &self.names {
             path.push_str(folder);
             path.push('/');
         }
@@ -184,33 +164,19 @@ impl<'w> Walk<'w> {
     }
 }
 
-impl Level<'_> {
-    fn new(name: String) -> Self {
-        Self {
-            name,
-            position: String::new(),
-            open: None,
+/// The position in the first folder, and the names of those below with a position in each. An invented cursor cannot
+/// lead out of the root.
+fn parse(cursor: &str) -> Option<(&str, Vec<(&str, &str)>)> {
+    let mut parts = cursor.split('/');
+    let start = parts.next()?;
+    let mut below = Vec::new();
+    while let Some(name) = parts.next() {
+        if !is_segment(name) {
+            return None;
         }
+        below.push((name, parts.next()?));
     }
-}
-
-/// Parses positions with the names of folders between them. An invented cursor cannot lead out of the root.
-fn parse<'w>(text: &str) -> Option<Vec<Level<'w>>> {
-    let mut parts = text.split('/');
-    let mut levels = Vec::new();
-    let mut name = "";
-    loop {
-        let position = parts.next()?;
-        levels.push(Level {
-            position: position.to_owned(),
-            ..Level::new(name.to_owned())
-        });
-        name = match parts.next() {
-            Some(name) if is_segment(name) => name,
-            Some(_) => return None,
-            None => return Some(levels),
-        };
-    }
+    Some((start, below))
 }
 
 fn foreign_cursor() -> Error {

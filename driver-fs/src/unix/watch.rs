@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::driver::NAME;
 use super::files::{Deadline, Files};
 use super::ignored::Ignored;
-use super::path::is_segment;
+use super::path::{MAX_SEGMENTS, is_segment};
 
 /// How many events of the file system may wait for a watcher.
 const BACKLOG: usize = 4_096;
@@ -239,7 +239,8 @@ impl Folders {
         if path.is_empty() {
             return true;
         }
-        if !path.split('/').all(is_segment) || self.ignored.has_folder(&path) {
+        let is_deep = path.split('/').count() >= MAX_SEGMENTS;
+        if is_deep || !path.split('/').all(is_segment) || self.ignored.has_folder(&path) {
             return false;
         }
         let folder = format!("{}:", path.replace('/', ":"));

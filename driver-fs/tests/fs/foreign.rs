@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futures_util::StreamExt;
@@ -119,6 +120,71 @@ async fn a_value_that_is_incomplete_for_a_moment_is_read_again() {
         assert!(read == value, "a value of {} bytes", read.len());
     }
     writer.join().unwrap();
+}
+
+/// Truncates a file and writes `value` to it part by part, with pauses, as a slow writer does that is not atomic.
+fn write_slowly(path: &Path, value: &str, pause: Duration) {
+    let mut file = fs::File::create(path).unwrap();
+    for part in value.as_bytes().chunks(value.len().div_ceil(3)) {
+        std::thread::sleep(pause);
+        file.write_all(part).unwrap();
+    }
+}
+
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_written_slowly_is_read_whole_or_not_at_all() {
+    let text = "not JSON, ".repeat(5_000);
+    let json = serde_json::json!([["Map", 1], text]).to_string();
+    // A text is known to be whole only when nothing has changed for a while, and a JSON text when it is one.
+    for (value, rest) in [
+        (text, Duration::from_millis(1_500)),
+        (json, Duration::from_millis(100)),
+    ] {
+        let folder = Folder::new().await;
+        let path = folder.base.join("k");
+        fs::write(&path, &value).unwrap();
+        let written = value.clone();
+        let writer = std::thread::spawn(move || {
+            for _ in 0..3 {
+                write_slowly(&path, &written, Duration::from_millis(80));
+                std::thread::sleep(rest);
+            }
+        });
+        let mut whole = 0;
+        while !writer.is_finished() {
+            let reads = (0..4).map(|_| folder.driver.get("k"));
+            for read in futures_util::future::join_all(reads).await {
+                match read {
+                    Ok(read) => {
+                        assert!(read.as_deref() == Some(value.as_bytes()), "{read:?}");
+                        whole += 1;
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable),
+                }
+            }
+        }
+        writer.join().unwrap();
+        assert!(whole > 0);
+    }
+}
+
+#[test_support::test]
+async fn a_value_that_is_never_left_alone_is_an_error_in_time() {
+    let timeout = Duration::from_millis(800);
+    let folder = Folder::with(|options| options.timeout = timeout).await;
+    let path = folder.base.join("k");
+    fs::write(&path, "half").unwrap();
+    let started = std::time::Instant::now();
+    let error = folder.driver.get("k").await.unwrap_err();
+    assert!(started.elapsed() < timeout + Duration::from_secs(1));
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("in place"), "{error}");
+    // However old or new it says that it is.
+    let file = fs::File::options().append(true).open(&path).unwrap();
+    for modified in [SystemTime::now() - MINUTE, SystemTime::now() + MINUTE] {
+        file.set_modified(modified).unwrap();
+        assert_eq!(folder.driver.get("k").await.unwrap().unwrap(), "half");
+    }
 }
 
 #[test_support::test]

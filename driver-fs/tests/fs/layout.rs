@@ -389,6 +389,69 @@ async fn a_listing_pages_through_deep_and_wide_folders() {
 }
 
 #[test_support::test]
+async fn a_key_has_at_most_64_segments() {
+    let folder = Folder::new().await;
+    let deepest = "d:".repeat(63) + "k";
+    folder.driver.put(&deepest, "v").await.unwrap();
+    assert_eq!(listed(&folder.driver).await, std::slice::from_ref(&deepest));
+    folder.driver.clear(&Prefix::root()).await.unwrap();
+    assert_eq!(folder.driver.get(&deepest).await.unwrap(), None);
+
+    for segments in [65, 1_990] {
+        let deeper = "d:".repeat(segments - 1) + "k";
+        for error in [
+            folder.driver.put(&deeper, "v").await.unwrap_err(),
+            folder.driver.get(&deeper).await.unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidKey);
+            assert_eq!(error.outcome(), Outcome::NotApplied);
+        }
+        let below = ListOptions::below(Prefix::new(&deeper));
+        assert!(folder.driver.list(below).await.unwrap().keys.is_empty());
+    }
+    assert_eq!(folder.base.read_dir().unwrap().count(), 0);
+}
+
+/// Makes folders one in the other, each called `d`, and a file in the last one.
+fn make_deep(folder: &Path, depth: usize) {
+    use rustix::fs::{Mode, OFlags, mkdirat, openat};
+
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+    let mut at = rustix::fs::open(folder, flags, Mode::empty()).unwrap();
+    for _ in 0..depth {
+        mkdirat(&at, "d", Mode::RWXU).unwrap();
+        at = openat(&at, "d", flags, Mode::empty()).unwrap();
+    }
+    openat(&at, "k", OFlags::CREATE | OFlags::WRONLY, Mode::RWXU).unwrap();
+}
+
+#[test_support::test]
+async fn a_folder_deeper_than_any_key_holds_up_no_listing_sweep_or_watch() {
+    let folder = Folder::new().await;
+    make_deep(&folder.base, 1_990);
+    folder.driver.put("d:d:k", "v").await.unwrap();
+    let started = std::time::Instant::now();
+    for limit in [1, 1_000] {
+        let options = ListOptions::default().with_limit(limit);
+        let page = folder.driver.list(options).await.unwrap();
+        assert_eq!(page.keys, [key("d:d:k")]);
+    }
+    let _changes = folder.driver.watch(&Prefix::root()).await.unwrap();
+    let sweeping = open(&folder.base, |options| {
+        options.sweep_interval = Some(MINUTE)
+    })
+    .await;
+    sweeping.close().await.unwrap();
+    folder.driver.clear(&Prefix::root()).await.unwrap();
+    assert!(listed(&folder.driver).await.is_empty());
+    assert!(
+        started.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test_support::test]
 async fn a_path_that_cannot_be_a_folder_is_refused_with_the_path() {
     let folder = Folder::new().await;
     let file = folder.parent.path().join("file");

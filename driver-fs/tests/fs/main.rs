@@ -1,9 +1,9 @@
-//! The driver of a folder: its contract, its files, what it keeps in memory, foreign writers, other processes.
+//! The driver of a folder: its contract, its files, changes of others, foreign writers, other processes.
 
 #![cfg(unix)]
 
 #[cfg(test)]
-mod cached;
+mod changes;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]

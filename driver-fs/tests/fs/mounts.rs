@@ -147,7 +147,12 @@ async fn hold_the_contract(folder: &Path) {
     let parent = Arc::new(TempDir::new_in(folder).unwrap());
     let at = Arc::clone(&parent);
     let subject = move || crate::conformance::on(Arc::clone(&at), Durability::None);
-    conformance_tests::run(subject).await.assert_passed();
+    let cases: Vec<_> = conformance_tests::case_names()
+        .filter(|name| !crate::conformance::makes_thousands_of_writes(name))
+        .collect();
+    conformance_tests::run_only(&cases, subject)
+        .await
+        .assert_passed();
 
     let base = parent.path().join("beside");
     let driver = open(&base, |_| {}).await;

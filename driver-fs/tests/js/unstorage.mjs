@@ -13,10 +13,10 @@ await serve({
   async hammer(count) {
     for (let index = 0; index < count; index++) {
       const key = `js:${index % 20}`;
-      const value = `${index}:` + "x".repeat((index * 7919) % 5000);
+      const value = [index, "x".repeat((index * 7919) % 5000)];
       await storage.setItem(key, value);
       const read = await storage.getItem(key);
-      if (read !== value) throw new Error(`another value than was written`);
+      if (JSON.stringify(read) !== JSON.stringify(value)) throw new Error(`another value than was written`);
       await storage.setItem("both", value);
     }
   },

@@ -11,6 +11,9 @@ use test_support::{RedisServer, free_port};
 
 use crate::support::Unstorage;
 
+/// How long each generated case runs on a further configuration.
+pub(crate) const BRIEF: Duration = Duration::from_millis(500);
+
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// Enough time for large batches on a busy machine.
@@ -60,9 +63,13 @@ mod on_version_1 {
 }
 
 mod on_version_2 {
-    conformance_tests::suite!(|| async { super::on(&super::servers().v2, None) });
+    conformance_tests::suite!(|| async {
+        super::on(&super::servers().v2, None).with_budget(super::BRIEF)
+    });
 }
 
 mod below_a_prefix {
-    conformance_tests::suite!(|| async { super::on(&super::servers().v1, Some("app:sessions")) });
+    conformance_tests::suite!(|| async {
+        super::on(&super::servers().v1, Some("app:sessions")).with_budget(super::BRIEF)
+    });
 }

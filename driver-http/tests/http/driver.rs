@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use driver_http::{Dialect, HttpDriver, SecretString};
 use session_core::{Driver, DriverExt, ErrorKind, Expiry, Timestamp, Write, WriteOptions};
-use test_support::{HttpProxy, RedisServer};
+use test_support::{HttpFault, HttpProxy, RedisServer};
 
 use crate::support::{TOKEN, Unstorage, key};
 
@@ -42,6 +42,22 @@ async fn the_remaining_time_is_sent_in_whole_seconds() {
         .await
         .unwrap();
     assert_eq!(redis.cli(&["EXISTS", "v1:never"]), "0");
+
+    let far = Expiry::At(Timestamp::from_millis(u64::MAX));
+    let far = WriteOptions::default().with_expiry(far);
+    let _written = driver.write(&key("far"), "v".into(), far).await.unwrap();
+    assert_eq!(driver.get("far").await.unwrap().unwrap(), "v");
+}
+
+#[test_support::test]
+async fn text_that_is_written_between_two_requests_of_a_read_is_not_parsed() {
+    let server = Unstorage::start(Dialect::V2, &["memory"]);
+    let proxy = HttpProxy::start(&server.url);
+    let driver = HttpDriver::open(server.options().with_url(proxy.url())).unwrap();
+    driver.put("k", "1.10").await.unwrap();
+    // The request for raw bytes comes before the write, and the one for text after it.
+    proxy.next(HttpFault::answer(404, &[], "KV value not found"));
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "1.10");
 }
 
 #[test_support::test]
@@ -49,7 +65,7 @@ async fn requests_of_a_batch_run_concurrently() {
     let server = Unstorage::start(Dialect::V2, &["memory"]);
     let proxy = HttpProxy::start(&server.url);
     let delay = Duration::from_millis(200);
-    proxy.always(test_support::HttpFault::Delay(delay));
+    proxy.always(HttpFault::Delay(delay));
     let options = server.options().with_url(proxy.url());
     let driver = HttpDriver::open(options).unwrap();
     let keys: Vec<_> = (0..16).map(|number| key(&format!("k{number}"))).collect();
@@ -109,4 +125,26 @@ async fn the_text_for_an_empty_value_is_refused_as_a_value() {
     let driver = server.driver();
     driver.put("k", "base64:=").await.unwrap();
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "base64:=");
+}
+
+#[test_support::test]
+async fn a_client_of_the_application_is_used() {
+    let server = Unstorage::start(Dialect::V2, &["memory"]);
+    let proxy = HttpProxy::start(&server.url);
+    let client = driver_http::reqwest::Client::builder()
+        .user_agent("the application")
+        .build()
+        .unwrap();
+    let options = server.options().with_url(proxy.url()).with_client(client);
+    assert!(format!("{options:?}").contains("ApplicationClient"));
+    let driver = HttpDriver::open(options).unwrap();
+    driver.put("k", "v").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    let seen = proxy.seen();
+    assert_eq!(seen.len(), 2);
+    for request in seen {
+        assert_eq!(request.headers["user-agent"], "the application");
+        let token = format!("Bearer {TOKEN}");
+        assert_eq!(request.headers["authorization"], token.as_str());
+    }
 }

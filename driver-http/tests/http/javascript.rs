@@ -70,13 +70,20 @@ async fn metadata_of_unstorage_is_kept() {
         .call("setMeta", json!(["k", { "owner": "js" }]))
         .await;
     assert_eq!(driver.get("k").await.unwrap().unwrap(), "value");
-    let refused = driver.put("k$", "{}").await.unwrap_err();
-    assert_eq!(refused.kind(), session_core::ErrorKind::InvalidKey);
     driver.put("k", "ours").await.unwrap();
     let meta = unstorage.call("getMeta", json!(["k"])).await;
     assert_eq!(meta.get("owner"), Some(&json!("js")));
+    assert_eq!(
+        driver.get("k$").await.unwrap().unwrap(),
+        r#"{"owner":"js"}"#
+    );
+    driver.put("k$", r#"{"owner":"rust"}"#).await.unwrap();
+    let meta = unstorage.call("getMeta", json!(["k"])).await;
+    assert_eq!(meta.get("owner"), Some(&json!("rust")));
     let keys = driver.list(ListOptions::default()).await.unwrap().keys;
     assert_eq!(keys, [key("k")]);
+    driver.clear(&Prefix::root()).await.unwrap();
+    assert_eq!(driver.get("k$").await.unwrap(), None);
 }
 
 /// The protocol's own clear acknowledges what it does not do.
@@ -132,6 +139,50 @@ async fn a_key_has_the_name_that_unstorages_driver_gives_it() {
         assert_eq!(keys.len(), names.len());
         for name in names {
             assert!(keys.contains(&key(name)), "{name}");
+        }
+    }
+}
+
+/// A name that is decoded once too often or too seldom is another key, which a clear would then leave.
+#[test_support::test]
+async fn keys_with_percent_signs_are_listed_and_cleared_as_they_were_written() {
+    for dialect in DIALECTS {
+        let server = Unstorage::start(dialect, &["memory"]);
+        let driver = server.driver();
+        let mut unstorage = server.javascript();
+        let names = [
+            "x:%",
+            "x:%2525",
+            "x:%2e%2e",
+            "x:a b",
+            "x:a%",
+            "x:a%20b",
+            "x:a%25b",
+            "x:a%2Fb",
+            "x:a%3Fb",
+            "x:a%5Cb",
+            "x:a%b",
+            "x:a%zz",
+            "x:ü%C3%BC",
+        ];
+        for name in names {
+            driver.put(name, name).await.unwrap();
+        }
+        let below = ListOptions::below(Prefix::new("x"));
+        let mut listed = driver.list(below).await.unwrap().keys;
+        listed.sort();
+        assert_eq!(listed, names.map(key));
+        for name in names {
+            let theirs = unstorage.call("getItem", json!([name])).await;
+            assert_eq!(theirs, json!(name), "{dialect:?}");
+            assert_eq!(driver.get(name).await.unwrap().unwrap(), name);
+        }
+        assert_eq!(sorted(unstorage.call("getKeys", json!([])).await), names);
+        driver.clear(&Prefix::new("x")).await.unwrap();
+        assert_eq!(unstorage.call("getKeys", json!([])).await, json!([]));
+        for refused in ["x:..", ".:x", "a:.:b"] {
+            let error = driver.put(refused, "value").await.unwrap_err();
+            assert_eq!(error.kind(), session_core::ErrorKind::InvalidKey);
         }
     }
 }

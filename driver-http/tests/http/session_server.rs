@@ -12,7 +12,8 @@ use driver_memory::MemoryDriver;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use futures_util::future::try_join_all;
 use session_core::{
-    Driver, DriverExt, ErrorKind, Outcome, RetryPolicy, WriteOptions, WriteOutcome,
+    Driver, DriverExt, ErrorKind, Expiry, Outcome, RetryPolicy, TouchOptions, WriteOptions,
+    WriteOutcome,
 };
 use session_server::{Authorization, StorageService};
 use session_storage::Storage;
@@ -121,7 +122,11 @@ mod in_memory {
 }
 
 mod on_sqlite {
-    conformance_tests::suite!(|| async { super::on(super::over_sqlite(), Some("app:sessions")) });
+    use crate::conformance::BRIEF;
+
+    conformance_tests::suite!(|| async {
+        super::on(super::over_sqlite(), Some("app:sessions")).with_budget(BRIEF)
+    });
 }
 
 #[test_support::test]
@@ -168,4 +173,42 @@ async fn many_servers_lose_no_increment() {
     try_join_all(tasks).await.unwrap();
     let all = HttpDriver::open(over_sqlite().options()).unwrap();
     assert_eq!(all.get("n").await.unwrap().unwrap(), "100");
+}
+
+/// Sessions that are only read stay alive by this.
+#[test_support::test]
+async fn expiry_is_reported_and_moved_by_a_touch_without_a_new_version() {
+    for server in [over_memory(), over_sqlite()] {
+        let driver = HttpDriver::open(server.options()).unwrap();
+        let capabilities = driver.capabilities();
+        assert!(capabilities.reports_expiry && capabilities.touch);
+        let key = key("touched");
+        let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+        driver
+            .put_with_ttl("touched", "value", minute)
+            .await
+            .unwrap();
+        let before = driver.read(&key).await.unwrap().unwrap();
+        let options =
+            TouchOptions::to(Expiry::after(hour)).if_version(before.version.clone().unwrap());
+        assert!(driver.touch(&key, options).await.unwrap());
+        let after = driver.read(&key).await.unwrap().unwrap();
+        assert_eq!(
+            (&after.value, &after.version),
+            (&before.value, &before.version)
+        );
+        let moved = after
+            .expires_at
+            .unwrap()
+            .saturating_since(before.expires_at.unwrap());
+        assert!(moved > hour - 2 * minute && moved < hour, "{moved:?}");
+        let never = TouchOptions::to(Expiry::Never);
+        assert!(driver.touch(&key, never.clone()).await.unwrap());
+        assert_eq!(driver.read(&key).await.unwrap().unwrap().expires_at, None);
+        driver.put("touched", "other").await.unwrap();
+        let stale = never.clone().if_version(before.version.unwrap());
+        assert!(!driver.touch(&key, stale).await.unwrap());
+        driver.delete("touched").await.unwrap();
+        assert!(!driver.touch(&key, never).await.unwrap());
+    }
 }

@@ -8,9 +8,9 @@ use session_core::{
     ConflictState, Driver, DriverExt, ErrorKind, Expiry, ListOptions, Prefix, RemoveOptions,
     RemoveOutcome, TouchOptions, Version, Write, WriteOptions, WriteOutcome,
 };
-use test_support::{RedisCluster, RedisSentinels, RedisServer, TcpFault, TcpProxy};
+use test_support::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TcpFault, TcpProxy};
 
-use crate::support::{calls, cluster, key, on_cluster, on_sentinels, start_valkey};
+use crate::support::{calls, cluster, key, on_cluster, on_sentinels, start_valkey, tls};
 
 async fn open(server: &RedisServer) -> RedisDriver {
     RedisDriver::open(RedisOptions::new(server.url()))
@@ -196,6 +196,21 @@ async fn a_closed_driver_and_a_dropped_one_leave_no_connection() {
     }
 }
 
+/// A server without `DELIFEQ` repeats the start of its arguments in an error, which must be UTF-8.
+#[test_support::test]
+async fn a_first_removal_of_a_version_that_is_not_text_is_made() {
+    let server = RedisServer::start();
+    let driver = open(&server).await;
+    let (key, value) = (key("k"), vec![0xff; 4]);
+    let written = driver.write(&key, value.into(), WriteOptions::default());
+    let WriteOutcome::Written { version, .. } = written.await.unwrap() else {
+        panic!("a conflict");
+    };
+    let removal = RemoveOptions::default().with_version(version);
+    let removed = driver.remove(&key, removal).await.unwrap();
+    assert_eq!(removed, RemoveOutcome::Removed);
+}
+
 /// All keys, over as many pages as it takes, with something done after the first.
 async fn list_with(driver: &RedisDriver, between: impl FnOnce()) -> BTreeSet<String> {
     let mut options = ListOptions::below(Prefix::new("l")).with_limit(50);
@@ -357,4 +372,111 @@ async fn a_driver_that_does_not_wait_for_its_server_finds_it_later() {
     let (written, server) = futures_util::future::join(early, server).await;
     written.unwrap();
     assert_eq!(server.cli(&["GET", "k"]), "v");
+}
+
+/// The driver on a client of the application.
+async fn from_client(url: String) -> RedisDriver {
+    let client = driver_redis::redis::Client::open(url).unwrap();
+    let options = RedisOptions::default().with_timeout(Duration::from_secs(1));
+    RedisDriver::from_client(client, options).await.unwrap()
+}
+
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_of_the_application_serves_and_its_connections_are_made_again() {
+    let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let driver = from_client(format!("{}/1", server.url())).await;
+    count_up(&driver, 3).await;
+    assert_eq!(server.cli(&["-n", "1", "GET", "n"]), "3");
+    // An idle connection that ends is noticed, so that no write is lost on it.
+    for round in 0..3 {
+        server.restart();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !server
+            .cli(&["CLIENT", "LIST"])
+            .contains("lib-name=redis-rs")
+            && !server.cli(&["CLIENT", "LIST"]).contains("cmd=script")
+        {
+            assert!(Instant::now() < deadline, "the driver does not come back");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        driver.put("k", round.to_string()).await.unwrap();
+    }
+    server.pause();
+    let began = Instant::now();
+    driver.put("k", "v").await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(2));
+    server.resume();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while driver.put("k", "v").await.is_err() {
+        assert!(Instant::now() < deadline);
+    }
+    driver.close().await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap_err().kind(), ErrorKind::Closed);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while server.cli(&["CLIENT", "LIST"]).contains("db=1") {
+        assert!(Instant::now() < deadline, "a connection is left");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test_support::test]
+async fn a_client_of_the_application_brings_its_own_tls() {
+    use driver_redis::redis::{Client, TlsCertificates};
+    let ca = tls().files().ca();
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(std::fs::read(ca).unwrap()),
+    };
+    let client = Client::build_with_tls(tls().url(), certificates).unwrap();
+    let options = RedisOptions::default().with_prefix(RedisTls::BASE);
+    let driver = RedisDriver::from_client(client, options).await.unwrap();
+    count_up(&driver, 3).await;
+    assert_eq!(driver.get("n").await.unwrap().unwrap(), "3");
+    driver.delete("n").await.unwrap();
+}
+
+#[test_support::test]
+async fn options_that_say_how_to_connect_contradict_a_client() {
+    let client = driver_redis::redis::Client::open("redis://127.0.0.1:1").unwrap();
+    let options = RedisOptions::default().with_password("secret");
+    let error = RedisDriver::from_client(client, options).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    assert!(error.to_string().contains("`password`"), "{error}");
+}
+
+#[test_support::test]
+async fn a_server_without_resp3_is_served_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("redis.conf");
+    std::fs::write(&file, "rename-command HELLO \"\"\n").unwrap();
+    let server = RedisServer::start_with(&[file.to_str().unwrap()]);
+    for driver in [open(&server).await, from_client(server.url()).await] {
+        count_up(&driver, 3).await;
+        let page = driver.list(ListOptions::default()).await.unwrap();
+        assert_eq!(page.keys, [key("n")]);
+        driver.clear(&Prefix::root()).await.unwrap();
+    }
+}
+
+/// TLS of a whole deployment is asked for by the scheme of its nodes, and no password goes out in plain text.
+#[test_support::test]
+async fn a_node_whose_url_asks_for_tls_is_not_talked_to_in_plain_text() {
+    let heard = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rediss://{}", heard.local_addr().unwrap());
+    let sentinel = driver_redis::Sentinel::new("main", [url.as_str()]).with_password("hush");
+    for options in [
+        RedisOptions::cluster([url.as_str()]).with_password("hush"),
+        RedisOptions::sentinel(sentinel),
+    ] {
+        let options = options.with_pre_connect(false);
+        let driver = RedisDriver::open(options).await.unwrap();
+        let (mut stream, _) = heard.accept().await.unwrap();
+        let mut record = [0; 3];
+        tokio::io::AsyncReadExt::read_exact(&mut stream, &mut record)
+            .await
+            .unwrap();
+        // The handshake of TLS.
+        assert_eq!(record[..2], [22, 3]);
+        driver.close().await.unwrap();
+    }
 }

@@ -23,4 +23,6 @@ mod javascript;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod near_cache;
+#[cfg(test)]
 mod support;

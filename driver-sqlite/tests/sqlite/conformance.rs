@@ -73,6 +73,9 @@ async fn on(folder: Arc<TempDir>, prefix: Option<&str>) -> Subject {
         .unwrap_or_default();
     Subject::new(driver)
         .with_default_ttl(TTL)
+        // Readers do not wait for a change. One that looks before the commit, and after the expiry, finds the old entry
+        // expired, although the change began in time.
+        .with_clocks_of_clients()
         .with_outage(outage)
         .with_shared_backend()
         .with_foreign_write(move |key, value| {

@@ -113,3 +113,25 @@ async fn a_clear_beside_a_held_lock_ends_by_its_busy_timeout() {
     run(&mut other, "ROLLBACK").await;
     assert!(database.driver.get("k").await.unwrap().is_some());
 }
+
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_waited_too_long_for_a_lock_were_certainly_not_made_and_never_are() {
+    const WRITES: usize = 150;
+    let database = Database::with(|options| options.busy_timeout = TIMEOUT / 5).await;
+    let driver = &database.driver;
+    let mut other = database.connect().await;
+    run(&mut other, "BEGIN IMMEDIATE").await;
+    let names: Vec<_> = (0..WRITES).map(|number| format!("k{number}")).collect();
+    let started = Instant::now();
+    let writes = join_all(names.iter().map(|name| driver.put(name, "v")));
+    for error in in_time(started, writes).await {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert_eq!(error.outcome(), Outcome::NotApplied, "{error}");
+        assert!(error.is_transient());
+    }
+    run(&mut other, "ROLLBACK").await;
+    driver.put("last", "v").await.unwrap();
+    let keys = database.rows("SELECT key FROM unstorage").await;
+    assert_eq!(keys, ["last"]);
+}

@@ -89,6 +89,44 @@ async fn each_side_reads_what_the_other_wrote() {
 }
 
 #[test_support::test]
+async fn bytes_that_happen_to_be_text_are_raw_items_on_both_sides() {
+    let database = Database::new().await;
+    let driver = &database.driver;
+    let mut unstorage = unstorage_on(&database.path);
+    let raw = WriteOptions::default().with_raw(true);
+    let _written = driver
+        .write(&key("ours"), "text".into(), raw.clone())
+        .await
+        .unwrap();
+    let theirs = unstorage.call("getItemRaw", json!(["ours"])).await;
+    assert_eq!(theirs, json!(b"text".to_vec()));
+    unstorage
+        .call("setItemRaw", json!(["theirs", b"text".to_vec()]))
+        .await;
+    for name in ["ours", "theirs"] {
+        // As unstorage has it: a raw item is no text, and the other way round.
+        assert_eq!(unstorage.call("getItem", json!([name])).await, Value::Null);
+        assert_eq!(driver.get(name).await.unwrap().unwrap(), "text");
+    }
+    // The last write counts, whichever of the two it was.
+    driver.put("ours", "now text").await.unwrap();
+    assert_eq!(
+        unstorage.call("getItem", json!(["ours"])).await,
+        json!("now text")
+    );
+    assert_eq!(
+        unstorage.call("getItemRaw", json!(["ours"])).await,
+        Value::Null
+    );
+    let _written = driver.write(&key("ours"), "raw".into(), raw).await.unwrap();
+    assert_eq!(driver.get("ours").await.unwrap().unwrap(), "raw");
+    assert_eq!(
+        unstorage.call("getItem", json!(["ours"])).await,
+        Value::Null
+    );
+}
+
+#[test_support::test]
 async fn a_file_that_unstorage_made_is_taken_over_while_it_runs() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");

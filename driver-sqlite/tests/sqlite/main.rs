@@ -8,6 +8,8 @@ mod deadlines;
 mod driver;
 #[cfg(test)]
 mod faults;
+#[cfg(all(test, unix))]
+mod files;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]

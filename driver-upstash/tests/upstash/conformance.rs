@@ -12,6 +12,9 @@ use test_support::free_port;
 
 use crate::support::Gateway;
 
+/// How long each generated case runs on a further configuration.
+const BRIEF: Duration = Duration::from_millis(500);
+
 const TTL: Duration = Duration::from_secs(3_600);
 
 fn gateway() -> &'static Gateway {
@@ -53,12 +56,18 @@ mod on_the_whole_database {
 }
 
 mod with_a_prefix {
-    conformance_tests::suite!(|| super::on(Some("app:sessions"), |_| {}));
+    conformance_tests::suite!(|| async {
+        let subject = super::on(Some("app:sessions"), |_| {}).await;
+        subject.with_budget(super::BRIEF)
+    });
 }
 
 mod with_read_regions {
-    conformance_tests::suite!(|| super::on(Some("regions"), |options| {
-        options.read_regions = true;
-        options.scan_count = Some(10);
-    }));
+    conformance_tests::suite!(|| async {
+        let subject = super::on(Some("regions"), |options| {
+            options.read_regions = true;
+            options.scan_count = Some(10);
+        });
+        subject.await.with_budget(super::BRIEF)
+    });
 }

@@ -23,6 +23,8 @@ mod gateway;
 #[cfg(test)]
 mod javascript;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod support;

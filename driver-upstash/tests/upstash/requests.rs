@@ -233,3 +233,22 @@ async fn drivers_that_share_a_database_lose_no_increment() {
     try_join_all(tasks).await.unwrap();
     assert_eq!(behind.driver.get("n").await.unwrap().unwrap(), "80");
 }
+
+#[test_support::test]
+async fn a_client_of_the_application_is_used() {
+    let client = driver_upstash::reqwest::Client::builder()
+        .user_agent("the application")
+        .build()
+        .unwrap();
+    let behind = crate::support::Behind::start(|options| {
+        options.client = Some(client.into());
+    });
+    let behind = behind.await;
+    session_core::DriverExt::put(&*behind.driver, "k", "v")
+        .await
+        .unwrap();
+    let seen = behind.proxy.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].headers["user-agent"], "the application");
+    assert_eq!(seen[0].headers["upstash-encoding"], "base64");
+}

@@ -1,25 +1,19 @@
 //! Produces the final text.
 
+use memchr::memchr;
+
 use super::{Span, Writer};
+use crate::document::Document;
 use crate::error::Error;
 use crate::escape::replace_lone_surrogates;
 use crate::limits::{Limits, ParseOptions};
 use crate::options::{Version, WriteOptions};
+use crate::scan::{self, Index, Spans};
 
 impl Writer {
     /// Returns the text. It is an error if the calls were not balanced or a value could not be written.
     pub fn finish(mut self) -> Result<String, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        let root = match self.root {
-            Some(root) if self.frames.is_empty() => root,
-            _ => {
-                return Err(Error::unwritable(
-                    "a container was not ended, or no value was written",
-                ));
-            }
-        };
+        let root = self.finished_root()?;
         if root < 0 {
             return Ok(root.to_string());
         }
@@ -31,6 +25,50 @@ impl Writer {
             text = replace_lone_surrogates(&text);
         }
         Ok(text)
+    }
+
+    /// Returns the document, as if its text were parsed.
+    pub(crate) fn finish_document(&mut self, options: ParseOptions) -> Result<Document, Error> {
+        let root = self.finished_root()?;
+        let is_changed = self.lone_surrogate && self.options.version == Version::V5;
+        if root < 0 || self.disordered && !self.ordered || is_changed {
+            let writer = std::mem::replace(self, Self::new(self.options));
+            return Document::parse_with(writer.finish()?, options);
+        }
+        let text = self.in_order();
+        if text.len() > scan::Span::LONGEST {
+            return Document::parse_with(text, options);
+        }
+        let has_escapes = memchr(b'\\', text.as_bytes()).is_some();
+        let mut start = 1;
+        let spans = self.entries.iter().map(|entry| {
+            let end = start + entry.to - entry.from;
+            let is_escaped = has_escapes && {
+                let bytes = text.as_bytes().get(start..end).unwrap_or_default();
+                memchr(b'\\', bytes).is_some()
+            };
+            let span = scan::Span::new(start, end, is_escaped);
+            start = end + 1;
+            span
+        });
+        let index = Index::Entries(spans.collect::<Spans>());
+        debug_assert!(
+            scan::scan(&text, &options.limits).is_ok_and(|scanned| scanned == index),
+            "what was written is found otherwise when it is parsed"
+        );
+        Ok(Document::new(text.into(), index, options))
+    }
+
+    fn finished_root(&mut self) -> Result<i32, Error> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.root {
+            Some(root) if self.frames.is_empty() => Ok(root),
+            _ => Err(Error::unwritable(
+                "a container was not ended, or no value was written",
+            )),
+        }
     }
 
     /// Writes the entries in index order.

@@ -9,10 +9,12 @@ use container::{
     Child, HOLE, INFINITY, NAN, NEGATIVE_INFINITY, NEGATIVE_ZERO, Shape, UNDEFINED, has_duplicates,
     push_int, repeats, write_array, write_sparse, write_tail,
 };
-use primitives::{Primitives, mark};
+use copy::Copied;
+use primitives::Primitives;
 
 use crate::error::{Error, ErrorKind};
 use crate::escape::{write_number, write_str, write_text};
+use crate::limits::{Limits, VISIT};
 use crate::node::Node;
 use crate::options::WriteOptions;
 use crate::ser::Serializer;
@@ -21,11 +23,13 @@ use crate::tag::ViewKind;
 use crate::value::AnchorId;
 
 mod container;
+mod copy;
 mod finish;
 mod primitives;
 mod sharing;
 
 pub(crate) use container::any_twice;
+pub(crate) use primitives::mark;
 
 /// A streaming writer with the numbering and sharing of `devalue.stringify`.
 ///
@@ -66,6 +70,11 @@ pub struct Writer {
     keys: String,
     /// The new references of objects from other documents.
     known: HashMap<(u64, u32), i32>,
+    /// The new references of the entries of the document that is copied, and of those before.
+    copied: Copied,
+    copied_before: HashMap<u64, Copied>,
+    /// What reading the repeated primitives costs.
+    repeated: usize,
     anchors: HashMap<AnchorId, i32>,
     pending_anchor: Option<AnchorId>,
     /// The range of the open view. Views do not nest.
@@ -114,6 +123,9 @@ impl Writer {
             children: Vec::new(),
             keys: String::new(),
             known: HashMap::default(),
+            copied: Copied::default(),
+            copied_before: HashMap::default(),
+            repeated: 0,
             anchors: HashMap::default(),
             pending_anchor: None,
             window: None,
@@ -144,28 +156,36 @@ impl Writer {
 
     /// Writes `null`.
     pub fn null(&mut self) {
-        let reference = match self.primitives.null {
+        let reference = self.null_reference();
+        self.attach(reference);
+    }
+
+    fn null_reference(&mut self) -> i32 {
+        match self.primitives.null {
             Some(reference) => reference,
             None => {
                 let reference = self.entry(|arena| arena.push_str("null"));
                 self.primitives.null = Some(reference);
                 reference
             }
-        };
-        self.attach(reference);
+        }
     }
 
     /// Writes a boolean.
     pub fn bool(&mut self, bool: bool) {
+        let reference = self.bool_reference(bool);
+        self.attach(reference);
+    }
+
+    fn bool_reference(&mut self, bool: bool) -> i32 {
         let [no, yes] = self.primitives.bools;
         let known = if bool { yes } else { no };
-        let reference = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             let reference = self.entry(|arena| arena.push_str(if bool { "true" } else { "false" }));
             let [no, yes] = &mut self.primitives.bools;
             *(if bool { yes } else { no }) = Some(reference);
             reference
-        });
-        self.attach(reference);
+        })
     }
 
     /// Writes a number.
@@ -364,6 +384,9 @@ impl Writer {
     /// # Ok::<_, serde_devalue::Error>(())
     /// ```
     pub fn begin_custom(&mut self, tag: &str) {
+        if self.options.portable {
+            self.fail("a custom tag, which a reader may not know");
+        }
         self.begin(Shape::Custom);
         write_str(&mut self.keys, tag);
     }
@@ -375,11 +398,7 @@ impl Writer {
         if self.frames.capacity() == 0 {
             // Enough for a typical session record without growth, and just below the size where allocators become
             // slower.
-            self.arena.reserve(1_000);
-            self.entries.reserve(48);
-            self.frames.reserve(8);
-            self.children.reserve(32);
-            self.keys.reserve(128);
+            self.reserve(744, 40);
         }
         let index = self.entries.len();
         self.entries.push(Span { from: 0, to: 0 });
@@ -396,6 +415,15 @@ impl Writer {
             named_key: false,
             distinct: false,
         });
+    }
+
+    /// Makes room for this many bytes and entries, and some more.
+    pub(crate) fn reserve(&mut self, bytes: usize, entries: usize) {
+        self.arena.reserve(bytes + 256);
+        self.entries.reserve(entries + 8);
+        self.frames.reserve(8);
+        self.children.reserve(32);
+        self.keys.reserve(128);
     }
 
     /// Ends the latest open `begin_…`.
@@ -418,14 +446,14 @@ impl Writer {
                 true
             }
             Shape::Object => {
-                self.disordered |= has_duplicates(children, &self.keys);
+                self.disordered |= !self.ordered && has_duplicates(children, &self.keys);
                 arena.push('{');
                 arena.push_str(keys);
                 arena.push('}');
                 true
             }
             Shape::NullObject => {
-                self.disordered |= has_duplicates(children, &self.keys);
+                self.disordered |= !self.ordered && has_duplicates(children, &self.keys);
                 arena.push_str("[\"null\"");
                 arena.push_str(keys);
                 arena.push(']');
@@ -434,7 +462,7 @@ impl Writer {
             Shape::Map => {
                 arena.push_str("[\"Map\"");
                 write_tail(arena, children);
-                self.disordered |= repeats(children.iter().step_by(2));
+                self.disordered |= !self.ordered && repeats(children.iter().step_by(2));
                 children.len() % 2 == 0
             }
             Shape::Set => {
@@ -526,6 +554,13 @@ impl Writer {
     /// the text that was just written would be slow.
     #[inline]
     fn primitive(&mut self, mark: u32, write: impl FnOnce(&mut String)) {
+        let reference = self.intern(mark, write);
+        self.attach(reference);
+    }
+
+    /// Returns the entry of a primitive.
+    #[inline]
+    fn intern(&mut self, mark: u32, write: impl FnOnce(&mut String)) -> i32 {
         let end = self.arena.len();
         self.separate();
         let from = self.arena.len();
@@ -540,6 +575,7 @@ impl Writer {
             self.primitives
                 .find(mark, arena.get(from..).unwrap_or_default(), next, text_of);
         if found.is_some() {
+            self.repeated += VISIT + self.arena.len() - from;
             self.arena.truncate(end);
         } else {
             self.entries.push(Span {
@@ -547,8 +583,25 @@ impl Writer {
                 to: self.arena.len(),
             });
         }
-        let reference = found.unwrap_or(next);
-        self.attach(reference);
+        found.unwrap_or(next)
+    }
+
+    /// Writes the value that `write` writes. It is an error if that is not exactly one.
+    pub(crate) fn one_value(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (open, children) = (self.frames.len(), self.children.len());
+        write(self)?;
+        if (self.frames.len(), self.children.len()) != (open, children + 1) {
+            self.fail("not exactly one value was written for a name");
+        }
+        self.check()
+    }
+
+    /// Returns `true` if the default limits may be too low to read what was written.
+    pub(crate) fn repeats_much(&self) -> bool {
+        self.repeated > Limits::default().expansion
     }
 
     /// Adds a value to the open container.

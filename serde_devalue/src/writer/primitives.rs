@@ -89,7 +89,7 @@ impl Primitives {
 
 /// Hashes the length and both ends of a text.
 #[inline]
-pub(super) fn mark(bytes: &[u8]) -> u32 {
+pub(crate) fn mark(bytes: &[u8]) -> u32 {
     // An odd multiplier that spreads differences into the upper half.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let ends = match (bytes.first_chunk(), bytes.last_chunk()) {

@@ -142,7 +142,7 @@ fn tree() -> impl Strategy<Value = Value> {
             )
                 .prop_map(|(items, more)| {
                     let length = items.last_key_value().map_or(0, |(last, _)| last + 1) + more;
-                    Value::SparseArray(SparseArray { length, items })
+                    Value::SparseArray(Box::new(SparseArray { length, items }))
                 }),
             (members, any::<bool>()).prop_map(|(members, null_prototype)| {
                 let mut object = if null_prototype {

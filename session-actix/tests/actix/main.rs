@@ -9,5 +9,9 @@
 mod support;
 
 mod astro_session_readme;
+mod contract;
+mod cookies;
+mod failures;
 mod guarantees;
+mod logs;
 mod workers;

@@ -7,10 +7,9 @@ use std::sync::atomic::Ordering;
 use actix_web::{App, HttpServer, web};
 use driver_memory::MemoryDriver;
 use session_actix::{Error, Session, SessionMiddleware};
+use session_tests::Probe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::support::Probe;
 
 async fn visits(session: Session) -> Result<String, Error> {
     // A session is `Send`: it may go to another thread and come back.
@@ -83,7 +82,10 @@ async fn requests_to_all_workers_at_the_same_time_lose_nothing() {
     assert!(last.ends_with(&format!("\r\n{}", VISITS + 1)), "{last}");
     handle.stop(true).await;
     running.await.unwrap().unwrap();
-    sessions.close().await.unwrap();
+    sessions
+        .close(std::time::Duration::from_secs(10))
+        .await
+        .unwrap();
 }
 
 #[test_support::test(runtime = "actix")]
@@ -106,7 +108,7 @@ async fn a_commit_outlives_its_client_and_the_worker_that_began_it() {
     running.await.unwrap().unwrap();
     assert_eq!(probe.writes_done.load(Ordering::SeqCst), 0);
 
-    let mut closing = std::pin::pin!(sessions.close());
+    let mut closing = std::pin::pin!(sessions.close(std::time::Duration::from_secs(10)));
     assert!(futures_util::poll!(&mut closing).is_pending());
     probe.writes.add_permits(10);
     closing.await.unwrap();

@@ -46,6 +46,8 @@ pub use options::{OptionValue, Options};
 pub use registry::{DriverOptions, NoOptions, Registry};
 pub use session_config::{Backend, SessionConfig};
 
+pub use crate::file_mode::file_mode;
+
 /// Durations in the options of a driver, for `#[serde(deserialize_with = …)]`.
 ///
 /// ```

@@ -62,6 +62,14 @@ impl Problem {
         Self::new("", format!(": expected {expected}, got {found}"))
     }
 
+    #[cfg(not(feature = "near-cache"))]
+    pub(super) fn needs_feature(feature: &str) -> Self {
+        Self::new(
+            "",
+            format!(" needs the feature `{feature}` of `session-core` or `session-kit`"),
+        )
+    }
+
     fn new(name: &str, what: impl Into<String>) -> Self {
         Self {
             lead: "the",

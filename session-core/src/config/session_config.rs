@@ -1,5 +1,7 @@
 //! The configuration of sessions: the driver, its options and the settings.
 
+#[cfg(not(feature = "near-cache"))]
+use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use toml::{Table, Value};
 
+#[cfg(feature = "near-cache")]
+use crate::decorators::{NearCache, NearCacheOptions};
 use crate::decorators::{Timeout, Traced};
 use crate::{Driver, Error, ErrorKind, SessionSettings, durations};
 
@@ -55,6 +59,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// | `driver` | name, or table with `name` and the driver's options | required |
 /// | `options` | table of the driver's options | empty |
 /// | `timeout` | seconds for one operation of the driver | `5` |
+/// | `near_cache` | `true`, or a table with `max_bytes` and `max_staleness` in seconds; see `NearCache` | `false` |
 ///
 /// Names are accepted in snake_case and camelCase. `Debug` shows the names of the driver's options, not their values.
 #[derive(Clone)]
@@ -66,6 +71,9 @@ pub struct SessionConfig {
     pub options: Options,
     /// How long one operation of the driver may take. Default: 5 s.
     pub timeout: Duration,
+    /// Whether entries are kept in the memory of this process. Default: they are not.
+    #[cfg(feature = "near-cache")]
+    pub near_cache: Option<NearCacheOptions>,
     /// The settings of the sessions.
     pub settings: SessionSettings,
     context: ConfigContext,
@@ -90,6 +98,8 @@ impl SessionConfig {
             driver: driver.into(),
             options: Options::new(),
             timeout: DEFAULT_TIMEOUT,
+            #[cfg(feature = "near-cache")]
+            near_cache: None,
             settings: SessionSettings::default(),
             context: ConfigContext::default(),
             file: None,
@@ -158,6 +168,12 @@ impl SessionConfig {
             .await
             .map_err(|error| self.named_file(error))?;
         let limited = Timeout::new(driver, self.timeout);
+        #[cfg(feature = "near-cache")]
+        if let Some(options) = self.near_cache {
+            let cached = NearCache::new(limited, options).await;
+            let cached = cached.map_err(|error| cannot_be_cached(name, error))?;
+            return Ok(Arc::new(Traced::new(cached)));
+        }
         Ok(Arc::new(Traced::new(limited)))
     }
 
@@ -188,8 +204,14 @@ impl SessionConfig {
                 .map_err(|problem: Problem| problem.under("timeout"))?,
             None => DEFAULT_TIMEOUT,
         };
+        let near_cache = take(&mut table, "near_cache")?
+            .map_or(Ok(None), near_cache)
+            .map_err(|problem| problem.under("near_cache"))?;
+        #[cfg(not(feature = "near-cache"))]
+        let _none: Option<Infallible> = near_cache;
         // A misspelled `driver` is reported as an unknown setting, with the right name.
-        let settings = typed::parse(table, None, &["driver", "options", "timeout"])?;
+        let beside = &["driver", "options", "timeout", "near_cache"];
+        let settings = typed::parse(table, None, beside)?;
         let (name, beside_name) =
             name_and_options(driver?).map_err(|problem| problem.under("driver"))?;
         for (name, value) in beside_name {
@@ -200,6 +222,8 @@ impl SessionConfig {
         Ok(Self {
             options: Options(options),
             timeout,
+            #[cfg(feature = "near-cache")]
+            near_cache,
             settings,
             ..Self::new(name)
         })
@@ -213,6 +237,35 @@ fn take(table: &mut Table, name: &str) -> Result<Option<Value>, Problem> {
     match (spelling, other) {
         (_, Some(_)) => Err(Problem::twice(name)),
         (spelling, None) => Ok(spelling.and_then(|spelling| table.remove(&spelling))),
+    }
+}
+
+#[cfg(feature = "near-cache")]
+fn near_cache(value: Value) -> Result<Option<NearCacheOptions>, Problem> {
+    match value {
+        Value::Boolean(is_on) => Ok(is_on.then(NearCacheOptions::default)),
+        Value::Table(table) => typed::parse(table, None, &[]).map(Some),
+        other => Err(Problem::wrong(kind(&other), "true, false or a table")),
+    }
+}
+
+#[cfg(not(feature = "near-cache"))]
+fn near_cache(value: Value) -> Result<Option<Infallible>, Problem> {
+    match value {
+        Value::Boolean(false) => Ok(None),
+        _ => Err(Problem::needs_feature("near-cache")),
+    }
+}
+
+#[cfg(feature = "near-cache")]
+fn cannot_be_cached(driver: &str, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unsupported => invalid(format!(
+            "`near_cache` needs a driver that reports what others change, and `{}` does not here; remove `near_cache`, or see the docs of the driver",
+            sanitized(driver)
+        ))
+        .with_source(error),
+        _ => error,
     }
 }
 
@@ -353,6 +406,47 @@ mod tests {
         let config = parse("driver = 'm'\ncookie = 'sid'").unwrap();
         assert_eq!(config.settings.cookie.name, "sid");
         assert!(config.settings.cookie.secure);
+    }
+
+    #[cfg(feature = "near-cache")]
+    #[test]
+    fn a_near_cache_is_switched_on_or_described() {
+        let with = |value: &str| parse(&format!("driver = 'm'\nnear_cache = {value}"));
+        let options = |value: &str| with(value).unwrap().near_cache;
+        assert_eq!(options("false"), None);
+        assert_eq!(options("true"), Some(NearCacheOptions::default()));
+        assert_eq!(
+            options("{ max_bytes = 5_000, maxStaleness = 0.5 }"),
+            Some(
+                NearCacheOptions::default()
+                    .with_max_bytes(5_000)
+                    .with_max_staleness(Duration::from_millis(500))
+            )
+        );
+        for (wrong, expected) in [
+            (
+                "1",
+                "the setting `near_cache`: expected true, false or a table, got an integer",
+            ),
+            (
+                "{ max_byte = 1 }",
+                "there is no setting `near_cache.max_byte` (did you mean `max_bytes`?)",
+            ),
+        ] {
+            let error = with(wrong).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[cfg(feature = "near-cache")]
+    #[test_support::test]
+    async fn a_near_cache_is_an_error_where_the_driver_cannot_have_one() {
+        let mut registry = Registry::new();
+        registry.register_with("stuck", |_: NoOptions, _| async { Ok(Stuck) });
+        let config = parse("driver = 'stuck'\nnear_cache = true").unwrap();
+        let error = config.open_driver(&registry).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        assert!(error.to_string().contains("`near_cache`"), "{error}");
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! The [`Prefixed`] decorator.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 
 use crate::{
-    Capabilities, Change, Driver, Entry, Key, ListOptions, ListPage, Metadata, Prefix,
-    RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions, WriteOutcome,
-    delegate_driver,
+    Capabilities, Change, Driver, Entry, InvalidationListener, Key, ListOptions, ListPage,
+    Metadata, Prefix, RemoveOptions, RemoveOutcome, Result, TouchOptions, Write, WriteOptions,
+    WriteOutcome, delegate_driver,
 };
 
 /// A driver that puts a prefix in front of all keys of another driver.
@@ -39,7 +41,7 @@ impl<D: Driver> Prefixed<D> {
 
 #[async_trait]
 impl<D: Driver> Driver for Prefixed<D> {
-    delegate_driver!(this => this.inner, except capabilities, read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch);
+    delegate_driver!(this => this.inner, except capabilities, read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, listen, read_tracked);
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = self.inner.capabilities();
@@ -54,6 +56,17 @@ impl<D: Driver> Driver for Prefixed<D> {
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.inner.read(&self.prefix.join(key)).await
+    }
+
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        self.inner.read_tracked(&self.prefix.join(key)).await
+    }
+
+    async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        let prefix = self.prefix.clone();
+        self.inner
+            .listen(Arc::new(Stripped { listener, prefix }))
+            .await
     }
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
@@ -118,6 +131,24 @@ impl<D: Driver> Driver for Prefixed<D> {
             std::future::ready(change)
         });
         Ok(stripped.boxed())
+    }
+}
+
+/// Passes on what concerns keys below the prefix.
+struct Stripped {
+    listener: Arc<dyn InvalidationListener>,
+    prefix: Prefix,
+}
+
+impl InvalidationListener for Stripped {
+    fn invalidate(&self, key: &Key) {
+        if let Some(key) = self.prefix.strip(key) {
+            self.listener.invalidate(&key);
+        }
+    }
+
+    fn invalidate_all(&self) {
+        self.listener.invalidate_all();
     }
 }
 

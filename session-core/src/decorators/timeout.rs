@@ -70,7 +70,7 @@ impl<D: Driver> Timeout<D> {
 
 #[async_trait]
 impl<D: Driver> Driver for Timeout<D> {
-    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, close);
+    delegate_driver!(this => this.inner, except read, write, remove, list, exists, metadata, touch, read_many, write_many, remove_many, clear, watch, read_tracked, sync_invalidations, close);
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
         self.operations.read("read", self.inner.read(key)).await
@@ -132,6 +132,16 @@ impl<D: Driver> Driver for Timeout<D> {
         self.operations
             .read("watch", self.inner.watch(prefix))
             .await
+    }
+
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        let read = self.inner.read_tracked(key);
+        self.operations.read("read_tracked", read).await
+    }
+
+    async fn sync_invalidations(&self) -> Result<()> {
+        let sync = self.inner.sync_invalidations();
+        self.operations.read("sync_invalidations", sync).await
     }
 
     async fn close(&self) -> Result<()> {

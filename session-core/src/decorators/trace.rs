@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use tracing::{Instrument, Span, debug_span, field, warn};
+use tracing::{Instrument, Span, debug, debug_span, field};
 
 use crate::{
     Change, Driver, Entry, Fingerprint, Key, ListOptions, ListPage, Metadata, Prefix,
@@ -23,8 +23,8 @@ use crate::{
 /// ```
 ///
 /// Each operation is a span `driver` at level `DEBUG`. Its fields are `driver`, `operation`, `key` (a [`Fingerprint`],
-/// never the key), `count` for a batch, and `outcome`. An error is an event at level `WARN` in the span. Values, versions
-/// and cursors are never recorded.
+/// never the key), `count` for a batch, and `outcome`. An error is an event in the span, also at level
+/// `DEBUG`, since the caller gets it and knows how much it matters. Values, versions and cursors are never recorded.
 #[derive(Clone, Debug)]
 pub struct Traced<D> {
     inner: D,
@@ -71,7 +71,7 @@ async fn traced<T>(
 fn record_error(span: &Span, error: &crate::Error) {
     span.record("outcome", "error");
     span.in_scope(|| {
-        warn!(kind = ?error.kind(), applied = ?error.outcome(), "{error}");
+        debug!(kind = ?error.kind(), applied = ?error.outcome(), "{error}");
     });
 }
 

@@ -46,7 +46,9 @@ impl<C> Backing<C> {
     pub(crate) fn capabilities(&self) -> Capabilities {
         match self {
             Self::Driver(driver) => driver.capabilities(),
-            Self::Cookie(_) => Capabilities::default().with_reports_expiry(true),
+            Self::Cookie(_) => Capabilities::default()
+                .with_reports_expiry(true)
+                .with_touch(true),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The changes of a request to its session, which a commit writes and can replay after a conflict.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -8,8 +9,9 @@ use indexmap::IndexMap;
 use serde_devalue::{Document, Node};
 
 use super::Lifetime;
+use super::reads::{Reads, Seen, is_same};
 use super::record::{Item, Record};
-use crate::{Result, Timestamp};
+use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// Makes the new value of an update from the old one.
 pub(crate) type Replay = Arc<dyn Fn(Option<Node<'_>>) -> Result<Document> + Send + Sync>;
@@ -25,6 +27,8 @@ pub(crate) struct Changes {
     /// The sequence number of the last `clear`. Earlier changes are dropped.
     cleared: Option<u64>,
     lifetime: Option<LifetimeChange>,
+    /// What the request has read, if all of it must be unchanged at the commit.
+    strict: Option<Arc<Reads>>,
     /// Incremented with each change, so that a commit can tell which changes came after its start.
     sequence: u64,
 }
@@ -37,10 +41,21 @@ struct EntryChange {
     result: Option<Item>,
 }
 
+/// Where a value that replaces another came from.
+#[derive(Clone, Debug)]
+pub(crate) enum Basis {
+    /// The request had not read the old value.
+    Blind,
+    /// The request had seen this.
+    Read(Seen),
+    /// The application does not mind if the change is lost.
+    Volatile,
+}
+
 #[derive(Clone)]
 enum Operation {
     /// Replaces the value by `result`.
-    Replace,
+    Replace(Basis),
     /// Applies these updates to the old value, in this order.
     Update(Vec<Replay>),
 }
@@ -68,7 +83,7 @@ struct LifetimeChange {
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replace => f.write_str("Replace"),
+            Self::Replace(_) => f.write_str("Replace"),
             Self::Update(replays) => write!(f, "Update({})", replays.len()),
         }
     }
@@ -93,23 +108,27 @@ impl Changes {
         self.sequence
     }
 
-    pub(crate) fn set(&mut self, name: &str, item: Item) {
-        self.replace(name, Some(item));
+    pub(crate) fn set(&mut self, name: &str, item: Item, basis: Basis) {
+        self.replace(name, Some(item), basis);
     }
 
-    pub(crate) fn remove(&mut self, name: &str) {
-        self.replace(name, None);
+    pub(crate) fn remove(&mut self, name: &str, basis: Basis) {
+        self.replace(name, None, basis);
     }
 
-    fn replace(&mut self, name: &str, result: Option<Item>) {
+    fn replace(&mut self, name: &str, result: Option<Item>, basis: Basis) {
         let sequence = self.next();
-        let operation = Operation::Replace;
         let change = EntryChange {
             sequence,
-            operation,
+            operation: Operation::Replace(basis),
             result,
         };
         self.entries.insert(name.into(), change);
+    }
+
+    /// Requires that everything in `reads` is unchanged at the commit.
+    pub(crate) fn require(&mut self, reads: Arc<Reads>) {
+        self.strict = Some(reads);
     }
 
     /// Records an update, whose first result is `result`.
@@ -176,11 +195,6 @@ impl Changes {
         Some((index, change.result.as_ref()))
     }
 
-    /// How many names were set.
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(crate) fn flashed(&self, name: &str) -> Known<'_> {
         match self.flashes.get(name) {
             Some(change) => Known::Yes(match &change.flash {
@@ -213,13 +227,74 @@ impl Changes {
             .map(|(name, change)| (&**name, &change.flash))
     }
 
-    /// Replays these changes on another record.
+    /// Whether something is lost if these changes are not applied: not if they only remove values of a session that is
+    /// gone, and not if they are all volatile.
+    pub(crate) fn would_be_missed(&self) -> bool {
+        let missed = |change: &EntryChange| match &change.operation {
+            Operation::Replace(Basis::Volatile) => false,
+            Operation::Replace(_) => change.result.is_some(),
+            Operation::Update(_) => true,
+        };
+        self.lifetime.is_some()
+            || self.entries.values().any(missed)
+            || self
+                .flashes()
+                .any(|(_, flash)| matches!(flash, Flash::Put(_)))
+    }
+
+    /// Whether these changes only remove values.
+    pub(crate) fn only_remove(&self) -> bool {
+        let is_removal = |change: &EntryChange| {
+            change.result.is_none() && matches!(change.operation, Operation::Replace(_))
+        };
+        self.lifetime.is_none()
+            && self.entries.values().all(is_removal)
+            && !self
+                .flashes()
+                .any(|(_, flash)| matches!(flash, Flash::Put(_)))
+    }
+
+    /// The bytes that these changes occupy while they wait, about.
+    pub(crate) fn size(&self) -> usize {
+        let item = |item: Option<&Item>| item.map_or(0, |item| item.document.as_bytes().len());
+        let entries = self.names().map(|(name, result)| name.len() + item(result));
+        let flashes = self.flashes().map(|(name, flash)| match flash {
+            Flash::Put(value) | Flash::Taken(value) => name.len() + item(Some(value)),
+        });
+        entries.chain(flashes).sum()
+    }
+
+    /// The names of the values whose content after the commit is the one that this request knows. An update that was
+    /// replayed may have given another.
+    pub(crate) fn known(&self, replayed: bool) -> impl Iterator<Item = &str> {
+        self.entries
+            .iter()
+            .filter(move |(_, change)| {
+                !replayed || matches!(change.operation, Operation::Replace(_))
+            })
+            .map(|(name, _)| &**name)
+    }
+
+    /// Replays these changes on another record; `None` if one of them is stale.
     pub(crate) fn replayed(
         &self,
         base: Option<&Record>,
         default_expires: Option<f64>,
         now: Timestamp,
-    ) -> Result<Self> {
+    ) -> Result<Option<Self>> {
+        let is_stale = |name: &str, change: &EntryChange| match &change.operation {
+            Operation::Replace(Basis::Read(seen)) => !is_same(name, seen.as_ref(), base, now),
+            _ => false,
+        };
+        let mut entries = self.entries.iter();
+        if entries.any(|(name, change)| is_stale(name, change))
+            || self
+                .strict
+                .as_ref()
+                .is_some_and(|reads| !reads.all_hold(base, now))
+        {
+            return Ok(None);
+        }
         let mut replayed = self.clone();
         for (name, change) in replayed.entries.iter_mut() {
             let Operation::Update(replays) = &change.operation else {
@@ -229,7 +304,7 @@ impl Changes {
                 .filter(|_| self.cleared.is_none())
                 .and_then(|record| record.item(name, || now));
             for replay in replays {
-                let document = replay(current.as_ref().map(Item::node))?;
+                let document = run(replay, current.as_ref(), name)?;
                 let expires = match &current {
                     Some(item) => item.expires,
                     None => default_expires,
@@ -238,7 +313,7 @@ impl Changes {
             }
             change.result = current;
         }
-        Ok(replayed)
+        Ok(Some(replayed))
     }
 
     /// Drops the changes up to `sequence`, which a commit has written; `None` if no change is left.
@@ -247,10 +322,22 @@ impl Changes {
         self.flashes.retain(|_, change| change.sequence > sequence);
         self.cleared = self.cleared.filter(|cleared| *cleared > sequence);
         self.lifetime = self.lifetime.filter(|change| change.sequence > sequence);
+        self.strict = None;
         let empty = self.entries.is_empty()
             && self.flashes.is_empty()
             && self.cleared.is_none()
             && self.lifetime.is_none();
         (!empty).then_some(self)
     }
+}
+
+/// Runs an update of the application again. It may run in another request's task, which a panic must not end.
+fn run(replay: &Replay, current: Option<&Item>, name: &str) -> Result<Document> {
+    let run = AssertUnwindSafe(|| replay(current.map(Item::node)));
+    catch_unwind(run).unwrap_or_else(|_| {
+        Err(Error::new(
+            ErrorKind::Rejected,
+            format!("the update of the session value `{name}` panicked when it ran again; nothing was changed"),
+        ))
+    })
 }

@@ -8,7 +8,9 @@ use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
 
+use super::lifetime::LONGEST_MAX_AGE;
 use super::{CookieOptions, SameSite, SessionId};
 use crate::{Error, ErrorKind, Result};
 
@@ -33,6 +35,8 @@ pub(crate) struct CookieCodec {
     name: String,
     max_age: Option<Duration>,
     template: Cookie<'static>,
+    /// The cookies that this one has replaced. They are removed with each response that sets or removes this one.
+    replaced: Vec<Cookie<'static>>,
 }
 
 impl Default for CookieCodec {
@@ -44,24 +48,31 @@ impl Default for CookieCodec {
 impl CookieCodec {
     /// For options that are valid.
     pub(crate) fn new(options: &CookieOptions) -> Self {
-        let mut template = Cookie::build((options.name.clone(), ""))
-            .path(options.path.clone())
-            .http_only(true)
-            .secure(options.secure)
-            .same_site(match options.same_site {
-                SameSite::Strict => cookie::SameSite::Strict,
-                SameSite::Lax => cookie::SameSite::Lax,
-                SameSite::None => cookie::SameSite::None,
-            })
-            .partitioned(options.partitioned)
-            .build();
-        if let Some(domain) = &options.domain {
-            template.set_domain(domain.clone());
-        }
+        let cookie = |name: &str, domain: Option<&str>, path: &str| {
+            let cookie = Cookie::build((name.to_owned(), ""))
+                .path(path.to_owned())
+                .http_only(true)
+                .secure(options.secure)
+                .same_site(match options.same_site {
+                    SameSite::Strict => cookie::SameSite::Strict,
+                    SameSite::Lax => cookie::SameSite::Lax,
+                    SameSite::None => cookie::SameSite::None,
+                })
+                .partitioned(options.partitioned);
+            match domain {
+                Some(domain) => cookie.domain(domain.to_owned()).build(),
+                None => cookie.build(),
+            }
+        };
+        let replaced = options.replaced();
         Self {
             name: options.name.clone(),
             max_age: options.max_age,
-            template,
+            template: cookie(&options.name, options.domain.as_deref(), &options.path),
+            replaced: replaced
+                .into_iter()
+                .map(|scope| cookie(scope.name, scope.domain, scope.path))
+                .collect(),
         }
     }
 
@@ -79,36 +90,26 @@ impl CookieCodec {
         if !persistent {
             return self.max_age;
         }
-        // Browsers cut it to 400 days, which is what a session without expiry asks for.
-        const LONGEST: Duration = Duration::from_secs(400 * 24 * 60 * 60);
-        Some(left().map_or(LONGEST, |left| left.min(LONGEST)))
+        Some(left().map_or(LONGEST_MAX_AGE, |left| left.min(LONGEST_MAX_AGE)))
     }
 
-    /// The session id in the request's cookie; of several cookies with the name, the first counts.
+    /// The session ids in the request's cookies with the name.
     pub(crate) fn read(&self, headers: &HeaderMap) -> RequestCookie {
-        let mut values = headers
+        let mut found = RequestCookie::default();
+        for value in headers
             .get_all(COOKIE)
             .into_iter()
-            .filter_map(|header| self.value_in(header.as_bytes()));
-        match values.next().map(decode) {
-            Some(Some(id)) => RequestCookie::Id(id),
-            Some(None) => RequestCookie::NoId,
-            None => RequestCookie::Missing,
-        }
-    }
-
-    /// The value of the first cookie with the name in a header.
-    fn value_in<'h>(&self, header: &'h [u8]) -> Option<&'h [u8]> {
-        let mut pairs = header;
-        loop {
-            let end = memchr(b';', pairs);
-            let pair = end.and_then(|end| pairs.get(..end)).unwrap_or(pairs);
-            let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes());
-            if let Some(value) = rest.and_then(|rest| rest.trim_ascii_start().strip_prefix(b"=")) {
-                return Some(value.trim_ascii());
+            .flat_map(|header| values(header.as_bytes(), &self.name))
+        {
+            found.present = true;
+            if let Some(id) = decode(value)
+                && found.ids.len() < MOST_CANDIDATES
+                && !found.ids.contains(&id)
+            {
+                found.ids.push(id);
             }
-            pairs = pairs.get(end? + 1..)?;
         }
+        found
     }
 
     /// The `Set-Cookie` header that sets the cookie `name` to `value`.
@@ -134,10 +135,24 @@ impl CookieCodec {
 
     /// The `Set-Cookie` header that removes the cookie `name` from the browser.
     pub(crate) fn removal(&self, name: &str) -> Result<HeaderValue> {
-        let mut cookie = self.template.clone();
-        if name != self.name {
-            cookie.set_name(name.to_owned());
-        }
+        Self::removal_of(&self.template, name)
+    }
+
+    /// The headers that remove the cookies that this one has replaced. `names` gives the names of all cookies that belong
+    /// to the one of a name.
+    pub(crate) fn removals_of_replaced(
+        &self,
+        names: impl Fn(&str) -> Vec<String>,
+    ) -> impl Iterator<Item = HeaderValue> {
+        self.replaced.iter().flat_map(move |cookie| {
+            let names = names(cookie.name()).into_iter();
+            names.filter_map(|name| Self::removal_of(cookie, &name).ok())
+        })
+    }
+
+    fn removal_of(cookie: &Cookie<'static>, name: &str) -> Result<HeaderValue> {
+        let mut cookie = cookie.clone();
+        cookie.set_name(name.to_owned());
         cookie.set_value("deleted");
         cookie.set_max_age(cookie::time::Duration::ZERO);
         cookie.set_expires(Expiration::from(cookie::time::OffsetDateTime::UNIX_EPOCH));
@@ -157,15 +172,45 @@ impl CookieCodec {
     }
 }
 
-/// The session id of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RequestCookie {
-    /// The request has no cookie with the name.
-    Missing,
-    /// The cookie is not a session id.
-    NoId,
-    /// The cookie has this id, which may or may not have a record.
-    Id(SessionId),
+/// A browser sends a cookie more than once if its domain or path was changed, or if another site of the domain set it.
+/// This many are looked at.
+pub(crate) const MOST_CANDIDATES: usize = 4;
+
+/// The session ids of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RequestCookie {
+    /// Whether the request has a cookie with the name, of any value.
+    pub(crate) present: bool,
+    /// The different ids, in the order in which they came. Each may or may not have a record.
+    pub(crate) ids: SmallVec<[SessionId; 1]>,
+}
+
+impl RequestCookie {
+    /// The cookie of a request that carries `id`.
+    pub(crate) fn of(id: SessionId) -> Self {
+        Self {
+            present: true,
+            ids: SmallVec::from_slice(&[id]),
+        }
+    }
+}
+
+/// The values of the cookies called `name` in a `cookie` header.
+pub(crate) fn values<'h>(header: &'h [u8], name: &str) -> impl Iterator<Item = &'h [u8]> {
+    let mut pairs = Some(header);
+    std::iter::from_fn(move || {
+        loop {
+            let rest = pairs?;
+            let end = memchr(b';', rest);
+            let pair = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+            pairs = end.and_then(|end| rest.get(end + 1..));
+            let value = pair.trim_ascii_start().strip_prefix(name.as_bytes());
+            if let Some(value) = value.and_then(|value| value.trim_ascii_start().strip_prefix(b"="))
+            {
+                return Some(value.trim_ascii());
+            }
+        }
+    })
 }
 
 fn decode(value: &[u8]) -> Option<SessionId> {
@@ -202,7 +247,14 @@ mod tests {
     }
 
     fn id() -> RequestCookie {
-        RequestCookie::Id(ID.parse().unwrap())
+        RequestCookie::of(ID.parse().unwrap())
+    }
+
+    fn no_id() -> RequestCookie {
+        RequestCookie {
+            present: true,
+            ..RequestCookie::default()
+        }
     }
 
     #[test]
@@ -211,19 +263,35 @@ mod tests {
         assert_eq!(read(&["a=1", &format!("astro-session = {ID} ")]), id());
         assert_eq!(
             read(&[&format!("xastro-session={ID}")]),
-            RequestCookie::Missing
+            RequestCookie::default()
         );
         assert_eq!(
             read(&[&format!("astro-session2={ID}")]),
-            RequestCookie::Missing
+            RequestCookie::default()
         );
-        assert_eq!(read(&[]), RequestCookie::Missing);
+        assert_eq!(read(&[]), RequestCookie::default());
     }
 
     #[test]
-    fn the_first_cookie_of_the_name_counts() {
-        let second = format!("astro-session=nonsense; astro-session={ID}");
-        assert_eq!(read(&[&second]), RequestCookie::NoId);
+    fn cookies_of_the_name_that_are_no_ids_are_skipped() {
+        let twins = format!("astro-session=nonsense; astro-session=; astro-session={ID}");
+        assert_eq!(read(&[&twins]), id());
+        assert_eq!(read(&["astro-session=nonsense"]), no_id());
+    }
+
+    #[test]
+    fn four_different_ids_are_candidates_in_their_order() {
+        let ids: Vec<String> = (0..6)
+            .map(|digit| ID.replacen('6', &digit.to_string(), 1))
+            .collect();
+        let pairs: Vec<String> = ids
+            .iter()
+            .flat_map(|id| [id, id])
+            .map(|id| format!("astro-session={id}"))
+            .collect();
+        let found = read(&[&pairs[..3].join("; "), &pairs[3..].join(";")]);
+        let found: Vec<&str> = found.ids.iter().map(SessionId::expose).collect();
+        assert_eq!(found, ids[..4]);
     }
 
     #[test]
@@ -234,10 +302,7 @@ mod tests {
 
     #[test]
     fn quotes_are_part_of_the_value() {
-        assert_eq!(
-            read(&[&format!("astro-session=\"{ID}\"")]),
-            RequestCookie::NoId
-        );
+        assert_eq!(read(&[&format!("astro-session=\"{ID}\"")]), no_id());
     }
 
     #[test]

@@ -7,32 +7,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_devalue::{Document, Value};
+use serde_devalue::Value;
 
-use super::backing::Backing;
-use super::changes::{Flash, Known, Replay};
-use super::commit::{self, CommitInput, SaveOutcome};
+use super::changes::{Basis, Flash, Known, Replay};
+use super::commit::{Claim, CommitOutput, SaveOutcome};
 use super::cookie::{CookieChange, RequestCookie};
-use super::destroy::{self, Destroyed};
 use super::detach_on_drop::DetachOnDrop;
+use super::encode::value as encode;
+use super::inner::{Inner, Mode};
 use super::record::{self, Item, RESERVED, is_expired, stored_value_error, to_expires};
 use super::state::{Base, State};
+use super::tombstone::MoveKind;
 use super::{Lifetime, SessionEvent, SessionId, SessionKey, SessionManager, TypedKey, ValueName};
-use crate::{Error, ErrorKind, Expiry, Outcome, Result, Timestamp};
-
-/// What kind of handle a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Belongs to a request. It is committed before the response, which carries its cookie.
-    Request,
-    /// Works on an id that the client has. Only [`Session::save`] commits it.
-    Detached,
-    /// Belongs to no request. [`Session::save`] gives it an id.
-    Standalone,
-}
+use crate::{Error, ErrorKind, Expiry, Result, Timestamp};
 
 /// The session of one visitor: named values that last from one request to the next.
 ///
@@ -49,31 +38,18 @@ pub(crate) enum Mode {
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
-pub(crate) struct Inner {
-    manager: SessionManager,
-    mode: Mode,
-    /// Locked while the record is read or written, so that loads and commits of one handle do not overlap.
-    io: futures_util::lock::Mutex<()>,
-    state: Mutex<State>,
-}
-
 impl Session {
     pub(crate) fn new(manager: SessionManager, mode: Mode, cookie: RequestCookie) -> Self {
         Self::with_state(manager, mode, State::new(cookie))
     }
 
     pub(crate) fn with_state(manager: SessionManager, mode: Mode, state: State) -> Self {
-        Self(Arc::new(Inner {
-            manager,
-            mode,
-            io: Default::default(),
-            state: Mutex::new(state),
-        }))
+        Self(Arc::new(Inner::new(manager, mode, state)))
     }
 
     /// Returns the manager that this session belongs to.
     pub fn manager(&self) -> &SessionManager {
-        &self.0.manager
+        self.0.manager()
     }
 
     /// Returns the value of `key`, or `None` if it does not exist or has expired.
@@ -83,7 +59,7 @@ impl Session {
         let name = key.name();
         check_name(name)?;
         match self.item(name).await? {
-            Some(item) => decode(&item, name).map(Some),
+            Some(item) => self.decode(&item, &key),
             None => Ok(None),
         }
     }
@@ -105,8 +81,9 @@ impl Session {
             return Ok(known);
         }
         self.ensure_loaded().await?;
-        let now = self.0.manager.inner().now();
-        let state = self.0.state.lock();
+        let now = self.0.manager().inner().now();
+        let mut state = self.0.state();
+        state.note_read(name);
         Ok(state.record().is_some_and(|record| record.has(name, now)))
     }
 
@@ -139,6 +116,10 @@ impl Session {
     ///
     /// The value is encoded at once, so a later change to it is not stored. It is an error if the value cannot be
     /// encoded, if the name is reserved, or if the response has begun.
+    ///
+    /// If this request has read the value before, and another request changes it until the commit, the new value was
+    /// computed from an old one. Then the commit writes nothing and its outcome is [`SaveOutcome::Stale`]. To compute a
+    /// value from the old one, use [`update`](Self::update), which runs again then.
     pub fn set<T: Serialize + ?Sized>(&self, key: impl SessionKey<T>, value: &T) -> Result<()> {
         self.set_with(key, value, Expiry::Default)
     }
@@ -153,12 +134,32 @@ impl Session {
         let name = key.name();
         check_name(name)?;
         let expires = match expiry {
-            Expiry::Default => self.0.manager.inner().default_expires(),
+            Expiry::Default => self.0.manager().inner().default_expires(),
             Expiry::Never => None,
             Expiry::At(time) => Some(to_expires(time)),
         };
         let item = Item::whole(encode(value, name)?, expires);
-        self.0.change()?.changes_mut().set(name, item);
+        let mut state = self.0.change()?;
+        let basis = state.basis_of(name);
+        state.changes_mut().set(name, item, basis);
+        Ok(())
+    }
+
+    /// Sets `key` to a value that may be lost without harm, such as the page that was visited last.
+    ///
+    /// It is written like that of [`set`](Self::set). But if the session is gone at the commit, or another request changed
+    /// the value, the response of this request is sent as it is.
+    pub fn set_volatile<T: Serialize + ?Sized>(
+        &self,
+        key: impl SessionKey<T>,
+        value: &T,
+    ) -> Result<()> {
+        let name = key.name();
+        check_name(name)?;
+        let expires = self.0.manager().inner().default_expires();
+        let item = Item::whole(encode(value, name)?, expires);
+        let mut state = self.0.change()?;
+        state.changes_mut().set(name, item, Basis::Volatile);
         Ok(())
     }
 
@@ -166,7 +167,9 @@ impl Session {
     pub fn remove(&self, key: impl ValueName) -> Result<()> {
         let name = key.name();
         check_name(name)?;
-        self.0.change()?.changes_mut().remove(name);
+        let mut state = self.0.change()?;
+        let basis = state.basis_of(name);
+        state.changes_mut().remove(name, basis);
         Ok(())
     }
 
@@ -227,20 +230,18 @@ impl Session {
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let name = key.name().to_owned();
-        drop(key);
         check_name(&name)?;
         let _io = self.0.lock_io().await?;
         self.0.load_locked().await?;
-        let manager = self.0.manager.inner();
+        let is_lenient = key.is_lenient();
+        let manager = self.0.manager().inner();
         let update = Arc::new(update);
         let replay: Replay = {
             let (name, update) = (name.clone(), Arc::clone(&update));
             Arc::new(move |node| {
-                let old = match node {
-                    Some(node) => Some(
-                        node.deserialize()
-                            .map_err(|error| wrong_type(&name, error))?,
-                    ),
+                let old = match node.map(|node| node.deserialize()) {
+                    Some(Err(_)) if is_lenient => None,
+                    Some(old) => Some(old.map_err(|error| wrong_type(&name, error))?),
                     None => None,
                 };
                 let new = update(old).map_err(|error| rejected(&name, error))?;
@@ -250,17 +251,18 @@ impl Session {
         const ATTEMPTS: usize = 16;
         for _ in 0..ATTEMPTS {
             let (old, sequence) = {
-                let state = self.0.change()?;
-                (
-                    state.item(&name, || manager.now()),
-                    state.sequence_of(&name),
-                )
+                let mut state = self.0.change()?;
+                let item = state.read_item(&name, || manager.now());
+                (item, state.sequence_of(&name))
             };
             let expires = match &old {
                 Some(item) => item.expires,
                 None => manager.default_expires(),
             };
-            let old = old.map(|item| decode(&item, &name)).transpose()?;
+            let old = match old {
+                Some(item) => self.decode(&item, &key)?,
+                None => None,
+            };
             let new = update(old).map_err(|error| rejected(&name, error))?;
             let item = Item::whole(encode(&new, &name)?, expires);
             let mut state = self.0.change()?;
@@ -299,44 +301,82 @@ impl Session {
         drop(key);
         let _io = self.0.lock_io().await?;
         self.0.load_locked().await?;
-        let Some(item) = self.0.state.lock().flash(&name) else {
+        let Some(item) = self.0.state().flash(&name) else {
             return Ok(None);
         };
-        let value = decode(&item, &name)?;
+        let value = item
+            .node()
+            .deserialize()
+            .map_err(|error| wrong_type(&name, error))?;
         let flash = Flash::Taken(item);
         self.0.change()?.changes_mut().flash(&name, flash);
         Ok(Some(value))
     }
 
-    /// Moves the session to a new id at the commit.
+    /// Moves the session to a new id at the commit, for a login or another change of what the visitor may do.
     ///
     /// Call it when a visitor logs in or gains rights, so that an attacker who knows the old id does not get into the
-    /// session. The response sets the new cookie. A request that still carries the old id sees an empty session.
+    /// session. The response sets the new cookie. For the manager's
+    /// [`regenerate_grace`](super::SessionSettings::regenerate_grace), a request that still carries the old id sees an
+    /// empty session, and cannot write to it.
+    ///
+    /// Of two logins with one id at the same time both stand, each with a session of its own. The commit succeeds only
+    /// when the old id no longer names the session.
     pub fn regenerate(&self) -> Result<()> {
-        if self.0.mode == Mode::Detached {
+        self.move_id(MoveKind::Regenerated)
+    }
+
+    /// Moves the session to a new id at the commit, without a change of what the visitor may do.
+    ///
+    /// The response sets the new cookie. For the manager's
+    /// [`regenerate_grace`](super::SessionSettings::regenerate_grace), reads and writes of requests that still carry the
+    /// old id reach the session under its new id, so requests that run in parallel keep working. They end at a
+    /// [`regenerate`](Self::regenerate). A request that calls both regenerates.
+    pub fn rotate(&self) -> Result<()> {
+        self.move_id(MoveKind::Rotated)
+    }
+
+    fn move_id(&self, kind: MoveKind) -> Result<()> {
+        if self.0.mode() == Mode::Detached {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "a detached session cannot move to a new id, since no response would carry its cookie; \
-                 call `regenerate` in the handler",
+                 call `regenerate` or `rotate` in the handler",
             ));
         }
         let mut state = self.0.change()?;
-        state.regenerate = true;
-        if self.0.manager.inner().backing.cookie().is_none() {
+        if state.moves != Some(MoveKind::Regenerated) {
+            state.moves = Some(kind);
+        }
+        if self.0.manager().inner().backing.cookie().is_none() {
             state.next_id.get_or_insert_with(SessionId::random);
         }
         Ok(())
     }
 
+    /// Makes each commit of this handle stale if any value that it has read was changed by another request.
+    ///
+    /// Without it, a commit is stale only if a value that it sets or removes was read before and has changed. Call it
+    /// where a value is computed from other ones.
+    pub fn strict(&self) -> Result<()> {
+        self.0.change()?.strict = true;
+        Ok(())
+    }
+
     /// Removes the session from the driver now, and its cookie with the response.
+    ///
+    /// A session that has moved to another id is removed there. If the request has cookies of several sessions, all of
+    /// them are removed. Commits of other requests that wait for their turn are [gone](SaveOutcome::Gone).
     ///
     /// Values that are set afterwards go to a new session. After an error the session may still exist, and this handle
     /// still has it.
     pub async fn destroy(&self) -> Result<()> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
-        let tasks = &self.0.manager.inner().tasks;
-        DetachOnDrop::new(tasks, async move { inner.destroy().await }).await
+        let claim = Claim::default();
+        claim.set();
+        let destroy = async move { inner.destroy().await };
+        DetachOnDrop::new(self.0.manager().inner(), claim, destroy).await
     }
 
     /// Switches to the session with the given `id` and returns whether it exists.
@@ -346,11 +386,11 @@ impl Session {
     pub async fn load(&self, id: SessionId) -> Result<bool> {
         let _io = self.0.lock_io().await?;
         drop(self.0.change()?);
-        let base = self.0.read(id).await?;
+        let (id, base) = self.0.read(&[id]).await?;
         let Base::Present(snapshot) = &base else {
             return Ok(false);
         };
-        let max_age = self.0.manager.inner().max_age_of(snapshot);
+        let max_age = self.0.manager().inner().max_age_of(snapshot);
         let mut state = self.0.change()?;
         state.reset();
         state.id = Some(id);
@@ -363,15 +403,15 @@ impl Session {
     pub async fn reload(&self) -> Result<()> {
         let _io = self.0.lock_io().await?;
         let id = {
-            let mut state = self.0.state.lock();
+            let mut state = self.0.state();
             state.used = true;
             state.id
         };
         let Some(id) = id else { return Ok(()) };
-        let base = self.0.read(id).await?;
-        let manager = self.0.manager.inner();
+        let (id, base) = self.0.read(&[id]).await?;
+        let manager = self.0.manager().inner();
         loop {
-            let changes = self.0.state.lock().changes.clone();
+            let changes = self.0.state().changes.clone();
             let record = match &base {
                 Base::Present(snapshot) => Some(&snapshot.record),
                 _ => None,
@@ -379,11 +419,16 @@ impl Session {
             let replayed = changes
                 .as_ref()
                 .map(|changes| changes.replayed(record, manager.default_expires(), manager.now()))
-                .transpose()?;
-            let mut state = self.0.state.lock();
+                .transpose()?
+                // Stale changes stay, and the commit says so.
+                .and_then(|replayed| {
+                    replayed.map_or_else(|| changes.clone(), |new| Some(Arc::new(new)))
+                });
+            let mut state = self.0.state();
             // A clone of this handle may have made a change meanwhile. Then that is replayed as well.
             if state.changes.as_ref().map(Arc::as_ptr) == changes.as_ref().map(Arc::as_ptr) {
-                state.changes = replayed.map(Arc::new);
+                state.changes = replayed;
+                state.moved_to(id);
                 state.set_base(base);
                 return Ok(());
             }
@@ -399,10 +444,17 @@ impl Session {
     /// If the future is dropped after it was first polled, the write continues in the background. Await it or drop it: a
     /// future that is kept and not polled blocks the other commits of this session in this process.
     pub async fn save(&self) -> Result<SaveOutcome> {
+        self.commit_now().await.map(|committed| committed.outcome)
+    }
+
+    /// Commits the changes so far, with what happened to them.
+    pub(crate) async fn commit_now(&self) -> Result<CommitOutput> {
         drop(self.0.change()?);
         let inner = Arc::clone(&self.0);
-        let tasks = &self.0.manager.inner().tasks;
-        DetachOnDrop::new(tasks, async move { inner.commit(true).await }).await
+        let claim = Claim::default();
+        let claimed = claim.clone();
+        let commit = async move { inner.commit(claimed).await };
+        DetachOnDrop::new(self.0.manager().inner(), claim, commit).await
     }
 
     /// Returns the session's id, if it has one. Keep it secret.
@@ -410,21 +462,21 @@ impl Session {
     /// It is the id that the next commit writes to, or the client's. The client's id is provisional until the session is
     /// loaded.
     pub fn id(&self) -> Option<SessionId> {
-        let mut state = self.0.state.lock();
+        let mut state = self.0.state();
         state.used = true;
-        if state.regenerate {
+        if state.moves.is_some() {
             return state.next_id;
         }
         match state.base {
             Base::Unread | Base::Present(_) => state.id,
-            Base::Absent | Base::Tombstone | Base::Gone => None,
+            _ => None,
         }
     }
 
     /// Returns when this library first wrote the session; `None` if it has no record, or only Astro wrote it.
     pub async fn created_at(&self) -> Result<Option<Timestamp>> {
         self.ensure_loaded().await?;
-        let state = self.0.state.lock();
+        let state = self.0.state();
         let lifetime = state.record().and_then(|record| record.lifetime());
         Ok(lifetime.map(|lifetime| lifetime.created))
     }
@@ -432,9 +484,9 @@ impl Session {
     /// Returns when the session expires if no later request uses it; `None` if it has no record or never expires.
     pub async fn expires_at(&self) -> Result<Option<Timestamp>> {
         self.ensure_loaded().await?;
-        let state = self.0.state.lock();
+        let state = self.0.state();
         match &state.base {
-            Base::Present(snapshot) => Ok(self.0.manager.inner().expiry_of(snapshot)),
+            Base::Present(snapshot) => Ok(self.0.manager().inner().expiry_of(snapshot)),
             _ => Ok(None),
         }
     }
@@ -452,7 +504,7 @@ impl Session {
     /// Only its own [`save`](Self::save) writes its changes. The client must have the id already: the session is stored, or
     /// was saved in this request. The new handle does not see unsaved changes of this one.
     pub fn detach(&self) -> Result<Self> {
-        if self.0.manager.inner().backing.cookie().is_some() {
+        if self.0.manager().inner().backing.cookie().is_some() {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "a session that is stored in the cookie can only be written with a response; write it in the \
@@ -460,7 +512,7 @@ impl Session {
             ));
         }
         let id = {
-            let state = self.0.state.lock();
+            let state = self.0.state();
             match (&state.response_cookie, &state.base) {
                 (Some(CookieChange::Set { id, .. }), _) => Some(*id),
                 (_, Base::Unread | Base::Present(_)) => state.id,
@@ -474,8 +526,8 @@ impl Session {
                  set a value and `save` the session first",
             )
         })?;
-        let cookie = RequestCookie::Id(id);
-        Ok(Self::new(self.0.manager.clone(), Mode::Detached, cookie))
+        let cookie = RequestCookie::of(id);
+        Ok(Self::new(self.0.manager().clone(), Mode::Detached, cookie))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -485,7 +537,28 @@ impl Session {
     /// Loads the session and returns whether it has a record.
     pub(crate) async fn load_own(&self) -> Result<bool> {
         self.ensure_loaded().await?;
-        Ok(self.0.state.lock().record().is_some())
+        Ok(self.0.state().record().is_some())
+    }
+
+    /// Decodes a value. One of another type is `None` for a key that is lenient.
+    fn decode<T: DeserializeOwned>(
+        &self,
+        item: &Item,
+        key: &impl SessionKey<T>,
+    ) -> Result<Option<T>> {
+        match item.node().deserialize() {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => {
+                let error = wrong_type(key.name(), error);
+                if !key.is_lenient() {
+                    return Err(error);
+                }
+                let manager = self.0.manager().inner();
+                let session = self.0.state().id.map(|id| id.fingerprint());
+                manager.report(session, &SessionEvent::WrongType(&error));
+                Ok(None)
+            }
+        }
     }
 
     async fn load_now(&self) -> Result<()> {
@@ -494,22 +567,24 @@ impl Session {
     }
 
     async fn item(&self, name: &str) -> Result<Option<Item>> {
-        let now = || self.0.manager.inner().now();
+        let now = || self.0.manager().inner().now();
         {
-            let mut state = self.0.state.lock();
+            let mut state = self.0.state();
             state.used = true;
             if !matches!(state.base, Base::Unread) || matches!(state.known(name), Known::Yes(_)) {
-                return Ok(state.item(name, now));
+                return Ok(state.read_item(name, now));
             }
         }
         self.load_now().await?;
-        Ok(self.0.state.lock().item(name, now))
+        Ok(self.0.state().read_item(name, now))
     }
 
     async fn items(&self) -> Result<Vec<(String, Option<Item>)>> {
         self.ensure_loaded().await?;
-        let now = self.0.manager.inner().now();
-        let state = self.0.state.lock();
+        let now = self.0.manager().inner().now();
+        let mut state = self.0.state();
+        state.note_read_all();
+        let state = &*state;
         let mut items: Vec<(String, Option<Item>)> = Vec::new();
         let is_cleared = |changes: &Arc<super::changes::Changes>| changes.is_cleared();
         if let Some(record) = state.record()
@@ -544,7 +619,7 @@ impl Session {
 
     async fn ensure_loaded(&self) -> Result<()> {
         {
-            let mut state = self.0.state.lock();
+            let mut state = self.0.state();
             state.used = true;
             if !matches!(state.base, Base::Unread) {
                 return Ok(());
@@ -554,209 +629,12 @@ impl Session {
     }
 }
 
-impl Inner {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
-    pub(crate) fn manager(&self) -> &SessionManager {
-        &self.manager
-    }
-
-    /// Locks `io`, waiting at most the commit's deadline.
-    async fn lock_io(&self) -> Result<futures_util::lock::MutexGuard<'_, ()>> {
-        if let Some(io) = self.io.try_lock() {
-            return Ok(io);
-        }
-        let limit = self.manager.inner().settings.commit_deadline;
-        tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
-            Error::new(
-                ErrorKind::Contended,
-                format!(
-                    "another task has been loading or saving this session for {limit:?}; await its call to the session, \
-                     or drop it"
-                ),
-            )
-        })
-    }
-
-    /// Whether the record is still being read or written, by a clone or by a call that a timeout dropped.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.io.try_lock().is_none()
-    }
-
-    /// Locks the state for a change; an error once the response has begun.
-    fn change(&self) -> Result<MutexGuard<'_, State>> {
-        let mut state = self.state.lock();
-        if state.sealed {
-            return Err(Error::new(
-                ErrorKind::ResponseStarted,
-                "the response has begun, so a change of the session would be lost; change it in the handler, \
-                 or use a handle from `detach`",
-            ));
-        }
-        state.used = true;
-        Ok(state)
-    }
-
-    fn known_presence(&self, name: &str) -> Option<bool> {
-        let mut state = self.state.lock();
-        state.used = true;
-        match state.known(name) {
-            Known::Yes(item) => Some(item.is_some()),
-            Known::No => None,
-        }
-    }
-
-    /// Reads the record if it was not read yet. The caller holds `io`.
-    async fn load_locked(&self) -> Result<()> {
-        let id = {
-            let mut state = self.state.lock();
-            state.used = true;
-            self.open_cookie(&mut state);
-            match (&state.base, state.id) {
-                (Base::Unread, Some(id)) => id,
-                _ => return Ok(()),
-            }
-        };
-        let base = self.read(id).await?;
-        self.state.lock().set_base(base);
-        Ok(())
-    }
-
-    /// Opens the session in the request's cookies, if it is stored there and not open yet.
-    fn open_cookie(&self, state: &mut State) {
-        let manager = self.manager.inner();
-        let backing = manager.backing.cookie();
-        if let (Some(backing), Base::Unread, None) = (backing, &state.base, state.id) {
-            let base = backing.open(manager, &state.request_cookies);
-            state.set_base(base);
-        }
-    }
-
-    /// Reads the record of `id` and reports an error to the hook.
-    async fn read(&self, id: SessionId) -> Result<Base> {
-        let manager = self.manager.inner();
-        let read = manager.read(id).await;
-        if let Err(error) = &read {
-            manager.report(Some(id.fingerprint()), &SessionEvent::LoadFailed(error));
-        }
-        read
-    }
-
-    /// Runs the commit protocol on the changes so far.
-    pub(crate) async fn commit(&self, keep_snapshot: bool) -> Result<SaveOutcome> {
-        let _io = self.lock_io().await?;
-        let manager = self.manager.inner();
-        let (input, request_cookies) = {
-            let mut state = self.state.lock();
-            if state.changes.is_some() || state.regenerate {
-                self.open_cookie(&mut state);
-            }
-            let input = CommitInput {
-                id: state.id,
-                base: state.base.clone(),
-                had_record: state.had_record,
-                changes: state.changes.clone(),
-                regenerate: state.regenerate,
-                next_id: state.next_id,
-                may_create: self.mode != Mode::Detached,
-                keep_snapshot,
-            };
-            (input, state.request_cookies.clone())
-        };
-        let fingerprint = || input.id.map(|id| id.fingerprint());
-        let (changes, next_id) = (input.changes.as_ref(), input.next_id);
-        let committed = match &manager.backing {
-            Backing::Cookie(cookie) => cookie.commit(manager, &input, &request_cookies),
-            Backing::Driver(_) => commit::commit(manager, &input).await,
-        };
-        match committed {
-            Ok(done) => {
-                if done.outcome == SaveOutcome::Gone {
-                    manager.report(fingerprint(), &SessionEvent::Gone);
-                }
-                let mut state = self.state.lock();
-                // A change without effect on a session that is not stored may still affect later changes.
-                let stays = done.outcome == SaveOutcome::Unchanged
-                    && !matches!(done.base, Base::Present(_));
-                if !stays {
-                    state.forget(changes);
-                    state.forget_regenerate(next_id);
-                }
-                state.id = done.id;
-                state.set_base(done.base);
-                let sent = state.response_cookie.take();
-                state.response_cookie = match sent {
-                    Some(CookieChange::Set { id, .. })
-                        if done.outcome == SaveOutcome::Gone && done.id == Some(id) =>
-                    {
-                        None
-                    }
-                    sent => done.cookie.or(sent),
-                };
-                Ok(done.outcome)
-            }
-            Err(error) => {
-                if error.outcome() == Outcome::Unknown {
-                    let mut state = self.state.lock();
-                    state.forget(changes);
-                    state.forget_regenerate(next_id);
-                    state.base = if state.id.is_some() {
-                        Base::Unread
-                    } else {
-                        Base::Absent
-                    };
-                }
-                manager.report(fingerprint(), &SessionEvent::CommitFailed(&error));
-                Err(error)
-            }
-        }
-    }
-
-    async fn destroy(&self) -> Result<()> {
-        let _io = self.lock_io().await?;
-        let (id, base) = {
-            let mut state = self.state.lock();
-            // If the response gets lost, a record that is missing later counts as destroyed.
-            state.had_record |= state.id.is_some();
-            (state.id, state.base.clone())
-        };
-        let destroyed = match (id, &base) {
-            (Some(id), Base::Unread) => destroy::destroy(self.manager.inner(), id, None).await?,
-            (Some(id), Base::Present(snapshot)) => {
-                destroy::destroy(self.manager.inner(), id, Some(snapshot)).await?
-            }
-            (_, Base::Tombstone) => Destroyed::HadMoved,
-            _ => Destroyed::Removed,
-        };
-        let mut state = self.state.lock();
-        let (id, has_cookie) = (
-            state.id,
-            state.cookie != RequestCookie::Missing || state.response_cookie.is_some(),
-        );
-        state.reset();
-        match destroyed {
-            Destroyed::Removed if has_cookie => {
-                state.response_cookie = Some(CookieChange::Remove);
-            }
-            Destroyed::Removed => {}
-            // The session has moved, so the browser has the new id or will get it. Do not remove or replace that cookie.
-            Destroyed::HadMoved => {
-                state.id = id;
-                state.set_base(Base::Tombstone);
-            }
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.0.state.lock();
+        let state = self.0.state();
         f.debug_struct("Session")
             .field("id", &state.id)
-            .field("mode", &self.0.mode)
+            .field("mode", &self.0.mode())
             .finish_non_exhaustive()
     }
 }
@@ -780,22 +658,6 @@ fn rejected(name: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync
         ),
     )
     .with_source(error)
-}
-
-fn encode<T: Serialize + ?Sized>(value: &T, name: &str) -> Result<Document> {
-    serde_devalue::to_document(value).map_err(|error| {
-        Error::new(
-            ErrorKind::Unserializable,
-            format!("the session value `{name}` cannot be written as devalue; nothing was changed"),
-        )
-        .with_source(error)
-    })
-}
-
-fn decode<T: DeserializeOwned>(item: &Item, name: &str) -> Result<T> {
-    item.node()
-        .deserialize()
-        .map_err(|error| wrong_type(name, error))
 }
 
 fn wrong_type(name: &str, error: serde_devalue::Error) -> Error {

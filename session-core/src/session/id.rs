@@ -48,17 +48,6 @@ impl SessionId {
         Key::from_normalised(self.expose())
     }
 
-    /// A hash of the id. It needs no seed, since the ids of stored sessions are random.
-    pub(crate) fn hash(&self) -> u32 {
-        // Multiplying by it mixes the differing bits into the upper half.
-        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-        let last = self
-            .0
-            .last_chunk()
-            .map_or(0, |last| u64::from_le_bytes(*last));
-        (last.wrapping_mul(MULTIPLIER) >> 32) as u32
-    }
-
     /// Parses the text form of a version 4 UUID. The case of its digits is not changed.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text: [u8; LENGTH] = bytes.try_into().ok()?;

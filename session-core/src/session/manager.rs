@@ -1,34 +1,35 @@
 //! The manager of an application's sessions, and its builder.
 //!
-//! [`ManagerInner`] is shared by all sessions: the driver, the settings, the cookie, the clock, the cache of recent records
-//! and the commit queue. The commit protocol, renewal and destruction are in modules of their own.
+//! [`ManagerInner`] is shared by all sessions: the driver, the settings, the cookie, the clock, the parsed
+//! records and the commit queue. The commit protocol, renewal and destruction are in modules of their own.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use futures_core::Stream;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use http::HeaderMap;
 use http::header::COOKIE;
+use http::{HeaderMap, Method, StatusCode};
 use tokio_util::task::TaskTracker;
 
+use super::alarm::Alarm;
 use super::backing::Backing;
-use super::commit;
+use super::commit::CommitQueue;
 use super::cookie::{CookieCodec, RequestCookie};
 use super::cookie_session::CookieSessionOptions;
 use super::destroy;
+use super::detach_on_drop::Detached;
 use super::event::EventHook;
-use super::handle::Mode;
+use super::inner::Mode;
 use super::lifetime::LifetimeRules;
-use super::queue::CommitQueue;
-use super::record::{self, RecentRecords, Record, Stored};
-use super::state::{Base, Snapshot, State};
+use super::record::{self, RecordCache};
+use super::state::State;
 use super::{CookieOptions, Session, SessionEvent, SessionId, SessionSettings};
 use crate::into_arc::into_arc;
 use crate::{
-    Capabilities, Clock, Conditions, Driver, DriverExt, Entry, Fingerprint, OnCommitError, Prefix,
-    Result, SystemClock, Timestamp,
+    Capabilities, Clock, Conditions, Driver, DriverExt, Error, ErrorKind, Fingerprint,
+    OnCommitError, OnCorruptRecord, OnLostChange, Prefix, Result, SystemClock, Timestamp,
 };
 
 /// Manages the sessions of an application: their storage, their lifetime and their cookie.
@@ -49,10 +50,13 @@ use crate::{
 /// [`open`](Self::open), [`create`](Self::create), [`destroy`](Self::destroy) and [`ids`](Self::ids) work on
 /// any session. It is cheap to clone; clones share one manager.
 ///
-/// It caches up to 64 recently parsed records of at most 4 KiB each, so that several requests of a visitor parse the
-/// session once. Each request still reads the record from the driver. A destroyed session is not cached.
+/// Each request that uses its session reads the record from the driver. A record that is the same as before is not parsed
+/// again: the manager keeps [16 MiB](SessionSettings::record_cache) of parsed records, but none of destroyed sessions.
 #[derive(Clone)]
 pub struct SessionManager(Arc<ManagerInner>);
+
+/// Decides by the status of a response whether its session is committed.
+pub(crate) type CommitWhen = Arc<dyn Fn(StatusCode) -> bool + Send + Sync>;
 
 pub(crate) struct ManagerInner {
     pub(crate) backing: Backing,
@@ -61,10 +65,16 @@ pub(crate) struct ManagerInner {
     pub(crate) cookie: CookieCodec,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: LifetimeRules,
-    pub(crate) recent: RecentRecords,
-    pub(crate) queue: CommitQueue,
+    pub(crate) records: RecordCache,
+    pub(crate) corrupt_records: Alarm,
+    pub(crate) queue: Arc<CommitQueue>,
     pub(crate) tasks: TaskTracker,
+    /// The commits that run on although their callers have gone.
+    pub(crate) detached: Detached,
     hook: Option<EventHook>,
+    pub(crate) commit_when: Option<CommitWhen>,
+    /// For the warning that another layer with the same cookie name is around that of this manager.
+    pub(crate) warned_of_same_cookie: Once,
 }
 
 /// Builds a [`SessionManager`] from [`SessionSettings`], a clock and a hook.
@@ -73,6 +83,7 @@ pub struct SessionManagerBuilder {
     settings: SessionSettings,
     clock: Arc<dyn Clock>,
     hook: Option<EventHook>,
+    commit_when: Option<CommitWhen>,
 }
 
 impl SessionManagerBuilder {
@@ -82,11 +93,13 @@ impl SessionManagerBuilder {
             settings: SessionSettings::default(),
             clock: Arc::new(SystemClock),
             hook: None,
+            commit_when: None,
         }
     }
 
     fn finish(self, cookie: CookieCodec, backing: Backing) -> SessionManager {
         let capabilities = backing.capabilities();
+        let can_touch = capabilities.touch && capabilities.reports_expiry;
         SessionManager(Arc::new(ManagerInner {
             capabilities,
             cookie,
@@ -94,14 +107,21 @@ impl SessionManagerBuilder {
             rules: LifetimeRules {
                 idle: self.settings.idle_timeout,
                 absolute: self.settings.absolute_timeout,
+                max_lifetime: self.settings.max_lifetime,
                 touch_interval: self.settings.touch_interval,
+                cookie_max_age: self.settings.cookie.max_age,
+                can_touch,
             },
+            records: RecordCache::new(self.settings.record_cache),
             settings: self.settings,
             clock: self.clock,
-            recent: RecentRecords::default(),
-            queue: CommitQueue::default(),
+            corrupt_records: Alarm::default(),
+            queue: Arc::default(),
             tasks: TaskTracker::new(),
+            detached: Detached::default(),
             hook: self.hook,
+            commit_when: self.commit_when,
+            warned_of_same_cookie: Once::new(),
         }))
     }
 
@@ -140,6 +160,13 @@ impl SessionManagerBuilder {
         self
     }
 
+    /// Sets the [longest absolute timeout](SessionSettings::max_lifetime) that a session can be given; `None` is no limit.
+    #[must_use]
+    pub fn max_lifetime(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.max_lifetime = limit.into();
+        self
+    }
+
     /// Sets the [touch interval](SessionSettings::touch_interval).
     #[must_use]
     pub fn touch_interval(mut self, interval: Duration) -> Self {
@@ -165,6 +192,49 @@ impl SessionManagerBuilder {
     #[must_use]
     pub fn on_commit_error(mut self, policy: OnCommitError) -> Self {
         self.settings.on_commit_error = policy;
+        self
+    }
+
+    /// Sets [what happens to a response](SessionSettings::on_lost_change) whose changes were lost to another request.
+    #[must_use]
+    pub fn on_lost_change(mut self, policy: OnLostChange) -> Self {
+        self.settings.on_lost_change = policy;
+        self
+    }
+
+    /// Sets [what happens to a record](SessionSettings::on_corrupt_record) that cannot be parsed.
+    #[must_use]
+    pub fn on_corrupt_record(mut self, policy: OnCorruptRecord) -> Self {
+        self.settings.on_corrupt_record = policy;
+        self
+    }
+
+    /// Commits a session at the end of a request only if `commit_when` returns true for the status of the response.
+    ///
+    /// Without it, a session is committed whatever the status. Set it if a layer inside of the session layer answers for a
+    /// handler that is not done, such as tower-http's `TimeoutLayer`: the changes that the handler had made until then
+    /// would be half of what it wanted to change. Changes that the handler saved itself are not affected.
+    ///
+    /// ```
+    /// use session_core::{session::SessionManager, Driver};
+    ///
+    /// fn sessions(driver: impl Driver) -> session_core::Result<SessionManager> {
+    ///     SessionManager::builder(driver).commit_when(|status| !status.is_server_error()).build()
+    /// }
+    /// ```
+    #[must_use]
+    pub fn commit_when(
+        mut self,
+        commit_when: impl Fn(StatusCode) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.commit_when = Some(Arc::new(commit_when));
+        self
+    }
+
+    /// Sets the [memory of the cache of parsed records](SessionSettings::record_cache) in bytes; 0 disables it.
+    #[must_use]
+    pub fn record_cache(mut self, bytes: usize) -> Self {
+        self.settings.record_cache = bytes;
         self
     }
 
@@ -244,6 +314,7 @@ impl SessionManager {
             settings,
             clock: Arc::clone(&self.0.clock),
             hook: self.0.hook.clone(),
+            commit_when: self.0.commit_when.clone(),
         }
         .build()
     }
@@ -263,7 +334,19 @@ impl SessionManager {
         self.0.cookie.name()
     }
 
-    /// Returns the session of a request with these headers, without I/O, for authors of integrations.
+    /// Returns the session of a request, without I/O, for authors of integrations.
+    ///
+    /// The method decides what [`Session::commit`] does with changes that were lost to another request.
+    pub fn session_from_request(&self, method: &Method, headers: &HeaderMap) -> Session {
+        let session = self.session_from_headers(headers);
+        // An upgrade or a tunnel has a response without a body to replace.
+        if method.is_safe() || *method == Method::CONNECT {
+            session.inner().state().ignores_lost_changes = true;
+        }
+        session
+    }
+
+    /// Returns the session of a request with these headers, without I/O, for servers without an integration.
     pub fn session_from_headers(&self, headers: &HeaderMap) -> Session {
         let cookie = self.0.cookie.read(headers);
         if self.0.backing.cookie().is_some() {
@@ -278,7 +361,7 @@ impl SessionManager {
     ///
     /// Only [`save`](Session::save) writes changes to it.
     pub async fn open(&self, id: SessionId) -> Result<Option<Session>> {
-        let session = Session::new(self.clone(), Mode::Detached, RequestCookie::Id(id));
+        let session = Session::new(self.clone(), Mode::Detached, RequestCookie::of(id));
         Ok(session.load_own().await?.then_some(session))
     }
 
@@ -301,13 +384,12 @@ impl SessionManager {
     /// }
     /// ```
     pub fn create(&self) -> Session {
-        Session::new(self.clone(), Mode::Standalone, RequestCookie::Missing)
+        Session::new(self.clone(), Mode::Standalone, RequestCookie::default())
     }
 
-    /// Destroys the session with the given `id`, if it exists.
+    /// Destroys the session with the given `id`, if it exists, and what it became if it has moved.
     pub async fn destroy(&self, id: SessionId) -> Result<()> {
-        destroy::destroy(&self.0, id, None).await?;
-        Ok(())
+        destroy::destroy(&self.0, id, None).await
     }
 
     /// Returns a stream of all stored session ids, which reads them page by page.
@@ -324,16 +406,23 @@ impl SessionManager {
         stream::once(std::future::ready(ids)).try_flatten()
     }
 
-    /// Waits for running commits and closes the driver.
+    /// Waits for running commits, at most for `timeout`, and closes the driver.
     ///
-    /// Sessions cannot be read or written afterwards.
-    pub async fn close(&self) -> Result<()> {
+    /// Sessions cannot be read or written afterwards. If commits are still running after `timeout`, the driver is closed
+    /// nevertheless, and the error is of kind [`TimedOut`](ErrorKind::TimedOut).
+    pub async fn close(&self, timeout: Duration) -> Result<()> {
         self.0.tasks.close();
-        self.0.tasks.wait().await;
-        match self.driver() {
-            Some(driver) => driver.close().await,
-            None => Ok(()),
+        let waited = tokio::time::timeout(timeout, self.0.tasks.wait()).await;
+        if let Some(driver) = self.driver() {
+            driver.close().await?;
         }
+        waited.map_err(|_| {
+            let running = self.0.tasks.len();
+            Error::new(
+                ErrorKind::TimedOut,
+                format!("{running} commits of sessions were still running after {timeout:?}"),
+            )
+        })
     }
 
     /// Returns the current time of the manager's clock.
@@ -386,49 +475,5 @@ impl ManagerInner {
 
     pub(crate) fn has_conditions(&self) -> bool {
         self.capabilities.conditions != Conditions::None
-    }
-
-    /// Reads the record of `id`.
-    pub(crate) async fn read(&self, id: SessionId) -> Result<Base> {
-        match self
-            .driver()?
-            .read(&id.key())
-            .await
-            .map_err(commit::not_applied)?
-        {
-            Some(entry) => self.interpret(Some(id), entry),
-            None => Ok(Base::Absent),
-        }
-    }
-
-    /// Parses an entry of the driver, or of a cookie.
-    pub(crate) fn interpret(&self, id: Option<SessionId>, entry: Entry) -> Result<Base> {
-        let recent = id.and_then(|id| self.recent.find(id, &entry.value));
-        let record = match recent {
-            Some(record) => record,
-            None => match record::parse(entry.value)? {
-                Stored::Nothing => return Ok(Base::Absent),
-                Stored::Tombstone => return Ok(Base::Tombstone),
-                Stored::Record(record) => {
-                    if let Some(id) = id {
-                        self.recent.keep(id, &record);
-                    }
-                    record
-                }
-            },
-        };
-        if self.is_past_deadline(&record) {
-            return Ok(Base::Absent);
-        }
-        Ok(Base::Present(Snapshot {
-            record,
-            version: entry.version,
-            expires_at: entry.expires_at,
-        }))
-    }
-
-    fn is_past_deadline(&self, record: &Record) -> bool {
-        let deadline = record.lifetime().and_then(|lifetime| lifetime.deadline);
-        deadline.is_some_and(|deadline| deadline <= self.now())
     }
 }

@@ -27,11 +27,7 @@ impl CookieBacking {
         match *self {}
     }
 
-    pub(crate) fn removals(
-        &self,
-        _store: &ManagerInner,
-        _request: &[HeaderValue],
-    ) -> Vec<HeaderValue> {
+    pub(crate) fn names(&self, _request: &[HeaderValue], _name: &str) -> Vec<String> {
         match *self {}
     }
 }

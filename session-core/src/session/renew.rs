@@ -1,14 +1,26 @@
-//! Renewal of the expiry of sessions that are only read.
+//! Renewal of the expiry of sessions that are only read, and of their cookie.
 
 use std::time::Duration;
 
-use super::commit::{CommitOutput, unchanged};
+use super::SessionEvent;
+use super::SessionId;
+use super::changes::Changes;
+use super::commit::{CommitInput, CommitOutput, unchanged};
 use super::cookie::CookieChange;
+use super::encode::{self, Outcome};
 use super::lifetime::record_expiry;
 use super::manager::ManagerInner;
 use super::state::{Base, Snapshot};
-use super::{SessionEvent, SessionId};
-use crate::{Driver, Expiry, Result, Timestamp, TouchOptions, Version, WriteOptions, WriteOutcome};
+use crate::{Driver, Result, Timestamp, TouchOptions, WriteOptions, WriteOutcome};
+
+/// How a session is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// The driver moves the expiry of the entry.
+    Touch,
+    /// The record is written again, with the time of its renewal.
+    Write,
+}
 
 impl ManagerInner {
     /// When a record that is used now expires.
@@ -19,18 +31,30 @@ impl ManagerInner {
             .expires_at(lifetime.as_ref(), last_value_expiry, self.now())
     }
 
-    /// Whether the expiry of a record that was only read should be renewed.
-    ///
-    /// A driver that does not report the expiry of entries is asked to touch the record each time. If it cannot touch, the
-    /// record is not renewed: a write with every read would be expensive and could undo changes of others.
-    pub(crate) fn renewal_is_due(&self, snapshot: &Snapshot) -> bool {
-        if !self.capabilities.reports_expiry && !self.capabilities.touch {
-            return false;
+    /// How a record that was only read is to be renewed now, if it is.
+    pub(crate) fn renewal(&self, snapshot: &Snapshot) -> Option<Renewal> {
+        let now = self.now();
+        let wanted = self.expiry_of(snapshot);
+        // All of its values have expired: a read neither ends nor keeps it.
+        if wanted.is_some_and(|wanted| wanted <= now) {
+            return None;
         }
-        let lifetime = snapshot.record.lifetime();
-        let expires_at = self.expiry_of(snapshot);
-        self.rules
-            .touch_is_due(lifetime.as_ref(), snapshot.expires_at, expires_at)
+        let stored = snapshot.record.lifetime();
+        let lifetime = stored.unwrap_or_else(|| self.rules.begin(now));
+        let interval = self.rules.stamp_interval(&lifetime);
+        // A record that Astro wrote gets our entry where a timeout depends on it.
+        if stored.is_none() && (interval.is_some() || self.rules.absolute.is_some()) {
+            return Some(Renewal::Write);
+        }
+        if let Some(interval) = interval {
+            let renewed = lifetime.renewed.unwrap_or(lifetime.created);
+            return (now.saturating_since(renewed) >= interval).then_some(Renewal::Write);
+        }
+        let is_due = self.rules.can_touch
+            && self
+                .rules
+                .touch_is_due(&lifetime, snapshot.expires_at, wanted);
+        is_due.then_some(Renewal::Touch)
     }
 
     /// The Max-Age of the cookie of a session that is used now.
@@ -49,82 +73,92 @@ impl ManagerInner {
         self.cookie.max_age(persistent, left)
     }
 
-    /// Renews the expiry of a record that was only read, if it is due.
-    pub(crate) async fn renew(&self, id: SessionId, snapshot: Snapshot) -> Result<CommitOutput> {
-        if !self.renewal_is_due(&snapshot) {
-            return Ok(unchanged(Some(id), Base::Present(snapshot)));
-        }
-        match self.queue.enter(id, self.settings.commit_deadline).await {
-            Ok(_turn) => self.renew_in_turn(id, snapshot).await,
-            // This does not fail a request that only reads. The next request tries again.
-            Err(error) => {
-                self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error));
-                Ok(unchanged(Some(id), Base::Present(snapshot)))
-            }
-        }
-    }
-
-    /// The same, for a caller that has the turn in the session's queue.
-    pub(crate) async fn renew_in_turn(
-        &self,
-        id: SessionId,
-        mut snapshot: Snapshot,
-    ) -> Result<CommitOutput> {
-        if !self.renewal_is_due(&snapshot) {
-            return Ok(unchanged(Some(id), Base::Present(snapshot)));
-        }
-        let expires_at = self.expiry_of(&snapshot);
-        let mut cookie = None;
-        match self.extend(id, &snapshot, record_expiry(expires_at)).await {
-            Ok(None) => {}
-            Ok(Some(version)) => {
-                snapshot.version = version;
-                snapshot.expires_at = expires_at;
-                let max_age = self.max_age_of(&snapshot);
-                cookie = max_age.map(|_| CookieChange::Set { id, max_age });
-            }
-            Err(error) => self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error)),
-        }
-        Ok(CommitOutput {
-            cookie,
-            ..unchanged(Some(id), Base::Present(snapshot))
-        })
-    }
-
-    /// Sets the expiry of a record and returns its version; `None` if the record was changed by another request.
+    /// Renews a record that was only read, if it is due.
     ///
-    /// On a driver that cannot touch, this writes the same bytes again.
-    async fn extend(
+    /// A failure does not fail the request. The next request tries again.
+    pub(crate) async fn renew(
         &self,
         id: SessionId,
         snapshot: &Snapshot,
-        expiry: Expiry,
-    ) -> Result<Option<Option<Version>>> {
-        let key = id.key();
-        if self.capabilities.touch {
-            let options = TouchOptions::to(expiry).with_version(match self.has_conditions() {
-                true => snapshot.version.clone(),
-                false => None,
-            });
-            let touched = self.driver()?.touch(&key, options).await?;
-            return Ok(touched.then(|| snapshot.version.clone()));
+        input: &CommitInput,
+    ) -> Result<CommitOutput> {
+        let same = || unchanged(Some(id), Base::Present(snapshot.clone()));
+        // A client that has an id from before a `rotate` gets the new one, but only if it still names the session.
+        let followed = input.followed.then_some(Renewal::Write);
+        let Some(renewal) = self.renewal(snapshot).or(followed) else {
+            return Ok(same());
+        };
+        // Whoever writes the session now renews it as well.
+        let Some(_turn) = self.queue.try_enter(id) else {
+            return Ok(same());
+        };
+        input.claim.set();
+        let renewed = match renewal {
+            Renewal::Touch => self.touch(id, snapshot).await,
+            Renewal::Write => self.rewrite(id, snapshot).await,
+        };
+        match renewed {
+            Ok(Some(renewed)) => {
+                let max_age = self.max_age_of(&renewed);
+                let send = max_age.is_some() || input.followed;
+                Ok(CommitOutput {
+                    cookie: send.then_some(CookieChange::Set { id, max_age }),
+                    ..unchanged(Some(id), Base::Present(renewed))
+                })
+            }
+            Ok(None) => Ok(same()),
+            Err(error) => {
+                self.report(Some(id.fingerprint()), &SessionEvent::TouchFailed(&error));
+                Ok(same())
+            }
         }
+    }
+
+    /// Moves the expiry of a record; `None` if another request has changed the record.
+    async fn touch(&self, id: SessionId, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
+        let expires_at = self.expiry_of(snapshot);
+        let version = snapshot.version.clone().filter(|_| self.has_conditions());
+        let options = TouchOptions::to(record_expiry(expires_at)).with_version(version);
+        let touched = self.driver()?.touch(&id.key(), options).await?;
+        Ok(touched.then(|| Snapshot {
+            expires_at,
+            ..snapshot.clone()
+        }))
+    }
+
+    /// Writes a record with the time of its renewal; `None` if another request has changed the record.
+    async fn rewrite(&self, id: SessionId, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
         if !self.has_conditions() {
             match self.read(id).await? {
-                Base::Present(fresh) if fresh.record.bytes() == snapshot.record.bytes() => {}
+                Base::Present(fresh) if fresh.record.is_same(&snapshot.record) => {}
                 _ => return Ok(None),
             }
         }
+        let encoded = encode::encode(
+            Some(&snapshot.record),
+            &Changes::default(),
+            true,
+            &self.rules,
+            self.settings.max_record_size,
+            self.now(),
+        )?;
+        let Outcome::Changed(encoded) = encoded else {
+            return Ok(None);
+        };
         let options = WriteOptions::default()
-            .with_expiry(expiry)
-            .with_condition(self.unchanged_since(snapshot)?);
+            .with_expiry(record_expiry(encoded.expires_at))
+            .with_condition(self.unchanged_since(snapshot.version.as_ref())?);
         let outcome = self
             .driver()?
-            .write(&key, snapshot.record.bytes().clone(), options)
+            .write(&id.key(), encoded.record.bytes().clone(), options)
             .await?;
-        match outcome {
-            WriteOutcome::Written { version, .. } => Ok(Some(version)),
-            WriteOutcome::Conflict(_) => Ok(None),
-        }
+        let WriteOutcome::Written { version, .. } = outcome else {
+            return Ok(None);
+        };
+        Ok(Some(Snapshot {
+            record: encoded.record,
+            version,
+            expires_at: encoded.expires_at,
+        }))
     }
 }

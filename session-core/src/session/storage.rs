@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use http::HeaderMap;
 
 use super::{ResponseHeaders, SessionData, SessionManager, TypedSession};
-use crate::{Driver, Result};
+use crate::{Driver, OnLostChange, Result};
 
 /// Sessions for any server, by explicit calls: get the session of a request, commit it, destroy it.
 ///
@@ -103,11 +103,17 @@ impl<D: SessionData> SessionStorage<D> {
 
     /// Writes the changes and returns the headers for the response: the cookie if it changed, and cache headers.
     ///
-    /// Once polled, the commit completes even if the future is dropped. After an error, do not send a response that says
-    /// that the changes were stored.
+    /// Once the commit has begun to write, it completes even if the future is dropped. After an error, do not send a response
+    /// that says that the changes were stored; [`Error::http_status`](crate::Error::http_status) is the status for it.
+    /// Changes that were lost to another request are an error of kind [`Gone`](crate::ErrorKind::Gone) or
+    /// [`Stale`](crate::ErrorKind::Stale), unless [`OnLostChange::Report`](super::OnLostChange::Report) is set.
     pub async fn commit_session(&self, session: &TypedSession<D>) -> Result<ResponseHeaders> {
-        session.save().await?;
-        Ok(session.session().response_headers())
+        let committed = session.session().commit_now().await?;
+        let is_reported_only = self.manager.settings().on_lost_change == OnLostChange::Report;
+        match committed.outcome.lost() {
+            Some(lost) if committed.lost && !is_reported_only => Err(lost),
+            _ => Ok(session.session().response_headers()),
+        }
     }
 
     /// Removes the session and returns the headers for the response, which remove the cookie.

@@ -12,7 +12,12 @@ pub trait ValueName {
 /// The name of a session value that is read and written as `T`.
 ///
 /// A string names a value of any type. A [`TypedKey`] names one of its own type only.
-pub trait SessionKey<T: ?Sized>: ValueName {}
+pub trait SessionKey<T: ?Sized>: ValueName {
+    /// Whether a stored value of another type is taken as missing. See [`TypedKey::lenient`].
+    fn is_lenient(&self) -> bool {
+        false
+    }
+}
 
 macro_rules! string_key {
     ($($string:ty),*) => {
@@ -64,6 +69,7 @@ string_key!(&str, &String, String);
 pub struct TypedKey<T, D = ()> {
     name: &'static str,
     default: Option<fn() -> T>,
+    lenient: bool,
     data: PhantomData<fn() -> D>,
 }
 
@@ -73,6 +79,7 @@ impl<T> TypedKey<T> {
         Self {
             name,
             default: None,
+            lenient: false,
             data: PhantomData,
         }
     }
@@ -85,6 +92,7 @@ impl<T, D> TypedKey<T, D> {
         Self {
             name,
             default: Some(default),
+            lenient: false,
             data: PhantomData,
         }
     }
@@ -93,6 +101,16 @@ impl<T, D> TypedKey<T, D> {
     #[must_use]
     pub const fn with_default(mut self, default: fn() -> T) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    /// Takes a stored value of another type as missing, such as after a deploy that changed the type.
+    ///
+    /// Otherwise such a value is an error of each read. Each case is reported as
+    /// [`SessionEvent::WrongType`](super::SessionEvent::WrongType). The stored value stays until the key is set.
+    #[must_use]
+    pub const fn lenient(mut self) -> Self {
+        self.lenient = true;
         self
     }
 
@@ -113,7 +131,11 @@ impl<T, D> ValueName for TypedKey<T, D> {
     }
 }
 
-impl<T, D> SessionKey<T> for TypedKey<T, D> {}
+impl<T, D> SessionKey<T> for TypedKey<T, D> {
+    fn is_lenient(&self) -> bool {
+        self.lenient
+    }
+}
 
 impl<T, D> Clone for TypedKey<T, D> {
     fn clone(&self) -> Self {

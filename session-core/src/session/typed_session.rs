@@ -43,7 +43,9 @@ pub trait SessionData: Sized + Send + 'static {
 /// It defines the struct, its `Default`, its [`SessionData`](crate::session::SessionData), and for each field a constant
 /// of the same name: the [`TypedKey`](crate::session::TypedKey) for the methods of a
 /// [`TypedSession`](crate::session::TypedSession). Values are serialized with serde. The default is an expression that is
-/// evaluated each time, so sessions do not share it. Each value is stored under its own name, so two requests that change
+/// evaluated each time, so sessions do not share it. With `=> lenient` after its default, as in
+/// `count: u32 = 0 => lenient`, a field is [lenient](crate::session::TypedKey::lenient): a stored value of another type
+/// is taken as missing. Each value is stored under its own name, so two requests that change
 /// different values both keep their changes.
 #[macro_export]
 macro_rules! session_data {
@@ -52,7 +54,7 @@ macro_rules! session_data {
         $visibility:vis struct $data:ident {
             $(
                 $(#[$field_attribute:meta])*
-                $field_visibility:vis $field:ident : $type:ty = $default:expr
+                $field_visibility:vis $field:ident : $type:ty = $default:expr $(=> $lenient:ident)?
             ),* $(,)?
         }
     ) => {
@@ -66,7 +68,7 @@ macro_rules! session_data {
             $(
                 $(#[$field_attribute])*
                 $field_visibility const $field: $crate::session::TypedKey<$type, $data> =
-                    $crate::session::TypedKey::field(stringify!($field), || $default);
+                    $crate::session::TypedKey::field(stringify!($field), || $default)$(.$lenient())?;
             )*
         }
 
@@ -204,6 +206,11 @@ impl<D: SessionData> TypedSession<D> {
     /// See [`Session::regenerate`].
     pub fn regenerate(&self) -> Result<()> {
         self.session.regenerate()
+    }
+
+    /// See [`Session::rotate`].
+    pub fn rotate(&self) -> Result<()> {
+        self.session.rotate()
     }
 
     /// See [`Session::destroy`].

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use super::PreviousCookie;
+use super::cookie_scope::{CookieScope, Refusal};
 use crate::durations;
 use crate::{Error, ErrorKind, Result};
 
@@ -26,6 +28,22 @@ pub const DEFAULT_COOKIE_NAME: &str = "astro-session";
 /// The default is `astro-session` with `HttpOnly`, `Secure`, `SameSite=Lax` and `Path=/`. It lasts until the browser is
 /// closed. `HttpOnly` cannot be switched off. Without `Secure` the cookie is also sent over plain HTTP, which a
 /// development server on `http://` needs.
+///
+/// # After a change of name, domain or path
+///
+/// Browsers tell cookies apart by these three, so a visitor from before the change has two cookies. `previous` names what
+/// the cookie was, and each response that sets or removes the cookie also removes that one:
+///
+/// ```toml
+/// [cookie]
+/// name = "shop"
+/// path = "/shop"
+/// previous = [{ path = "/" }, { name = "sid", path = "/" }]
+/// ```
+///
+/// What an entry leaves out is as in the table around it. Where that has a `domain`, a cookie of the host alone is removed
+/// without being named. Browsers keep partitioned cookies apart from others, so after a change of `partitioned` the old
+/// cookie stays until it expires.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -33,6 +51,8 @@ pub struct CookieOptions {
     /// The name: a token of RFC 6265, so not empty and without spaces or separators. Default: `astro-session`.
     pub name: String,
     /// The domain that gets the cookie, with its subdomains. Default: `None`, only the host that set it.
+    ///
+    /// A host name alone, without scheme, port and path. A dot at its beginning is ignored, as browsers do.
     pub domain: Option<String>,
     /// The path prefix of requests that carry the cookie. Default: `/`.
     pub path: String,
@@ -49,6 +69,8 @@ pub struct CookieOptions {
     pub secure: bool,
     /// Whether browsers keep a separate cookie for each top-level site that embeds this one (CHIPS). Default: `false`.
     pub partitioned: bool,
+    /// Cookies that a deploy has replaced by this one, which responses remove. Default: none.
+    pub previous: Vec<PreviousCookie>,
 }
 
 /// Which requests from other sites carry the cookie.
@@ -74,6 +96,7 @@ impl Default for CookieOptions {
             same_site: SameSite::Lax,
             secure: true,
             partitioned: false,
+            previous: Vec::new(),
         }
     }
 }
@@ -128,46 +151,90 @@ impl CookieOptions {
         self
     }
 
+    /// Also removes a cookie that a deploy has [replaced](Self::previous) by this one.
+    #[must_use]
+    pub fn with_previous(mut self, previous: PreviousCookie) -> Self {
+        self.previous.push(previous);
+        self
+    }
+
     /// Checks for options that browsers would silently reject; an error of kind [`ErrorKind::InvalidConfig`] names them.
     pub fn validate(&self) -> Result<()> {
-        let lower = self.name.to_ascii_lowercase();
-        let refused = if self.name.is_empty() || !self.name.bytes().all(is_token_byte) {
-            "`cookie.name` must be a token: letters, digits and !#$%&'*+-.^_`|~ only"
-        } else if self.max_age.is_some_and(|max_age| max_age.is_zero()) {
-            "`cookie.max_age` must be above 0 s; leave it out for a cookie that lasts until the browser is closed"
-        } else if self
-            .domain
-            .as_deref()
-            .is_some_and(|domain| !is_attribute(domain))
-        {
-            "`cookie.domain` must be a host name without `;`"
-        } else if !self.path.starts_with('/') || !is_attribute(&self.path) {
-            "`cookie.path` must start with `/` and contain neither `;` nor control characters"
-        } else if !self.secure && self.same_site == SameSite::None {
-            "`cookie.same_site = \"none\"` needs `cookie.secure = true`"
-        } else if !self.secure && self.partitioned {
-            "`cookie.partitioned = true` needs `cookie.secure = true`"
-        } else if !self.secure && lower.starts_with("__secure-") {
-            "a cookie named `__Secure-…` needs `cookie.secure = true`"
-        } else if lower.starts_with("__host-")
-            && (!self.secure || self.path != "/" || self.domain.is_some())
-        {
-            "a cookie named `__Host-…` needs `cookie.secure = true`, `cookie.path = \"/\"` and no `cookie.domain`"
-        } else {
-            return Ok(());
+        let scope = self.scope();
+        scope
+            .check(self.secure)
+            .map_err(|refusal| refused("cookie", &refusal))?;
+        for previous in &self.previous {
+            let previous = previous.scope(self);
+            previous
+                .check(self.secure)
+                .map_err(|refusal| refused("cookie.previous", &refusal))?;
+            if previous.is_same(&scope) {
+                return Err(invalid(format!(
+                    "`cookie.previous` names the cookie itself, {scope}; write what it was before, or leave it out"
+                )));
+            }
+        }
+        if self.max_age.is_some_and(|max_age| max_age.is_zero()) {
+            return Err(invalid(
+                "`cookie.max_age` must be above 0 s; leave it out for a cookie that lasts until the browser is closed",
+            ));
+        }
+        if !self.secure && self.same_site == SameSite::None {
+            return Err(invalid(
+                "`cookie.same_site = \"none\"` needs `cookie.secure = true`",
+            ));
+        }
+        if !self.secure && self.partitioned {
+            return Err(invalid(
+                "`cookie.partitioned = true` needs `cookie.secure = true`",
+            ));
+        }
+        Ok(())
+    }
+
+    fn scope(&self) -> CookieScope<'_> {
+        CookieScope {
+            name: &self.name,
+            domain: self.domain.as_deref(),
+            path: &self.path,
+        }
+    }
+
+    /// The cookies that responses remove: the [previous](Self::previous) ones, and where this one has a domain, those
+    /// without. Never this one.
+    #[cfg(feature = "session")]
+    pub(crate) fn replaced(&self) -> Vec<CookieScope<'_>> {
+        let own = self.scope();
+        let host_only = |scope| CookieScope {
+            domain: None,
+            ..scope
         };
-        Err(Error::new(ErrorKind::InvalidConfig, refused))
+        let mut candidates = vec![host_only(own)];
+        for previous in &self.previous {
+            let scope = previous.scope(self);
+            candidates.push(scope);
+            if previous.domain.is_none() {
+                candidates.push(host_only(scope));
+            }
+        }
+        let mut replaced: Vec<CookieScope<'_>> = Vec::new();
+        for scope in candidates {
+            if !scope.is_same(&own) && !replaced.iter().any(|known| known.is_same(&scope)) {
+                replaced.push(scope);
+            }
+        }
+        replaced
     }
 }
 
-/// RFC 9110, section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+fn refused(table: &str, refusal: &Refusal) -> Error {
+    let Refusal { option, advice } = refusal;
+    invalid(format!("`{table}.{option}` {advice}"))
 }
 
-fn is_attribute(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidConfig, message)
 }
 
 /// Deserializes options from a name or a table.
@@ -235,5 +302,119 @@ mod tests {
                 "{options:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_refusal_names_the_option_and_what_to_do() {
+        let message = |options: CookieOptions| options.validate().unwrap_err().to_string();
+        let refused = message(CookieOptions::default().with_domain("https://example.com"));
+        assert!(
+            refused.starts_with("`cookie.domain` must be a host name"),
+            "{refused}"
+        );
+        let previous = PreviousCookie::default().with_domain("example.com:3000");
+        let refused = message(CookieOptions::default().with_previous(previous));
+        assert!(
+            refused.starts_with("`cookie.previous.domain` must"),
+            "{refused}"
+        );
+        let previous = PreviousCookie::default()
+            .with_name("__Host-a")
+            .with_path("/x");
+        let refused = message(CookieOptions::default().with_previous(previous));
+        assert!(
+            refused.starts_with("`cookie.previous.name` begins with"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_previous_cookie_that_is_the_cookie_itself_is_refused() {
+        let shop = || {
+            CookieOptions::default()
+                .with_name("shop")
+                .with_domain("example.com")
+                .with_path("/shop")
+        };
+        let previous = PreviousCookie::default;
+        for itself in [
+            previous(),
+            previous().with_name("shop"),
+            previous().with_domain(".Example.com").with_path("/shop"),
+        ] {
+            let error = shop().with_previous(itself.clone()).validate().unwrap_err();
+            assert!(
+                error.to_string().contains("the cookie itself"),
+                "{itself:?}: {error}"
+            );
+        }
+        for other in [
+            previous().with_name("Shop"),
+            previous().with_path("/"),
+            previous().with_domain("www.example.com"),
+            previous().with_name("__Host-shop"),
+        ] {
+            assert!(
+                shop().with_previous(other.clone()).validate().is_ok(),
+                "{other:?}"
+            );
+        }
+    }
+
+    #[cfg(feature = "session")]
+    #[test]
+    fn what_a_previous_cookie_leaves_out_is_as_in_the_cookie() {
+        let previous = PreviousCookie::default;
+        let options = CookieOptions::default()
+            .with_name("shop")
+            .with_domain("example.com")
+            .with_path("/shop")
+            .with_previous(previous().with_path("/"))
+            .with_previous(previous().with_path("/"))
+            .with_previous(previous().with_domain("old.example.com"))
+            .with_previous(previous().with_name("__Host-sid"));
+        let replaced: Vec<_> = options
+            .replaced()
+            .iter()
+            .map(|scope| {
+                format!(
+                    "{} {} {}",
+                    scope.name,
+                    scope.domain.unwrap_or("-"),
+                    scope.path
+                )
+            })
+            .collect();
+        assert_eq!(
+            replaced,
+            [
+                "shop - /shop",
+                "shop example.com /",
+                "shop - /",
+                "shop old.example.com /shop",
+                "__Host-sid - /",
+            ]
+        );
+        assert!(CookieOptions::default().replaced().is_empty());
+    }
+
+    #[cfg(feature = "config")]
+    #[test]
+    fn previous_cookies_are_a_list_of_tables_in_toml() {
+        let text = r#"
+            name = "shop"
+            previous = [{ path = "/shop" }, { name = "sid", domain = "example.com" }]
+        "#;
+        let options: CookieOptions = toml::from_str(text).unwrap();
+        let expected = CookieOptions::default()
+            .with_name("shop")
+            .with_previous(PreviousCookie::default().with_path("/shop"))
+            .with_previous(
+                PreviousCookie::default()
+                    .with_name("sid")
+                    .with_domain("example.com"),
+            );
+        assert_eq!(options, expected);
+        assert!(toml::from_str::<CookieOptions>("previous = [{ paht = \"/\" }]").is_err());
     }
 }

@@ -5,15 +5,18 @@
 //! camelCase alias. Then add a row in `settings.md`, which is the table in the documentation.
 
 mod cookie_options;
+mod cookie_scope;
+mod previous_cookie;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::durations;
-use crate::{Error, ErrorKind, OnCommitError, Result};
+use crate::{Error, ErrorKind, OnCommitError, OnCorruptRecord, OnLostChange, Result};
 
 pub use cookie_options::{CookieOptions, DEFAULT_COOKIE_NAME, SameSite};
+pub use previous_cookie::PreviousCookie;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -51,6 +54,10 @@ pub struct SessionSettings {
     /// How long a session lives in total, regardless of activity; `None` disables the timeout. Default: `None`.
     #[serde(alias = "absoluteTimeout", deserialize_with = "durations::lifetime")]
     pub absolute_timeout: Option<Duration>,
+    /// The longest absolute timeout that [`set_lifetime`](crate::session::Session::set_lifetime) can give a session,
+    /// counted from its creation; `None` is no limit. Default: `None`.
+    #[serde(alias = "maxLifetime", deserialize_with = "durations::lifetime")]
+    pub max_lifetime: Option<Duration>,
     /// How far the expiry of a session that is only read must move before it is renewed. Each renewal costs one operation.
     /// Default: `None`, which is a twentieth of the idle timeout, at most an hour.
     #[serde(
@@ -58,18 +65,30 @@ pub struct SessionSettings {
         deserialize_with = "durations::optional_seconds"
     )]
     pub touch_interval: Option<Duration>,
-    /// How long a request that still carries the id from before a `regenerate` is recognised. Default: 60 s.
+    /// How long a request that still carries an id from before a `regenerate` or `rotate` is recognised. Default: 60 s.
     #[serde(alias = "regenerateGrace", deserialize_with = "durations::seconds")]
     pub regenerate_grace: Duration,
     /// How long a commit retries while others change the same session. Default: 2 s.
     #[serde(alias = "commitDeadline", deserialize_with = "durations::seconds")]
     pub commit_deadline: Duration,
     /// The maximum size of a stored session, in bytes. Default: 1 MiB.
+    ///
+    /// A larger one is an error of kind [`ErrorKind::TooLarge`], when it is written and when it is read.
     #[serde(alias = "maxRecordSize")]
     pub max_record_size: usize,
+    /// The memory for parsed records, in bytes, so that a session that is used again is not parsed again; 0 is none.
+    /// Default: 16 MiB.
+    #[serde(alias = "recordCache")]
+    pub record_cache: usize,
     /// What happens to a response whose session could not be written. Default: [`OnCommitError::Fail`].
     #[serde(alias = "onCommitError")]
     pub on_commit_error: OnCommitError,
+    /// What happens to a response whose changes were lost to another request. Default: [`OnLostChange::Fail`].
+    #[serde(alias = "onLostChange")]
+    pub on_lost_change: OnLostChange,
+    /// What happens to a stored record that cannot be parsed. Default: [`OnCorruptRecord::Fail`].
+    #[serde(alias = "onCorruptRecord")]
+    pub on_corrupt_record: OnCorruptRecord,
 }
 
 impl Default for SessionSettings {
@@ -79,11 +98,15 @@ impl Default for SessionSettings {
             cookie: CookieOptions::default(),
             idle_timeout: Some(14 * DAY),
             absolute_timeout: None,
+            max_lifetime: None,
             touch_interval: None,
             regenerate_grace: MINUTE,
             commit_deadline: Duration::from_secs(2),
             max_record_size: 1024 * 1024,
+            record_cache: 16 * 1024 * 1024,
             on_commit_error: OnCommitError::Fail,
+            on_lost_change: OnLostChange::Fail,
+            on_corrupt_record: OnCorruptRecord::Fail,
         }
     }
 }
@@ -92,10 +115,13 @@ impl SessionSettings {
     /// Checks that the settings are valid together; an error of kind [`ErrorKind::InvalidConfig`] says which are not.
     pub fn validate(&self) -> Result<()> {
         let is_zero = |timeout: Option<Duration>| timeout.is_some_and(|timeout| timeout.is_zero());
-        if is_zero(self.idle_timeout) || is_zero(self.absolute_timeout) {
+        if [self.idle_timeout, self.absolute_timeout, self.max_lifetime]
+            .into_iter()
+            .any(is_zero)
+        {
             return Err(Error::new(
                 ErrorKind::InvalidConfig,
-                "`idle_timeout` and `absolute_timeout` must be above 0 s, or \"never\"",
+                "`idle_timeout`, `absolute_timeout` and `max_lifetime` must be above 0 s, or \"never\"",
             ));
         }
         self.cookie.validate()
@@ -150,7 +176,7 @@ mod tests {
             assert_eq!(settings, SessionSettings::default(), "{name} = {default}");
             checked += 1;
         }
-        assert_eq!(checked, 8);
+        assert_eq!(checked, 12);
     }
 
     #[test]

@@ -119,8 +119,8 @@ async fn read(site: &Site, browser: &mut Browser, flash: &Map<String, Value>) ->
         let value = session.take_flash::<Value>(&name).await.unwrap();
         taken.insert(name, value.expect("it is flashed"));
     }
-    let finished = session.commit().await;
-    assert!(finished.error.is_none());
+    let finished = session.commit(http::StatusCode::OK).await;
+    assert!(finished.failure.is_none());
     for cookie in finished.headers.set_cookies() {
         browser.keep(cookie.to_str().unwrap());
     }

@@ -103,7 +103,7 @@ impl Browser {
     {
         let session = site.store.session_from_headers(&self.headers());
         handler(session.clone()).await?;
-        let finished = session.commit().await;
+        let finished = session.commit(http::StatusCode::OK).await;
         let cookies: Vec<String> = finished
             .headers
             .set_cookies()
@@ -112,7 +112,13 @@ impl Browser {
         for cookie in &cookies {
             self.keep(cookie);
         }
-        finished.error.map_or(Ok(cookies), Err)
+        match finished.failure {
+            Some(failure) => Err(Error::new(
+                failure.error().kind(),
+                failure.error().to_string(),
+            )),
+            None => Ok(cookies),
+        }
     }
 
     /// What a browser does with a `Set-Cookie`.

@@ -1,10 +1,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
-use session_core::session::{SaveOutcome, Session, SessionEvent, SessionId, SessionManager};
-use session_core::{Error, Outcome};
+use http::{HeaderMap, StatusCode};
+use session_core::session::{Lifetime, SaveOutcome, Session, SessionEvent, SessionManager};
+use session_core::{Error, Outcome, Timestamp};
 
 use crate::model::{Choice, Scenario};
 use crate::program::Step;
@@ -12,19 +12,46 @@ use crate::world::{Connection, Ending, Operation, REQUEST, World};
 
 /// The session that all requests begin with.
 pub(crate) const ORIGINAL: &str = "00000000-0000-4000-8000-000000000000";
-const ORIGINAL_RECORD: &str =
-    r#"[["Map",1,2,4,5],"base",{"data":3,"expires":-1},"old","n",{"data":6,"expires":-1},0]"#;
+/// It holds `base`, the counters `n` and `c`, and the flashed value `f`.
+fn original_record(renewed: Timestamp) -> String {
+    let renewed = renewed.as_millis();
+    format!(
+        concat!(
+            r#"[["Map",1,2,4,5,7,8,9,10,13,14],"base",{{"data":3,"expires":-1}},"old","n",{{"data":6,"expires":-1}},0,"#,
+            r#""c",{{"data":6,"expires":-1}},"$session:flash",{{"data":11,"expires":-1}},["Map",12,3],"f","#,
+            r#""$session:lifetime",{{"data":15,"expires":-1}},{{"created":16,"renewed":16}},{}]"#
+        ),
+        renewed
+    )
+}
+
+/// The idle timeout that a request gives the session.
+pub(crate) const OWN_IDLE: Duration = Duration::from_secs(77);
 
 /// Changes that were made and not yet committed, or that belong together.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Delta {
     pub(crate) set: bool,
     pub(crate) updates: u32,
+    /// Increments by reading and setting.
+    pub(crate) sets_after_read: u32,
+    pub(crate) flashed: bool,
+    pub(crate) took_flash: bool,
+    pub(crate) set_lifetime: bool,
 }
 
 impl Delta {
     fn is_empty(&self) -> bool {
-        !self.set && self.updates == 0
+        *self == Self::default()
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.set |= other.set;
+        self.updates += other.updates;
+        self.sets_after_read += other.sets_after_read;
+        self.flashed |= other.flashed;
+        self.took_flash |= other.took_flash;
+        self.set_lifetime |= other.set_lifetime;
     }
 }
 
@@ -32,8 +59,17 @@ impl Delta {
 #[derive(Clone, Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) id: String,
-    pub(crate) from_original: bool,
     pub(crate) delta: Delta,
+    /// The session got this id by a `regenerate`.
+    pub(crate) regenerated: bool,
+}
+
+/// A session that a request destroyed.
+#[derive(Clone, Debug)]
+pub(crate) struct DestroyedSession {
+    pub(crate) id: String,
+    /// The revision of the world before.
+    pub(crate) since: u64,
 }
 
 /// What a request was told.
@@ -43,14 +79,11 @@ pub(crate) struct Told {
     pub(crate) acknowledged: Vec<Acknowledged>,
     /// Changes of which nobody knows whether they were applied.
     pub(crate) unknown: Delta,
-    pub(crate) destroyed: Vec<String>,
-    /// A destroy took the original record away itself.
-    pub(crate) removed_original: bool,
+    pub(crate) destroyed: Vec<DestroyedSession>,
     pub(crate) destroy_failed: bool,
     pub(crate) last_outcome: Option<SaveOutcome>,
+    pub(crate) had_error: bool,
     pub(crate) set_cookie: Option<String>,
-    /// It was given an id of its own, or lost its session by its own doing.
-    pub(crate) may_set_cookie: bool,
 }
 
 impl Told {
@@ -87,7 +120,11 @@ pub(crate) fn run(scenario: &Scenario, schedule: &[Choice]) -> Run {
         .unwrap();
     runtime.block_on(async {
         let world = World::new(scenario.backend);
-        world.put(ORIGINAL, ORIGINAL_RECORD);
+        let renewed = match scenario.is_due {
+            true => Timestamp::from_millis(0),
+            false => Timestamp::now(),
+        };
+        world.put(ORIGINAL, &original_record(renewed));
         let cleanup_failures = Arc::new(Mutex::new(0));
         let stores: Vec<SessionManager> = (0..scenario.servers)
             .map(|_| store(&world, &cleanup_failures))
@@ -207,26 +244,40 @@ async fn handle(
                     .await;
                 told.pending.updates += u32::from(added.is_ok());
             }
+            Step::ReadThenSet => {
+                if let Ok(count) = session.get::<u32>("c").await {
+                    session.set("c", &(count.unwrap_or(0) + 1)).unwrap();
+                    told.pending.sets_after_read += 1;
+                }
+            }
+            Step::Flash => {
+                session.flash(own_key(request).as_str(), &request).unwrap();
+                told.pending.flashed = true;
+            }
+            Step::TakeFlash => {
+                let taken = session.take_flash::<String>("f").await;
+                told.pending.took_flash |= matches!(taken, Ok(Some(_)));
+            }
+            Step::SetLifetime => {
+                session.set_lifetime(Lifetime::idle(OWN_IDLE)).unwrap();
+                told.pending.set_lifetime = true;
+            }
+            Step::Rotate => session.rotate().unwrap(),
             Step::Regenerate => {
                 session.regenerate().unwrap();
                 regenerates = true;
             }
             Step::Destroy => {
-                let id = session.id();
-                let was_live = world.value(ORIGINAL).is_some_and(|value| value != "null");
-                destroy(&session, id, &mut told).await;
-                let is_gone = world.value(ORIGINAL).is_none();
-                told.removed_original |= was_live && is_gone;
+                destroy(&session, &mut told, &world).await;
                 regenerates = false;
             }
-            Step::Save => save(&session, &mut told, &world, &mut regenerates).await,
+            Step::Save => save(&session, &mut told, &mut regenerates).await,
         }
     }
-    save(&session, &mut told, &world, &mut regenerates).await;
-    let finished = session.commit().await;
-    // What `finish` tried once more was not told to this request.
-    told.unknown.set |= told.pending.set;
-    told.unknown.updates += told.pending.updates;
+    save(&session, &mut told, &mut regenerates).await;
+    let finished = session.commit(StatusCode::OK).await;
+    // What this tried once more was not told to the request.
+    told.unknown.add(told.pending);
     let mut headers = HeaderMap::new();
     finished.headers.apply(&mut headers);
     told.set_cookie = headers
@@ -239,24 +290,28 @@ pub(crate) fn own_key(request: usize) -> String {
     format!("k{request}")
 }
 
-async fn destroy(session: &Session, id: Option<SessionId>, told: &mut Told) {
+async fn destroy(session: &Session, told: &mut Told, world: &World) {
+    // A session that has moved is destroyed under the id that the client has.
+    let id = session
+        .id()
+        .map_or(ORIGINAL.to_owned(), |id| id.expose().to_owned());
+    let since = world.revision();
     match session.destroy().await {
         Ok(()) => {
             told.pending = Delta::default();
-            told.destroyed.extend(id.map(|id| id.expose().to_owned()));
-            told.may_set_cookie = true;
+            told.destroyed.push(DestroyedSession { id, since });
         }
         Err(_) => told.destroy_failed = true,
     }
 }
 
-async fn save(session: &Session, told: &mut Told, world: &World, regenerates: &mut bool) {
+async fn save(session: &Session, told: &mut Told, regenerates: &mut bool) {
     match session.save().await {
         Ok(outcome) => {
             told.last_outcome = Some(outcome);
             match outcome {
-                SaveOutcome::Gone => {}
-                _ => acknowledge(session, told, world, *regenerates),
+                SaveOutcome::Gone | SaveOutcome::Stale => {}
+                _ => acknowledge(session, told, *regenerates),
             }
             told.pending = Delta::default();
             *regenerates = false;
@@ -265,30 +320,25 @@ async fn save(session: &Session, told: &mut Told, world: &World, regenerates: &m
     }
 }
 
-fn acknowledge(session: &Session, told: &mut Told, world: &World, regenerates: bool) {
+fn acknowledge(session: &Session, told: &mut Told, regenerated: bool) {
     let id = session.id().map(|id| id.expose().to_owned());
     if let Some(id) = id
-        && (!told.pending.is_empty() || regenerates)
+        && (!told.pending.is_empty() || regenerated)
     {
-        let stored = world.value(&id).unwrap_or_default();
-        let from_original = id == ORIGINAL || String::from_utf8_lossy(&stored).contains("\"base\"");
-        told.may_set_cookie |= id != ORIGINAL;
         told.acknowledged.push(Acknowledged {
             id,
-            from_original,
             delta: told.pending,
+            regenerated,
         });
     }
 }
 
 fn fail(told: &mut Told, error: &Error, regenerates: &mut bool) {
     told.last_outcome = None;
+    told.had_error = true;
     if error.outcome() == Outcome::Unknown {
-        told.unknown.set |= told.pending.set;
-        told.unknown.updates += told.pending.updates;
+        told.unknown.add(told.pending);
         told.pending = Delta::default();
         *regenerates = false;
     }
-    // Otherwise `finish` tries again, and may succeed with a new id.
-    told.may_set_cookie = true;
 }

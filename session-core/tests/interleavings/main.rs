@@ -17,57 +17,74 @@ mod program;
 mod world;
 
 use model::{Explorer, Scenario};
-use program::{Step, programs};
+use program::{ALL_STEPS, STEPS, Step, programs};
 use world::Backend;
 
-/// Two requests of up to `steps` steps each and the commit at the end, in every combination.
-fn pairs(steps: usize, scenario: impl Fn(Vec<Vec<Step>>) -> Scenario) -> Vec<Scenario> {
-    let programs = programs(steps);
+/// Two requests of up to `longest` of these steps each and the commit at the end, in every combination.
+fn pairs(longest: usize, steps: &[Step], servers: usize, faults: usize) -> Vec<Scenario> {
+    let programs = programs(longest, steps);
     let mut scenarios = Vec::new();
     for (index, first) in programs.iter().enumerate() {
         for second in programs.iter().skip(index) {
-            scenarios.push(scenario(vec![first.clone(), second.clone()]));
+            scenarios.push(Scenario {
+                requests: vec![first.clone(), second.clone()],
+                servers,
+                faults,
+                backend: Backend::Right,
+                is_due: false,
+            });
         }
     }
     scenarios
 }
 
-#[test_support::test(limit = 300)]
-fn two_requests_of_four_steps_and_a_commit_on_two_servers() {
-    Explorer::new(pairs(4, |requests| Scenario {
-        requests,
-        servers: 2,
-        faults: 0,
-        backend: Backend::Right,
-    }))
-    .assert_holds();
+#[test_support::test(limit = 600)]
+fn two_requests_of_three_steps_and_a_commit_on_two_servers() {
+    Explorer::new(pairs(3, &STEPS, 2, 0)).assert_holds();
 }
 
-#[test_support::test(limit = 300)]
-fn two_requests_of_four_steps_and_a_commit_on_one_server() {
-    Explorer::new(pairs(4, |requests| Scenario {
-        requests,
-        servers: 1,
-        faults: 0,
-        backend: Backend::Right,
-    }))
-    .assert_holds();
+#[test_support::test(limit = 600)]
+fn two_requests_of_three_steps_and_a_commit_on_one_server() {
+    Explorer::new(pairs(3, &STEPS, 1, 0)).assert_holds();
 }
 
-#[test_support::test(limit = 300)]
-fn two_requests_of_three_steps_and_a_commit_with_a_fault_at_each_operation() {
-    Explorer::new(pairs(3, |requests| Scenario {
-        requests,
-        servers: 2,
-        faults: 1,
-        backend: Backend::Right,
-    }))
-    .assert_holds();
+#[test_support::test(limit = 600)]
+fn two_requests_of_two_steps_of_every_kind_on_two_servers() {
+    Explorer::new(pairs(2, &ALL_STEPS, 2, 0)).assert_holds();
 }
 
-#[test_support::test(limit = 300)]
+#[test_support::test(limit = 600)]
+fn two_requests_of_two_steps_on_a_session_that_is_to_be_renewed() {
+    let mut scenarios = pairs(2, &STEPS, 2, 0);
+    for scenario in &mut scenarios {
+        scenario.is_due = true;
+    }
+    Explorer::new(scenarios).assert_holds();
+}
+
+#[test_support::test(limit = 600)]
+fn two_requests_of_two_steps_and_a_commit_with_a_fault_at_each_operation() {
+    Explorer::new(pairs(2, &ALL_STEPS, 2, 1)).assert_holds();
+}
+
+#[test_support::test(limit = 600)]
+fn two_requests_of_one_step_of_every_kind_with_a_fault_at_each_operation() {
+    let mut scenarios = pairs(1, &ALL_STEPS, 2, 1);
+    scenarios.extend(pairs(1, &ALL_STEPS, 1, 1));
+    // The session is to be renewed in half of them.
+    for index in 0..scenarios.len() {
+        let mut due = scenarios[index].clone();
+        due.is_due = true;
+        scenarios.push(due);
+    }
+    Explorer::new(scenarios).assert_holds();
+}
+
+#[test_support::test(limit = 600)]
 fn three_requests_of_one_step_on_three_servers() {
-    let programs = programs(1);
+    // A request that only reads is among the pairs.
+    let changes = STEPS.iter().copied().filter(|step| *step != Step::Get);
+    let programs = programs(1, &changes.collect::<Vec<_>>());
     let mut scenarios = Vec::new();
     for (i, first) in programs.iter().enumerate() {
         for (j, second) in programs.iter().enumerate().skip(i) {
@@ -77,6 +94,7 @@ fn three_requests_of_one_step_on_three_servers() {
                     servers: 3,
                     faults: 0,
                     backend: Backend::Right,
+                    is_due: false,
                 });
             }
         }
@@ -98,6 +116,7 @@ fn a_backend_that_ignores_conditions_is_found_out() {
             servers: 2,
             faults: 0,
             backend: Backend::IgnoresConditions,
+            is_due: false,
         }])
         .assert_violated(violation);
     }
@@ -110,6 +129,7 @@ fn a_backend_that_applies_a_write_twice_is_found_out() {
         servers: 2,
         faults: 0,
         backend: Backend::ReportsFalseConflicts,
+        is_due: false,
     }])
     .assert_violated("more often");
 }

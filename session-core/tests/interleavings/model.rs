@@ -16,6 +16,8 @@ pub(crate) struct Scenario {
     /// How many operations may fail in one run.
     pub(crate) faults: usize,
     pub(crate) backend: Backend,
+    /// Whether a request that only reads renews the session.
+    pub(crate) is_due: bool,
 }
 
 /// Which request's gate opens next, and how its operation ends.

@@ -46,6 +46,32 @@ struct Waiting {
     open: oneshot::Sender<Ending>,
 }
 
+/// A session that got a new id.
+#[derive(Clone, Debug)]
+pub(crate) struct Move {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// The revision of the tombstone.
+    pub(crate) revision: u64,
+    /// Whether it is the only successor, or the first of several.
+    pub(crate) is_first: bool,
+}
+
+/// The session ids in a tombstone: three digits for each byte, and three zeros between two keys.
+fn successors(value: &[u8]) -> Vec<String> {
+    let Some(digits) = value.strip_prefix(b"0e") else {
+        return Vec::new();
+    };
+    let bytes: Vec<u8> = digits[1..]
+        .chunks(3)
+        .map(|digits| std::str::from_utf8(digits).unwrap().parse().unwrap())
+        .collect();
+    bytes
+        .split(|byte| *byte == 0)
+        .map(|key| String::from_utf8(key.to_vec()).unwrap())
+        .collect()
+}
+
 /// The store behind all servers, with a gate before each operation.
 pub(crate) struct World {
     backend: Backend,
@@ -55,6 +81,8 @@ pub(crate) struct World {
 #[derive(Default)]
 struct State {
     entries: HashMap<String, (Bytes, u64)>,
+    /// The tombstones that were written, in their order.
+    moves: Vec<Move>,
     revision: u64,
     waiting: BTreeMap<usize, Waiting>,
     false_conflict_given: bool,
@@ -73,9 +101,12 @@ impl World {
         state.write(key, Bytes::copy_from_slice(value.as_bytes()));
     }
 
-    pub(crate) fn value(&self, key: &str) -> Option<Bytes> {
-        let state = self.state.lock().unwrap();
-        state.entries.get(key).map(|(value, _)| value.clone())
+    pub(crate) fn moves(&self) -> Vec<Move> {
+        self.state.lock().unwrap().moves.clone()
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.state.lock().unwrap().revision
     }
 
     pub(crate) fn entries(&self) -> Vec<(String, Bytes)> {
@@ -137,6 +168,20 @@ impl State {
 
     fn write(&mut self, key: &str, value: Bytes) -> Version {
         self.revision += 1;
+        for (place, to) in successors(&value).into_iter().enumerate() {
+            if !self
+                .moves
+                .iter()
+                .any(|earlier| earlier.from == key && earlier.to == to)
+            {
+                self.moves.push(Move {
+                    from: key.to_owned(),
+                    to,
+                    revision: self.revision,
+                    is_first: place == 0,
+                });
+            }
+        }
         self.entries.insert(key.to_owned(), (value, self.revision));
         Version::from_u64(self.revision)
     }
@@ -214,9 +259,15 @@ impl Driver for Connection {
         Err(Error::unsupported(self.name(), "list"))
     }
 
-    /// Ends do not matter here, so it is no step of its own.
-    async fn touch(&self, key: &Key, _options: TouchOptions) -> Result<bool> {
-        let state = self.0.state.lock().unwrap();
-        Ok(state.entries.contains_key(key.as_str()))
+    async fn touch(&self, key: &Key, options: TouchOptions) -> Result<bool> {
+        let world = &self.0;
+        let key = key.as_str();
+        world
+            .gate(Operation::Change, || {
+                let state = world.state.lock().unwrap();
+                let version = state.version(key);
+                version.is_some() && (options.if_version.is_none() || options.if_version == version)
+            })
+            .await
     }
 }

@@ -7,6 +7,8 @@ use conformance_tests::{Fault, Faults, Faulty, Operation};
 use driver_memory::MemoryDriver;
 use parking_lot::Mutex;
 use session_core::session::{SaveOutcome, Session, SessionId, SessionManager};
+
+use crate::fixtures::request;
 use session_core::{
     Bytes, Capabilities, Conditions, Driver, Entry, ErrorKind, Key, ListOptions, ListPage,
     ManualClock, Outcome, RemoveOptions, RemoveOutcome, Result, Timestamp, WriteOptions,
@@ -124,12 +126,10 @@ async fn a_failed_destroy_is_an_error_and_the_session_is_still_there() {
 }
 
 #[test_support::test]
-async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
+async fn a_login_tries_again_when_the_old_record_could_not_be_replaced() {
     let setup = Setup::new();
-    let session = setup.store.create();
-    session.set("n", &1).unwrap();
-    session.save().await.unwrap();
-    let old = session.id().unwrap();
+    let (old, session) = setup.session().await;
+    let session = request(session.manager(), old);
     session.regenerate().unwrap();
     let new = session.id().unwrap();
     // The second write is the tombstone.
@@ -142,8 +142,43 @@ async fn a_login_stands_when_the_old_record_cannot_be_put_away() {
     assert_eq!(session.save().await.unwrap(), SaveOutcome::Written);
     assert_eq!(session.id(), Some(new));
     assert_eq!(setup.n(new).await, Some(1));
-    assert_eq!(setup.n(old).await, Some(1));
-    assert!(setup.events.lock()[0].contains("CleanupFailed"));
+    assert!(setup.store.open(old).await.unwrap().is_none());
+}
+
+#[test_support::test]
+async fn a_tombstone_whose_answer_was_lost_is_recognised() {
+    let setup = Setup::new();
+    let (old, session) = setup.session().await;
+    let session = request(session.manager(), old);
+    session.regenerate().unwrap();
+    setup
+        .faults
+        .next(Operation::Write, Fault::slow(Duration::ZERO));
+    setup
+        .faults
+        .next(Operation::Write, Fault::after(ErrorKind::TimedOut));
+    assert_eq!(session.save().await.unwrap(), SaveOutcome::Written);
+    assert_eq!(setup.n(session.id().unwrap()).await, Some(1));
+    assert!(setup.store.open(old).await.unwrap().is_none());
+}
+
+#[test_support::test]
+async fn a_login_fails_and_leaves_nothing_behind_when_the_old_record_cannot_be_replaced() {
+    let setup = Setup::new();
+    let (old, session) = setup.session().await;
+    let session = request(session.manager(), old);
+    session.regenerate().unwrap();
+    let new = session.id().unwrap();
+    setup
+        .faults
+        .next(Operation::Write, Fault::slow(Duration::ZERO));
+    setup
+        .faults
+        .next(Operation::Write, Fault::before(ErrorKind::Unauthorized));
+    let error = session.save().await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert_eq!(setup.n(old).await, Some(1), "the visitor keeps the session");
+    assert!(setup.store.open(new).await.unwrap().is_none());
 }
 
 #[test_support::test]
@@ -283,7 +318,7 @@ async fn without_conditions_the_later_writer_wins_but_reads_again_right_before()
 }
 
 #[test_support::test]
-async fn a_driver_that_cannot_touch_writes_the_same_record_with_its_new_end() {
+async fn a_driver_that_cannot_touch_writes_the_record_again_at_half_of_the_idle_timeout() {
     let driver = Arc::new(Lacking::new(|capabilities| capabilities.touch = false));
     let clock = Arc::new(ManualClock::new(Timestamp::now()));
     let store = SessionManager::builder(driver.clone())
@@ -297,15 +332,29 @@ async fn a_driver_that_cannot_touch_writes_the_same_record_with_its_new_end() {
     let key = Key::new(id.expose()).unwrap();
     let before = driver.read(&key).await.unwrap().unwrap();
 
-    let two_hours = Duration::from_secs(7_200);
-    clock.advance(two_hours);
-    let session = store.open(id).await.unwrap().unwrap();
-    assert_eq!(session.save().await.unwrap(), SaveOutcome::Unchanged);
-    let after = driver.read(&key).await.unwrap().unwrap();
-    assert_eq!(after.value, before.value);
-    let moved = after
-        .expires_at
-        .unwrap()
-        .saturating_since(before.expires_at.unwrap());
-    assert_eq!(moved, two_hours);
+    let day = Duration::from_secs(24 * 60 * 60);
+    let expiry = async || {
+        let session = store.open(id).await.unwrap().unwrap();
+        assert_eq!(session.save().await.unwrap(), SaveOutcome::Unchanged);
+        assert_eq!(session.get("n").await.unwrap(), Some(1));
+        driver
+            .read(&key)
+            .await
+            .unwrap()
+            .unwrap()
+            .expires_at
+            .unwrap()
+    };
+    clock.advance(6 * day);
+    assert_eq!(expiry().await, before.expires_at.unwrap());
+    clock.advance(2 * day);
+    assert_eq!(
+        expiry().await.saturating_since(before.expires_at.unwrap()),
+        8 * day
+    );
+    clock.advance(6 * day);
+    assert_eq!(
+        expiry().await.saturating_since(before.expires_at.unwrap()),
+        8 * day
+    );
 }

@@ -1,8 +1,8 @@
 //! Stores, drivers and requests for the tests of what goes on around a commit.
 
 use driver_memory::MemoryDriver;
-use http::HeaderMap;
 use http::header::COOKIE;
+use http::{HeaderMap, Method};
 use parking_lot::Mutex;
 use session_core::session::*;
 use session_core::*;
@@ -24,11 +24,17 @@ pub(crate) fn request(store: &SessionManager, id: SessionId) -> Session {
     store.session_from_headers(&h)
 }
 pub(crate) async fn end(s: &Session) -> HeaderMap {
-    let f = s.commit().await;
-    assert!(f.error.is_none(), "{:?}", f.error);
+    let f = s.commit(http::StatusCode::OK).await;
+    assert!(f.failure.is_none(), "{:?}", f.failure);
     let mut h = HeaderMap::new();
     f.headers.apply(&mut h);
     h
+}
+/// Ends a request whose changes were lost.
+pub(crate) async fn lost(s: &Session) -> CommitResult {
+    let result = s.commit(http::StatusCode::OK).await;
+    assert_eq!(result.failure.as_ref().unwrap().status(), 409);
+    result
 }
 pub(crate) async fn stored(store: &SessionManager) -> SessionId {
     let s = store.create();
@@ -133,4 +139,30 @@ pub(crate) fn clocked(
         clock,
         d,
     )
+}
+
+/// A request with these values of the session cookie.
+pub(crate) fn with_cookies(store: &SessionManager, values: &[&str]) -> Session {
+    let pairs: Vec<String> = values
+        .iter()
+        .map(|value| format!("{}={value}", store.cookie_name()))
+        .collect();
+    let mut headers = HeaderMap::new();
+    headers.insert(COOKIE, pairs.join("; ").parse().unwrap());
+    store.session_from_request(&Method::POST, &headers)
+}
+
+/// A manager that keeps its events as text.
+pub(crate) fn observed(driver: impl Driver) -> (SessionManager, Arc<Mutex<Vec<String>>>) {
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&events);
+    let store = SessionManager::builder(driver)
+        .on_event(move |event| seen.lock().push(format!("{event:?}")))
+        .build()
+        .unwrap();
+    (store, events)
+}
+
+pub(crate) async fn number(store: &SessionManager, id: SessionId) -> Option<u32> {
+    store.open(id).await.unwrap()?.get("n").await.unwrap()
 }

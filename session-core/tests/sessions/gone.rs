@@ -1,4 +1,4 @@
-//! What is gone stays gone: a slow request revives no session, and follows none to its new id.
+//! What is gone stays gone: a slow request revives no session, and follows none through a login to its new id.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use driver_memory::MemoryDriver;
+use futures_util::TryStreamExt;
 use futures_util::future::join;
 use session_core::session::{Session, SessionId, SessionManager};
 use session_core::{Driver, Error};
@@ -101,7 +102,20 @@ async fn a_regenerate_is_not_undone(driver: Arc<dyn Driver>) {
     assert_eq!((late.body.as_str(), late.cookie), ("[]", None));
     let late = browser.get(&app, "/login").await;
     assert_eq!(late.cookie, None);
-    assert_eq!(browser.get(&app, "/logout").await.cookie, None);
+    // But a logout ends what the session became.
+    let new: SessionId = id_other_than(&store, old).await;
+    assert_eq!(
+        browser.get(&app, "/logout").await.cookie.as_deref(),
+        Some("")
+    );
+    assert!(store.open(new).await.unwrap().is_none());
+}
+
+/// The id that is not `old`, of the two that are stored.
+async fn id_other_than(store: &SessionManager, old: SessionId) -> SessionId {
+    let ids: Vec<SessionId> = store.ids().try_collect().await.unwrap();
+    let mut others = ids.into_iter().filter(|id| *id != old);
+    others.next().unwrap()
 }
 
 #[test_support::test]

@@ -275,6 +275,6 @@ async fn loading_an_id_that_no_record_has_changes_nothing() {
 async fn a_closed_store_is_an_error_and_never_an_empty_session() {
     let store = store();
     let id = stored(&store, |session| session.set("a", &1).unwrap()).await;
-    store.close().await.unwrap();
+    store.close(Duration::from_secs(10)).await.unwrap();
     assert_eq!(store.open(id).await.unwrap_err().kind(), ErrorKind::Closed);
 }

@@ -11,14 +11,21 @@ async fn keeps_a_session(name: &str, toml: &str) {
     let session = store.session_from_headers(&HeaderMap::new());
     session.set("n", &1).unwrap();
     let mut response = HeaderMap::new();
-    session.commit().await.headers.apply(&mut response);
+    session
+        .commit(http::StatusCode::OK)
+        .await
+        .headers
+        .apply(&mut response);
 
     let cookie = response[http::header::SET_COOKIE].to_str().unwrap();
     let pair = cookie.split(';').next().unwrap();
     let request = HeaderMap::from_iter([(http::header::COOKIE, pair.parse().unwrap())]);
     let session = store.session_from_headers(&request);
     assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1), "{name}");
-    store.close().await.unwrap();
+    store
+        .close(std::time::Duration::from_secs(10))
+        .await
+        .unwrap();
 }
 
 #[test_support::test]

@@ -5,6 +5,8 @@ mod authorization;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod every_driver;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod hostile;

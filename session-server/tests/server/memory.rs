@@ -59,7 +59,7 @@ async fn fill(storage: &Storage) {
 }
 
 fn request(method: &str, path: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
 /// Counts the keys of a listing without storing them.
@@ -134,9 +134,10 @@ async fn hostile_requests_leave_the_memory_flat() {
         let round = async || {
             for _ in 0..5 {
                 flood("GET /kv/").await;
-                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nX-Ttl: ").await;
-                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nContent-Length: 20971520\r\n\r\n").await;
-                flood("PUT /kv/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1400000\r\n").await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nX-Ttl: ").await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20971520\r\n\r\n")
+                    .await;
+                flood("PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1400000\r\n").await;
             }
         };
         round().await;

@@ -1,10 +1,14 @@
 //! Each request of the protocol and its response.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+use driver_memory::MemoryDriver;
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use serde_json::json;
-use session_core::Expiry;
+use session_core::{
+    Driver, Expiry, Key, Result, WriteOptions, WriteOutcome, async_trait, delegate_driver,
+};
 use session_storage::Storage;
 
 use crate::client::{delete, get, open, put, send, storage};
@@ -82,6 +86,38 @@ async fn bytes_are_put_and_read_as_they_are() {
     assert!(!storage.has("text").await.unwrap());
 }
 
+/// Notes of each write whether its value was meant as bytes.
+struct Noting {
+    inner: MemoryDriver,
+    raw: Arc<Mutex<Vec<bool>>>,
+}
+
+#[async_trait]
+impl Driver for Noting {
+    delegate_driver!(this => this.inner, except write);
+
+    async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
+        self.raw.lock().unwrap().push(options.raw);
+        self.inner.write(key, value, options).await
+    }
+}
+
+#[test_support::test]
+async fn a_driver_is_told_which_values_are_bytes_even_if_they_are_text() {
+    let raw = Arc::new(Mutex::new(Vec::new()));
+    let driver = Noting {
+        inner: MemoryDriver::new(),
+        raw: Arc::clone(&raw),
+    };
+    let storage = Storage::new(Arc::new(driver));
+    let service = open(&storage);
+    put(&service, "/k", "text").await;
+    send(&service, "PUT", "/k", &[("content-type", BYTES)], "text").await;
+    storage.set("k", "text").await.unwrap();
+    storage.set_raw("k", "text").await.unwrap();
+    assert_eq!(*raw.lock().unwrap(), [false, true, false, true]);
+}
+
 /// unstorage parses the value and serializes it again.
 #[test_support::test]
 async fn bug_a_text_is_returned_as_it_is_stored() {
@@ -112,7 +148,7 @@ async fn the_full_keys_below_a_base_are_listed() {
         storage.set_raw(key, "x").await.unwrap();
     }
     for path in ["/", "/:", ""] {
-        let uri = format!("http://host{path}");
+        let uri = format!("http://localhost{path}");
         let answer = send(&service, "GET", &uri, &[], "").await;
         assert_eq!(
             answer.names(),
@@ -238,10 +274,13 @@ async fn other_methods_are_rejected_with_the_valid_ones() {
     let storage = storage();
     storage.set("k", "v").await.unwrap();
     let service = open(&storage);
-    for method in ["POST", "PATCH", "OPTIONS", "TRACE", "PROPFIND", "get"] {
+    for method in ["POST", "OPTIONS", "TRACE", "PROPFIND", "get"] {
         let answer = send(&service, method, "/k", &[], "x").await;
         assert_eq!(answer.status, 405, "{method}");
-        assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT, DELETE"));
+        assert_eq!(
+            answer.header("allow"),
+            Some("GET, HEAD, PUT, PATCH, DELETE")
+        );
         assert_eq!(
             answer.json()["message"],
             format!("Method Not Allowed: {method}")
@@ -264,7 +303,7 @@ async fn a_put_to_a_base_writes_the_item_with_that_key() {
 async fn only_the_served_part_of_a_storage_is_accessible() {
     let storage = storage();
     storage.set("secret", "s").await.unwrap();
-    let service = open(&storage.prefix("public"));
+    let service = open(&storage.prefix("public").unwrap());
     let app = axum::Router::<()>::new().nest_service("/kv", service);
     let request = |method: &str, path: &str| {
         let request = http::Request::builder().method(method).uri(path);
@@ -288,4 +327,79 @@ async fn only_the_served_part_of_a_storage_is_accessible() {
         assert_eq!(body, "[\"b/c\"]", "{path}");
     }
     assert_eq!(storage.get::<String>("secret").await.unwrap().unwrap(), "s");
+}
+
+/// An extension that unstorage's clients ignore.
+#[test_support::test]
+async fn a_patch_changes_when_an_item_expires_and_nothing_else() {
+    let storage = storage();
+    let service = open(&storage);
+    let put = send(&service, "PUT", "/k", &[("x-ttl", "1000")], "v").await;
+    let tag = put.header("etag").unwrap().to_owned();
+    let left = async |expected: std::ops::RangeInclusive<u64>| {
+        for method in ["GET", "HEAD"] {
+            let answer = send(&service, method, "/k", &[], "").await;
+            let millis: u64 = answer.header("x-ttl-ms").unwrap().parse().unwrap();
+            assert!(expected.contains(&millis), "{method} {millis}");
+            assert_eq!(answer.header("etag"), Some(tag.as_str()));
+        }
+    };
+    left(900_000..=1_000_000).await;
+    let touch = send(&service, "PATCH", "/k", &[("x-ttl", "2000.5")], "").await;
+    assert_eq!((touch.status, touch.text()), (200, "OK"));
+    left(1_900_000..=2_000_500).await;
+    let with_tag = [("x-ttl", "3000"), ("if-match", tag.as_str())];
+    assert_eq!(
+        send(&service, "PATCH", "/k", &with_tag, "").await.status,
+        200
+    );
+    left(2_900_000..=3_000_000).await;
+    let other = [("x-ttl", "9"), ("if-match", "\"b3RoZXI\"")];
+    assert_eq!(send(&service, "PATCH", "/k", &other, "").await.status, 412);
+    let invalid = [("x-ttl", "soon")];
+    assert_eq!(
+        send(&service, "PATCH", "/k", &invalid, "").await.status,
+        400
+    );
+    assert_eq!(send(&service, "PATCH", "/k", &[], "").await.status, 400);
+    let minute = [("x-ttl", "60")];
+    assert_eq!(
+        send(&service, "PATCH", "/none", &minute, "").await.status,
+        404
+    );
+    assert!(!storage.has("none").await.unwrap());
+    left(2_900_000..=3_000_000).await;
+    let never = send(&service, "PATCH", "/k", &[("x-ttl", "never")], "").await;
+    assert_eq!(never.status, 200);
+    let answer = get(&service, "/k").await;
+    assert_eq!(answer.header("x-ttl-ms"), Some("never"));
+    assert_eq!((answer.header("x-ttl"), answer.text()), (None, "v"));
+}
+
+/// The value itself would be the tag of some drivers, and `HEAD` would give a secret away.
+#[test_support::test]
+async fn an_etag_does_not_contain_the_value() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let folder = tempfile::tempdir().unwrap();
+    let options = driver_fs::FsOptions::new(folder.path());
+    let driver = driver_fs::FsDriver::open(options).await.unwrap();
+    let storage = session_storage::Storage::new(std::sync::Arc::new(driver));
+    let service = open(&storage);
+    for value in [
+        "1234",
+        "",
+        "a secret of less than 32 bytes",
+        "another that has more than 32 bytes in it",
+    ] {
+        let written = put(&service, "/pin", value).await;
+        let read = send(&service, "HEAD", "/pin", &[], "").await;
+        for answer in [written, read, get(&service, "/pin").await] {
+            let tag = answer.header("etag").unwrap().trim_matches('"');
+            let bytes = URL_SAFE_NO_PAD.decode(tag).unwrap();
+            assert_eq!(bytes.len(), 32, "{value}");
+            assert_ne!(bytes, value.as_bytes());
+        }
+    }
+    storage.close().await.unwrap();
 }

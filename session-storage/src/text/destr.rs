@@ -96,8 +96,13 @@ fn split_digits(text: &str) -> (usize, &str) {
     (text.len() - rest.len(), rest)
 }
 
+/// Whether `text` is JSON, or may be but is nested too deeply to be parsed. The latter is not a string, and parsing it is
+/// an error.
 fn is_json(text: &str) -> bool {
-    serde_json::from_str::<ValidJson>(text).is_ok()
+    match serde_json::from_str::<ValidJson>(text) {
+        Ok(_) => true,
+        Err(error) => error.to_string().starts_with("recursion limit exceeded"),
+    }
 }
 
 /// Accepts any JSON value, but rejects excessive nesting and numbers out of range, which serde's `IgnoredAny` skips.

@@ -4,6 +4,7 @@
 //! rules of unstorage's parser, [`destr`], if the type accepts any input.
 
 mod destr;
+mod finite;
 mod read;
 mod write;
 

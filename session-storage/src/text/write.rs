@@ -7,6 +7,9 @@ use serde_json::ser::Formatter;
 
 use session_core::{Error, ErrorKind, Result};
 
+use super::destr::DestrValue;
+use super::finite::FiniteNumbers;
+
 /// The text of `value`: that of JavaScript's `String(value)` for strings, numbers, booleans and null, and that of
 /// `JSON.stringify` for everything else.
 pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
@@ -19,11 +22,18 @@ pub(crate) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
 
 fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Bytes> {
     let mut json = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut json, JavaScriptFormatter);
-    match value.serialize(&mut serializer) {
-        Ok(()) => Ok(json.into()),
-        Err(error) => Err(unserializable(&error.to_string())),
+    let formatter = JavaScriptFormatter { depth: 0 };
+    let mut serializer = serde_json::Serializer::with_formatter(&mut json, formatter);
+    if let Err(error) = value.serialize(&mut serializer) {
+        return Err(unserializable(&error.to_string()));
     }
+    // Only then may a number have become `null`.
+    if json.windows(4).any(|part| part == b"null") && value.serialize(FiniteNumbers).is_err() {
+        return Err(unserializable(
+            "a number in it is not finite, which JSON cannot express",
+        ));
+    }
+    Ok(json.into())
 }
 
 fn unserializable(reason: &str) -> Error {
@@ -34,10 +44,45 @@ fn unserializable(reason: &str) -> Error {
     .with_context(crate::NAME, "set")
 }
 
-/// Writes numbers in JSON as JavaScript does: `1` and not `1.0`.
-struct JavaScriptFormatter;
+/// The deepest structure that `get` can parse.
+const MAX_DEPTH: usize = 127;
+
+/// Writes numbers in JSON as JavaScript does: `1` and not `1.0`. Fails for structures that are too deep to be read.
+struct JavaScriptFormatter {
+    depth: usize,
+}
+
+impl JavaScriptFormatter {
+    fn enter(&mut self) -> io::Result<()> {
+        self.depth += 1;
+        match self.depth > MAX_DEPTH {
+            true => Err(io::Error::other("it is nested deeper than 127 levels")),
+            false => Ok(()),
+        }
+    }
+}
 
 impl Formatter for JavaScriptFormatter {
+    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter()?;
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        writer.write_all(b"}")
+    }
+
     fn write_f32<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f32) -> io::Result<()> {
         writer.write_all(ryu_js::Buffer::new().format_finite(value).as_bytes())
     }
@@ -134,7 +179,13 @@ impl Serializer for PrimitiveSerializer {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Text {
-        value.serialize(self)
+        let text = value.serialize(self)?;
+        match DestrValue::parse(&text) {
+            DestrValue::Null => Err(NotPrimitive::custom(
+                "it is an `Option` whose text would be read as `None`",
+            )),
+            _ => Ok(text),
+        }
     }
 
     fn serialize_unit(self) -> Text {

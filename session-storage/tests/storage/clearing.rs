@@ -16,9 +16,9 @@ async fn bug_336_a_base_without_a_mount_is_cleared() {
 async fn bug_336_a_prefix_is_cleared() {
     let storage = storage();
     fill(&storage, &["foo:a", "foo:b:c", "food:a"]).await;
-    storage.prefix("foo").clear("b").await.unwrap();
+    storage.prefix("foo").unwrap().clear("b").await.unwrap();
     assert_eq!(keys(&storage, "").await, ["foo:a", "food:a"]);
-    storage.prefix("foo").clear("").await.unwrap();
+    storage.prefix("foo").unwrap().clear("").await.unwrap();
     assert_eq!(keys(&storage, "").await, ["food:a"]);
 }
 

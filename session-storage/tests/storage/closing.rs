@@ -10,7 +10,7 @@ async fn all_handles_are_closed_and_watchers_end() {
     let storage = storage();
     let mounted = memory();
     storage.mount("m", mounted.clone()).unwrap();
-    let part = storage.prefix("part");
+    let part = storage.prefix("part").unwrap();
     let mut changes = storage.watch("").await.unwrap();
     storage.close().await.unwrap();
     storage.close().await.unwrap();

@@ -16,6 +16,6 @@ mod in_a_mount_among_others {
         for base in ["mounted:here", "mounted", "elsewhere"] {
             storage.mount(base, memory()).unwrap();
         }
-        storage.prefix("mounted:here").as_driver()
+        storage.prefix("mounted:here").unwrap().as_driver()
     });
 }

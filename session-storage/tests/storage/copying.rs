@@ -76,7 +76,9 @@ async fn a_base_is_not_copied_into_itself() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{base} {target}");
     }
     assert_eq!(
-        copied(&storage, "a", &storage.prefix("b"), "").await.len(),
+        copied(&storage, "a", &storage.prefix("b").unwrap(), "")
+            .await
+            .len(),
         1
     );
     assert_eq!(keys(&storage, "").await, ["a:1", "b:1"]);

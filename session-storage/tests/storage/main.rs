@@ -13,6 +13,8 @@ mod conformance;
 #[cfg(test)]
 mod copying;
 #[cfg(test)]
+mod every_driver;
+#[cfg(test)]
 mod listing;
 #[cfg(test)]
 mod memory;

@@ -209,14 +209,8 @@ async fn deeply_nested_json_is_an_error() {
         .unwrap();
     let error = storage.get::<Vec<Value>>("k").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WrongType);
-    assert!(
-        storage
-            .get::<Value>("k")
-            .await
-            .unwrap()
-            .unwrap()
-            .is_string()
-    );
+    let error = storage.get::<Value>("k").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongType);
 }
 
 #[test_support::test]
@@ -226,4 +220,71 @@ async fn a_map_with_keys_that_are_not_text_is_rejected() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unserializable);
+}
+
+#[derive(Serialize)]
+struct Reading {
+    name: Option<&'static str>,
+    value: f64,
+}
+
+/// JSON has no such numbers, and `null` is not what was set.
+#[test_support::test]
+async fn a_structure_with_a_number_that_is_not_finite_is_rejected() {
+    let storage = storage();
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let reading = Reading { name: None, value };
+        let nested = BTreeMap::from([("a", [(1, Some(value as f32))])]);
+        for result in [
+            storage.set("k", &reading).await,
+            storage.set("k", &[reading]).await,
+            storage.set("k", &nested).await,
+            storage.set_many([("k", vec![value])]).await.remove(0),
+            storage
+                .set_metadata("k", &BTreeMap::from([("a", value)]))
+                .await,
+        ] {
+            assert_eq!(result.unwrap_err().kind(), ErrorKind::Unserializable);
+        }
+    }
+    let reading = Reading {
+        name: None,
+        value: 1.5,
+    };
+    storage.set("k", &reading).await.unwrap();
+    assert_eq!(
+        storage.get::<Value>("k").await.unwrap(),
+        Some(json!({ "name": null, "value": 1.5 }))
+    );
+}
+
+#[test_support::test]
+async fn a_structure_that_is_too_deep_to_be_read_is_rejected() {
+    let storage = storage();
+    let deep = |levels: usize| {
+        let start = json!(1);
+        (0..levels).fold(start, |inner, level| match level % 2 {
+            0 => json!([inner]),
+            _ => json!({ "a": inner }),
+        })
+    };
+    storage.set("k", &deep(127)).await.unwrap();
+    assert_eq!(storage.get("k").await.unwrap(), Some(deep(127)));
+    let error = storage.set("k", &deep(128)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unserializable);
+}
+
+/// `None` is stored as `null`, so the text `null` of an `Option` would be lost.
+#[test_support::test]
+async fn an_optional_text_that_would_be_read_as_none_is_rejected() {
+    let storage = storage();
+    for text in ["null", "undefined", "NULL", " null "] {
+        let error = storage.set("k", &Some(text)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unserializable, "{text}");
+        storage.set("k", text).await.unwrap();
+        assert_eq!(storage.get::<String>("k").await.unwrap().unwrap(), text);
+    }
+    storage.set("k", &Some("nil")).await.unwrap();
+    let read: Option<Option<String>> = storage.get("k").await.unwrap();
+    assert_eq!(read.unwrap().unwrap(), "nil");
 }

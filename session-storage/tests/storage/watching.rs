@@ -71,7 +71,7 @@ async fn bug_batches_and_clear_are_reported() {
 async fn a_watcher_gets_the_changes_below_its_base_with_relative_keys() {
     let storage = Storage::new(without_watch().await);
     let mut below = storage.watch("app").await.unwrap();
-    let mut part = storage.prefix("app").watch("a").await.unwrap();
+    let mut part = storage.prefix("app").unwrap().watch("a").await.unwrap();
     fill(&storage, &["app", "app2:x", "app:a:1", "b", "app:b"]).await;
     assert_eq!(told(&mut below, 2).await, ["+app:a:1", "+app:b"]);
     assert_eq!(told(&mut part, 1).await, ["+a:1"]);

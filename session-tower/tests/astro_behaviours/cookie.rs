@@ -64,8 +64,11 @@ async fn b03_only_a_configured_max_age_is_sent_and_a_value_ttl_is_not() {
         .with_domain("example.org")
         .with_path("/shop");
     let answer = cookie_of(options).await;
+    // The other one removes a cookie of the host alone, from before the domain was configured.
+    assert_eq!(answer.cookies().len(), 2);
+    let cookie = answer.cookies().pop().unwrap();
     for attribute in ["Max-Age=604800", "Domain=example.org", "Path=/shop"] {
-        assert!(answer.attributes().contains(&attribute), "{attribute}");
+        assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
     }
 }
 
@@ -192,7 +195,7 @@ async fn reads_the_user(session: Session) -> session_core::Result<String> {
 }
 
 #[test_support::test]
-async fn b07_the_cookie_is_found_as_astro_finds_it() {
+async fn b07_the_cookie_is_found_as_astro_finds_it_or_after_a_stale_one() {
     let site = Site::new();
     site.stored_by_astro(ID, r#"[["Map",1,2],"user",{"data":3,"expires":-1},"ann"]"#);
     let other = "00000000-0000-4000-8000-000000000000";
@@ -208,11 +211,11 @@ async fn b07_the_cookie_is_found_as_astro_finds_it() {
         ),
         (
             vec![format!("astro-session={other}; astro-session={ID}")],
-            "",
+            "ann",
         ),
         (
             vec![format!("astro-session=nonsense; astro-session={ID}")],
-            "",
+            "ann",
         ),
         (vec![format!("astro-session=\"{ID}\"")], ""),
         (vec![format!("xastro-session={ID}")], ""),

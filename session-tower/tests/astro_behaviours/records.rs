@@ -145,7 +145,10 @@ async fn has_odd_types(session: &Session) -> Result<()> {
         length: 4,
         items: BTreeMap::from([(1, 1.into())]),
     };
-    assert_eq!(value(session, "sp").await?, Value::SparseArray(sparse));
+    assert_eq!(
+        value(session, "sp").await?,
+        Value::SparseArray(Box::new(sparse))
+    );
     let array: Option<Vec<Option<u8>>> = session.get("sp").await?;
     assert_eq!(array, Some(vec![None, Some(1), None, None]));
 

@@ -146,7 +146,7 @@ impl Overlay {
         &self,
         key: &Key,
         value: Bytes,
-        expiry: Expiry,
+        options: WriteOptions,
     ) -> Result<WriteOutcome> {
         for _ in 0..MAX_ATTEMPTS {
             let condition = match self.top.read(key).await? {
@@ -165,9 +165,7 @@ impl Overlay {
                     None => WriteCondition::IfAbsent,
                 },
             };
-            let options = WriteOptions::default()
-                .with_expiry(expiry)
-                .with_condition(condition);
+            let options = options.clone().with_condition(condition);
             if let WriteOutcome::Written { version, .. } =
                 self.top.write(key, value.clone(), options).await?
             {
@@ -259,6 +257,8 @@ impl Driver for Overlay {
             false => shared.conditions.min(Conditions::Advisory),
         };
         shared
+            // Which layer an entry comes from can change without a change of the entry.
+            .with_invalidations(false)
             .with_read_only(top.read_only)
             .with_conditions(conditions)
             .with_touch(false)
@@ -275,26 +275,21 @@ impl Driver for Overlay {
 
     async fn write(&self, key: &Key, value: Bytes, options: WriteOptions) -> Result<WriteOutcome> {
         let value = escaped(value);
-        let WriteOptions {
-            expiry, condition, ..
-        } = options;
-        let condition = match condition {
+        let condition = match &options.condition {
             WriteCondition::Always => WriteCondition::Always,
             WriteCondition::IfAbsent => {
                 self.check_conditions("write")?;
-                return self.write_if_absent(key, value, expiry).await;
+                return self.write_if_absent(key, value, options).await;
             }
             WriteCondition::IfVersion(version) => {
                 self.check_conditions("write")?;
-                match self.condition_on_top(key, &version).await? {
+                match self.condition_on_top(key, version).await? {
                     Ok(condition) => condition,
                     Err(current) => return Ok(WriteOutcome::Conflict(current)),
                 }
             }
         };
-        let options = WriteOptions::default()
-            .with_expiry(expiry)
-            .with_condition(condition);
+        let options = options.with_condition(condition);
         Ok(match self.top.write(key, value, options).await? {
             WriteOutcome::Written { version, .. } => written(version),
             WriteOutcome::Conflict(current) => {

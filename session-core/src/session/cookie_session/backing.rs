@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::jwt::Jwt;
-use super::request::{find, part_name, parts};
+use super::request::{all, part_name, parts};
 use super::sealed::Sealed;
 use super::{CookieFormat, CookieSessionOptions};
 use crate::session::changes::Changes;
 use crate::session::commit::{CommitInput, CommitOutput, SaveOutcome, unchanged};
-use crate::session::cookie::{CookieChange, CookieCodec};
+use crate::session::cookie::{CookieChange, CookieCodec, MOST_CANDIDATES};
 use crate::session::encode::{self, Encoded};
 use crate::session::manager::ManagerInner;
 use crate::session::state::{Base, Snapshot};
@@ -78,12 +78,28 @@ impl CookieBacking {
         }
     }
 
+    /// Opens the first of several cookies of the name that is a session. The rejection is that of the first one.
     fn try_open(
         &self,
         manager: &ManagerInner,
         request: &[HeaderValue],
     ) -> Result<Base, CookieRejection> {
-        let value = find(request, &self.name).ok_or(CookieRejection::Malformed)?;
+        let mut rejection = None;
+        for value in all(request, &self.name).take(MOST_CANDIDATES) {
+            match self.open_value(manager, value, request) {
+                Ok(base) => return Ok(base),
+                Err(rejected) => drop(rejection.get_or_insert(rejected)),
+            }
+        }
+        Err(rejection.unwrap_or(CookieRejection::Malformed))
+    }
+
+    fn open_value(
+        &self,
+        manager: &ManagerInner,
+        value: &str,
+        request: &[HeaderValue],
+    ) -> Result<Base, CookieRejection> {
         let opened = if Sealed::recognises(value) {
             let sealed = self.sealed.as_ref();
             sealed
@@ -105,9 +121,9 @@ impl CookieBacking {
         }
         let entry = Entry::new(opened.record).with_expires_at(Some(expires_at));
         match manager.interpret(None, entry) {
-            Ok(Base::Present(snapshot)) => Ok(Base::Present(snapshot)),
-            Ok(_) => Err(CookieRejection::Expired),
-            Err(_) => Err(CookieRejection::Malformed),
+            Base::Present(snapshot) => Ok(Base::Present(snapshot)),
+            Base::Corrupt(_) => Err(CookieRejection::Malformed),
+            _ => Err(CookieRejection::Expired),
         }
     }
 
@@ -129,6 +145,7 @@ impl CookieBacking {
         let outcome = encode::encode(
             record,
             changes,
+            false,
             &manager.rules,
             manager.settings.max_record_size,
             now,
@@ -137,12 +154,11 @@ impl CookieBacking {
             (encode::Outcome::Changed(encoded), _) => (encoded, SaveOutcome::Written),
             // A session that is only renewed or regenerated is written unchanged, with a later expiry.
             (encode::Outcome::Unchanged, Some(snapshot))
-                if input.regenerate || manager.renewal_is_due(snapshot) =>
+                if input.moves.is_some() || manager.renewal(snapshot).is_some() =>
             {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
-                    record: Some(snapshot.record.clone()),
-                    bytes: snapshot.record.bytes().clone(),
+                    record: snapshot.record.clone(),
                     expires_at: manager.expiry_of(snapshot),
                     lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(now)),
                 };
@@ -155,28 +171,21 @@ impl CookieBacking {
             .expires_at
             .map_or(longest, |expiry| expiry.min(longest));
         let sealing = Sealing {
-            record: &encoded.bytes,
+            record: encoded.record.bytes(),
             issued: now,
             expires_at,
         };
         let max_age = manager.max_age(encoded.lifetime.persistent, Some(expires_at));
         let cookies = self.seal(manager, &sealing, max_age, request)?;
-        let base = match encoded.record {
-            Some(record) => Base::Present(Snapshot {
-                record,
+        Ok(CommitOutput {
+            outcome,
+            base: Base::Present(Snapshot {
+                record: encoded.record,
                 version: None,
                 expires_at: Some(expires_at),
             }),
-            None => {
-                let entry = Entry::new(encoded.bytes).with_expires_at(Some(expires_at));
-                manager.interpret(None, entry)?
-            }
-        };
-        Ok(CommitOutput {
-            outcome,
-            id: None,
-            base,
             cookie: Some(CookieChange::Hold(cookies)),
+            ..CommitOutput::default()
         })
     }
 
@@ -217,15 +226,11 @@ impl CookieBacking {
         Ok(cookies)
     }
 
-    /// The cookies that remove the session from a browser with these cookies.
-    pub(crate) fn removals(
-        &self,
-        manager: &ManagerInner,
-        request: &[HeaderValue],
-    ) -> Vec<HeaderValue> {
+    /// The names of the cookies that a browser with these cookies has of a session in the cookie `name`.
+    pub(crate) fn names(&self, request: &[HeaderValue], name: &str) -> Vec<String> {
         std::iter::once(0)
-            .chain(parts(request, &self.name))
-            .filter_map(|part| manager.cookie.removal(&part_name(&self.name, part)).ok())
+            .chain(parts(request, name))
+            .map(|part| part_name(name, part))
             .collect()
     }
 

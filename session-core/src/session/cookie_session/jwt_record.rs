@@ -47,6 +47,10 @@ struct Ours {
     never_idle: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     persistent: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    own_deadline: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    renewed: Option<u64>,
     /// When single values expire.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     expires: IndexMap<String, f64>,
@@ -112,6 +116,8 @@ fn ours(record: &Record, expires: IndexMap<String, f64>) -> Option<Ours> {
         },
         never_idle: lifetime.idle == Timeout::Never,
         persistent: lifetime.persistent,
+        own_deadline: lifetime.own_deadline,
+        renewed: lifetime.renewed.map(Timestamp::as_millis),
         expires,
     })
 }
@@ -125,7 +131,8 @@ pub(super) fn open(payload: Payload, now: Timestamp) -> Result<Opened, CookieRej
         ours.expires.get(name).copied()
     };
     let item = |json: &Json, expires| {
-        let document = serde_devalue::to_document(json).map_err(|_| CookieRejection::Malformed)?;
+        let document = serde_devalue::to_document(&javascript(json))
+            .map_err(|_| CookieRejection::Malformed)?;
         Ok(Item::whole(document, expires))
     };
     let items = payload
@@ -148,6 +155,8 @@ pub(super) fn open(payload: Payload, now: Timestamp) -> Result<Opened, CookieRej
             None => Timeout::Configured,
         },
         persistent: ours.persistent,
+        own_deadline: ours.own_deadline,
+        renewed: ours.renewed.map(Timestamp::from_millis),
     });
     let record = encode::record_of(&items, &flashes, lifetime.as_ref())
         .map_err(|_| CookieRejection::Malformed)?;
@@ -156,6 +165,22 @@ pub(super) fn open(payload: Payload, now: Timestamp) -> Result<Opened, CookieRej
         issued: timestamp(payload.iat)?,
         expires_at: payload.exp.map(timestamp).transpose()?,
     })
+}
+
+/// A JSON value as JavaScript reads it, whose numbers are doubles.
+fn javascript(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(bool) => Value::Bool(*bool),
+        Json::Number(number) => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Json::String(text) => text.as_str().into(),
+        Json::Array(items) => Value::Array(items.iter().map(javascript).collect()),
+        Json::Object(members) => members
+            .iter()
+            .map(|(key, value)| (key.as_str(), javascript(value)))
+            .collect::<serde_devalue::Object>()
+            .into(),
+    }
 }
 
 fn seconds(time: Timestamp) -> f64 {

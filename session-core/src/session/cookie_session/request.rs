@@ -3,12 +3,19 @@
 use http::HeaderValue;
 
 use super::MAX_PARTS;
+use crate::session::cookie::values;
+
+/// The values of the cookies called `name`.
+pub(super) fn all<'h>(request: &'h [HeaderValue], name: &str) -> impl Iterator<Item = &'h str> {
+    request
+        .iter()
+        .flat_map(move |header| values(header.as_bytes(), name))
+        .filter_map(|value| std::str::from_utf8(value).ok())
+}
 
 /// The value of the first cookie called `name`.
 pub(super) fn find<'h>(request: &'h [HeaderValue], name: &str) -> Option<&'h str> {
-    pairs(request)
-        .find(|(found, _)| *found == name.as_bytes())
-        .and_then(|(_, value)| std::str::from_utf8(value).ok())
+    all(request, name).next()
 }
 
 /// Which further cookies of a split session the browser has.

@@ -1,31 +1,23 @@
-//! Encodes a record from an old one and changes.
-//!
-//! [`repack`] copies unchanged entries as text. It is used if all parts of the record have a usual form; otherwise the
-//! record is written anew.
+//! Encodes a record from an old one and changes. Entries that do not change are copied as text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use serde_devalue::{Document, Node, WriteOptions, Writer};
-use smallvec::SmallVec;
+use serde::Serialize;
+use serde_devalue::{Document, Edit, Node, WriteOptions, Writer};
 
 use super::changes::{Changes, Flash};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
 use super::record::{
-    EntryNodes, FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, is_expired, stored_value_error,
-    to_expires, to_timestamp,
+    FLASH_ENTRY, Item, LIFETIME_ENTRY, Record, is_expired, stored_value_error, to_expires,
+    to_timestamp,
 };
-use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
-
-mod repack;
-#[cfg(test)]
-mod repack_tests;
+use crate::{Error, ErrorKind, Result, Timestamp};
 
 /// An encoded record.
 pub(crate) struct Encoded {
-    pub(crate) bytes: Bytes,
-    /// The parsed record, if it is known without parsing the bytes.
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Record,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) lifetime: RecordLifetime,
 }
@@ -38,71 +30,72 @@ pub(crate) enum Outcome {
     Changed(Encoded),
 }
 
-/// The text of a record.
-enum Text {
-    Parsed(Document),
-    Bytes(Bytes),
+/// Encodes a value of a session. It is refused if it could not be read again, here or by Astro.
+pub(crate) fn value<T: Serialize + ?Sized>(value: &T, name: &str) -> Result<Document> {
+    let options = WriteOptions::astro().portable();
+    serde_devalue::to_document_with(value, options).map_err(|error| {
+        let reason = match error.kind() {
+            serde_devalue::ErrorKind::TooExpanded => {
+                "repeats so much that it could not be read again (`serde_devalue::Limits::expansion`)"
+            }
+            _ => "cannot be written as devalue",
+        };
+        Error::new(
+            ErrorKind::Unserializable,
+            format!("the session value `{name}` {reason}; nothing was changed"),
+        )
+        .with_source(error)
+    })
 }
 
-impl Text {
-    fn bytes(&self) -> &Bytes {
-        match self {
-            Self::Parsed(document) => document.as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-}
-
-enum Name<'a> {
-    Text(&'a str),
-    Node(Node<'a>),
-}
-
-enum Value<'a> {
-    /// An unchanged entry of the old record, of any shape.
-    Entry(EntryNodes<'a>),
-    Item(&'a Item),
-}
-
-/// The entries of most records fit on the stack.
-type Merged<'a> = SmallVec<[(Name<'a>, Value<'a>); 8]>;
-
-/// Applies `changes` to `base` and encodes the result.
+/// Applies `changes` to `base` and encodes the result. With `renew`, it also notes that the record is renewed now.
 ///
 /// Entries keep the order in which they were first stored. Expired values are left out.
 pub(crate) fn encode(
     base: Option<&Record>,
     changes: &Changes,
+    renew: bool,
     rules: &LifetimeRules,
     max_size: usize,
     now: Timestamp,
 ) -> Result<Outcome> {
-    let mut entries = Merged::new();
-    merge_entries(&mut entries, base, changes, now);
     let flashes = merge_flashes(base, changes);
     let stored_lifetime = base.and_then(Record::lifetime);
     let asked_lifetime = changes.lifetime();
 
-    if base.is_none() && entries.is_empty() && flashes.is_empty() {
+    let sets =
+        |(_, item): (_, Option<&Item>)| item.is_some_and(|item| !is_expired(item.expires, now));
+    if base.is_none() && flashes.is_empty() && !changes.names().any(sets) {
         return Ok(Outcome::Unchanged);
     }
-    let unchanged = |text: &Text| {
-        asked_lifetime.is_none() && base.is_some_and(|base| text.bytes() == base.bytes())
+    let unchanged = |new: &Document| {
+        !renew
+            && asked_lifetime.is_none()
+            && base.is_some_and(|base| new.as_bytes() == base.bytes())
     };
+    let edited_with = |lifetime| edited(base, changes, &flashes, lifetime, now);
     // A record that Astro wrote is not rewritten only to add the lifetime entry.
-    let text_with = |lifetime| write(base, &entries, &flashes, lifetime);
-    if base.is_some() && stored_lifetime.is_none() && unchanged(&text_with(None)?) {
+    if base.is_some() && stored_lifetime.is_none() && unchanged(&edited_with(None)?) {
         return Ok(Outcome::Unchanged);
     }
     let mut lifetime = stored_lifetime.unwrap_or_else(|| rules.begin(now));
     if let Some(asked) = asked_lifetime {
         lifetime = lifetime.with(asked, rules, now);
     }
-    let text = text_with(Some(&lifetime))?;
-    if unchanged(&text) {
+    let is_stored = asked_lifetime.is_none() && stored_lifetime.is_some();
+    let mut document = edited_with((!is_stored).then_some(&lifetime))?;
+    if unchanged(&document) {
         return Ok(Outcome::Unchanged);
     }
-    let size = text.bytes().len();
+    let renewed = rules.stamp_interval(&lifetime).map(|_| now);
+    let lifetime = RecordLifetime {
+        renewed,
+        ..lifetime
+    };
+    if renewed.is_some() || stored_lifetime.is_some_and(|stored| stored.renewed.is_some()) {
+        document = edited_with(Some(&lifetime))?;
+    }
+    let size = document.as_bytes().len();
     if size > max_size {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -112,21 +105,12 @@ pub(crate) fn encode(
             ),
         ));
     }
-    let last_value_expiry = if flashes.is_empty() {
-        last_value_expiry(&entries)
-    } else {
-        None
-    };
-    let (bytes, record) = match text {
-        Text::Parsed(document) => {
-            let bytes = document.as_bytes().clone();
-            (bytes, Record::written(document))
-        }
-        Text::Bytes(bytes) => (bytes, None),
+    let last_value_expiry = match flashes.is_empty() {
+        true => last_value_expiry(base, changes, now),
+        false => None,
     };
     Ok(Outcome::Changed(Encoded {
-        bytes,
-        record,
+        record: Record::new(document)?,
         expires_at: rules.expires_at(Some(&lifetime), last_value_expiry, now),
         lifetime,
     }))
@@ -138,51 +122,68 @@ pub(crate) fn record_of(
     items: &[(&str, Item)],
     flashes: &[(&str, Item)],
     lifetime: Option<&RecordLifetime>,
-) -> Result<Bytes> {
-    let entries: Vec<_> = items
-        .iter()
-        .map(|(name, item)| (Name::Text(name), Value::Item(item)))
-        .collect();
+) -> Result<crate::Bytes> {
     let flashes: Vec<_> = flashes
         .iter()
         .map(|(name, item)| (Cow::Borrowed(*name), item.node()))
         .collect();
-    let text = write(None, &entries, &flashes, lifetime)?;
-    Ok(text.bytes().clone())
+    let mut edit = Edit::new();
+    for (name, item) in items {
+        edit.set_with(*name, |writer| write_item(writer, item));
+    }
+    if !flashes.is_empty() {
+        edit.set_with(FLASH_ENTRY, |writer| write_flashes(writer, &flashes));
+    }
+    if let Some(lifetime) = lifetime {
+        edit.set_with(LIFETIME_ENTRY, |writer| write_lifetime(writer, lifetime));
+    }
+    let text = edit.finish(WriteOptions::astro());
+    text.map(crate::Bytes::from).map_err(unserializable)
 }
 
-fn merge_entries<'a>(
-    merged: &mut Merged<'a>,
-    base: Option<&'a Record>,
-    changes: &'a Changes,
+/// The record with these changes, and with `lifetime` if it is new.
+fn edited(
+    base: Option<&Record>,
+    changes: &Changes,
+    flashes: &[(Cow<'_, str>, Node<'_>)],
+    lifetime: Option<&RecordLifetime>,
     now: Timestamp,
-) {
-    let mut is_merged: SmallVec<[bool; 32]> = SmallVec::from_elem(false, changes.len());
-    for entry in base.into_iter().flat_map(Record::own_entries) {
-        let name = entry.text_name();
-        if let Some((index, result)) = name.and_then(|name| changes.position(&name)) {
-            if let Some(item) = result
-                && !is_expired(item.expires, now)
-            {
-                merged.push((Name::Node(entry.name), Value::Item(item)));
+) -> Result<Document> {
+    let mut edit = match base {
+        Some(base) => base.document().edit().map_err(unserializable)?,
+        None => Edit::new(),
+    };
+    let gone: HashSet<_> = base
+        .into_iter()
+        .flat_map(Record::own_entries)
+        .filter(|entry| changes.is_cleared() || is_expired(entry.expires, now))
+        .map(|entry| entry.name.id())
+        .collect();
+    if !gone.is_empty() {
+        edit.retain(|name, _| !gone.contains(&name.id()));
+    }
+    for (name, item) in changes.names() {
+        match item {
+            Some(item) if !is_expired(item.expires, now) => {
+                edit.set_with(name, move |writer| write_item(writer, item));
             }
-            if let Some(is_merged) = is_merged.get_mut(index) {
-                *is_merged = true;
+            _ => {
+                edit.remove(name);
             }
-            continue;
-        }
-        if !changes.is_cleared() && !is_expired(entry.expires, now) {
-            merged.push((Name::Node(entry.name), Value::Entry(entry)));
         }
     }
-    for ((name, result), is_merged) in changes.names().zip(is_merged) {
-        if let Some(item) = result
-            && !is_expired(item.expires, now)
-            && !is_merged
-        {
-            merged.push((Name::Text(name), Value::Item(item)));
-        }
+    if flashes.is_empty() {
+        edit.remove(FLASH_ENTRY);
+    } else if changes.is_cleared() || changes.flashes().next().is_some() {
+        edit.set_with(FLASH_ENTRY, move |writer| write_flashes(writer, flashes));
     }
+    if let Some(lifetime) = lifetime {
+        edit.set_with(LIFETIME_ENTRY, move |writer| {
+            write_lifetime(writer, lifetime)
+        });
+    }
+    let document = edit.finish_document(WriteOptions::astro());
+    document.map_err(unserializable)
 }
 
 fn merge_flashes<'a>(
@@ -207,81 +208,59 @@ fn merge_flashes<'a>(
 }
 
 /// Encodes a value on its own, to compare it with another; `None` if that fails.
-fn encoded(node: Node<'_>) -> Option<String> {
+pub(crate) fn encoded(node: Node<'_>) -> Option<String> {
     let mut writer = Writer::new(WriteOptions::astro());
-    writer.node(node).ok()?;
+    writer.copy(node).ok()?;
     writer.finish().ok()
 }
 
-fn last_value_expiry(entries: &[(Name<'_>, Value<'_>)]) -> Option<Timestamp> {
+/// The latest expiry of the values, if all of them have one.
+fn last_value_expiry(
+    base: Option<&Record>,
+    changes: &Changes,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let base = base.filter(|_| !changes.is_cleared());
+    let kept = base
+        .into_iter()
+        .flat_map(Record::own_entries)
+        .filter(|entry| {
+            let name = entry.text_name();
+            name.is_none_or(|name| changes.position(&name).is_none())
+        });
+    let kept = kept.map(|entry| entry.expires);
+    let set = changes.names().filter_map(|(_, item)| Some(item?.expires));
     let mut last = None;
-    for (_, value) in entries {
-        let expires = match value {
-            Value::Item(item) => item.expires,
-            Value::Entry(entry) => entry.expires,
-        };
+    for expires in kept.chain(set).filter(|expires| !is_expired(*expires, now)) {
         last = last.max(Some(to_timestamp(expires?)?));
     }
     last
 }
 
-fn write(
-    base: Option<&Record>,
-    entries: &[(Name<'_>, Value<'_>)],
-    flashes: &[(Cow<'_, str>, Node<'_>)],
-    lifetime: Option<&RecordLifetime>,
-) -> Result<Text> {
-    if flashes.is_empty()
-        && let Some(document) = repack::write(base.map(Record::document), entries, lifetime)
-    {
-        return Ok(Text::Parsed(document));
-    }
-    let text = write_anew(entries, flashes, lifetime)?;
-    Ok(Text::Bytes(text.into()))
+fn write_item(writer: &mut Writer, item: &Item) -> Result<(), serde_devalue::Error> {
+    writer.begin_object();
+    writer.key("data");
+    writer.copy(item.node())?;
+    write_expires(writer, item.expires);
+    writer.end();
+    Ok(())
 }
 
-/// Writes a record from its decoded entries.
-fn write_anew(
-    entries: &[(Name<'_>, Value<'_>)],
+fn write_flashes(
+    writer: &mut Writer,
     flashes: &[(Cow<'_, str>, Node<'_>)],
-    lifetime: Option<&RecordLifetime>,
-) -> Result<String> {
-    let mut writer = Writer::new(WriteOptions::astro());
+) -> Result<(), serde_devalue::Error> {
+    writer.begin_object();
+    writer.key("data");
     writer.begin_map();
-    for (name, value) in entries {
-        match name {
-            Name::Text(text) => writer.string(text),
-            Name::Node(node) => writer.node(*node).map_err(unserializable)?,
-        }
-        match value {
-            Value::Entry(entry) => writer.node(entry.value).map_err(unserializable)?,
-            Value::Item(item) => {
-                writer.begin_object();
-                writer.key("data");
-                writer.node(item.node()).map_err(unserializable)?;
-                write_expires(&mut writer, item.expires);
-                writer.end();
-            }
-        }
-    }
-    if !flashes.is_empty() {
-        writer.string(FLASH_ENTRY);
-        writer.begin_object();
-        writer.key("data");
-        writer.begin_map();
-        for (name, value) in flashes {
-            writer.string(name);
-            writer.node(*value).map_err(unserializable)?;
-        }
-        writer.end();
-        write_expires(&mut writer, None);
-        writer.end();
-    }
-    if let Some(lifetime) = lifetime {
-        write_lifetime(&mut writer, lifetime);
+    for (name, value) in flashes {
+        writer.string(name);
+        writer.copy(*value)?;
     }
     writer.end();
-    writer.finish().map_err(unserializable)
+    write_expires(writer, None);
+    writer.end();
+    Ok(())
 }
 
 fn write_expires(writer: &mut Writer, expires: Option<f64>) {
@@ -292,8 +271,10 @@ fn write_expires(writer: &mut Writer, expires: Option<f64>) {
     }
 }
 
-fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
-    writer.string(LIFETIME_ENTRY);
+fn write_lifetime(
+    writer: &mut Writer,
+    lifetime: &RecordLifetime,
+) -> Result<(), serde_devalue::Error> {
     writer.begin_object();
     writer.key("data");
     writer.begin_object();
@@ -318,9 +299,18 @@ fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
         writer.key("persistent");
         writer.bool(true);
     }
+    if lifetime.own_deadline {
+        writer.key("ownDeadline");
+        writer.bool(true);
+    }
+    if let Some(renewed) = lifetime.renewed {
+        writer.key("renewed");
+        writer.number(to_expires(renewed));
+    }
     writer.end();
     write_expires(writer, None);
     writer.end();
+    Ok(())
 }
 
 fn idle_millis(idle: Duration) -> Timestamp {

@@ -8,17 +8,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_devalue::{Document, Kind, Node, NodeId};
+use serde_devalue::{Document, Kind, MapEntries, Node, NodeId};
 use smallvec::SmallVec;
 
 use super::lifetime::{RecordLifetime, Timeout};
+use super::tombstone::Tombstone;
 use crate::{Bytes, Error, ErrorKind, Result, Timestamp};
 
-mod plain;
-mod recent;
+mod cache;
 
-pub(crate) use plain::wrapper;
-pub(crate) use recent::RecentRecords;
+pub(crate) use cache::RecordCache;
 
 /// The prefix of reserved names, which the application cannot use.
 pub(crate) const RESERVED: &str = "$session:";
@@ -26,9 +25,6 @@ pub(crate) const RESERVED: &str = "$session:";
 pub(crate) const FLASH_ENTRY: &str = "$session:flash";
 /// The entry with the session's creation time and timeouts.
 pub(crate) const LIFETIME_ENTRY: &str = "$session:lifetime";
-
-/// Replaces a record that moved to another id. Astro reads it as "no session".
-pub(crate) const TOMBSTONE: Bytes = Bytes::from_static(b"null");
 
 /// An encoded value of a session, with its expiry.
 #[derive(Clone, Debug)]
@@ -90,7 +86,7 @@ pub(crate) enum Stored {
     /// Not a session, by Astro's rules.
     Nothing,
     /// The session moved to another id.
-    Tombstone,
+    Tombstone(Tombstone),
     /// A record.
     Record(Record),
 }
@@ -117,18 +113,6 @@ struct Reserved {
     lifetime: Option<usize>,
 }
 
-impl Reserved {
-    /// Records the index of an entry if its name is reserved.
-    #[inline]
-    fn note(&mut self, name: &str, place: usize) {
-        match name {
-            FLASH_ENTRY => self.flash = Some(place),
-            LIFETIME_ENTRY => self.lifetime = Some(place),
-            _ => {}
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct RecordEntry {
     name: NodeId,
@@ -146,14 +130,15 @@ impl RecordEntry {
             data: None,
             expires: None,
         };
-        if value.kind() == Kind::Object {
-            for field in value.object_entries()? {
-                let (field, node) = field?;
-                match &*field {
-                    "data" => entry.data = Some(node.id()),
-                    "expires" => entry.expires = node.as_f64(),
-                    _ => {}
-                }
+        let Ok(fields) = value.object_entries() else {
+            return Ok(entry);
+        };
+        for field in fields {
+            let (field, node) = field?;
+            match &*field {
+                "data" => entry.data = Some(node.id()),
+                "expires" => entry.expires = node.as_f64(),
+                _ => {}
             }
         }
         Ok(entry)
@@ -189,18 +174,15 @@ pub(crate) fn parse(bytes: Bytes) -> Result<Stored> {
         return Ok(word);
     }
     let document = Document::parse(bytes).map_err(corrupt)?;
-    let mut entries = Entries::new();
-    let reserved = match plain::entries(document.raw(), &mut entries) {
-        Some(reserved) => reserved,
-        None => entries_of(&document, &mut entries)?,
-    };
-    Ok(Stored::Record(Record::new(document, entries, reserved)))
+    Ok(Stored::Record(Record::new(document)?))
 }
 
 /// Interprets a text that is not a record.
 fn stored_word(bytes: &[u8]) -> Option<Stored> {
+    if let Some(tombstone) = Tombstone::parse(bytes) {
+        return Some(Stored::Tombstone(tombstone));
+    }
     match bytes.trim_ascii() {
-        b"null" => Some(Stored::Tombstone),
         // unstorage turns these into values that JavaScript takes as false.
         b"" | b"0" | b"\"\"" => Some(Stored::Nothing),
         word if word.eq_ignore_ascii_case(b"false")
@@ -214,56 +196,47 @@ fn stored_word(bytes: &[u8]) -> Option<Stored> {
     }
 }
 
-/// Reads the entries of a record, in any form that devalue reads.
-fn entries_of(document: &Document, entries: &mut Entries) -> Result<Reserved> {
-    let root = document.root();
-    if root.kind() != Kind::Map {
-        return Err(Error::new(
-            ErrorKind::CorruptData,
-            "the stored session is not a Map, so another program wrote it; it was not changed. \
-             Destroy the session, or configure a separate `prefix` for sessions",
-        ));
-    }
-    *entries = map_entries(document, root).map_err(corrupt)?;
+/// Reads the entries with unique names. As in JavaScript, a later entry replaces an earlier one.
+fn read_entries(
+    root: MapEntries<'_>,
+    entries: &mut Entries,
+) -> Result<Reserved, serde_devalue::Error> {
     let mut reserved = Reserved::default();
-    for (place, entry) in entries.iter().enumerate() {
-        if let Some(name) = document.node(entry.name).as_str() {
-            reserved.note(&name, place);
-        }
-    }
-    Ok(reserved)
-}
-
-/// The entries of the map with unique names. As in JavaScript, a later entry replaces an earlier one.
-fn map_entries(document: &Document, root: Node<'_>) -> Result<Entries, serde_devalue::Error> {
-    let mut entries = Entries::new();
+    let mut names: SmallVec<[Option<Cow<'_, str>>; 8]> = SmallVec::new();
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
-    for entry in root.map_entries()? {
+    for entry in root {
         let (name, value) = entry?;
         let entry = RecordEntry::parse(name, value)?;
-        // In a record of usual size, a linear search is faster than hashing.
-        let place = match name.as_str() {
-            Some(text) if entries.len() < SMALL => entries.iter().position(|earlier| {
-                document.node(earlier.name).as_str() == Some(Cow::Borrowed(&*text))
-            }),
+        let name = name.as_str();
+        let next = entries.len();
+        let place = match &name {
+            // In a record of usual size, a linear search is faster than hashing.
+            Some(_) if next < SMALL => names.iter().position(|earlier| *earlier == name),
             Some(text) => {
                 if places.is_empty() {
-                    places.extend(entries.iter().enumerate().filter_map(|(place, earlier)| {
-                        Some((document.node(earlier.name).as_str()?, place))
-                    }));
+                    let names = names.drain(..).enumerate();
+                    places.extend(names.filter_map(|(place, name)| Some((name?, place))));
                 }
-                let next = entries.len();
-                let place = *places.entry(text).or_insert(next);
+                let place = *places.entry(text.clone()).or_insert(next);
                 (place < next).then_some(place)
             }
             None => None,
         };
-        match place.and_then(|place| entries.get_mut(place)) {
-            Some(earlier) => *earlier = entry,
-            None => entries.push(entry),
+        if let Some(earlier) = place.and_then(|place| entries.get_mut(place)) {
+            *earlier = entry;
+            continue;
+        }
+        match name.as_deref() {
+            Some(FLASH_ENTRY) => reserved.flash = Some(next),
+            Some(LIFETIME_ENTRY) => reserved.lifetime = Some(next),
+            _ => {}
+        }
+        entries.push(entry);
+        if next < SMALL {
+            names.push(name);
         }
     }
-    Ok(entries)
+    Ok(reserved)
 }
 
 const SMALL: usize = 16;
@@ -272,9 +245,15 @@ const SMALL: usize = 16;
 pub(crate) fn stored_value_error(error: serde_devalue::Error, otherwise: Error) -> Error {
     use serde_devalue::ErrorKind as Devalue;
     match error.kind() {
-        Devalue::Syntax | Devalue::Format | Devalue::UnknownTag | Devalue::TooDeep => {
-            corrupt(error)
-        }
+        Devalue::Syntax
+        | Devalue::Format
+        | Devalue::UnknownTag
+        | Devalue::TooDeep => corrupt(error),
+        Devalue::TooExpanded => Error::new(
+            ErrorKind::TooLarge,
+            "a stored value repeats so much that it is not read (`serde_devalue::Limits::expansion`); it was not changed",
+        )
+        .with_source(error),
         _ => otherwise.with_source(error),
     }
 }
@@ -287,25 +266,15 @@ pub(crate) fn corrupt(error: serde_devalue::Error) -> Error {
     .with_source(error)
 }
 
-fn lifetime_in(
-    document: &Document,
-    entries: &[RecordEntry],
-    reserved: Reserved,
-) -> Option<RecordLifetime> {
-    let data = entries.get(reserved.lifetime?)?.data?;
-    let plain = data.index();
-    plain
-        .and_then(|data| plain::lifetime(document.raw(), data))
-        .or_else(|| lifetime_of(document.node(data)))
-}
-
-/// Reads a lifetime from an object in any form.
+/// Reads a lifetime from an object.
 fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
     let mut lifetime = RecordLifetime {
         created: Timestamp::from_millis(0),
         deadline: None,
+        own_deadline: false,
         idle: Timeout::Configured,
         persistent: false,
+        renewed: None,
     };
     for field in data.object_entries().ok()? {
         let Ok((name, node)) = field else { continue };
@@ -317,6 +286,8 @@ fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
                 lifetime.idle = Timeout::After(Duration::from_millis(idle.as_millis()));
             }
             ("idle", None) if node.kind() == Kind::Null => lifetime.idle = Timeout::Never,
+            ("renewed", Some(renewed)) => lifetime.renewed = Some(renewed),
+            ("ownDeadline", None) => lifetime.own_deadline = node.as_bool() == Some(true),
             ("persistent", None) => lifetime.persistent = node.as_bool() == Some(true),
             _ => {}
         }
@@ -325,21 +296,36 @@ fn lifetime_of(data: Node<'_>) -> Option<RecordLifetime> {
 }
 
 impl Record {
-    /// Makes a record from a document in the form that this crate writes.
-    pub(crate) fn written(document: Document) -> Option<Self> {
+    pub(crate) fn new(document: Document) -> Result<Self> {
+        let Ok(root) = document.root().map_entries() else {
+            return Err(Error::new(
+                ErrorKind::CorruptData,
+                "the stored session is not a Map, so another program wrote it; it was not changed. \
+                 Destroy the session, or configure a separate `prefix` for sessions",
+            ));
+        };
         let mut entries = Entries::new();
-        let reserved = plain::entries(document.raw(), &mut entries)?;
-        Some(Self::new(document, entries, reserved))
-    }
-
-    fn new(document: Document, entries: Entries, reserved: Reserved) -> Self {
-        let lifetime = lifetime_in(&document, &entries, reserved);
-        Self(Arc::new(Inner {
+        let reserved = read_entries(root, &mut entries).map_err(corrupt)?;
+        let place = reserved.lifetime.and_then(|place| entries.get(place));
+        let lifetime = place.and_then(|entry| lifetime_of(document.node(entry.data?)));
+        Ok(Self(Arc::new(Inner {
             document,
             entries,
             reserved,
             lifetime,
-        }))
+        })))
+    }
+
+    /// Whether both are stored as the same bytes.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.bytes() == other.bytes()
+    }
+
+    /// The memory that it takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        let entries = self.0.entries.len() * size_of::<RecordEntry>();
+        // The index of the document has an item for each entry, of which a value of a session has four.
+        size_of::<Inner>() + self.bytes().len() + 2 * entries + 256
     }
 
     /// The record as it is stored.
@@ -384,10 +370,15 @@ impl Record {
         Some(self.0.document.node(entry.data?))
     }
 
+    /// The entry of this name, of any shape, unless it has expired.
+    pub(crate) fn live_entry(&self, name: &str, now: Timestamp) -> Option<EntryNodes<'_>> {
+        self.find(name)
+            .filter(|entry| !is_expired(entry.expires, now))
+    }
+
     /// Whether the record has an unexpired entry of this name, of any shape.
     pub(crate) fn has(&self, name: &str, now: Timestamp) -> bool {
-        self.find(name)
-            .is_some_and(|entry| !is_expired(entry.expires, now))
+        self.live_entry(name, now).is_some()
     }
 
     /// The value of this name, unless it has expired. The time is only read if the value has an expiry.
@@ -450,32 +441,6 @@ impl Record {
             }
         }
         last
-    }
-}
-
-/// Asserts that the reader of plain records agrees with the general one, or does not read this record.
-#[cfg(test)]
-pub(crate) fn assert_read_the_same(document: &Document) {
-    let (mut plain, mut general) = (Entries::new(), Entries::new());
-    if let Some(reserved) = plain::entries(document.raw(), &mut plain) {
-        assert_eq!(Some(reserved), entries_of(document, &mut general).ok());
-        assert_eq!(plain, general);
-        let (written, parsed) = (
-            Record::written(document.clone()),
-            parse(document.as_bytes().clone()),
-        );
-        let (Some(written), Ok(Stored::Record(parsed))) = (written, parsed) else {
-            panic!("a plain record is none");
-        };
-        assert_eq!(written.0.entries, parsed.0.entries);
-        assert_eq!(written.0.reserved, parsed.0.reserved);
-        assert_eq!(written.0.lifetime, parsed.0.lifetime);
-    }
-    for index in 0..u32::try_from(document.raw().len()).unwrap() {
-        if let Some(lifetime) = plain::lifetime(document.raw(), index) {
-            let data = document.node(document.raw().id(index).unwrap());
-            assert_eq!(Some(lifetime), lifetime_of(data));
-        }
     }
 }
 
@@ -549,7 +514,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(matches!(parse(TOMBSTONE), Ok(Stored::Tombstone)));
     }
 
     #[test]

@@ -6,9 +6,11 @@ use axum_session_redispool::SessionRedisPool;
 use redis_pool::RedisPool;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use session_core::decorators::{NearCache, NearCacheOptions};
 use session_tower::{Session, SessionLayer};
 use time::Duration;
-use tower_sessions_014::SessionManagerLayer;
+use tower_sessions_014::{CachingSessionStore, SessionManagerLayer};
+use tower_sessions_moka_store::MokaStore;
 use tower_sessions_redis_store::RedisStore;
 
 use super::Application;
@@ -30,6 +32,22 @@ impl Application for Ours {
     }
 }
 
+/// The same with a near-cache.
+pub(super) struct Cached;
+
+impl Application for Cached {
+    const NAME: &'static str = "session-kit, near-cache";
+    const NOTE: &'static str = "the same with `near_cache = true`: no read is older than 1 s";
+    const IS_OURS: bool = true;
+
+    async fn open(server: &str) -> Router {
+        let driver = ours::open(server.to_owned()).await;
+        let cached = NearCache::new(driver, NearCacheOptions::default()).await;
+        let cached = cached.expect("a server that tracks");
+        routes::app::<Session>().layer(SessionLayer::new(Arc::new(cached)))
+    }
+}
+
 pub(super) struct Tower;
 
 impl Application for Tower {
@@ -40,6 +58,21 @@ impl Application for Tower {
     async fn open(server: &str) -> Router {
         let store = RedisStore::new(fred::connect(server).await);
         routes::app::<tower_sessions_014::Session>().layer(SessionManagerLayer::new(store))
+    }
+}
+
+/// The same with the cache of tower-sessions.
+pub(super) struct TowerMoka;
+
+impl Application for TowerMoka {
+    const NAME: &'static str = "tower-sessions 0.14, Moka";
+    const NOTE: &'static str = "the same behind `CachingSessionStore` with `MokaStore` 0.15: what another process \
+                                changes is not seen while an entry is cached";
+
+    async fn open(server: &str) -> Router {
+        let store = RedisStore::new(fred::connect(server).await);
+        let cached = CachingSessionStore::new(MokaStore::new(Some(100_000)), store);
+        routes::app::<tower_sessions_014::Session>().layer(SessionManagerLayer::new(cached))
     }
 }
 

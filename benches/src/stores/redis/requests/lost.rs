@@ -23,7 +23,9 @@ pub(crate) async fn measure(plan: &Plan) -> Option<Section> {
     let url = server.url.as_str();
     let rows = vec![
         row::<apps::Ours>(url).await,
+        row::<apps::Cached>(url).await,
         row::<apps::Tower>(url).await,
+        row::<apps::TowerMoka>(url).await,
         row::<apps::AxumSession>(url).await,
     ];
     Some(Section {

@@ -36,12 +36,18 @@ pub(in crate::stores) const ON_VALKEY: Backend = Backend {
     ..BACKEND
 };
 
-const CONTENDERS: [Contender; 3] = [
+const CONTENDERS: [Contender; 5] = [
     Contender::at::<Requests<apps::Ours>>(|server| {
         Box::pin(async move { filled(Requests::<apps::Ours>::open(server).await).await })
     }),
+    Contender::at::<Requests<apps::Cached>>(|server| {
+        Box::pin(async move { filled(Requests::<apps::Cached>::open(server).await).await })
+    }),
     Contender::at::<Requests<apps::Tower>>(|server| {
         Box::pin(async move { filled(Requests::<apps::Tower>::open(server).await).await })
+    }),
+    Contender::at::<Requests<apps::TowerMoka>>(|server| {
+        Box::pin(async move { filled(Requests::<apps::TowerMoka>::open(server).await).await })
     }),
     Contender::at::<Requests<apps::AxumSession>>(|server| {
         Box::pin(async move { filled(Requests::<apps::AxumSession>::open(server).await).await })

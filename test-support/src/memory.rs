@@ -1,0 +1,45 @@
+use std::process::Command;
+
+/// The variable that names the test that runs in a measured process.
+const MEASURED: &str = "TEST_SUPPORT_MEASURED";
+
+/// Returns by how many bytes `work` raises the peak memory of a process in which the test `name` runs alone.
+///
+/// `name` is that of the calling test, with its modules. The test runs again in a process of its own, which does the work.
+///
+/// ```
+/// # async fn listing() {}
+/// # async fn run() {
+/// let growth = test_support::memory_growth("memory::a_listing_is_bounded", listing()).await;
+/// assert!(growth < 100 << 20, "{growth}");
+/// # }
+/// ```
+pub async fn memory_growth(name: &str, work: impl Future<Output = ()>) -> u64 {
+    if std::env::var_os(MEASURED).is_some_and(|measured| measured == name) {
+        // Makes the current size the peak.
+        std::fs::write("/proc/self/clear_refs", "5").unwrap();
+        let before = kib("VmRSS:");
+        work.await;
+        let growth = kib("VmHWM:").saturating_sub(before) * 1_024;
+        println!("measured: {growth}");
+        return growth;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(MEASURED, name)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    let line = said
+        .lines()
+        .find_map(|line| line.split("measured: ").nth(1));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// A value of this process in `/proc/self/status`, in KiB.
+fn kib(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
