@@ -34,7 +34,7 @@ use crate::writer::Writer;
 /// - A new name is appended. A name that exists keeps its position.
 /// - The references of an unknown tag are unknown. If the text has one, all entries keep their indices, new ones are
 ///   appended, and those that nothing refers to any more are blanked. Each number in the unknown value counts as a
-///   reference.
+///   reference. One that refers to nothing is an error, since it would refer to what is appended.
 ///
 /// `Debug` shows only the number of entries.
 pub struct Edit<'a> {

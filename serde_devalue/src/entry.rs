@@ -438,17 +438,17 @@ impl<'i, 't> Entries<'i, 't> {
 
     /// Returns the entries that an entry refers to. For an unknown tag, these are all that it may refer to.
     pub(crate) fn targets(&self, index: u32) -> Vec<u32> {
-        match self.entry(Slot(index)).references() {
-            Some(mut references) => {
-                let targets = std::iter::from_fn(|| references.next_target(*self));
-                targets.flatten().filter_map(|(_, target)| target).collect()
-            }
-            None => self.numbers(index),
-        }
+        let references = self.references(index).into_iter();
+        references.flatten().flatten().collect()
     }
 
-    /// Returns all numbers in an entry, at any depth, that may be indices.
-    fn numbers(&self, index: u32) -> Vec<u32> {
+    /// Returns each reference of an entry as the entry that it refers to, if any, or the error that it is. For an unknown
+    /// tag, these are all numbers in it, at any depth.
+    pub(crate) fn references(&self, index: u32) -> Vec<Result<Option<u32>, Error>> {
+        if let Some(mut references) = self.entry(Slot(index)).references() {
+            let targets = std::iter::from_fn(|| references.next_target(*self));
+            return targets.map(|found| Ok(found?.1)).collect();
+        }
         let mut numbers = Vec::new();
         let text = self.entry_text(index).unwrap_or_default();
         let mut cursor = Cursor { text, at: 0 };
@@ -457,8 +457,7 @@ impl<'i, 't> Entries<'i, 't> {
                 b'"' => drop(cursor.quoted()),
                 b'-' | b'0'..=b'9' => {
                     let at = cursor.at;
-                    let item = Item::Number(cursor.token(), at);
-                    numbers.extend(self.target(item).ok().flatten());
+                    numbers.push(self.target(Item::Number(cursor.token(), at)));
                 }
                 _ => cursor.at += 1,
             }

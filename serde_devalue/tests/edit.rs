@@ -110,6 +110,15 @@ fn nothing_is_renumbered_around_an_unknown_tag_and_what_was_removed_is_blanked()
 }
 
 #[test]
+fn a_reference_to_nothing_never_becomes_one_to_what_is_appended() {
+    for value in [r#"["Odd",6]"#, r#"["Odd",{"x":[6]}]"#, r#"["Odd",5],[6]"#] {
+        let text = format!(r#"[["Map",1,2,3,4],"token","secret","known",{value}]"#);
+        let error = edited(&text, |edit| edit.set("new", &["appended"])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format, "{value}");
+    }
+}
+
+#[test]
 fn a_shared_text_is_not_expanded() {
     let long = "x".repeat(10_000);
     let items: String = (0..3_000).map(|index| format!(",{}", index + 4)).collect();

@@ -3,9 +3,14 @@ use std::process::Command;
 /// The variable that names the test that runs in a measured process.
 const MEASURED: &str = "TEST_SUPPORT_MEASURED";
 
+/// The bytes of a block from which on glibc gives it back to the system when it is freed.
+const BLOCK: &str = "131072";
+
 /// Returns by how many bytes `work` raises the peak memory of a process in which the test `name` runs alone.
 ///
 /// `name` is that of the calling test, with its modules. The test runs again in a process of its own, which does the work.
+/// What is freed there in blocks over 128 KiB goes back to the system at once. By default glibc raises that limit while a
+/// process runs, and the peak would then be of what it keeps as well.
 ///
 /// ```
 /// # async fn listing() {}
@@ -27,10 +32,13 @@ pub async fn memory_growth(name: &str, work: impl Future<Output = ()>) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(MEASURED, name)
+        .env("MALLOC_MMAP_THRESHOLD_", BLOCK)
+        .env("MALLOC_TRIM_THRESHOLD_", BLOCK)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{errors}");
     let line = said
         .lines()
         .find_map(|line| line.split("measured: ").nth(1));

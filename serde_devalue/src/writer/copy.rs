@@ -231,12 +231,10 @@ impl Writer {
         let entries = node.document().entries();
         let reachable = reachable(entries, vec![0]);
         for (index, reachable) in (0..).zip(reachable).take(count) {
-            let references = entries.entry(Slot::of_entry(index)).references();
             // An index that is out of range now must not lead to an entry that is appended.
-            if let Some(mut references) = references.filter(|_| reachable) {
-                while let Some(reference) = references.next_target(entries) {
-                    reference?;
-                }
+            if reachable {
+                let mut references = entries.references(index).into_iter();
+                references.try_for_each(|reference| reference.map(drop))?;
             }
             if index > 0 {
                 let text = entries.entry_text(index).unwrap_or_default();
