@@ -25,6 +25,34 @@ fn values(document: &Document) -> Option<Vec<(String, Option<Value>)>> {
     Some(values)
 }
 
+/// Whether an entry may refer to the root, so that it changes with it: a zero within a container.
+fn may_refer_to_the_root(text: &str) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
+    let mut number = String::new();
+    for byte in text.chars() {
+        if in_string {
+            in_string = is_escaped || byte != '"';
+            is_escaped = byte == '\\' && !is_escaped;
+            continue;
+        }
+        if byte.is_ascii_alphanumeric() || "+-.".contains(byte) {
+            number.push(byte);
+            continue;
+        }
+        if depth > 1 && number.parse() == Ok(0.0) {
+            return true;
+        }
+        number.clear();
+        match byte {
+            '"' => in_string = true,
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    false
+}
+
 fuzz_target!(|input: (&str, u8, u8)| {
     let (text, removed, set) = input;
     let Ok(document) = Document::parse_with(text.to_owned(), options()) else { return };
@@ -49,15 +77,21 @@ fuzz_target!(|input: (&str, u8, u8)| {
     }
     // Longer references may make the difference for what is at the limit of expansion, so only what is read twice counts.
     let found = values(&after).expect("what was edited is a Map");
+    let is_fixed = !may_refer_to_the_root(std::str::from_utf8(document.as_bytes()).expect("text"));
     assert!(found.len() == expected.len(), "other names: {edited}");
     for ((name, value), (found, read)) in expected.iter().zip(&found) {
         assert!(name == found, "another order: {edited}");
-        assert!(value.is_none() || read.is_none() || value == read, "{name} changed: {edited}");
-        assert!(value.is_some() || read.is_none(), "{name} can be read: {edited}");
+        assert!(!is_fixed || value.is_none() || read.is_none() || value == read, "{name} changed: {edited}");
+        assert!(!is_fixed || value.is_some() || read.is_none(), "{name} can be read: {edited}");
     }
 
-    // To edit nothing changes nothing.
-    let mut edit = after.edit().expect("what was edited can be edited");
-    edit.retain(|_: Node<'_>, _: Node<'_>| true);
-    assert!(edit.finish(WriteOptions::new()).is_ok_and(|again| again == edited), "not stable: {edited}");
+    // To edit nothing changes nothing. The first time it may, where an unknown tag was removed that kept all indices.
+    let again = |text: &String| {
+        let document = Document::parse_with(text.clone(), options()).expect("what was edited can be read");
+        let mut edit = document.edit().expect("what was edited can be edited");
+        edit.retain(|_: Node<'_>, _: Node<'_>| true);
+        edit.finish(WriteOptions::new()).expect("what was edited can be edited")
+    };
+    let second = again(&edited);
+    assert!(again(&second) == second, "not stable: {edited}");
 });
