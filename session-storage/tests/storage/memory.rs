@@ -55,8 +55,8 @@ async fn a_file_of_many_keys_over_mounts_is_listed_and_cleared_in_little_memory(
         let folder = tempfile::tempdir().unwrap();
         let open = async |name: &str| {
             // A checkpoint may take seconds on a slow disk, and time is not what is tested here.
-            let options = SqliteOptions::new(folder.path().join(name))
-                .with_timeout(Duration::from_secs(30));
+            let options =
+                SqliteOptions::new(folder.path().join(name)).with_timeout(Duration::from_secs(30));
             Arc::new(SqliteDriver::open(options).await.unwrap())
         };
         let storage = Storage::new(open("root.db").await);
