@@ -1,4 +1,4 @@
-//! The contract of session-core, held against this driver.
+//! The driver as a subject of the conformance suite.
 
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -54,38 +54,7 @@ pub(crate) async fn on(parent: Arc<TempDir>, durability: Durability) -> Subject 
         })
 }
 
-mod in_a_folder {
-    use driver_fs::Durability;
-
-    conformance_tests::suite!({
-        let parent = std::sync::Arc::new(tempfile::tempdir().unwrap());
-        move || super::on(std::sync::Arc::clone(&parent), Durability::None)
-    });
-}
-
-/// A driver that only reads, beside one that writes.
-async fn reading(parent: Arc<TempDir>) -> Subject {
-    let base = parent.path().join("sessions");
-    let writer = crate::support::open(&base, |_| {}).await;
-    let reader = crate::support::open(&base, |options| options.read_only = true).await;
-    Subject::new(reader).with_writer(writer)
-}
-
-mod read_only {
-    conformance_tests::suite!({
-        let parent = std::sync::Arc::new(tempfile::tempdir().unwrap());
-        move || super::reading(std::sync::Arc::clone(&parent))
-    });
-}
-
-/// The cases that write thousands of entries, and prove nothing that depends on when they are on the disk.
-const LARGE: [&str; 3] = [
-    "a_listing_during_writes_misses_no_key",
-    "large_batches_work",
-    "pages_contain_every_key",
-];
-
-/// Each write waits for the disk here, so the generated cases run over the other durability alone.
+/// Whether a case writes much, and is left out where a write takes long.
 pub(crate) fn makes_thousands_of_writes(name: &str) -> bool {
     [
         "random_",
@@ -95,17 +64,4 @@ pub(crate) fn makes_thousands_of_writes(name: &str) -> bool {
     ]
     .iter()
     .any(|start| name.starts_with(start))
-}
-
-#[test_support::test(flavor = "multi_thread", limit = 300)]
-async fn the_contract_holds_when_every_write_is_on_the_disk() {
-    for durability in [Durability::Data, Durability::Full] {
-        let parent = Arc::new(tempfile::tempdir().unwrap());
-        let cases: Vec<_> = conformance_tests::case_names()
-            .filter(|name| !LARGE.contains(name) && !makes_thousands_of_writes(name))
-            .collect();
-        let open = move || on(Arc::clone(&parent), durability);
-        let report = conformance_tests::run_only(&cases, open).await;
-        report.assert_passed();
-    }
 }
