@@ -156,7 +156,12 @@ fn complete(context: &Context, listed: &[Key], expected: impl Iterator<Item = Ke
     Ok(())
 }
 
-async fn fill(context: &Context, prefix: &str, count: usize) -> Result<Vec<Key>, Failure> {
+/// Writes `count` entries below `prefix`, in batches.
+pub(super) async fn fill(
+    context: &Context,
+    prefix: &str,
+    count: usize,
+) -> Result<Vec<Key>, Failure> {
     let mut keys = Vec::with_capacity(count);
     for number in 0..count {
         keys.push(context.key(&format!("{prefix}:{number}"))?);
