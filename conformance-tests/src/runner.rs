@@ -154,6 +154,7 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
         opening,
     )
     .await
+    .flatten()
     {
         Ok(context) => context,
         Err(failure) => return Verdict::Failed(failure),

@@ -45,7 +45,7 @@ async fn clear_removes_only_its_prefix(context: Context) -> CaseResult {
         "app:a2",
     ];
     write_all(&context, &keys).await?;
-    context.driver.clear(&Prefix::new("app:b")).await?;
+    context.driver.clear(&Prefix::new("app:b")?).await?;
     remaining(
         &context,
         &keys,
@@ -59,8 +59,8 @@ async fn clear_removes_only_its_prefix(context: Context) -> CaseResult {
         ],
     )
     .await?;
-    context.driver.clear(&Prefix::new("app:a")).await?;
-    context.driver.clear(&Prefix::new("ap")).await?;
+    context.driver.clear(&Prefix::new("app:a")?).await?;
+    context.driver.clear(&Prefix::new("ap")?).await?;
     remaining(
         &context,
         &keys,
@@ -74,7 +74,7 @@ async fn clear_removes_only_its_prefix(context: Context) -> CaseResult {
         ],
     )
     .await?;
-    context.driver.clear(&Prefix::new("app")).await?;
+    context.driver.clear(&Prefix::new("app")?).await?;
     remaining(
         &context,
         &keys,
@@ -84,7 +84,7 @@ async fn clear_removes_only_its_prefix(context: Context) -> CaseResult {
 }
 
 async fn clear_of_a_base_keeps_its_neighbours(context: Context) -> CaseResult {
-    let neighbour = context.neighbour();
+    let neighbour = context.neighbour()?;
     let key = Key::new("k")?;
     context.write(&context.key("k")?, "ours").await?;
     let _first = neighbour
@@ -107,7 +107,7 @@ async fn clear_removes_everything_below_its_prefix(context: Context) -> CaseResu
     for part in 0..7 {
         keys.extend(fill(&context, &format!("many:{part}"), 190).await?);
     }
-    context.driver.clear(&Prefix::new("many")).await?;
+    context.driver.clear(&Prefix::new("many")?).await?;
     let listed = context.list("", 1_000).await?.len();
     check(
         listed == 0,
@@ -126,7 +126,7 @@ async fn clear_removes_everything_below_its_prefix(context: Context) -> CaseResu
 async fn clear_of_an_empty_prefix_succeeds(context: Context) -> CaseResult {
     for _ in 0..2 {
         context.driver.clear(&Prefix::root()).await?;
-        context.driver.clear(&Prefix::new("none")).await?;
+        context.driver.clear(&Prefix::new("none")?).await?;
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn special_characters_in_a_cleared_prefix_are_literal(context: Context) ->
     ];
     write_all(&context, &keys).await?;
     for prefix in ["*", "%", "_", "a*b", "a_b"] {
-        context.driver.clear(&Prefix::new(prefix)).await?;
+        context.driver.clear(&Prefix::new(prefix)?).await?;
     }
     remaining(&context, &keys, &["aXb:k", "a%b:k", "axyzb:k", "A_B:k"]).await
 }

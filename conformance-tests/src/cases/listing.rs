@@ -65,7 +65,7 @@ async fn a_listing_contains_only_its_prefix(context: Context) -> CaseResult {
     lists(&context, "ap", &[]).await?;
     lists(&context, "app:a", &[]).await?;
     write_all(&context, &["beside:k"]).await?;
-    let neighbour = context.neighbour();
+    let neighbour = context.neighbour()?;
     let key = Key::new("k")?;
     let _first = neighbour
         .write(&key, "value".into(), WriteOptions::default())
@@ -192,7 +192,7 @@ async fn pages_contain_every_key(context: Context) -> CaseResult {
         same("the number of keys of other prefixes", foreign, 0)?;
     }
     // A limit of zero must not cause a listing without progress.
-    let mut options = ListOptions::below(Prefix::new("pages"));
+    let mut options = ListOptions::below(Prefix::new("pages")?);
     options.limit = 0;
     let page = context.driver.list(options).await?;
     check(

@@ -56,7 +56,7 @@ async fn on(options: DynamoDbOptions) -> Subject {
     let options = options.with_ttl(TTL);
     let url = options.endpoint_url.clone().unwrap();
     let (table, names) = (options.table.clone(), options.attributes.clone());
-    let base = Prefix::new(options.prefix.as_deref().unwrap_or_default());
+    let base = Prefix::new(options.prefix.as_deref().unwrap_or_default()).unwrap();
     let nobody = format!("http://127.0.0.1:{}", test_support::free_port());
     let outage = options
         .clone()
