@@ -40,14 +40,14 @@ pub(crate) struct Context {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Context {
-    pub(crate) async fn new(factory: Factory, under_way: UnderWay) -> Self {
+    pub(crate) async fn new(factory: Factory, under_way: UnderWay) -> Result<Self, Failure> {
         let subject = factory.open().await;
         // As long as a session id, and random, since several runs may share a server.
-        let base = Prefix::new(&format!("conformance-{:016x}", random()));
+        let base = Prefix::new(&format!("conformance-{:016x}", random()))?;
         let driver = below(&base, &subject, &subject.driver, &under_way);
         let writer = below(&base, &subject, subject.writer(), &under_way);
         let round_trip = round_trip(&driver).await;
-        Self {
+        Ok(Self {
             round_trip,
             capabilities: driver.capabilities(),
             driver,
@@ -57,7 +57,7 @@ impl Context {
             factory,
             under_way,
             keys: Arc::default(),
-        }
+        })
     }
 
     /// Creates a key, which is removed after the case.
@@ -129,9 +129,10 @@ impl Context {
     }
 
     /// Returns a driver for a neighbouring prefix: `…x` beside `…`.
-    pub(crate) fn neighbour(&self) -> Arc<dyn Driver> {
-        let base = Prefix::new(&format!("{}x", self.base.as_str()));
-        below(&base, &self.subject, self.subject.writer(), &self.under_way)
+    pub(crate) fn neighbour(&self) -> Result<Arc<dyn Driver>, Failure> {
+        let base = Prefix::new(&format!("{}x", self.base.as_str()))?;
+        let writer = self.subject.writer();
+        Ok(below(&base, &self.subject, writer, &self.under_way))
     }
 
     /// Returns keys that would reach the key `name` of the neighbour if dots were path segments.
@@ -248,7 +249,7 @@ impl Context {
 
     /// Lists every key below `prefix` in pages of about `limit`, duplicates included.
     pub(crate) async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<Key>, Failure> {
-        let mut options = ListOptions::below(Prefix::new(prefix)).with_limit(limit);
+        let mut options = ListOptions::below(Prefix::new(prefix)?).with_limit(limit);
         let mut keys = Vec::new();
         for _ in 0..MOST_PAGES {
             let page = self.driver.list(options.clone()).await?;

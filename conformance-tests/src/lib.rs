@@ -1,14 +1,22 @@
 //! A test suite for implementations of [`session_core::Driver`].
 //!
-//! One line in the tests of a driver crate creates a test for each case:
+//! A test program of a driver crate, `tests/conformance.rs` with `harness = false`, has a test for each case:
 //!
-//! ```
-//! mod conformance {
-//!     conformance_tests::suite!(|| async { driver_memory::MemoryDriver::new() });
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use conformance_tests::TestProgram;
+//! use driver_memory::MemoryDriver;
+//!
+//! fn main() -> ExitCode {
+//!     TestProgram::new()
+//!         .with_subject("in_memory", || async { MemoryDriver::new() })
+//!         .run()
 //! }
 //! ```
 //!
-//! A program can run the suite and print a report:
+//! [`suite!`] makes the same tests among others of a program with Rust's own harness. Any program can run the suite and
+//! print a report:
 //!
 //! ```
 //! # #[tokio::main]
@@ -40,6 +48,7 @@ mod faults;
 pub mod history;
 mod model;
 mod operation;
+mod program;
 mod report;
 mod runner;
 mod subject;
@@ -51,6 +60,7 @@ pub use counting::{Counting, Counts};
 pub use failure::Failure;
 pub use faults::{Fault, Faults, Faulty};
 pub use operation::Operation;
+pub use program::TestProgram;
 pub use report::{CaseReport, Report, Verdict};
 #[doc(hidden)]
 pub use runner::test_case;

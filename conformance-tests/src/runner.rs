@@ -32,6 +32,9 @@ const CLEAN_UP: Duration = Duration::from_secs(60);
 /// its timers.
 const TEST: Duration = Duration::from_secs(270);
 
+/// When a test counts as slow, as in the harness of Rust.
+const SLOW: Duration = Duration::from_secs(60);
+
 /// The time limits on a driver that has not answered once already.
 const LIMIT_AFTER_A_HANG: Duration = Duration::from_secs(30);
 const CLEAN_UP_AFTER_A_HANG: Duration = Duration::from_secs(3);
@@ -151,6 +154,7 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
         opening,
     )
     .await
+    .flatten()
     {
         Ok(context) => context,
         Err(failure) => return Verdict::Failed(failure),
@@ -228,6 +232,29 @@ fn late(limit: Duration, expected: &str, under_way: &UnderWay) -> Failure {
     Failure::new(expected, under_way.to_string())
 }
 
+impl Factory {
+    /// Runs one case as a test of its own, on its own runtime. After a minute it calls `slow`.
+    ///
+    /// A failure is described for the author of the driver.
+    pub(crate) fn test(&self, case: &'static Case, slow: impl FnOnce()) -> Result<Tested, String> {
+        match run_apart(case, self.clone(), TEST, slow) {
+            Verdict::Passed => Ok(Tested::Passed),
+            Verdict::Skipped(reason) => Ok(Tested::Ignored(reason)),
+            Verdict::Failed(failure) => Err(format!(
+                "the driver violates the contract: {}\n  expected: {}\n  got:      {}",
+                case.proves, failure.expected, failure.got
+            )),
+        }
+    }
+}
+
+/// What came of a test that did not fail.
+pub(crate) enum Tested {
+    Passed,
+    /// The case does not apply to the driver, for this reason.
+    Ignored(String),
+}
+
 /// Runs one case as a test. [`suite!`](crate::suite) calls it.
 #[doc(hidden)]
 #[expect(clippy::panic, reason = "this is how a test fails")]
@@ -240,22 +267,26 @@ where
     let Some(case) = cases::all().find(|case| case.name == name) else {
         panic!("there is no case {name}");
     };
-    match run_apart(case, Factory::new(factory).in_suite(suite), TEST) {
-        Verdict::Passed => {}
-        Verdict::Skipped(reason) => {
+    let factory = Factory::new(factory).in_suite(suite);
+    // The harness says by itself which tests are slow.
+    match factory.test(case, || {}) {
+        Ok(Tested::Passed) => {}
+        Ok(Tested::Ignored(reason)) => {
             // Not by `println`, which the harness shows only of tests that fail.
             let line = format!("case {suite}::{name} ... ignored, {reason}\n");
             let _unseen = std::io::stderr().write_all(line.as_bytes());
         }
-        Verdict::Failed(failure) => panic!(
-            "the driver violates the contract: {}\n  expected: {}\n  got:      {}",
-            case.proves, failure.expected, failure.got
-        ),
+        Err(violation) => panic!("{violation}"),
     }
 }
 
 /// Runs one case on its own runtime and thread. The thread is abandoned if it blocks for ever.
-fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict {
+fn run_apart(
+    case: &'static Case,
+    factory: Factory,
+    limit: Duration,
+    slow: impl FnOnce(),
+) -> Verdict {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -274,8 +305,11 @@ fn run_apart(case: &'static Case, factory: Factory, limit: Duration) -> Verdict 
         drop(runtime);
         let _ = sender.send(report.verdict);
     });
-    let in_time = receiver.recv_timeout(limit);
-    let done = in_time.or_else(|_| receiver.recv_timeout(under_way.allowed()));
+    let done = receiver.recv_timeout(SLOW.min(limit)).or_else(|_| {
+        slow();
+        receiver.recv_timeout(limit.saturating_sub(SLOW))
+    });
+    let done = done.or_else(|_| receiver.recv_timeout(under_way.allowed()));
     done.unwrap_or_else(|_| {
         Verdict::Failed(late(limit, "the case to release its threads", &under_way))
     })
@@ -337,7 +371,7 @@ mod tests {
             std::thread::sleep(Duration::from_secs(3_600));
             MemoryDriver::new()
         });
-        let verdict = run_apart(case, factory, Duration::from_secs(1));
+        let verdict = run_apart(case, factory, Duration::from_secs(1), || {});
         let Verdict::Failed(failure) = verdict else {
             panic!("{verdict:?}");
         };

@@ -1,4 +1,8 @@
-/// Defines a test for each case of the suite.
+/// Defines a test for each case of the suite, among other tests of a program with Rust's own harness.
+///
+/// [`TestProgram`](crate::TestProgram) is for a test target of its own. Only there a case that does not apply to the
+/// driver is reported as ignored: Rust's harness cannot ignore a test that has begun, so such a test passes here, and
+/// prints a line with `ignored` and the reason to stderr.
 ///
 /// ```
 /// mod conformance {
@@ -14,8 +18,7 @@
 /// ```
 ///
 /// The factory is an async closure that returns a driver or a [`Subject`](crate::Subject). Its requirements are
-/// documented at [`run`](crate::run). Each test has its own tokio runtime. A case that does not
-/// apply to the driver prints that it is ignored, and why.
+/// documented at [`run`](crate::run). Each test has its own tokio runtime.
 #[macro_export]
 macro_rules! suite {
     ($factory:expr) => {

@@ -93,7 +93,7 @@ mod pasted {
         let _ = driver
             .list(ListOptions::below(Prefix::root()).with_limit(1))
             .await?; // and the pages after it
-        let _ = driver.clear(&Prefix::new("a")).await?;
+        let _ = driver.clear(&Prefix::from(&Key::new("a")?)).await?;
         let _ = driver_2.read_many(&[key_0.clone(), key_1.clone()]).await?;
         // expected the 1 bytes "a"
         // got a miss

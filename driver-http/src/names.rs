@@ -51,8 +51,8 @@ mod tests {
     fn keys_below_the_prefix_are_kept_up_to_the_limit() {
         let parse = |json: &str, left| {
             let names = Names {
-                root: &Prefix::new("app"),
-                prefix: &Prefix::new("s"),
+                root: &Prefix::new("app").unwrap(),
+                prefix: &Prefix::new("s").unwrap(),
                 left,
             };
             names.deserialize(&mut serde_json::Deserializer::from_str(json))

@@ -94,14 +94,20 @@ mod tests {
     #[test]
     fn a_listing_path_ends_with_a_colon() {
         assert_eq!(listing(&Prefix::root(), Dialect::V1).unwrap(), "/:");
-        assert_eq!(listing(&Prefix::new("a:b"), Dialect::V1).unwrap(), "/a/b/:");
         assert_eq!(
-            listing(&Prefix::new("a:[b]:c"), Dialect::V1).unwrap(),
+            listing(&Prefix::new("a:b").unwrap(), Dialect::V1).unwrap(),
+            "/a/b/:"
+        );
+        assert_eq!(
+            listing(&Prefix::new("a:[b]:c").unwrap(), Dialect::V1).unwrap(),
             "/a/:"
         );
-        let whole = listing(&Prefix::new("a:[b]:c"), Dialect::SessionServer);
+        let whole = listing(&Prefix::new("a:[b]:c").unwrap(), Dialect::SessionServer);
         assert_eq!(whole.unwrap(), "/a/[b]/c/:");
-        assert_eq!(listing(&Prefix::new("a$"), Dialect::V1).unwrap(), "/a$/:");
+        assert_eq!(
+            listing(&Prefix::new("a$").unwrap(), Dialect::V1).unwrap(),
+            "/a$/:"
+        );
     }
 
     #[test]

@@ -138,7 +138,7 @@ async fn clearing_and_closing_leave_no_count_behind() {
             .await
             .unwrap();
     }
-    driver.clear(&Prefix::new("1")).await.unwrap();
+    driver.clear(&Prefix::new("1").unwrap()).await.unwrap();
     assert_eq!(driver.entry_count(), 1_500);
     let left = (0..3_000)
         .step_by(2)

@@ -1,12 +1,19 @@
 //! The contract of session-core, held against this driver.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use conformance_tests::{Fault, Faulty, Subject};
+use conformance_tests::{Fault, Faulty, Subject, TestProgram};
 use driver_memory::MemoryDriver;
 use session_core::ErrorKind;
 
-conformance_tests::suite!(|| async {
+fn main() -> ExitCode {
+    TestProgram::new()
+        .with_subject("in_memory", in_memory)
+        .run()
+}
+
+async fn in_memory() -> Subject {
     let ttl = Duration::from_secs(3_600);
     let unreachable = Faulty::new(MemoryDriver::new());
     unreachable
@@ -15,4 +22,4 @@ conformance_tests::suite!(|| async {
     Subject::new(MemoryDriver::new().with_ttl(ttl))
         .with_default_ttl(ttl)
         .with_outage(unreachable)
-});
+}

@@ -76,7 +76,10 @@ mod tests {
 
     #[test]
     fn special_characters_of_patterns_are_escaped_in_prefixes() {
-        assert_eq!(pattern(&Prefix::new("a*[b]^c:d")), r"a\*\[b\]\^c:d:*");
+        assert_eq!(
+            pattern(&Prefix::new("a*[b]^c:d").unwrap()),
+            r"a\*\[b\]\^c:d:*"
+        );
     }
 
     #[test]
@@ -86,7 +89,12 @@ mod tests {
         ];
         let names = names.map(|name| Reply::Bytes(name.into())).to_vec();
         let reply = Reply::Array(vec![Reply::Bytes("17".into()), Reply::Array(names)]);
-        let page = page(reply, &Prefix::new("app"), &Prefix::new("s")).unwrap();
+        let page = page(
+            reply,
+            &Prefix::new("app").unwrap(),
+            &Prefix::new("s").unwrap(),
+        )
+        .unwrap();
         assert_eq!(page.keys, [Key::new("s:a").unwrap()]);
         assert_eq!(page.next.unwrap().as_str(), "17");
     }

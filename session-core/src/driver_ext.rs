@@ -20,7 +20,7 @@ use crate::{Driver, Expiry, Key, ListOptions, Prefix, RemoveOptions, Result, Wri
 ///         driver.put("users:new", value).await?;
 ///         driver.delete("users:old").await?;
 ///     }
-///     driver.keys(Prefix::new("users")).map_ok(|key| key.as_str().to_owned()).try_collect().await
+///     driver.keys(Prefix::new("users")?).map_ok(|key| key.as_str().to_owned()).try_collect().await
 /// }
 /// ```
 #[async_trait]

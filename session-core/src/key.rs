@@ -132,7 +132,7 @@ impl fmt::Debug for Key {
 /// ```
 /// use session_core::{Key, Prefix};
 ///
-/// let app = Prefix::new("app:");
+/// let app = Prefix::new("app:")?;
 /// assert!(app.contains(&Key::new("app:user")?));
 /// assert!(!app.contains(&Key::new("app2:user")?));
 /// assert!(!app.contains(&Key::new("app")?));
@@ -149,12 +149,35 @@ impl Prefix {
         Self::default()
     }
 
-    /// Normalises `prefix`; an empty result is the root.
-    pub fn new(prefix: &str) -> Self {
-        if is_normalised(prefix) {
-            return Self(prefix.into());
+    /// Normalises `prefix`. A text without a name, such as the empty one, is the root.
+    ///
+    /// ```
+    /// use session_core::Prefix;
+    ///
+    /// assert_eq!(Prefix::new("/app/users/")?.as_str(), "app:users");
+    /// assert!(Prefix::new("?app").is_err());
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// A text of which a part would be dropped or could be resolved is an error of kind
+    /// [`InvalidKey`](ErrorKind::InvalidKey): `?app` would mean every key, `tenant?1` would be `tenant`, and `.` and `..`
+    /// are places for some backends. [`Prefix::from`] takes any key.
+    pub fn new(prefix: &str) -> Result<Self, Error> {
+        Self::of_kind(prefix, ErrorKind::InvalidKey)
+    }
+
+    fn of_kind(prefix: &str, kind: ErrorKind) -> Result<Self, Error> {
+        let mut names = prefix.split(SEPARATORS);
+        if prefix.contains('?') || names.any(|name| matches!(name, "." | "..")) {
+            let message = format!(
+                "the prefix {prefix:?} contains `?`, `.` or `..`; use names separated by `:`"
+            );
+            return Err(Error::new(kind, message));
         }
-        Self(normalise(prefix).into())
+        if is_normalised(prefix) {
+            return Ok(Self(prefix.into()));
+        }
+        Ok(Self(normalise(prefix).into()))
     }
 
     /// Parses the `prefix` option of a driver. The empty string is the root, and a trailing `:` is optional.
@@ -168,17 +191,10 @@ impl Prefix {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     ///
-    /// A text that normalising changes, or that has `.` or `..` as a name, is an error of kind
-    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig): a prefix such as `?app` would otherwise match every key.
+    /// A text that [`new`](Self::new) refuses, or that normalising changes in any other way, is an error of kind
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig).
     pub fn from_option(prefix: &str) -> Result<Self, Error> {
-        let normalised = Self::new(prefix);
-        let is_path = prefix.split(':').any(|name| matches!(name, "." | ".."));
-        if is_path {
-            return Err(Error::new(
-                ErrorKind::InvalidConfig,
-                format!("the prefix {prefix:?} contains `.` or `..`; use names separated by `:`"),
-            ));
-        }
+        let normalised = Self::of_kind(prefix, ErrorKind::InvalidConfig)?;
         if normalised.as_str() == prefix.strip_suffix(':').unwrap_or(prefix) {
             return Ok(normalised);
         }
@@ -250,6 +266,15 @@ impl Prefix {
     }
 }
 
+/// The keys below a key.
+impl From<&Key> for Prefix {
+    fn from(key: &Key) -> Self {
+        Self(key.as_str().into())
+    }
+}
+
+const SEPARATORS: [char; 3] = [':', '/', '\\'];
+
 fn is_normalised(text: &str) -> bool {
     let mut after_separator = true;
     for byte in text.bytes() {
@@ -265,10 +290,7 @@ fn is_normalised(text: &str) -> bool {
 fn normalise(text: &str) -> String {
     let path = text.split('?').next().unwrap_or_default();
     let mut normalised = String::with_capacity(path.len());
-    for segment in path
-        .split([':', '/', '\\'])
-        .filter(|segment| !segment.is_empty())
-    {
+    for segment in path.split(SEPARATORS).filter(|segment| !segment.is_empty()) {
         if !normalised.is_empty() {
             normalised.push(':');
         }
@@ -281,7 +303,7 @@ fn normalise(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// Written by `normalizeKey` of unstorage 1.17.5 and 2.0.0-alpha.8.
+    /// Written by `normalizeKey` of unstorage 1.17.6 and 2.0.0-beta.0.
     const GOLDEN: [(&str, &str); 21] = [
         ("foo", "foo"),
         ("/foo/bar", "foo:bar"),
@@ -316,8 +338,36 @@ mod tests {
                     assert_eq!(error.kind(), ErrorKind::InvalidKey);
                 }
             }
-            assert_eq!(Prefix::new(input).as_str(), expected, "{input:?}");
+            let is_refused = input.contains('?') || input.contains("..");
+            match Prefix::new(input) {
+                Ok(prefix) => {
+                    assert_eq!(prefix.as_str(), expected, "{input:?}");
+                    assert!(!is_refused, "{input:?}");
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::InvalidKey);
+                    assert!(is_refused, "{input:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_prefix_that_would_mean_another_is_an_error() {
+        for prefix in ["?", "?app", "tenant?1", ".", "..", "a/..", "a:.:b", "..\\a"] {
+            let error = Prefix::new(prefix).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidKey, "{prefix:?}");
+            let error = Prefix::from_option(prefix).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{prefix:?}");
+        }
+        for prefix in ["...", "a.b", ".a", "a..", "$"] {
+            assert_eq!(Prefix::new(prefix).unwrap().as_str(), prefix);
+        }
+        for root in ["", ":", "/"] {
+            assert!(Prefix::new(root).unwrap().is_root());
+        }
+        let dots = Key::new("..:a").unwrap();
+        assert!(Prefix::from(&Key::new("..").unwrap()).contains(&dots));
     }
 
     #[test]
@@ -347,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_at_a_segment() {
-        let prefix = Prefix::new("app");
+        let prefix = Prefix::new("app").unwrap();
         for (key, inside) in [("app:a", true), ("app2:a", false), ("app", false)] {
             assert_eq!(prefix.contains(&Key::new(key).unwrap()), inside, "{key}");
         }
@@ -356,7 +406,7 @@ mod tests {
 
     #[test]
     fn strip_undoes_join() {
-        let prefix = Prefix::new("a:b");
+        let prefix = Prefix::new("a:b").unwrap();
         let key = Key::new("c:d").unwrap();
         assert_eq!(prefix.strip(&prefix.join(&key)), Some(key));
     }
@@ -370,8 +420,9 @@ mod tests {
             ("a", "ab", None),
             ("a:b", "a", None),
         ] {
-            let below = Prefix::new(outer).strip_prefix(&Prefix::new(inner));
-            assert_eq!(below, rest.map(Prefix::new), "{outer:?} {inner:?}");
+            let prefix = |text| Prefix::new(text).unwrap();
+            let below = prefix(outer).strip_prefix(&prefix(inner));
+            assert_eq!(below, rest.map(prefix), "{outer:?} {inner:?}");
         }
     }
 }

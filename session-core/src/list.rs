@@ -12,8 +12,9 @@ pub const DEFAULT_PAGE_SIZE: usize = 1_000;
 /// ```
 /// use session_core::{ListOptions, Prefix};
 ///
-/// let options = ListOptions::below(Prefix::new("users")).with_limit(100);
+/// let options = ListOptions::below(Prefix::new("users")?).with_limit(100);
 /// assert_eq!(options.limit, 100);
+/// # Ok::<(), session_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

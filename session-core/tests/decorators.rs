@@ -201,7 +201,11 @@ async fn clearing_hides_what_is_below_and_removes_what_is_not() {
         layers.overlay.put(name, name).await.unwrap();
     }
     layers.bottom.put("a:old", "1").await.unwrap();
-    layers.overlay.clear(&Prefix::new("a")).await.unwrap();
+    layers
+        .overlay
+        .clear(&Prefix::new("a").unwrap())
+        .await
+        .unwrap();
     assert_eq!(layers.listed().await, ["b:new", "both", "bottom", "middle"]);
     assert_eq!(layers.top.get("a:new").await.unwrap(), None);
     layers.overlay.clear(&Prefix::root()).await.unwrap();

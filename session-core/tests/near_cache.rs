@@ -365,9 +365,9 @@ async fn the_cache_keeps_to_its_bytes() {
 #[test_support::test]
 async fn a_prefix_below_or_above_the_cache_changes_nothing() {
     let backend = Backend::new();
-    let prefixed = Prefixed::new(backend.clone(), Prefix::new("app"));
+    let prefixed = Prefixed::new(backend.clone(), Prefix::new("app").unwrap());
     let cache = NearCache::new(prefixed, NearCacheOptions::default()).await;
-    let cache = Prefixed::new(cache.unwrap(), Prefix::new("sessions"));
+    let cache = Prefixed::new(cache.unwrap(), Prefix::new("sessions").unwrap());
     let stored = "app:sessions:k";
     backend.inner.put(stored, "old").await.unwrap();
     assert_eq!(fill(&cache, "k").await.value, "old");

@@ -23,7 +23,12 @@ pub(crate) fn of(method: &Method, path: &str, max_key: usize) -> Result<AccessTa
     }
     let is_base = path.is_empty() || path.ends_with([':', '/']);
     if is_base && matches!(*method, Method::GET | Method::DELETE) {
-        return Ok(AccessTarget::Below(Prefix::new(&decoded)));
+        return match Prefix::new(&decoded) {
+            Ok(base) => Ok(AccessTarget::Below(base)),
+            Err(_) => Err(Rejection::bad_request(
+                "a base must not contain `.` or `..`",
+            )),
+        };
     }
     if !is_base && decoded.ends_with([':', '/', '\\']) {
         let message = "an encoded separator at the end is ambiguous; send `/` or `:` unencoded";
@@ -86,6 +91,8 @@ mod tests {
             ("/a%2F", 400),
             ("/a%3A", 400),
             ("/%5C", 400),
+            ("/../", 400),
+            ("/a/%2e/", 400),
             (long.as_str(), 414),
         ] {
             assert_eq!(name(&Method::GET, path), Err(status), "{path}");

@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use session_core::decorators::Prefixed;
 use session_core::{
-    Change, Driver, Error, ErrorKind, Expiry, Key, Prefix, RemoveOptions, Result, TouchOptions,
-    Write, WriteOptions, WriteOutcome,
+    Change, Driver, Expiry, Key, Prefix, RemoveOptions, Result, TouchOptions, Write, WriteOptions,
+    WriteOutcome,
 };
 
 use crate::copy::{self, CopyProgress};
@@ -483,17 +483,9 @@ impl Storage {
         keys.iter().map(|key| self.key(key.as_ref())).collect()
     }
 
-    /// The prefix of a base. A base of which a part would be dropped or could be resolved is an error: `tenant?1` would
-    /// be `tenant`, and `?1` everything.
     fn below(&self, base: &str) -> Result<Prefix> {
-        let mut segments = base.split([':', '/', '\\']);
-        if base.contains('?') || segments.any(|segment| matches!(segment, "." | "..")) {
-            let message = format!(
-                "the base {base:?} contains `?`, `.` or `..`; use names separated by `:` or `/`"
-            );
-            return Err(Error::new(ErrorKind::InvalidKey, message).with_context(NAME, "base"));
-        }
-        Ok(self.base.join_prefix(&Prefix::new(base)))
+        let base = Prefix::new(base).map_err(|error| error.with_context(NAME, "base"))?;
+        Ok(self.base.join_prefix(&base))
     }
 }
 

@@ -147,7 +147,7 @@ fn methods(driver: &dyn Driver) -> Vec<Method> {
             .list(ListOptions::default())
             .await)),
         method!("clear", true, |driver, key| {
-            one(driver.clear(&Prefix::new(key.as_str())).await)
+            one(driver.clear(&Prefix::from(&key)).await)
         }),
         method!("write", true, |driver, key| {
             one(driver

@@ -137,6 +137,6 @@ async fn call_all(driver: &dyn Driver, timeout: Duration, hostile: Answer) {
         "read_many": driver.read_many(std::slice::from_ref(&key)).await.map(drop),
         "write_many": driver.write_many(vec![write()]).await.into_iter().try_for_each(|written| written.map(drop)),
         "remove_many": driver.remove_many(std::slice::from_ref(&key)).await,
-        "clear": driver.clear(&Prefix::new("p")).await,
+        "clear": driver.clear(&Prefix::new("p").unwrap()).await,
     }
 }

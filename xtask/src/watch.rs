@@ -159,9 +159,13 @@ impl Tests {
             return;
         };
         if let Some((name, _)) = line.split_once(" has been running for over ") {
+            // With one thread, the line follows the name of the same test.
+            let name = name.rsplit(" ... test ").next().unwrap_or(name);
             self.slow.insert(name.to_owned());
         } else if let Some((name, _)) = line.split_once(" ... ") {
-            self.slow.remove(name.trim_end_matches(" - should panic"));
+            // Some harnesses align the results.
+            let name = name.trim_end().trim_end_matches(" - should panic");
+            self.slow.remove(name);
             self.last_finished = Instant::now();
         }
     }
@@ -264,6 +268,23 @@ mod tests {
         tests.read("test result: FAILED. 1 passed; 1 failed");
         tests.read("running 3 tests");
         assert_eq!(tests.named(), "");
+    }
+
+    #[test]
+    fn the_output_of_the_conformance_suite_is_understood() {
+        let mut tests = Tests::new();
+        tests.read("test file::long has been running for over 60 seconds");
+        tests.read("test file::longer has been running for over 60 seconds");
+        tests.read("test file::long   ... FAILED");
+        tests.read("test file::other  ... ignored (the driver cannot watch)");
+        assert_eq!(tests.named(), "; started and not finished: file::longer");
+        // With one thread, and aligned.
+        tests.read("test file::a    ... test file::a has been running for over 60 seconds");
+        assert!(tests.slow.contains("file::a"));
+        for line in ["", "failures:", "", "---- file::long ----", "no such value"] {
+            tests.read(line);
+        }
+        assert_eq!(tests.failures.last().unwrap(), "no such value");
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn after_close_all_operations_fail_or_none(context: Context) -> CaseResult
     }
     if context.capabilities.listing != Listing::None {
         results.push(("a listing", driver.list(ListOptions::default()).await.err()));
-        let nothing = Prefix::new("none");
+        let nothing = Prefix::new("none")?;
         results.push(("a clear", driver.clear(&nothing).await.err()));
     }
     if context.capabilities.watch {

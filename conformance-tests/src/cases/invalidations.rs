@@ -161,7 +161,7 @@ async fn changes_are_heard(context: &Context, writer: &dyn Driver) -> CaseResult
     if capabilities.listing != Listing::None {
         written(write("fifth").await?)?;
         track(context, &ear, &key).await?;
-        writer.clear(&Prefix::new("a")).await?;
+        writer.clear(&Prefix::new("a")?).await?;
         ear.has_heard(driver, &key, "a clear").await?;
     }
     Ok(())

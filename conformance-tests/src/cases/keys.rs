@@ -251,7 +251,7 @@ async fn dots_in_keys_do_not_traverse(context: Context) -> CaseResult {
         same("the value of the key without dots", value, "plain".into())?;
     }
     // The prefix of the neighbour is a sibling of the prefix of this case.
-    let neighbour = context.neighbour();
+    let neighbour = context.neighbour()?;
     let key = context.key("k")?;
     let options = WriteOptions::default();
     written(neighbour.write(&key, "theirs".into(), options).await?)?;

@@ -65,7 +65,7 @@ async fn a_listing_contains_only_its_prefix(context: Context) -> CaseResult {
     lists(&context, "ap", &[]).await?;
     lists(&context, "app:a", &[]).await?;
     write_all(&context, &["beside:k"]).await?;
-    let neighbour = context.neighbour();
+    let neighbour = context.neighbour()?;
     let key = Key::new("k")?;
     let _first = neighbour
         .write(&key, "value".into(), WriteOptions::default())
@@ -156,7 +156,12 @@ fn complete(context: &Context, listed: &[Key], expected: impl Iterator<Item = Ke
     Ok(())
 }
 
-async fn fill(context: &Context, prefix: &str, count: usize) -> Result<Vec<Key>, Failure> {
+/// Writes `count` entries below `prefix`, in batches.
+pub(super) async fn fill(
+    context: &Context,
+    prefix: &str,
+    count: usize,
+) -> Result<Vec<Key>, Failure> {
     let mut keys = Vec::with_capacity(count);
     for number in 0..count {
         keys.push(context.key(&format!("{prefix}:{number}"))?);
@@ -187,7 +192,7 @@ async fn pages_contain_every_key(context: Context) -> CaseResult {
         same("the number of keys of other prefixes", foreign, 0)?;
     }
     // A limit of zero must not cause a listing without progress.
-    let mut options = ListOptions::below(Prefix::new("pages"));
+    let mut options = ListOptions::below(Prefix::new("pages")?);
     options.limit = 0;
     let page = context.driver.list(options).await?;
     check(

@@ -109,7 +109,7 @@ async fn writes_and_removals(context: Context) -> CaseResult {
 }
 
 async fn only_its_prefix(context: Context) -> CaseResult {
-    let mut changes = context.driver.watch(&Prefix::new("app")).await?;
+    let mut changes = context.driver.watch(&Prefix::new("app")?).await?;
     for name in ["app2:a", "b", "application"] {
         context.write(&context.key(name)?, "value").await?;
     }
@@ -193,7 +193,7 @@ async fn every_method(context: Context) -> CaseResult {
             context.write(key, "value").await?;
             sees(&mut changes, key, Written, "a write").await?;
         }
-        writer.clear(&Prefix::new("a")).await?;
+        writer.clear(&Prefix::new("a")?).await?;
         sees_all(&mut changes, &keys, Removed, "a clear").await?;
     }
     Ok(())
@@ -224,7 +224,7 @@ async fn another_driver(context: Context) -> CaseResult {
 
 async fn each_watcher(context: Context) -> CaseResult {
     let mut first = context.driver.watch(&Prefix::root()).await?;
-    let mut second = context.driver.watch(&Prefix::new("a")).await?;
+    let mut second = context.driver.watch(&Prefix::new("a")?).await?;
     let dropped = context.driver.watch(&Prefix::root()).await?;
     drop(dropped);
     for number in 0..5 {

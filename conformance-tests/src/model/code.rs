@@ -189,7 +189,10 @@ impl Code {
 fn prefix_code(prefix: &Prefix) -> String {
     match prefix.is_root() {
         true => "Prefix::root()".to_owned(),
-        false => format!("Prefix::new(\"{}\")", prefix.as_str().escape_debug()),
+        false => format!(
+            "Prefix::from(&Key::new(\"{}\")?)",
+            prefix.as_str().escape_debug()
+        ),
     }
 }
 

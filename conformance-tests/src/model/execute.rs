@@ -97,9 +97,8 @@ async fn usable_keys(program: &Program, instance: &Instance) -> Result<Vec<Key>,
     for name in &program.keys {
         let Ok(key) = Key::new(name) else { continue };
         let length = key.as_bytes().len();
-        let nests = |other: &Key| {
-            Prefix::new(other.as_str()).contains(&key) || Prefix::new(key.as_str()).contains(other)
-        };
+        let nests =
+            |other: &Key| Prefix::from(other).contains(&key) || Prefix::from(&key).contains(other);
         if keys.contains(&key)
             || capabilities.max_key_size.is_some_and(|most| length > most)
             || (!capabilities.nested_keys && keys.iter().any(nests))
@@ -609,16 +608,17 @@ impl Execution<'_> {
         }
     }
 
-    fn prefix(&self, below: &Below) -> Prefix {
-        match below {
-            Below::Root => Prefix::root(),
-            Below::Text(text) => Prefix::new(text),
+    fn prefix(&self, below: &Below) -> Result<Prefix, Failure> {
+        let text = match below {
+            Below::Root => return Ok(Prefix::root()),
+            Below::Text(text) => (*text).to_owned(),
             Below::Start(key, segments) => {
                 let (key, _) = self.key(*key);
                 let start: Vec<&str> = key.as_str().split(':').take(*segments).collect();
-                Prefix::new(&start.join(":"))
+                start.join(":")
             }
-        }
+        };
+        Ok(Prefix::from(&Key::new(&text)?))
     }
 
     /// Whether a driver may refuse a prefix: one that no key can have, because it refuses those keys too.
@@ -629,7 +629,7 @@ impl Execution<'_> {
     }
 
     async fn list(&mut self, instance: usize, below: &Below, limit: usize) -> Result<(), Failure> {
-        let prefix = self.prefix(below);
+        let prefix = self.prefix(below)?;
         let driver = self.reader(instance)?;
         self.code.list(instance, &prefix, limit);
         let mut options = ListOptions::below(prefix.clone()).with_limit(limit);
@@ -685,7 +685,7 @@ impl Execution<'_> {
     }
 
     async fn clear(&mut self, instance: usize, below: &Below) -> Result<(), Failure> {
-        let prefix = self.prefix(below);
+        let prefix = self.prefix(below)?;
         let driver = self.writer(instance)?;
         self.code.clear(instance, &prefix);
         match driver.clear(&prefix).await {

@@ -199,6 +199,10 @@ impl Model {
     async fn run_program(&self, program: &Program) -> Result<(), Difference> {
         // A prefix of its own, since programs run at once.
         let prefix = Prefix::new(&format!("p{:08x}", random() & 0xffff_ffff));
+        let prefix = prefix.map_err(|error| Difference {
+            code: String::new(),
+            failure: error.into(),
+        })?;
         let below = |driver: &Arc<dyn Driver>| -> Arc<dyn Driver> {
             Arc::new(Prefixed::new(Arc::clone(driver), prefix.clone()))
         };

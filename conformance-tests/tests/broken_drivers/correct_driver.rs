@@ -194,7 +194,7 @@ async fn a_minimal_driver_passes_and_the_report_gives_skip_reasons() {
 async fn decorators_of_a_correct_driver_pass() {
     let report = conformance_tests::run(|| async {
         let counted = conformance_tests::Counting::new(Faulty::new(MemoryDriver::new()));
-        Prefixed::new(counted, Prefix::new("app"))
+        Prefixed::new(counted, Prefix::new("app").unwrap())
     })
     .await;
     report.assert_passed();

@@ -168,7 +168,7 @@ detects!(a_driver_that_lists_its_temporary_files, ListsTemporaries =>
     a_listing_during_writes_contains_no_unknown_key);
 
 async fn is_folder(inner: &dyn Driver, key: &Key) -> Result<bool> {
-    let below = ListOptions::below(Prefix::new(key.as_str()));
+    let below = ListOptions::below(Prefix::from(key));
     Ok(!inner.list(below).await?.keys.is_empty())
 }
 
@@ -196,7 +196,7 @@ impl Flaw for RemovesFolders {
         options: RemoveOptions,
     ) -> Result<RemoveOutcome> {
         if is_folder(inner, key).await? {
-            inner.clear(&Prefix::new(key.as_str())).await?;
+            inner.clear(&Prefix::from(key)).await?;
         }
         inner.remove(key, options).await
     }

@@ -247,7 +247,7 @@ flawed_watches!(ReportsOtherPrefixes, |inner, prefix| {
         .as_str()
         .rsplit_once(':')
         .map_or("", |(base, _)| base);
-    inner.watch(&Prefix::new(base)).await
+    inner.watch(&Prefix::new(base)?).await
 });
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2, limit = 300)]
@@ -255,7 +255,7 @@ async fn a_driver_whose_watchers_see_other_prefixes() {
     // Without the prefix of a case, which would filter other keys.
     let driver =
         crate::broken::Broken::new(driver_memory::MemoryDriver::new(), ReportsOtherPrefixes);
-    let mut changes = driver.watch(&Prefix::new("app")).await.unwrap();
+    let mut changes = driver.watch(&Prefix::new("app").unwrap()).await.unwrap();
     driver.put("beside", "").await.unwrap();
     assert_eq!(
         changes.next().await.unwrap().unwrap().key.as_str(),

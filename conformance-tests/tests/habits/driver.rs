@@ -545,7 +545,7 @@ impl Driver for Habitual {
                 }
                 Habit::WildcardsInRemoveMany if key.as_str().ends_with('*') => {
                     let parent = key.as_str().trim_end_matches('*').trim_end_matches(':');
-                    self.inner.clear(&Prefix::new(parent)).await?;
+                    self.inner.clear(&Prefix::new(parent)?).await?;
                 }
                 Habit::RemoveManyStopsAtAMissingKey if !self.inner.exists(&key).await? => {
                     return Ok(());

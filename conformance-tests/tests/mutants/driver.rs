@@ -92,14 +92,10 @@ impl Mutant {
 
     /// Removes the other keys below the same parent.
     async fn remove_neighbour(&self, key: &Key) -> Result<()> {
-        let parent = key
-            .as_str()
-            .rsplit_once(':')
-            .map_or("", |(parent, _)| parent);
-        let page = self
-            .inner
-            .list(ListOptions::below(Prefix::new(parent)))
-            .await?;
+        let parent = key.as_str().rsplit_once(':');
+        let parent = parent.map(|(parent, _)| Key::new(parent)).transpose()?;
+        let parent = parent.as_ref().map(Prefix::from).unwrap_or_default();
+        let page = self.inner.list(ListOptions::below(parent)).await?;
         if let Some(other) = page.keys.iter().find(|other| *other != key) {
             let _removed = self.inner.remove(other, RemoveOptions::default()).await?;
         }

@@ -1,15 +1,47 @@
-//! The conformance suite against this driver: by the REST API, below a base, and by miniflare's explorer.
+//! The contract of session-core, held against this driver: by the REST API, below a base, by miniflare's explorer.
+//!
+//! It is a test program of its own, so that a case that does not apply is reported as ignored.
 
+// Helpers of tests fail a test as tests do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::process::ExitCode;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use conformance_tests::Subject;
+use conformance_tests::{Subject, TestProgram};
 use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
 use serde_json::json;
 use session_core::{Bytes, Key, RetryPolicy};
+use support::Namespace;
 use test_support::free_port;
 
-use crate::support::Namespace;
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod support;
+
+static BY_THE_REST_API: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+static WITH_A_PREFIX: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+static BY_THE_EXPLORER: LazyLock<Namespace> = LazyLock::new(Namespace::new);
+
+fn main() -> ExitCode {
+    TestProgram::new()
+        .with_subject("by_the_rest_api", || {
+            on(&BY_THE_REST_API, BY_THE_REST_API.options())
+        })
+        .with_subject("with_a_prefix", || {
+            let options = WITH_A_PREFIX.options().with_prefix("app:sessions");
+            also_on(&WITH_A_PREFIX, options)
+        })
+        .with_subject("by_the_explorer", || {
+            also_on(&BY_THE_EXPLORER, BY_THE_EXPLORER.explorer_options())
+        })
+        .run()
+}
 
 /// How long each generated case runs. The server takes some milliseconds for each operation.
 const BUDGET: Duration = Duration::from_secs(1);
@@ -49,31 +81,4 @@ async fn on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subj
 /// A further configuration, for which the generated cases need not run as long.
 async fn also_on(namespace: &'static Namespace, options: CloudflareKvOptions) -> Subject {
     on(namespace, options).await.with_budget(BRIEF)
-}
-
-mod by_the_rest_api {
-    use super::*;
-
-    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
-
-    conformance_tests::suite!(|| super::on(&NAMESPACE, NAMESPACE.options()));
-}
-
-mod with_a_prefix {
-    use super::*;
-
-    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
-
-    conformance_tests::suite!(|| {
-        let options = NAMESPACE.options().with_prefix("app:sessions");
-        super::also_on(&NAMESPACE, options)
-    });
-}
-
-mod by_the_explorer {
-    use super::*;
-
-    static NAMESPACE: LazyLock<Namespace> = LazyLock::new(Namespace::new);
-
-    conformance_tests::suite!(|| super::also_on(&NAMESPACE, NAMESPACE.explorer_options()));
 }

@@ -162,7 +162,7 @@ async fn unstorage_and_this_driver_read_the_writes_of_the_other() {
         .unwrap();
     let ours: Vec<&str> = page.keys.iter().map(|key| key.as_str()).collect();
     assert_eq!(ours, theirs);
-    driver.clear(&Prefix::new("a")).await.unwrap();
+    driver.clear(&Prefix::new("a").unwrap()).await.unwrap();
     assert_eq!(
         unstorage.call("getKeys", json!([])).await,
         json!(["b:object", "b:raw", "b:short"])

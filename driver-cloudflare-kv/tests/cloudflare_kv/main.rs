@@ -1,4 +1,4 @@
-//! The Cloudflare KV driver: its contract, what it stores and asks for, faults, JavaScript on the same namespaces.
+//! The Cloudflare KV driver: what it stores and asks for, faults, JavaScript on the same namespaces.
 
 // Helpers of tests fail a test as tests do.
 #![allow(
@@ -10,8 +10,6 @@
 
 #[cfg(all(test, feature = "config"))]
 mod configuration;
-#[cfg(test)]
-mod conformance;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]

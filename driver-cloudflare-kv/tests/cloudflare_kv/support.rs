@@ -13,17 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Namespace {
     pub(crate) id: String,
-    witness: HttpClient,
+    witness_url: String,
 }
 
 impl Namespace {
     pub(crate) fn new() -> Self {
         let kv = CloudflareKv::shared();
         let id = kv.namespace();
-        let witness =
-            HttpClient::new(ClientOptions::new(kv.witness_url(&id)).with_timeout(PATIENCE));
-        let witness = witness.unwrap();
-        Self { id, witness }
+        let witness_url = kv.witness_url(&id);
+        Self { id, witness_url }
     }
 
     /// Options for the REST API, with time enough on a machine that has much to do.
@@ -57,10 +55,13 @@ impl Namespace {
     /// What a Worker sees or does through the binding.
     pub(crate) async fn witness(&self, call: &str, arguments: Value) -> Value {
         let body = json!({ "call": call, "arguments": arguments }).to_string();
-        let request = self.witness.request(Method::POST, "");
+        // A client of this runtime: the connections of another one end when it does.
+        let options = ClientOptions::new(self.witness_url.as_str()).with_timeout(PATIENCE);
+        let client = HttpClient::new(options).unwrap();
+        let request = client.request(Method::POST, "");
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        let answer = self.witness.send(request, deadline).await.unwrap();
+        let answer = client.send(request, deadline).await.unwrap();
         let mut answer: Value = answer.json().unwrap();
         assert_eq!(answer.get("error"), None, "{call} of the binding failed");
         answer["result"].take()

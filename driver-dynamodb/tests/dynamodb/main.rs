@@ -1,9 +1,7 @@
-//! The DynamoDB driver: its contract, its own behaviour, what it costs, errors, faults.
+//! The DynamoDB driver: its own behaviour, what it costs, errors, faults.
 
 #[cfg(all(test, feature = "config"))]
 mod by_name;
-#[cfg(test)]
-mod conformance;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]

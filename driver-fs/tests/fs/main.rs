@@ -1,13 +1,13 @@
-//! The driver of a folder: its contract, its files, changes of others, foreign writers, other processes.
+//! The driver of a folder: its files, changes of others, foreign writers, other processes.
 
 #![cfg(unix)]
 
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
-mod conformance;
-#[cfg(test)]
 mod deadlines;
+#[cfg(test)]
+mod durability;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
@@ -20,5 +20,7 @@ mod layout;
 mod mounts;
 #[cfg(test)]
 mod processes;
+#[cfg(test)]
+mod subject;
 #[cfg(test)]
 mod support;

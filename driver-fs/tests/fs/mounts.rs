@@ -146,9 +146,9 @@ fn the_contract_holds_without_extended_attributes() {
 async fn hold_the_contract(folder: &Path) {
     let parent = Arc::new(TempDir::new_in(folder).unwrap());
     let at = Arc::clone(&parent);
-    let subject = move || crate::conformance::on(Arc::clone(&at), Durability::None);
+    let subject = move || crate::subject::on(Arc::clone(&at), Durability::None);
     let cases: Vec<_> = conformance_tests::case_names()
-        .filter(|name| !crate::conformance::makes_thousands_of_writes(name))
+        .filter(|name| !crate::subject::makes_thousands_of_writes(name))
         .collect();
     conformance_tests::run_only(&cases, subject)
         .await

@@ -1,18 +1,46 @@
-//! The conformance suite against this driver on unstorage's own server of both versions, over Redis,
-//! which heeds a time to live.
+//! The contract of session-core, held against this driver on unstorage's own server of both versions, over Redis, which
+//! heeds a time to live, and on the server of this project.
+//!
+//! It is a test program of its own, so that a case that does not apply is reported as ignored.
 
+// Helpers of tests fail a test as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use conformance_tests::{HookError, Subject};
+use conformance_tests::{HookError, Subject, TestProgram};
 use driver_http::{Dialect, HttpDriver, HttpOptions};
 use session_core::{Bytes, DriverExt, Key, RetryPolicy};
+use storage_server::{StorageServer, over_memory, over_sqlite};
+use support::Unstorage;
 use test_support::{RedisServer, free_port};
 
-use crate::support::Unstorage;
+mod storage_server;
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod support;
+
+fn main() -> ExitCode {
+    TestProgram::new()
+        .with_subject("on_version_1", || async { on(&servers().v1, None) })
+        .with_subject("on_version_2", || async {
+            on(&servers().v2, None).with_budget(BRIEF)
+        })
+        .with_subject("below_a_prefix", || async {
+            on(&servers().v1, Some("app:sessions")).with_budget(BRIEF)
+        })
+        .with_subject("on_session_server_over_memory", || async {
+            on_session_server(over_memory(), None)
+        })
+        .with_subject("on_session_server_over_sqlite", || async {
+            on_session_server(over_sqlite(), Some("app:sessions")).with_budget(BRIEF)
+        })
+        .run()
+}
 
 /// How long each generated case runs on a further configuration.
-pub(crate) const BRIEF: Duration = Duration::from_millis(500);
+const BRIEF: Duration = Duration::from_millis(500);
 
 const TTL: Duration = Duration::from_secs(3_600);
 
@@ -58,18 +86,22 @@ fn on(server: &Unstorage, prefix: Option<&str>) -> Subject {
         .with_foreign_write(move |key, value| foreign_write(Arc::clone(&plain), key, value))
 }
 
-mod on_version_1 {
-    conformance_tests::suite!(|| async { super::on(&super::servers().v1, None) });
-}
-
-mod on_version_2 {
-    conformance_tests::suite!(|| async {
-        super::on(&super::servers().v2, None).with_budget(super::BRIEF)
-    });
-}
-
-mod below_a_prefix {
-    conformance_tests::suite!(|| async {
-        super::on(&super::servers().v1, Some("app:sessions")).with_budget(super::BRIEF)
-    });
+fn on_session_server(server: &StorageServer, prefix: Option<&str>) -> Subject {
+    let mut options = server.options().with_ttl(TTL).with_timeout(PATIENCE);
+    options.prefix = prefix.map(str::to_owned);
+    let unreachable = options
+        .clone()
+        .with_url(format!("http://127.0.0.1:{}", free_port()))
+        .with_retry(RetryPolicy::never());
+    // What unstorage's own driver does, which knows nothing of conditions and of times.
+    let mut foreign = options.clone().with_dialect(Dialect::V2);
+    foreign.ttl = None;
+    let foreign = Arc::new(HttpDriver::open(foreign).unwrap());
+    Subject::new(HttpDriver::open(options).unwrap())
+        .with_outage(HttpDriver::open(unreachable).unwrap())
+        .with_shared_backend()
+        .with_foreign_write(move |key, value| {
+            let foreign = Arc::clone(&foreign);
+            async move { Ok(foreign.put(key.as_str(), value).await?) }
+        })
 }

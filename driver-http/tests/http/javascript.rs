@@ -45,14 +45,14 @@ async fn each_side_reads_the_writes_of_the_other() {
             sorted(unstorage.call("getKeys", json!([])).await),
             ["a:bytes", "a:text", "b:new", "b:raw", "b:text"]
         );
-        let below = ListOptions::below(Prefix::new("b"));
+        let below = ListOptions::below(Prefix::new("b").unwrap());
         let mut ours = driver.list(below).await.unwrap().keys;
         ours.sort();
         assert_eq!(ours, ["b:new", "b:raw", "b:text"].map(key));
 
         unstorage.call("removeItem", json!(["a:bytes"])).await;
         assert_eq!(driver.get("a:bytes").await.unwrap(), None);
-        driver.clear(&Prefix::new("b")).await.unwrap();
+        driver.clear(&Prefix::new("b").unwrap()).await.unwrap();
         assert_eq!(
             sorted(unstorage.call("getKeys", json!([])).await),
             ["a:text"]
@@ -95,7 +95,7 @@ async fn a_prefix_that_is_not_a_mount_can_be_cleared() {
         for name in ["app:a", "app:b:c", "app2:a", "app"] {
             driver.put(name, "value").await.unwrap();
         }
-        driver.clear(&Prefix::new("app")).await.unwrap();
+        driver.clear(&Prefix::new("app").unwrap()).await.unwrap();
         let mut left = driver.list(ListOptions::default()).await.unwrap().keys;
         left.sort();
         assert_eq!(left, ["app", "app2:a"].map(key));
@@ -168,7 +168,7 @@ async fn keys_with_percent_signs_are_listed_and_cleared_as_they_were_written() {
         for name in names {
             driver.put(name, name).await.unwrap();
         }
-        let below = ListOptions::below(Prefix::new("x"));
+        let below = ListOptions::below(Prefix::new("x").unwrap());
         let mut listed = driver.list(below).await.unwrap().keys;
         listed.sort();
         assert_eq!(listed, names.map(key));
@@ -178,7 +178,7 @@ async fn keys_with_percent_signs_are_listed_and_cleared_as_they_were_written() {
             assert_eq!(driver.get(name).await.unwrap().unwrap(), name);
         }
         assert_eq!(sorted(unstorage.call("getKeys", json!([])).await), names);
-        driver.clear(&Prefix::new("x")).await.unwrap();
+        driver.clear(&Prefix::new("x").unwrap()).await.unwrap();
         assert_eq!(unstorage.call("getKeys", json!([])).await, json!([]));
         for refused in ["x:..", ".:x", "a:.:b"] {
             let error = driver.put(refused, "value").await.unwrap_err();

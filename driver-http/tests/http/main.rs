@@ -1,4 +1,4 @@
-//! The HTTP driver on unstorage's own server: its contract, JavaScript beside it, faults, configuration.
+//! The HTTP driver on unstorage's own server: JavaScript beside it, faults, configuration.
 
 // Helpers of tests fail a test as tests do.
 #![allow(
@@ -11,8 +11,6 @@
 #[cfg(all(test, feature = "config"))]
 mod by_name;
 #[cfg(test)]
-mod conformance;
-#[cfg(test)]
 mod deadlines;
 #[cfg(test)]
 mod driver;
@@ -24,5 +22,7 @@ mod javascript;
 mod memory;
 #[cfg(test)]
 mod session_server;
+#[cfg(test)]
+mod storage_server;
 #[cfg(test)]
 mod support;

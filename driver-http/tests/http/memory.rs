@@ -40,7 +40,9 @@ async fn sixty_mebibytes_of_json_are_bounded() {
             ("[", &name, "\"app/b\"]", None),
         ] {
             proxy.always(HttpFault::repeated(start, part, end, JSON));
-            let listed = driver.list(ListOptions::below(Prefix::new("app"))).await;
+            let listed = driver
+                .list(ListOptions::below(Prefix::new("app").unwrap()))
+                .await;
             assert_eq!(
                 listed.as_ref().err().map(|error| error.kind()),
                 kind,

@@ -1,133 +1,17 @@
-//! The driver on this project's own server: the whole contract, conditions included, over memory and over SQLite.
+//! The driver on this project's own server, over memory and over SQLite.
 
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use conformance_tests::Subject;
-use driver_http::{Dialect, HttpDriver, HttpOptions};
-use driver_memory::MemoryDriver;
-use driver_sqlite::{SqliteDriver, SqliteOptions};
+use driver_http::HttpDriver;
 use futures_util::future::try_join_all;
 use session_core::{
-    Driver, DriverExt, ErrorKind, Expiry, Outcome, RetryPolicy, TouchOptions, WriteOptions,
-    WriteOutcome,
+    Driver, DriverExt, ErrorKind, Expiry, Outcome, TouchOptions, WriteOptions, WriteOutcome,
 };
-use session_server::{Authorization, StorageService};
-use session_storage::Storage;
-use tempfile::TempDir;
-use test_support::{HttpFault, HttpProxy, free_port};
-use tokio::runtime::Runtime;
+use test_support::{HttpFault, HttpProxy};
 
-use crate::support::{TOKEN, key};
-
-const TTL: Duration = Duration::from_secs(3_600);
-
-/// Enough time for large batches on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-type Opening = Pin<Box<dyn Future<Output = Arc<dyn Driver>>>>;
-
-/// A server with a runtime of its own, since each test has another.
-struct Server {
-    url: String,
-    _runtime: Runtime,
-    _folder: TempDir,
-}
-
-impl Server {
-    /// Serves the driver that `open` gives for a database at a path.
-    fn start(open: fn(PathBuf) -> Opening) -> Self {
-        // A thread of a test may be one of a runtime, which cannot wait for another.
-        std::thread::spawn(move || Self::start_here(open))
-            .join()
-            .unwrap()
-    }
-
-    fn start_here(open: fn(PathBuf) -> Opening) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let (listener, storage) = runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            (
-                listener,
-                Storage::new(open(folder.path().join("test.db")).await),
-            )
-        });
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = StorageService::new(storage, Authorization::token(TOKEN).unwrap());
-        let app: Router = Router::new().nest_service("/kv", service);
-        runtime.spawn(async move { axum::serve(listener, app).await });
-        Self {
-            url: url + "/kv",
-            _runtime: runtime,
-            _folder: folder,
-        }
-    }
-
-    fn options(&self) -> HttpOptions {
-        HttpOptions::new(&self.url)
-            .with_token(TOKEN)
-            .with_dialect(Dialect::SessionServer)
-    }
-}
-
-fn over_memory() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        Server::start(|_| Box::pin(async { Arc::new(MemoryDriver::new()) as Arc<dyn Driver> }))
-    })
-}
-
-fn over_sqlite() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        Server::start(|path| {
-            Box::pin(async {
-                let driver = SqliteDriver::open(SqliteOptions::new(path)).await;
-                Arc::new(driver.unwrap()) as Arc<dyn Driver>
-            })
-        })
-    })
-}
-
-fn on(server: &Server, prefix: Option<&str>) -> Subject {
-    let mut options = server.options().with_ttl(TTL).with_timeout(PATIENCE);
-    options.prefix = prefix.map(str::to_owned);
-    let unreachable = options
-        .clone()
-        .with_url(format!("http://127.0.0.1:{}", free_port()))
-        .with_retry(RetryPolicy::never());
-    // What unstorage's own driver does, which knows nothing of conditions and of times.
-    let mut foreign = options.clone().with_dialect(Dialect::V2);
-    foreign.ttl = None;
-    let foreign = Arc::new(HttpDriver::open(foreign).unwrap());
-    Subject::new(HttpDriver::open(options).unwrap())
-        .with_outage(HttpDriver::open(unreachable).unwrap())
-        .with_shared_backend()
-        .with_foreign_write(move |key, value| {
-            let foreign = Arc::clone(&foreign);
-            async move { Ok(foreign.put(key.as_str(), value).await?) }
-        })
-}
-
-mod in_memory {
-    conformance_tests::suite!(|| async { super::on(super::over_memory(), None) });
-}
-
-mod on_sqlite {
-    use crate::conformance::BRIEF;
-
-    conformance_tests::suite!(|| async {
-        super::on(super::over_sqlite(), Some("app:sessions")).with_budget(BRIEF)
-    });
-}
+use crate::storage_server::{over_memory, over_sqlite};
+use crate::support::key;
 
 #[test_support::test]
 async fn a_conditional_write_whose_response_was_lost_is_unknown_and_not_retried() {

@@ -213,7 +213,7 @@ async fn a_first_removal_of_a_version_that_is_not_text_is_made() {
 
 /// All keys, over as many pages as it takes, with something done after the first.
 async fn list_with(driver: &RedisDriver, between: impl FnOnce()) -> BTreeSet<String> {
-    let mut options = ListOptions::below(Prefix::new("l")).with_limit(50);
+    let mut options = ListOptions::below(Prefix::new("l").unwrap()).with_limit(50);
     let mut keys = BTreeSet::new();
     let mut between = Some(between);
     loop {
@@ -260,7 +260,7 @@ async fn a_listing_misses_no_key_when_a_slot_moves_meanwhile() {
     let to = to.into_iter().find(|place| *place != from).unwrap();
     let keys = list_with(&driver, || servers.move_slot_of("l:1", to)).await;
     assert_eq!(keys.len(), 1_000);
-    driver.clear(&Prefix::new("l")).await.unwrap();
+    driver.clear(&Prefix::new("l").unwrap()).await.unwrap();
     for node in servers.nodes() {
         assert_eq!(node.cli(&["DBSIZE"]), "0");
     }

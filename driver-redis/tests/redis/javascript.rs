@@ -117,7 +117,7 @@ async fn both_write_at_the_same_time_and_none_of_our_changes_is_lost() {
         caller.await.unwrap();
     }
     assert_eq!(theirs.call("getItem", json!(["n"])).await, json!(320));
-    let page = driver.list(ListOptions::below(session_core::Prefix::new("js")));
+    let page = driver.list(ListOptions::below(session_core::Prefix::new("js").unwrap()));
     assert_eq!(page.await.unwrap().keys.len(), 200);
 }
 

@@ -1,4 +1,4 @@
-//! The Redis driver on real servers: its contract, its own behaviour, faults, errors, other writers.
+//! The Redis driver on real servers: its own behaviour, faults, errors, other writers.
 
 // Helpers of tests fail a test as tests do.
 #![allow(
@@ -10,8 +10,6 @@
 
 #[cfg(all(test, feature = "config"))]
 mod by_name;
-#[cfg(test)]
-mod conformance;
 #[cfg(test)]
 mod driver;
 #[cfg(test)]

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 use std::sync::LazyLock;
-use std::time::Duration;
 
-use driver_redis::{RedisDriver, RedisOptions, Sentinel, Tls, TlsOptions};
+use driver_redis::{RedisOptions, Sentinel, Tls, TlsOptions};
 use session_core::{Driver, Key, WriteCondition, WriteOptions, WriteOutcome};
-use test_support::{RedisCluster, RedisSentinels, RedisServer, RedisTls, free_port};
+use test_support::{RedisCluster, RedisSentinels, RedisServer, RedisTls};
 
 pub(crate) fn key(name: &str) -> Key {
     Key::new(name).unwrap()
@@ -21,11 +20,6 @@ pub(crate) fn server() -> &'static RedisServer {
 pub(crate) fn start_valkey() -> RedisServer {
     let into = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driver-redis-valkey");
     RedisServer::start_valkey(&into, &[])
-}
-
-pub(crate) fn valkey() -> &'static RedisServer {
-    static SERVER: LazyLock<RedisServer> = LazyLock::new(start_valkey);
-    &SERVER
 }
 
 pub(crate) fn tls() -> &'static RedisTls {
@@ -55,14 +49,6 @@ pub(crate) fn on_sentinels(servers: &RedisSentinels) -> RedisOptions {
 
 pub(crate) fn on_cluster(servers: &RedisCluster) -> RedisOptions {
     RedisOptions::cluster(servers.addresses().into_iter().take(2))
-}
-
-/// A driver whose server is nowhere.
-pub(crate) async fn unreachable() -> RedisDriver {
-    let options = RedisOptions::new(format!("redis://127.0.0.1:{}", free_port()))
-        .with_pre_connect(false)
-        .with_timeout(Duration::from_millis(200));
-    RedisDriver::open(options).await.unwrap()
 }
 
 /// Adds one to a number on condition that nobody else did; the first one makes it.

@@ -1,23 +1,47 @@
 //! The contract of session-core, held against this driver: on a file, in memory, and below a prefix.
+//!
+//! It is a test program of its own, so that a case that does not apply is reported as ignored.
 
 // Helpers of tests fail a test as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use conformance_tests::{HookError, Subject};
+use conformance_tests::{HookError, Subject, TestProgram};
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use session_core::Key;
 use tempfile::TempDir;
+
+#[allow(dead_code, reason = "the other test program uses the rest")]
+mod support;
+
+fn main() -> ExitCode {
+    let (file, prefixed) = (new_folder(), new_folder());
+    TestProgram::new()
+        .with_subject("on_a_file", move || on(Arc::clone(&file), None))
+        .with_subject("below_a_prefix", move || {
+            on(Arc::clone(&prefixed), Some("app:sessions"))
+        })
+        .with_subject("in_memory", || async {
+            let driver = SqliteDriver::open(SqliteOptions::new(":memory:")).await;
+            driver.unwrap()
+        })
+        .run()
+}
+
+fn new_folder() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().unwrap())
+}
 
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// `setItem` or `setItemRaw` of unstorage's db0 driver, on a connection of its own.
 async fn foreign_write(path: PathBuf, key: Key, value: Bytes) -> Result<(), HookError> {
-    let mut connection = crate::support::connect(&path).await;
+    let mut connection = support::connect(&path).await;
     let upsert = |column: &str| {
         format!(
             "INSERT INTO unstorage (key, {column}, created_at, updated_at) \
@@ -49,10 +73,11 @@ async fn foreign_write(path: PathBuf, key: Key, value: Bytes) -> Result<(), Hook
 
 /// A driver whose table was taken away, so that nothing works.
 async fn without_its_table(folder: &TempDir) -> SqliteDriver {
-    let path = folder.path().join("broken.db");
+    let folder = tempfile::tempdir_in(folder.path()).unwrap().keep();
+    let path = folder.join("broken.db");
     let driver = SqliteDriver::open(SqliteOptions::new(&path)).await.unwrap();
-    crate::support::run(
-        &mut crate::support::connect(&path).await,
+    support::run(
+        &mut support::connect(&path).await,
         "DROP TABLE IF EXISTS unstorage",
     )
     .await;
@@ -84,28 +109,4 @@ async fn on(folder: Arc<TempDir>, prefix: Option<&str>) -> Subject {
             let key = Key::new(&format!("{prefix}{}", key.as_str())).unwrap();
             foreign_write(path, key, value)
         })
-}
-
-mod on_a_file {
-    conformance_tests::suite!({
-        let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
-        move || super::on(std::sync::Arc::clone(&folder), None)
-    });
-}
-
-mod below_a_prefix {
-    conformance_tests::suite!({
-        let folder = std::sync::Arc::new(tempfile::tempdir().unwrap());
-        move || super::on(std::sync::Arc::clone(&folder), Some("app:sessions"))
-    });
-}
-
-mod in_memory {
-    use conformance_tests::Subject;
-    use driver_sqlite::{SqliteDriver, SqliteOptions};
-
-    conformance_tests::suite!(|| async {
-        let driver = SqliteDriver::open(SqliteOptions::new(":memory:")).await;
-        Subject::new(driver.unwrap())
-    });
 }

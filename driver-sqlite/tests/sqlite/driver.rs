@@ -300,7 +300,7 @@ async fn a_listing_by_pages_has_each_key_once_and_clearing_stays_below_its_prefi
     for name in names {
         driver.put(name, "v").await.unwrap();
     }
-    let mut options = ListOptions::below(Prefix::new("a")).with_limit(2);
+    let mut options = ListOptions::below(Prefix::new("a").unwrap()).with_limit(2);
     let mut listed = Vec::new();
     loop {
         let page = driver.list(options.clone()).await.unwrap();
@@ -312,7 +312,7 @@ async fn a_listing_by_pages_has_each_key_once_and_clearing_stays_below_its_prefi
         }
     }
     assert_eq!(listed, ["a:%", "a:1", "a:2", "a:_x", "a:b:c"]);
-    driver.clear(&Prefix::new("a")).await.unwrap();
+    driver.clear(&Prefix::new("a").unwrap()).await.unwrap();
     let rest = database
         .rows("SELECT key FROM unstorage ORDER BY key")
         .await;
@@ -328,7 +328,11 @@ async fn clearing_more_than_a_batch_clears_all() {
     for outcome in database.driver.write_many(writes.collect()).await {
         assert!(outcome.is_ok());
     }
-    database.driver.clear(&Prefix::new("a")).await.unwrap();
+    database
+        .driver
+        .clear(&Prefix::new("a").unwrap())
+        .await
+        .unwrap();
     assert!(database.rows("SELECT key FROM unstorage").await.is_empty());
 }
 

@@ -173,7 +173,7 @@ async fn both_write_at_the_same_time_and_nothing_is_lost() {
     assert_eq!(count, (CALLERS * 50).to_string());
     let page = database
         .driver
-        .list(ListOptions::below(Prefix::new("js")))
+        .list(ListOptions::below(Prefix::new("js").unwrap()))
         .await
         .unwrap();
     assert_eq!(page.keys.len(), 50);

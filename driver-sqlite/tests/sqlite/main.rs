@@ -1,7 +1,5 @@
-//! The SQLite driver: its contract, its own behaviour, faults, foreign writers, JavaScript, other processes.
+//! The SQLite driver: its own behaviour, faults, foreign writers, JavaScript, other processes.
 
-#[cfg(test)]
-mod conformance;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]

@@ -102,7 +102,7 @@ async fn only_keys_below_the_prefix_are_listed_in_steps_and_cleared() {
         driver.put(beside, "v").await.unwrap();
     }
     let mut keys = std::collections::HashSet::new();
-    let mut options = ListOptions::below(Prefix::new("app")).with_limit(300);
+    let mut options = ListOptions::below(Prefix::new("app").unwrap()).with_limit(300);
     let mut steps = 0;
     loop {
         let page = driver.list(options.clone()).await.unwrap();
@@ -115,7 +115,7 @@ async fn only_keys_below_the_prefix_are_listed_in_steps_and_cleared() {
     }
     assert_eq!(keys.len(), 2_500);
     assert!(steps >= 5, "{steps}");
-    driver.clear(&Prefix::new("app")).await.unwrap();
+    driver.clear(&Prefix::new("app").unwrap()).await.unwrap();
     assert_eq!(gateway.redis().cli(&["DBSIZE"]), "4");
 }
 

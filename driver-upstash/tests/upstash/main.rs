@@ -1,4 +1,4 @@
-//! The Upstash driver on a gateway over a real Redis: the gateway, the driver's contract, requests, faults, JavaScript.
+//! The Upstash driver on a gateway over a real Redis: the gateway, requests, faults, JavaScript.
 
 // Helpers of tests fail a test as tests do.
 #![allow(
@@ -10,8 +10,6 @@
 
 #[cfg(all(test, feature = "config"))]
 mod by_name;
-#[cfg(test)]
-mod conformance;
 #[cfg(test)]
 mod deadlines;
 #[cfg(test)]

@@ -17,10 +17,10 @@ use crate::{
 ///
 /// ```
 /// use std::sync::Arc;
-/// use session_core::{decorators::Prefixed, Driver, Prefix};
+/// use session_core::{decorators::Prefixed, Driver, Prefix, Result};
 ///
-/// fn below_app(shared: Arc<dyn Driver>) -> impl Driver {
-///     Prefixed::new(shared, Prefix::new("app"))
+/// fn below_app(shared: Arc<dyn Driver>) -> Result<impl Driver> {
+///     Ok(Prefixed::new(shared, Prefix::new("app")?))
 /// }
 /// ```
 ///

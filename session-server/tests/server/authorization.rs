@@ -142,7 +142,7 @@ async fn a_hook_is_told_what_the_request_acts_on() {
     });
     let service = StorageService::new(storage.clone(), authorization);
     let item = |name: &str| AccessTarget::Item(Key::new(name).unwrap());
-    let below = |name: &str| AccessTarget::Below(Prefix::new(name));
+    let below = |name: &str| AccessTarget::Below(Prefix::new(name).unwrap());
     for (method, path, target) in [
         ("PUT", "/public/", item("public")),
         ("HEAD", "/public/", item("public")),
