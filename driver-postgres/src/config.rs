@@ -216,6 +216,8 @@ impl PostgresOptions {
         {
             return Err(invalid("`sweep_interval` must be above zero"));
         }
+        self.table_name()?;
+        self.parsed_prefix()?;
         Ok(())
     }
 

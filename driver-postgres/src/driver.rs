@@ -31,7 +31,7 @@ use crate::store::{self, Store};
 const NAME: &str = "postgres";
 
 /// PostgreSQL could store up to a gigabyte, but a value passes through the memory of both sides several times.
-const MAX_VALUE_SIZE: usize = 64 * 1024 * 1024;
+const MAX_VALUE_SIZE: usize = 16 * 1024 * 1024;
 
 /// A key must fit into a third of a page of the index.
 const MAX_KEY_BYTES: usize = 2_600;
@@ -195,6 +195,11 @@ impl PostgresDriver {
         })
     }
 
+    /// Whether no key below `prefix` can be in the table.
+    fn holds_nothing_below(&self, prefix: &Prefix) -> bool {
+        self.layout == Layout::Unstorage && prefix.as_str().contains('\0')
+    }
+
     /// The key in the table. What the table cannot hold is refused.
     fn key(&self, key: &Key) -> Result<Key> {
         if self.layout == Layout::Unstorage && key.as_bytes().contains(&0) {
@@ -242,7 +247,7 @@ impl PostgresDriver {
         if value.len() > MAX_VALUE_SIZE || is_too_long {
             return Err(Error::new(
                 ErrorKind::TooLarge,
-                "a value may have at most 64 MiB, and a key 255 characters, or 2,600 bytes with `layout = \"bytes\"`; \
+                "a value may have at most 16 MiB, and a key 255 characters, or 2,600 bytes with `layout = \"bytes\"`; \
                  store less",
             ));
         }
@@ -332,6 +337,9 @@ impl PostgresDriver {
 
     async fn read_page(&self, options: ListOptions) -> Result<ListPage> {
         self.check_open()?;
+        if self.holds_nothing_below(&options.prefix) {
+            return Ok(ListPage::default());
+        }
         let range = Range::below(&self.prefix.join_prefix(&options.prefix));
         let limit = options.limit.clamp(1, MAX_PAGE);
         let after = options.cursor.as_ref().map(Cursor::as_str);
@@ -366,6 +374,9 @@ impl PostgresDriver {
     /// written behind it do not keep it going.
     async fn clear_below(&self, prefix: &Prefix) -> Result<()> {
         self.check_open()?;
+        if self.holds_nothing_below(prefix) {
+            return Ok(());
+        }
         let range = Range::below(&self.prefix.join_prefix(prefix));
         let sql = range.of(&self.store.statements.clear);
         let mut lease = self.store.lease();

@@ -89,7 +89,12 @@ pub(crate) async fn prepare(
     layout: Layout,
     migrate: bool,
 ) -> Result<(), Error> {
-    let found = Found::look(connection, table).await?;
+    // In a transaction, since a pooler may send the two halves of a statement to different connections else.
+    let begun = connection.begin().await;
+    let mut transaction = begun.map_err(|error| Failure::of(error).error())?;
+    let found = Found::look(&mut transaction, table).await?;
+    let ended = transaction.commit().await;
+    ended.map_err(|error| Failure::of(error).error())?;
     found.check_server(layout)?;
     if found.columns.is_empty() && !migrate {
         return Err(invalid(

@@ -1,0 +1,14 @@
+//! The PostgreSQL driver: its contract, its own behaviour, faults and foreign writers.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod driver;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod foreign;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod support;
