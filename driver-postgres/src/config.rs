@@ -224,14 +224,19 @@ impl PostgresOptions {
     /// How to connect. A server on another machine must prove who it is, unless the URL or the environment says otherwise.
     pub(crate) fn connect_options(&self) -> Result<PgConnectOptions, Error> {
         let url = self.url.as_ref().map(SecretString::expose_secret);
+        let is_ours =
+            |url: &&str| url.starts_with("postgres://") || url.starts_with("postgresql://");
         let mut options = match url {
             // The error of the parser is left out, since the URL has a password.
-            Some(url) => PgConnectOptions::from_str(url).map_err(|_| {
-                invalid(
-                    "`url` must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a password must \
-                     be percent-encoded",
-                )
-            })?,
+            Some(url) => Some(url)
+                .filter(is_ours)
+                .and_then(|url| PgConnectOptions::from_str(url).ok())
+                .ok_or_else(|| {
+                    invalid(
+                        "`url` must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a password \
+                         must be percent-encoded",
+                    )
+                })?,
             None => PgConnectOptions::new(),
         };
         if let Some(password) = &self.password {

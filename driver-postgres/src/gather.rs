@@ -20,10 +20,11 @@ use crate::store::{Lease, Store};
 /// How many reads share a statement at most.
 pub(crate) const READS: usize = 128;
 
-/// How long a task keeps a connection: while there is always something to do, and while there is nothing. The pool may be
-/// the application's, and is the listings' and sweeps' too.
-const KEPT: Duration = Duration::from_millis(200);
-const KEPT_IDLE: Duration = Duration::from_millis(50);
+/// How long a task keeps a connection while there is always something to do, and while there is nothing.
+const KEPT: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(50)];
+
+/// The same while the pool has no other connection to give. It may be the application's, and is that of listings too.
+const KEPT_FROM_OTHERS: [Duration; 2] = [Duration::from_millis(5), Duration::ZERO];
 
 pub(crate) type Read = Result<Option<Entry>, Error>;
 pub(crate) type Made = Result<Changed, Error>;
@@ -34,8 +35,12 @@ async fn next<T, R>(
     lease: &mut Lease<'_>,
     since: &mut Instant,
 ) -> Option<Job<T, R>> {
-    if since.elapsed() < KEPT
-        && let Ok(job) = tokio::time::timeout(KEPT_IDLE, jobs.recv()).await
+    let [kept, idle] = match lease.is_last() {
+        true => KEPT_FROM_OTHERS,
+        false => KEPT,
+    };
+    if since.elapsed() < kept
+        && let Ok(job) = tokio::time::timeout(idle, jobs.recv()).await
     {
         return job;
     }

@@ -78,6 +78,12 @@ impl Lease<'_> {
         Ok(())
     }
 
+    /// Whether the pool has no other connection to give.
+    pub(crate) fn is_last(&self) -> bool {
+        let pool = &self.store.pool;
+        pool.num_idle() == 0 && pool.size() >= pool.options().get_max_connections()
+    }
+
     /// Gives the connection back to the pool.
     pub(crate) fn release(&mut self) {
         match self.is_busy {
