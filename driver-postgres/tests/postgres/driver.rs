@@ -105,8 +105,11 @@ async fn an_entry_that_expires_while_its_row_is_waited_for_is_absent() {
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_row_holds_up_nobody_else() {
     let database = Database::new();
+    // Of three connections one is for changes, so that the locked row shares a statement with others.
     let options = database.options().with_timeout(Duration::from_secs(3));
-    let driver = PostgresDriver::open(options).await.unwrap();
+    let driver = PostgresDriver::open(options.with_pool_size(3))
+        .await
+        .unwrap();
     driver.put("k", "old").await.unwrap();
     let holder = holding(&database).await;
     let keys: Vec<_> = (0..50)
@@ -116,9 +119,9 @@ async fn a_locked_row_holds_up_nobody_else() {
         .iter()
         .map(|key| driver.write(key, "value".into(), WriteOptions::default()));
     let locked = key("k");
-    let (locked, others) = tokio::join!(
-        driver.write(&locked, "new".into(), WriteOptions::default()),
-        join_all(others)
+    let (others, locked) = tokio::join!(
+        join_all(others),
+        driver.write(&locked, "new".into(), WriteOptions::default())
     );
     for outcome in others {
         assert!(matches!(outcome.unwrap(), WriteOutcome::Written { .. }));
