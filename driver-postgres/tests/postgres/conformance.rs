@@ -19,7 +19,7 @@ use crate::support::PATIENCE;
 const TTL: Duration = Duration::from_secs(3_600);
 
 /// How long each generated case runs on a further configuration.
-const BRIEF: Duration = Duration::from_millis(400);
+const BRIEF: Duration = Duration::from_millis(250);
 
 /// A driver whose server is nowhere.
 async fn unreachable() -> PostgresDriver {
@@ -132,7 +132,7 @@ mod on_the_table_of_unstorage {
         let options = PostgresOptions::new(PostgresServer::shared().url(database));
         async move {
             let subject = super::on(database, options).await;
-            subject.with_budget(std::time::Duration::from_secs(1))
+            subject.with_budget(std::time::Duration::from_millis(500))
         }
     });
 }
