@@ -10,6 +10,8 @@ pub use driver_fs::{FsDriver, FsOptions};
 pub use driver_http::{HttpDriver, HttpOptions};
 #[cfg(feature = "memory")]
 pub use driver_memory::{MemoryDriver, MemoryOptions};
+#[cfg(feature = "postgres")]
+pub use driver_postgres::{PostgresDriver, PostgresOptions};
 #[cfg(feature = "redis")]
 pub use driver_redis::{RedisDriver, RedisOptions};
 #[cfg(feature = "sqlite")]

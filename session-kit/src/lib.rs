@@ -46,6 +46,7 @@
 //! | `http` | no | `driver = "http"`: an HTTP server with the protocol of unstorage |
 //! | `memory` | yes | `driver = "memory"`: the memory of the process |
 //! | `near-cache` | no | `near_cache = true`: entries that are read often stay in the memory of the process, see [`decorators`] |
+//! | `postgres` | no | `driver = "postgres"`: a PostgreSQL database, with unstorage's table |
 //! | `redis` | no | `driver = "redis"`: Redis or Valkey, standalone, with Sentinel or as a cluster, with unstorage's keys |
 //! | `sqlite` | no | `driver = "sqlite"`: a SQLite file, with unstorage's table |
 //! | `upstash` | no | `driver = "upstash"`: Upstash Redis over its REST API, with unstorage's keys |

@@ -44,6 +44,13 @@ pub fn registry() -> Registry {
     #[cfg(not(feature = "memory"))]
     registry.register_unavailable("memory", "memory");
 
+    for name in ["postgres", "postgresql"] {
+        #[cfg(feature = "postgres")]
+        registry.register::<driver_postgres::PostgresOptions>(name);
+        #[cfg(not(feature = "postgres"))]
+        registry.register_unavailable(name, "postgres");
+    }
+
     #[cfg(feature = "redis")]
     registry.register::<driver_redis::RedisOptions>("redis");
     #[cfg(not(feature = "redis"))]

@@ -3,6 +3,7 @@
 //! - Processes: servers on loopback ([`Peer`]) and scripts that answer calls ([`Script`]).
 //! - Packages from npm ([`NodePackages`]) and PyPI ([`PythonPackages`]).
 //! - Redis: [`RedisServer`], [`RedisTls`], [`RedisSentinels`] and [`RedisCluster`].
+//! - PostgreSQL: [`PostgresServer`] and [`PgBouncer`].
 //! - Emulators: DynamoDB ([`Dynalite`], [`Ministack`]), Cloudflare KV ([`CloudflareKv`]) and Upstash
 //!   ([`UpstashGateway`]).
 //! - The server of unstorage ([`UnstorageServer`]).
@@ -34,6 +35,7 @@ mod memory;
 mod node;
 mod peer;
 mod port;
+mod postgres;
 mod python;
 mod redis;
 mod script;
@@ -51,6 +53,7 @@ pub use memory::memory_growth;
 pub use node::NodePackages;
 pub use peer::Peer;
 pub use port::free_port;
+pub use postgres::{PgBouncer, PostgresServer};
 pub use python::PythonPackages;
 pub use redis::{RedisCluster, RedisSentinels, RedisServer, RedisTls, TlsFiles};
 pub use script::Script;

@@ -14,6 +14,20 @@ const PROGRAMS: &[Program] = &[
         package: "redis-tools",
         harmless: &["--version"],
     },
+    // Debian puts these where no path leads.
+    Program {
+        name: "sh",
+        package: "postgresql",
+        harmless: &[
+            "-c",
+            "for bin in /usr/lib/postgresql/*/bin/postgres; do $bin --version && exit; done; exit 1",
+        ],
+    },
+    Program {
+        name: "sh",
+        package: "pgbouncer",
+        harmless: &["-c", "PATH=$PATH:/usr/sbin pgbouncer --version"],
+    },
     Program {
         name: "chromium",
         package: "chromium",

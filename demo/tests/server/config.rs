@@ -31,7 +31,9 @@ async fn every_example_works() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let peers = Peers::start();
     let registry = session_kit::registry();
-    for driver in registry.names().chain(["cookie"]) {
+    // Some drivers have two names.
+    let names = registry.names().filter(|name| *name != "postgresql");
+    for driver in names.chain(["cookie"]) {
         let path = examples.join(format!("session.{driver}.toml"));
         let example = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));

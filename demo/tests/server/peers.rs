@@ -4,10 +4,11 @@ use std::path::Path;
 
 #[cfg(feature = "dynamodb")]
 use test_support::Ministack;
-use test_support::{CloudflareKv, RedisServer, UnstorageServer, UpstashGateway};
+use test_support::{CloudflareKv, PostgresServer, RedisServer, UnstorageServer, UpstashGateway};
 
 /// One server for each driver that needs one.
 pub(crate) struct Peers {
+    postgres: &'static PostgresServer,
     redis: RedisServer,
     storage: UnstorageServer,
     upstash: UpstashGateway,
@@ -21,6 +22,7 @@ impl Peers {
         let unstorage = UnstorageServer::packages(folder("demo-unstorage"));
         let upstash = UpstashGateway::packages(folder("demo-upstash"));
         Self {
+            postgres: PostgresServer::shared(),
             redis: RedisServer::start(),
             storage: UnstorageServer::start(&unstorage, "1", &["memory"]),
             upstash: UpstashGateway::start(&upstash),
@@ -33,6 +35,10 @@ impl Peers {
     pub(crate) fn fill_in(&self, example: &str) -> String {
         example
             .replace("http://127.0.0.1:3001", self.storage.url())
+            .replace(
+                "postgres://localhost/sessions",
+                &self.postgres.url("postgres"),
+            )
             .replace("redis://127.0.0.1:6379", &self.redis.url())
             .replace(
                 "https://api.cloudflare.com",

@@ -10,6 +10,7 @@ use driver_cloudflare_kv::{CloudflareKvDriver, CloudflareKvOptions};
 use driver_dynamodb::{AwsCredentials, DynamoDbDriver, DynamoDbOptions};
 use driver_fs::{FsDriver, FsOptions};
 use driver_http::{Dialect, HttpDriver, HttpOptions};
+use driver_postgres::{Layout, PostgresDriver, PostgresOptions};
 use driver_redis::{RedisDriver, RedisOptions};
 use driver_sqlite::{SqliteDriver, SqliteOptions};
 use driver_upstash::{UpstashDriver, UpstashOptions};
@@ -18,7 +19,9 @@ use serde_json::{Value, json};
 use session_core::{Driver, ErrorKind, Expiry, WriteOptions};
 use session_server::{Authorization, StorageService};
 use session_storage::{Snapshot, Storage};
-use test_support::{CloudflareKv, Dynalite, RedisServer, UnstorageServer, UpstashGateway};
+use test_support::{
+    CloudflareKv, Dynalite, PostgresServer, RedisServer, UnstorageServer, UpstashGateway,
+};
 
 use crate::support::{keys, keys_to_depth, memory, storage};
 
@@ -249,6 +252,19 @@ async fn fs_has_the_whole_of_a_storage() {
     let folder = tempfile::tempdir().unwrap();
     let driver = FsDriver::open(FsOptions::new(folder.path())).await.unwrap();
     check(Arc::new(driver), Longest::Segment(255)).await;
+}
+
+#[test_support::test]
+async fn postgres_has_the_whole_of_a_storage() {
+    let server = PostgresServer::shared();
+    for layout in [Layout::Unstorage, Layout::Bytes] {
+        let options = PostgresOptions::new(server.url(&server.create_database()))
+            .with_layout(layout)
+            .with_timeout(PATIENCE);
+        let driver = PostgresDriver::open(options).await.unwrap();
+        let most = driver.capabilities().max_key_size.unwrap();
+        check(Arc::new(driver), Longest::Key(most)).await;
+    }
 }
 
 #[test_support::test]
