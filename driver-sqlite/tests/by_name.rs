@@ -104,7 +104,7 @@ async fn mistakes_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'sqlite', path = ':memory:', prefix = '?' }",
-            "sqlite: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
+            "sqlite: open: the prefix \"?\" contains `?`, `.` or `..`; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

@@ -87,7 +87,7 @@ async fn configuration_errors_name_the_driver_and_the_option() {
         ),
         (
             "driver = { name = 'dynamodb', table = 't', region = 'r', prefix = '?' }",
-            "dynamodb: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
+            "dynamodb: open: the prefix \"?\" contains `?`, `.` or `..`; use names separated by `:`",
         ),
     ] {
         let config = SessionConfig::from_toml_str(toml).unwrap();

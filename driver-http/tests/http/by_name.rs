@@ -66,7 +66,7 @@ async fn configuration_errors_name_the_driver_and_the_option() {
         ),
         (
             "url = 'http://h', prefix = '?'",
-            "http: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
+            "http: open: the prefix \"?\" contains `?`, `.` or `..`; use names separated by `:`",
         ),
     ] {
         let toml = match options {

@@ -67,7 +67,7 @@ async fn configuration_errors_name_the_driver_and_the_option() {
         ),
         (
             "url = 'https://h', token = 't', prefix = '?'",
-            "upstash: open: the prefix \"?\" would mean no prefix at all; use names separated by `:`",
+            "upstash: open: the prefix \"?\" contains `?`, `.` or `..`; use names separated by `:`",
         ),
         (
             "url = 'https://h', token = 't', timeout = 0",
