@@ -50,18 +50,40 @@ pub(crate) async fn connect(options: &DynamoDbOptions) -> Result<Client, Error> 
             "no region is configured; set `region`, the environment variable `AWS_REGION`, or a region in the profile",
         ));
     }
-    // They apply to this client only. Clients that fetch credentials keep their own retries and timeouts.
+    Ok(limited(Builder::from(&shared), options))
+}
+
+/// Makes a client of the driver's own out of the application's: the same HTTP client, credentials, region and endpoint.
+pub(crate) fn of_application(client: &Client, options: &DynamoDbOptions) -> Result<Client, Error> {
+    let given = [
+        ("region", options.region.is_some()),
+        ("endpoint_url", options.endpoint_url.is_some()),
+        ("profile", options.profile.is_some()),
+        ("credentials", options.credentials.is_some()),
+    ];
+    match given.iter().find(|(_, is_given)| *is_given) {
+        Some((name, _)) => Err(invalid(format!(
+            "the client says how to connect; remove `{name}`"
+        ))),
+        None => Ok(limited(client.config().to_builder(), options)),
+    }
+}
+
+/// A client that never repeats a request, and whose requests and responses have limits.
+///
+/// The settings apply to this client only. Clients that fetch credentials keep their own retries and timeouts.
+fn limited(config: Builder, options: &DynamoDbOptions) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(connect_timeout(options.timeout))
         .operation_attempt_timeout(options.timeout.mul_f64(0.6))
         .build();
-    let config = Builder::from(&shared)
+    let config = config
         .timeout_config(timeouts)
         .retry_config(RetryConfig::disabled())
         .interceptor(BoundedResponses)
         // The timeout of an attempt covers the whole response.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-    Ok(Client::from_conf(config.build()))
+    Client::from_conf(config.build())
 }
 
 /// How long connecting may take: half of the time of a request, which is three fifths of that of an operation, so that

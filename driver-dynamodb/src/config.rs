@@ -304,7 +304,7 @@ impl AttributeNames {
     }
 }
 
-pub(crate) fn invalid(message: &'static str) -> Error {
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidConfig, message)
 }
 

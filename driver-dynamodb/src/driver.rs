@@ -18,7 +18,7 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::batch::Batches;
-use crate::client::{Attempts, connect};
+use crate::client::{Attempts, connect, of_application};
 use crate::config::DynamoDbOptions;
 use crate::error::{During, closed, from_sdk, shared};
 use crate::expressions::Expression;
@@ -52,20 +52,50 @@ impl DynamoDbDriver {
     /// operation. It must be called within a tokio runtime with its timer and I/O enabled, which must live as long as the
     /// driver is used.
     pub async fn open(options: DynamoDbOptions) -> Result<Self> {
+        Self::opened(None, options).await
+    }
+
+    /// Uses the HTTP client, the credentials, the region and the endpoint of the application's own client.
+    ///
+    /// ```no_run
+    /// use driver_dynamodb::{DynamoDbDriver, DynamoDbOptions};
+    ///
+    /// # async fn example(client: aws_sdk_dynamodb::Client) -> session_core::Result<()> {
+    /// let driver = DynamoDbDriver::from_client(client, DynamoDbOptions::new("sessions")).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Retries and timeouts are those of `options`, so that a write is not repeated where that is not safe. The options that
+    /// say how to connect are errors here: `region`, `endpoint_url`, `profile` and `credentials`.
+    pub async fn from_client(client: Client, options: DynamoDbOptions) -> Result<Self> {
+        Self::opened(Some(client), options).await
+    }
+
+    async fn opened(application: Option<Client>, options: DynamoDbOptions) -> Result<Self> {
         let operations = Operations::new(NAME, options.timeout);
         let opening = operations.with_timeout(READY + options.timeout);
         // Boxed, since it is nested too deeply for the compiler otherwise.
-        let open = Box::pin(Self::open_inner(options, operations));
+        let open = Box::pin(async {
+            options.check()?;
+            let client = match application {
+                Some(client) => of_application(&client, &options)?,
+                None => connect(&options).await?,
+            };
+            Self::start(client, options, operations).await
+        });
         opening.read("open", open).await
     }
 
-    async fn open_inner(options: DynamoDbOptions, operations: Operations) -> Result<Self> {
-        options.check()?;
+    async fn start(
+        client: Client,
+        options: DynamoDbOptions,
+        operations: Operations,
+    ) -> Result<Self> {
         let attempts = Attempts {
             retry: options.retry,
             timeout: options.timeout,
         };
-        let client = connect(&options).await?;
         let prefix = Prefix::from_option(options.prefix.as_deref().unwrap_or_default())?;
         let layout = Layout::new(&options.attributes, prefix);
         if options.create_table {

@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Use it for servers on AWS. Any number of servers share a table, and conditions hold among them all and against other
-//! programs. The driver uses the AWS SDK, which takes a minute or two to compile. With the feature `sso` the default
+//! programs. The driver uses the AWS SDK, which takes a minute or two to compile. An application that has a client of the SDK
+//! hands it in by [`DynamoDbDriver::from_client`]. With the feature `sso` the default
 //! credentials chain includes those of `aws sso login`.
 //!
 //! # Costs

@@ -1,12 +1,21 @@
 //! Opening the driver, with and without creating its table.
 
-use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
-use driver_dynamodb::{AttributeNames, DynamoDbDriver};
-use futures_util::future::join_all;
-use session_core::{Driver, DriverExt, ErrorKind, Outcome};
-use test_support::HttpProxy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use crate::support::{DYNALITE, MINISTACK, client, make_table, open, options};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::types::{BillingMode, TimeToLiveSpecification};
+use driver_dynamodb::{AttributeNames, DynamoDbDriver, DynamoDbOptions};
+use futures_util::future::join_all;
+use session_core::{Driver, DriverExt, ErrorKind, Outcome, RetryPolicy};
+use test_support::{HttpProxy, free_port};
+
+use crate::support::{DYNALITE, MINISTACK, client, make_table, new_table, open, options};
 
 async fn turn_on_time_to_live(url: &str, table: &str, attribute: &str) {
     let specification = TimeToLiveSpecification::builder()
@@ -137,4 +146,74 @@ async fn every_operation_reports_a_missing_table() {
             assert!(error.to_string().contains("`create_table`"), "{error}");
         }
     }
+}
+
+/// Counts the requests of a client, each attempt by itself.
+#[derive(Clone, Debug, Default)]
+struct Requests(Arc<AtomicU32>);
+
+impl Requests {
+    /// A client that is counted, and that would try three times.
+    fn of(&self, client: &Client) -> Client {
+        let config = client.config().to_builder().interceptor(self.clone());
+        let config = config.retry_config(RetryConfig::standard().with_max_attempts(3));
+        Client::from_conf(config.build())
+    }
+
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Intercept for Requests {
+    fn name(&self) -> &'static str {
+        "Requests"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[test_support::test]
+async fn the_client_of_the_application_is_used_as_it_is_configured() {
+    let requests = Requests::default();
+    let client = requests.of(&client(&DYNALITE.url()));
+    let options = DynamoDbOptions::new(new_table())
+        .with_create_table(true)
+        .with_timeout(Duration::from_secs(30));
+    let driver = DynamoDbDriver::from_client(client, options).await.unwrap();
+    let opened = requests.count();
+    driver.put("k", "v").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    assert_eq!(requests.count(), opened + 2);
+}
+
+#[test_support::test]
+async fn the_client_of_the_application_does_not_repeat_what_the_driver_sends() {
+    let requests = Requests::default();
+    let nowhere = format!("http://127.0.0.1:{}", free_port());
+    let client = requests.of(&client(&nowhere));
+    let options = DynamoDbOptions::new("sessions").with_retry(RetryPolicy::never());
+    let driver = DynamoDbDriver::from_client(client, options).await.unwrap();
+    let error = driver.put("k", "v").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(requests.count(), 1);
+}
+
+#[test_support::test]
+async fn options_that_say_how_to_connect_are_refused_beside_a_client() {
+    let client = client(&DYNALITE.url());
+    let options = DynamoDbOptions::new("sessions").with_region("eu-central-1");
+    let opened = DynamoDbDriver::from_client(client, options).await;
+    let error = opened.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+    let told = "dynamodb: open: the client says how to connect; remove `region`";
+    assert_eq!(error.to_string(), told);
 }
