@@ -55,6 +55,9 @@ pub struct PostgresOptions {
     /// PgBouncer with `pool_mode = transaction`. Each operation is then a transaction, and nothing is prepared by name.
     /// Default: false.
     pub pooler: bool,
+    /// How a near-cache listens: the URL of the same database past the pooler. Default: `url`. With [`pooler`](Self::pooler)
+    /// there is no near-cache without it.
+    pub listen_url: Option<SecretString>,
     /// How long an operation may take. A clear may take 10 minutes. Default: 5 s.
     #[cfg_attr(feature = "config", serde(deserialize_with = "durations::seconds"))]
     pub timeout: Duration,
@@ -88,6 +91,7 @@ impl Default for PostgresOptions {
             ttl: None,
             pool_size: 8,
             pooler: false,
+            listen_url: None,
             timeout: DEFAULT_TIMEOUT,
             sweep_interval: Some(Duration::from_secs(60)),
         }
@@ -159,6 +163,13 @@ impl PostgresOptions {
         self
     }
 
+    /// Sets the [`listen_url`](Self::listen_url).
+    #[must_use]
+    pub fn with_listen_url(mut self, url: impl Into<String>) -> Self {
+        self.listen_url = Some(url.into().into());
+        self
+    }
+
     /// Sets the [`timeout`](Self::timeout).
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
@@ -187,6 +198,25 @@ impl PostgresOptions {
     /// blocks its writers while it is built; `CREATE INDEX CONCURRENTLY` under the same name beforehand does not.
     pub fn schema_sql(&self) -> Result<String, Error> {
         Ok(crate::schema::sql(&self.table_name()?, self.layout))
+    }
+
+    /// The statements that make the table notify of changes, which a near-cache needs. They can be run again.
+    ///
+    /// ```
+    /// use driver_postgres::PostgresOptions;
+    ///
+    /// let sql = PostgresOptions::default().invalidation_sql()?;
+    /// assert!(sql.contains("\"unstorage_changed\""));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// With [`migrate`](Self::migrate) they are run when a near-cache is first opened. Afterwards every change of a row
+    /// notifies, also when no near-cache is in use. To end that, drop the two triggers.
+    pub fn invalidation_sql(&self) -> Result<String, Error> {
+        Ok(crate::schema::notifying_sql(
+            &self.table_name()?,
+            self.layout,
+        ))
     }
 
     pub(crate) fn parsed_prefix(&self) -> Result<Prefix, Error> {
@@ -223,7 +253,18 @@ impl PostgresOptions {
 
     /// How to connect. A server on another machine must prove who it is, unless the URL or the environment says otherwise.
     pub(crate) fn connect_options(&self) -> Result<PgConnectOptions, Error> {
-        let url = self.url.as_ref().map(SecretString::expose_secret);
+        self.connect_options_of(self.url.as_ref())
+    }
+
+    /// How a near-cache listens, if `listen_url` says so.
+    pub(crate) fn listen_options(&self) -> Result<Option<PgConnectOptions>, Error> {
+        let url = self.listen_url.as_ref();
+        url.map(|url| self.connect_options_of(Some(url)))
+            .transpose()
+    }
+
+    fn connect_options_of(&self, url: Option<&SecretString>) -> Result<PgConnectOptions, Error> {
+        let url = url.map(SecretString::expose_secret);
         let is_ours =
             |url: &&str| url.starts_with("postgres://") || url.starts_with("postgresql://");
         let mut options = match url {
@@ -233,8 +274,8 @@ impl PostgresOptions {
                 .and_then(|url| PgConnectOptions::from_str(url).ok())
                 .ok_or_else(|| {
                     invalid(
-                        "`url` must be postgres://USER:PASSWORD@HOST:PORT/DATABASE; special characters in a password \
-                         must be percent-encoded",
+                        "`url` must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, and so must `listen_url`; special \
+                         characters in a password must be percent-encoded",
                     )
                 })?,
             None => PgConnectOptions::new(),
@@ -305,6 +346,11 @@ impl TableName {
     /// The name without its schema.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The channel of its notifications. Another table of the same name in another schema shares it, which does no harm.
+    pub(crate) fn channel(&self) -> String {
+        format!("{}_changed", self.name)
     }
 
     /// The name as it is written in SQL, with `suffix`.

@@ -8,12 +8,13 @@ use bytes::Bytes;
 use session_core::worker::{self, Jobs, Queue};
 use session_core::{
     Capabilities, Conditions, ConflictState, Cursor, DEFAULT_CLEAR_TIMEOUT, Driver, Entry, Error,
-    ErrorKind, Expiry, Key, ListOptions, ListPage, Listing, Metadata, Operations, Outcome, Prefix,
-    RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions, Version, Write, WriteCondition,
-    WriteOptions, WriteOutcome, async_trait,
+    ErrorKind, Expiry, InvalidationListener, Key, ListOptions, ListPage, Listing, Metadata,
+    Operations, Outcome, Prefix, RemoveOptions, RemoveOutcome, Result, Timestamp, TouchOptions,
+    Version, Write, WriteCondition, WriteOptions, WriteOutcome, async_trait,
 };
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::{Arguments, Connection, PgPool, Row};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -21,9 +22,10 @@ use tokio_util::task::TaskTracker;
 use crate::change::{
     Batch, Change, Changed, Condition, Kind, Revisions, millis, revision, time, version,
 };
-use crate::config::{Layout, PostgresOptions};
+use crate::config::{Layout, PostgresOptions, TableName};
 use crate::error::{Failure, closed};
 use crate::gather::{self, Made, READS, Read};
+use crate::invalidation::Invalidations;
 use crate::schema;
 use crate::statements::{InRange, Statements};
 use crate::store::{self, Store};
@@ -78,6 +80,12 @@ pub struct PostgresDriver {
     operations: Operations,
     clear: Operations,
     owns_pool: bool,
+    table: TableName,
+    migrate: bool,
+    /// `None` behind a pooler that cannot be gone past.
+    invalidations: Option<Arc<Invalidations>>,
+    /// Set once a connection listens.
+    listening: OnceCell<()>,
     tasks: TaskTracker,
     stop: CancellationToken,
     _stop_on_drop: DropGuard,
@@ -151,6 +159,20 @@ impl PostgresDriver {
     ) -> Result<Self> {
         let prefix = options.parsed_prefix()?;
         let table = options.table_name()?;
+        let listen = match options.listen_options()? {
+            None if options.pooler => None,
+            None => Some(pool.connect_options().as_ref().clone()),
+            given => given,
+        };
+        let invalidations = listen.map(|connect| {
+            let channel = table.channel();
+            Arc::new(Invalidations::new(
+                prefix.clone(),
+                channel,
+                connect,
+                options.timeout,
+            ))
+        });
         let store = Arc::new(Store {
             statements: Statements::new(&table, options.layout),
             timeout: options.timeout,
@@ -189,10 +211,40 @@ impl PostgresDriver {
             clear: operations.with_timeout(DEFAULT_CLEAR_TIMEOUT),
             operations,
             owns_pool,
+            table,
+            migrate: options.migrate,
+            invalidations,
+            listening: OnceCell::new(),
             tasks,
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
         })
+    }
+
+    fn invalidations(&self) -> Result<&Arc<Invalidations>> {
+        self.check_open()?;
+        self.invalidations.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "notifications do not pass a pooler; set `listen_url` to the server itself",
+            )
+            .with_outcome(Outcome::NotApplied)
+        })
+    }
+
+    /// Makes the table notify, connects, and starts the task that listens.
+    async fn start_listening(&self, invalidations: &Arc<Invalidations>) -> Result<()> {
+        let connected = PgConnection::connect_with(invalidations.connect_options()).await;
+        let mut connection = connected.map_err(|error| Failure::to_connect(error).error())?;
+        schema::prepare_to_notify(&mut connection, &self.table, self.layout, self.migrate).await?;
+        // The listener has another one.
+        let _closed = connection.close().await;
+        let listener = invalidations.connect().await?;
+        let keeping = Arc::clone(invalidations).keep(listener);
+        let stop = self.stop.clone();
+        self.tasks
+            .spawn(async move { stop.run_until_cancelled_owned(keeping).await });
+        Ok(())
     }
 
     /// Whether no key below `prefix` can be in the table.
@@ -509,6 +561,7 @@ impl Driver for PostgresDriver {
             .with_batch(true)
             .with_max_key_size(Some(max_key.saturating_sub(overhead)))
             .with_max_value_size(Some(MAX_VALUE_SIZE))
+            .with_invalidations(self.invalidations.is_some())
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Entry>> {
@@ -646,12 +699,59 @@ impl Driver for PostgresDriver {
         self.clear.change("clear", self.clear_below(prefix)).await
     }
 
+    async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
+        let listen = async {
+            let invalidations = self.invalidations()?;
+            invalidations.add(listener);
+            let start = || self.start_listening(invalidations);
+            self.listening.get_or_try_init(start).await?;
+            Ok(())
+        };
+        self.operations.read("listen", listen).await
+    }
+
+    /// All reads are tracked: every change of any entry is told.
+    async fn read_tracked(&self, key: &Key) -> Result<Option<Entry>> {
+        self.read(key).await
+    }
+
+    async fn sync_invalidations(&self) -> Result<()> {
+        let sync = async {
+            let invalidations = self.invalidations()?;
+            if !self.listening.initialized() {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "nobody listens; call `listen` first",
+                )
+                .with_outcome(Outcome::NotApplied));
+            }
+            let deadline = self.store.deadline();
+            let (number, payload) = invalidations.probe();
+            let arguments = || {
+                let mut arguments = PgArguments::default();
+                let _added = arguments
+                    .add(invalidations.channel())
+                    .and_then(|()| arguments.add(&payload));
+                arguments
+            };
+            let mut lease = self.store.lease();
+            let sql = &self.store.statements.notify;
+            lease.read(sql, arguments, deadline).await?;
+            invalidations.arrival(number, deadline).await?;
+            Ok(())
+        };
+        self.operations.read("sync_invalidations", sync).await
+    }
+
     async fn close(&self) -> Result<()> {
         let close = async {
             self.stop.cancel();
             self.read_jobs.close();
             self.change_jobs.close();
             self.tasks.wait().await;
+            if let Some(invalidations) = &self.invalidations {
+                invalidations.lose_track();
+            }
             if self.owns_pool {
                 self.store.pool.close().await;
             }

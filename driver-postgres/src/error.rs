@@ -41,6 +41,15 @@ impl Failure {
         failure
     }
 
+    /// A notification that was sent did not arrive.
+    pub(crate) fn unheard() -> Self {
+        Self::new(
+            ErrorKind::TimedOut,
+            Outcome::NotApplied,
+            "the server did not deliver a notification in time; `listen_url` must lead to the same database, past any pooler",
+        )
+    }
+
     /// The failure of getting a connection, before anything was sent.
     pub(crate) fn to_connect(error: sqlx::Error) -> Self {
         let mut failure = Self::of(error);

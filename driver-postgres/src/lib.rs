@@ -77,6 +77,17 @@
 //! Behind a pooler that gives each transaction another connection, set [`pooler`](PostgresOptions::pooler): each operation
 //! is a transaction then, three round trips instead of one, and nothing is prepared by name.
 //!
+//! # Near-cache
+//!
+//! The driver tells a [`NearCache`](session_core::decorators::NearCache) which entries change, by `LISTEN` and `NOTIFY`.
+//! When the first one is opened, the table gets two triggers that notify of each row that is changed or removed, by
+//! unstorage too. [`invalidation_sql`](PostgresOptions::invalidation_sql) prints them. They stay until they are dropped, and
+//! cost every writer of the table: PostgreSQL makes transactions that notify commit one after the other.
+//!
+//! One more connection listens. If it is lost, all that was read before is forgotten. Behind a pooler it goes past it, to
+//! [`listen_url`](PostgresOptions::listen_url). After a failover the cache empties when the connections move to the new
+//! primary.
+//!
 //! # Limits
 //!
 //! A value has at most 16 MiB. A key has at most 255 characters, or 2,600 bytes with [`Layout::Bytes`], the prefix
@@ -89,6 +100,7 @@ mod config;
 mod driver;
 mod error;
 mod gather;
+mod invalidation;
 mod schema;
 mod statements;
 mod store;

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, Row};
 
 use crate::config::{Layout, TableName, invalid};
 use crate::error::Failure;
+use crate::invalidation::EVERYTHING;
 
 /// Columns that a table must have, with their types. Ours come last.
 const UNSTORAGE: [(&str, &str); 7] = [
@@ -26,6 +27,10 @@ const BYTES: [(&str, &str); 4] = [
     ("revision", "bigint"),
 ];
 const OURS: usize = 2;
+
+/// The ends of the names of the triggers that notify.
+const CHANGED: &str = "_changed";
+const TRUNCATED: &str = "_truncated";
 
 /// The statements that create or complete the table, each of which does nothing where it has nothing to do.
 ///
@@ -81,6 +86,54 @@ pub(crate) fn sql(table: &TableName, layout: Layout) -> String {
     )
 }
 
+/// The statements that make the table notify of each change, without which nobody can listen.
+///
+/// A row that is inserted is not told of, since nobody can have read it.
+pub(crate) fn notifying_sql(table: &TableName, layout: Layout) -> String {
+    let (t, name, channel) = (table.quoted(""), table.name(), table.channel());
+    let function = table.quoted("_notify");
+    let key = match layout {
+        Layout::Unstorage => "convert_to(OLD.key, 'UTF8')",
+        Layout::Bytes => "OLD.key",
+    };
+    format!(
+        "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$\n\
+         BEGIN\n  \
+         IF TG_OP = 'TRUNCATE' THEN\n    PERFORM pg_notify('{channel}', '{EVERYTHING}');\n  \
+         ELSE\n    PERFORM pg_notify('{channel}', encode({key}, 'hex'));\n  END IF;\n  \
+         RETURN NULL;\n\
+         END $$;\n\
+         CREATE OR REPLACE TRIGGER \"{name}{CHANGED}\" AFTER UPDATE OR DELETE ON {t} FOR EACH ROW\n  \
+         EXECUTE FUNCTION {function}();\n\
+         CREATE OR REPLACE TRIGGER \"{name}{TRUNCATED}\" AFTER TRUNCATE ON {t} FOR EACH STATEMENT\n  \
+         EXECUTE FUNCTION {function}();\n"
+    )
+}
+
+/// Makes the table notify if it does not yet and `migrate` says so.
+pub(crate) async fn prepare_to_notify(
+    connection: &mut PgConnection,
+    table: &TableName,
+    layout: Layout,
+    migrate: bool,
+) -> Result<(), Error> {
+    let found = Found::look(connection, table).await?;
+    found.check_server(layout)?;
+    if found.notifies(table) {
+        return Ok(());
+    }
+    if !migrate {
+        return Err(invalid(
+            "the table does not notify of changes; run `invalidation_sql`, or set `migrate`",
+        ));
+    }
+    let sql = notifying_sql(table, layout);
+    let is_complete = |found: &Found| found.notifies(table);
+    complete(connection, table, sql, is_complete)
+        .await
+        .map_err(|error| Failure::of(error).error())
+}
+
 /// Creates or completes the table if `migrate` says so, and checks that it is one that the driver can use. Other processes
 /// may do the same at the same time.
 pub(crate) async fn prepare(
@@ -112,7 +165,8 @@ pub(crate) async fn prepare(
             "the table lacks columns, the index or triggers of this driver; run `schema_sql`, or set `migrate`",
         ));
     }
-    complete(connection, table, layout)
+    let is_complete = |found: &Found| found.is_complete(table, layout);
+    complete(connection, table, sql(table, layout), is_complete)
         .await
         .map_err(|error| Failure::of(error).error())
 }
@@ -121,7 +175,8 @@ pub(crate) async fn prepare(
 async fn complete(
     connection: &mut PgConnection,
     table: &TableName,
-    layout: Layout,
+    sql: String,
+    is_complete: impl Fn(&Found) -> bool,
 ) -> Result<(), sqlx::Error> {
     /// Any number that other programs are unlikely to lock.
     const LOCK: i64 = 0x5e55_1075_7044;
@@ -137,8 +192,8 @@ async fn complete(
         .await?;
     // Another process may have been faster, and what is there need not be locked again.
     let found = Found::look(&mut transaction, table).await;
-    if !found.is_ok_and(|found| found.is_complete(table, layout)) {
-        sqlx::raw_sql(AssertSqlSafe(sql(table, layout)))
+    if !found.is_ok_and(|found| is_complete(&found)) {
+        sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)
             .await?;
     }
@@ -242,17 +297,27 @@ impl Found {
         Ok(())
     }
 
+    fn notifies(&self, table: &TableName) -> bool {
+        has(&self.triggers, table, CHANGED) && has(&self.triggers, table, TRUNCATED)
+    }
+
     fn is_complete(&self, table: &TableName, layout: Layout) -> bool {
-        let has = |all: &[String], suffix: &str| all.contains(&format!("{}{suffix}", table.name()));
         columns(layout).iter().all(|(name, _)| {
             self.columns
                 .iter()
                 .any(|column| column.starts_with(&format!("{name} ")))
-        }) && has(&self.triggers, "_foreign_insert")
-            && has(&self.triggers, "_foreign_update")
-            && has(&self.indexes, "_expires_at")
-            && (layout == Layout::Bytes || self.is_in_order || has(&self.indexes, "_key_order"))
+        }) && has(&self.triggers, table, "_foreign_insert")
+            && has(&self.triggers, table, "_foreign_update")
+            && has(&self.indexes, table, "_expires_at")
+            && (layout == Layout::Bytes
+                || self.is_in_order
+                || has(&self.indexes, table, "_key_order"))
     }
+}
+
+/// Whether one of `names` is that of the table with `suffix`.
+fn has(names: &[String], table: &TableName, suffix: &str) -> bool {
+    names.contains(&format!("{}{suffix}", table.name()))
 }
 
 fn columns(layout: Layout) -> &'static [(&'static str, &'static str)] {

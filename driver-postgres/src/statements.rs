@@ -15,6 +15,7 @@ pub(crate) struct Statements {
     pub(crate) put: Changing,
     pub(crate) delete: Changing,
     pub(crate) touch: Changing,
+    pub(crate) notify: SqlStr,
 }
 
 /// A statement over a range of keys that has an end, and the same over all keys.
@@ -100,6 +101,7 @@ impl Statements {
                 "changed AS (UPDATE {t} t SET expires_at = j.until FROM judged j \
                  WHERE t.key = j.key AND j.ok AND NOT j.gone RETURNING j.i)"
             )),
+            notify: sql("SELECT pg_notify($1, $2)".to_owned()),
         }
     }
 }

@@ -31,6 +31,7 @@ async fn every_option_can_be_configured() {
         ttl = 3600
         poolSize = 3
         pooler = true
+        listenUrl = "{url}"
         timeout = 20
         sweepInterval = "never"
     "#

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
                 let database = database(&DATABASE);
                 let options = PostgresOptions::new(pooler.url(database))
                     .with_pooler(true)
+                    .with_listen_url(PostgresServer::shared().url(database))
                     .with_layout(Layout::Bytes)
                     .with_prefix("app:100%_");
                 on(database, options).await.with_budget(BRIEF)

@@ -7,6 +7,8 @@ mod faults;
 #[cfg(test)]
 mod foreign;
 #[cfg(test)]
+mod invalidation;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod support;

@@ -41,7 +41,7 @@ const PROBES: u32 = 4;
 /// }
 /// ```
 ///
-/// The driver must report invalidations, as `driver-redis` does. Otherwise `new` is an error of kind
+/// The driver must report invalidations, as `driver-redis` and `driver-postgres` do. Otherwise `new` is an error of kind
 /// [`Unsupported`](crate::ErrorKind::Unsupported).
 ///
 /// # What a reader may see
