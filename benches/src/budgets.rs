@@ -14,6 +14,7 @@ pub(crate) fn check(report: &Report) -> Vec<Budget> {
     folder(report, &mut budgets);
     sqlite(report, &mut budgets);
     redis(report, &mut budgets);
+    postgres(report, &mut budgets);
     far_away(report, &mut budgets);
     budgets
 }
@@ -111,13 +112,34 @@ fn redis(report: &Report, budgets: &mut Vec<Budget>) {
             against(section, Operation::Commit, ours, LIMIT, 0.8);
         }
     }
-    for section in [
-        stores::redis::requests::TITLE,
-        stores::redis::requests::VALKEY,
+    for (section, commit) in [
+        (stores::redis::requests::TITLE, 1.0),
+        (stores::redis::requests::VALKEY, 1.2),
     ] {
-        for operation in [Operation::Read, Operation::Commit] {
-            against(section, operation, OURS, "tower-sessions 0.14", 1.5);
-        }
+        const CACHED: &str = "session-kit, near-cache";
+        const TOWER: &str = "tower-sessions 0.14";
+        const MOKA: &str = "tower-sessions 0.14, Moka";
+        against(section, Operation::Read, OURS, TOWER, 0.95);
+        against(section, Operation::Commit, OURS, TOWER, 0.95);
+        against(section, Operation::Read, CACHED, TOWER, 4.2);
+        against(section, Operation::Read, CACHED, MOKA, 1.1);
+        against(section, Operation::Commit, CACHED, TOWER, commit);
+    }
+}
+
+fn postgres(report: &Report, budgets: &mut Vec<Budget>) {
+    let tower = stores::postgres::TOWER;
+    for (operation, callers, ours, bound, goal) in [
+        (Operation::Read, 64, OURS, 2.0, ""),
+        (Operation::Read, 1, OURS, 1.0, ""),
+        (Operation::Commit, 64, OURS, 1.5, " (goal 2.5)"),
+        (Operation::Commit, 1, OURS, 0.95, ""),
+        (Operation::Read, 64, stores::postgres::CACHED, 10.0, ""),
+    ] {
+        let title = comparison(operation, callers);
+        let found = rates(report, stores::postgres::TITLE, &title, ours, tower);
+        let what = format!("postgres, {title}: {ours}, × {tower}{goal}");
+        budgets.extend(at_least(what, bound, found));
     }
 }
 

@@ -3,12 +3,14 @@
 pub(crate) mod cloudflare_kv;
 pub(crate) mod fs;
 pub(crate) mod memory;
+pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod sqlite;
 pub(crate) mod upstash;
 
 mod contender;
 mod javascript;
+mod requests;
 
 use std::any::Any;
 use std::ffi::OsStr;
@@ -74,7 +76,7 @@ impl Server {
     }
 }
 
-const BACKENDS: [Backend; 10] = [
+const BACKENDS: [Backend; 11] = [
     fs::ON_DISK,
     fs::IN_MEMORY,
     memory::BACKEND,
@@ -83,6 +85,7 @@ const BACKENDS: [Backend; 10] = [
     redis::ON_VALKEY,
     redis::requests::BACKEND,
     redis::requests::ON_VALKEY,
+    postgres::BACKEND,
     upstash::BACKEND,
     cloudflare_kv::BACKEND,
 ];

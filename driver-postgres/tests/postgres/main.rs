@@ -1,4 +1,4 @@
-//! The PostgreSQL driver: its own behaviour, faults and foreign writers.
+//! The PostgreSQL driver: its own behaviour, faults, foreign writers and JavaScript.
 
 #[cfg(test)]
 mod driver;
@@ -8,6 +8,8 @@ mod faults;
 mod foreign;
 #[cfg(test)]
 mod invalidation;
+#[cfg(test)]
+mod javascript;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -4,8 +4,6 @@ use ::axum_session::SessionConfig;
 use axum::Router;
 use axum_session_redispool::SessionRedisPool;
 use redis_pool::RedisPool;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use session_core::decorators::{NearCache, NearCacheOptions};
 use session_tower::{Session, SessionLayer};
 use time::Duration;
@@ -13,10 +11,10 @@ use tower_sessions_014::{CachingSessionStore, SessionManagerLayer};
 use tower_sessions_moka_store::MokaStore;
 use tower_sessions_redis_store::RedisStore;
 
-use super::Application;
 use crate::sessions::peers::{OURS, axum_session};
-use crate::sessions::routes::{self, Handle};
+use crate::sessions::routes;
 use crate::stores::redis::{fred, ours};
+use crate::stores::requests::Application;
 
 pub(super) struct Ours;
 
@@ -73,23 +71,6 @@ impl Application for TowerMoka {
         let store = RedisStore::new(fred::connect(server).await);
         let cached = CachingSessionStore::new(MokaStore::new(Some(100_000)), store);
         routes::app::<tower_sessions_014::Session>().layer(SessionManagerLayer::new(cached))
-    }
-}
-
-impl Handle for tower_sessions_014::Session {
-    async fn get<T: DeserializeOwned + Send>(&self, name: &'static str) -> Option<T> {
-        tower_sessions_014::Session::get(self, name)
-            .await
-            .expect("a readable value")
-    }
-
-    async fn set<T: Serialize + Send + Sync>(&self, name: &str, value: &T) {
-        let inserted = self.insert(name, value).await;
-        inserted.expect("a value that can be stored");
-    }
-
-    async fn destroy(&self) {
-        self.flush().await.expect("a session that can end");
     }
 }
 

@@ -5,12 +5,13 @@ use std::cell::Cell;
 use async_trait::async_trait;
 use tokio::task::LocalSet;
 
-use super::{Application, apps};
+use super::apps;
 use crate::plan::Plan;
 use crate::report::{Column, Comparison, Row, Section};
 use crate::sessions::app::{Answer, App, AxumApp, Batch};
 use crate::sessions::correctness::{LOGOUTS, Lost, REQUESTS};
 use crate::stores::redis::server;
+use crate::stores::requests::Application;
 
 const TITLE: &str = "requests: redis, two servers";
 
