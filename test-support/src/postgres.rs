@@ -146,6 +146,42 @@ impl PostgresServer {
         self.wait_until_ready();
     }
 
+    /// Starts a streaming replica, which accepts only reads until `SELECT pg_promote()`.
+    ///
+    /// # Panics
+    ///
+    /// If the server cannot be copied.
+    pub fn replica(&self) -> Self {
+        let folder = folder();
+        let data = folder.path().join("data");
+        let mut copy = unprivileged(&programs().join("pg_basebackup"));
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        copy.arg("-D")
+            .arg(&data)
+            .arg("-d")
+            .arg(self.url("postgres"));
+        let output = copy.current_dir("/").output();
+        let output = output.expect("`pg_basebackup` must start");
+        assert!(output.status.success(), "{output:?}");
+        let port = free_port();
+        let replica = Self {
+            peer: start(&data, port, &self.settings),
+            settings: self.settings.clone(),
+            port,
+            folder,
+        };
+        replica.wait_until_ready();
+        replica
+    }
+
+    /// Starts the server again at the address of `failed`, which was killed, as if that address had been moved.
+    pub fn move_to(&mut self, failed: Self) {
+        self.kill();
+        self.port = failed.port;
+        drop(failed);
+        self.restart();
+    }
+
     fn wait_until_ready(&self) {
         self.peer.wait_until("answer", || {
             let output = self.psql_command("postgres", "SELECT 1").output();

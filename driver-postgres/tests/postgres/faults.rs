@@ -138,6 +138,31 @@ async fn a_replica_is_refused_at_once() {
     assert!(error.to_string().contains("only reads"), "{error}");
 }
 
+#[test_support::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_to_a_replica_is_survived() {
+    let primary = PostgresServer::start();
+    let driver = open(&primary).await;
+    driver.put("k", "v").await.unwrap();
+    let mut server = primary.replica();
+    primary.kill();
+    server.move_to(primary);
+    // Not promoted yet.
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "v");
+    let error = loop {
+        // The first writes may meet the connections to the old primary.
+        let error = driver.put("k", "w").await.unwrap_err();
+        if error.outcome() == Outcome::NotApplied {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("is a replica"), "{error}");
+    assert_eq!(server.psql("postgres", "SELECT pg_promote()"), "t");
+    driver.put("k", "x").await.unwrap();
+    assert_eq!(driver.get("k").await.unwrap().unwrap(), "x");
+    assert_eq!(server.psql("postgres", "SELECT value FROM unstorage"), "x");
+}
+
 #[test_support::test]
 async fn a_server_that_accepts_only_reads_from_now_on_is_said() {
     let database = Database::new();
