@@ -25,12 +25,13 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// The time limit of the factory.
 const OPENING: Duration = Duration::from_secs(60);
 
-/// The time limit of the clean-up after a case.
+/// The time limit of the clean-up after a case, beyond the time that the case itself took: what was slow to write is slow
+/// to remove.
 const CLEAN_UP: Duration = Duration::from_secs(60);
 
 /// The time limit of a whole test. It is only reached if the driver blocks the threads of the runtime, and with them
 /// its timers.
-const TEST: Duration = Duration::from_secs(270);
+const TEST: Duration = Duration::from_secs(390);
 
 /// When a test counts as slow, as in the harness of Rust.
 const SLOW: Duration = Duration::from_secs(60);
@@ -164,16 +165,22 @@ async fn judge(case: &Case, factory: Factory, under_way: UnderWay) -> Verdict {
     }
     // A backend that is far away needs longer. One that has hung before does not get so long again.
     let distance = context.round_trip * ROUND_TRIPS + context.budget().longest();
-    under_way.allow(distance);
+    // Once for the case, and twice for the clean-up.
+    under_way.allow(distance * 3);
     let has_hung = hangs.load(Ordering::Relaxed) > 0;
     let (limit, clean_up_limit) = match has_hung {
         false => (LIMIT + distance, CLEAN_UP + distance),
         true => (LIMIT_AFTER_A_HANG, CLEAN_UP_AFTER_A_HANG),
     };
+    let started = tokio::time::Instant::now();
     // In a task of its own, so that the clean-up runs after a panic too.
     let mut running = AbortOnDrop(tokio::spawn((case.run)(context.clone())));
     let result = within(limit, "the case to finish", &under_way, &mut running.0).await;
     drop(running);
+    let clean_up_limit = match has_hung {
+        false => clean_up_limit + started.elapsed(),
+        true => clean_up_limit,
+    };
     let mut result = match result {
         Ok(Ok(result)) => result.map_err(|failure| under_way.with_last_error(failure)),
         Ok(Err(panic)) => Err(Failure::new("the case to finish", panic.to_string())),

@@ -1,7 +1,9 @@
 //! The costs of large stores: time, memory, the expiry of half of the sessions at once, and listing.
 
+mod batched;
 mod fs;
 mod memory;
+mod postgres;
 mod sqlite;
 mod subject;
 
@@ -75,7 +77,7 @@ fn notes(plan: &Plan) -> Vec<String> {
          with what the clock takes"
             .to_owned(),
         "bytes above: those that were asked of the allocator for a session, without its key of 36 and its value of \
-         64 bytes; on SQLite those of the file, in a folder those that the file system sets aside"
+         64 bytes; on SQLite those of the file, on PostgreSQL those of the table and its indexes, in a folder those that the file system sets aside"
             .to_owned(),
         "bare dashmap, bare files and bare sqlx: they know no expiry, or hide what has ended and never remove it, so that \
          nothing happens when it ends; tower-sessions: MemoryStore likewise, SqliteStore with its own deletion task, \
@@ -95,10 +97,11 @@ fn notes(plan: &Plan) -> Vec<String> {
 const MEMORY: &str = "memory";
 const FS: &str = "fs";
 
-const KINDS: [(&str, &[Candidate]); 3] = [
+const KINDS: [(&str, &[Candidate]); 4] = [
     (MEMORY, &memory::CANDIDATES),
     (FS, &fs::CANDIDATES),
     ("sqlite", &sqlite::CANDIDATES),
+    ("postgres", &postgres::CANDIDATES),
 ];
 
 /// A question to a subject.

@@ -42,14 +42,19 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 fn server() -> Server {
+    let server = durable();
+    Server::new(server.url("postgres"), server)
+}
+
+/// A server that loses no commit in a power failure, as servers are by default.
+pub(crate) fn durable() -> PostgresServer {
     let settings = [
         "fsync=on",
         "synchronous_commit=on",
         "full_page_writes=on",
         "shared_buffers=256MB",
     ];
-    let server = PostgresServer::start_with(&settings);
-    Server::new(server.url("postgres"), server)
+    PostgresServer::start_with(&settings)
 }
 
 async fn driver(server: &str, table: &str) -> PostgresDriver {
