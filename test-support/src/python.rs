@@ -18,7 +18,9 @@ impl PythonPackages {
     /// If Python's `venv` module is missing or pip fails.
     pub fn install(requirements: impl AsRef<Path>, into: impl AsRef<Path>) -> Self {
         let (requirements, folder) = (requirements.as_ref(), into.as_ref().to_owned());
-        let wanted = fs::read(requirements).unwrap();
+        let mut wanted = fs::read(requirements).unwrap();
+        // The scripts name their interpreter, so that a folder that was moved is made anew.
+        wanted.extend(folder.as_os_str().as_encoded_bytes());
         // Written only after pip succeeded.
         let done = folder.join("installed-requirements.txt");
         if !fs::read(&done).is_ok_and(|installed| installed == wanted) {
