@@ -247,6 +247,14 @@ impl Context {
         }
     }
 
+    /// How many entries a case has that needs many: several pages of any backend, and fewer where each takes long.
+    pub(crate) fn many(&self) -> usize {
+        match self.round_trip < Duration::from_millis(1) {
+            true => 10_000,
+            false => 2_500,
+        }
+    }
+
     /// Lists every key below `prefix` in pages of about `limit`, duplicates included.
     pub(crate) async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<Key>, Failure> {
         let mut options = ListOptions::below(Prefix::new(prefix)?).with_limit(limit);

@@ -203,9 +203,8 @@ async fn pages_contain_every_key(context: Context) -> CaseResult {
 }
 
 async fn a_listing_during_writes_misses_no_key(context: Context) -> CaseResult {
-    const COUNT: usize = 10_000;
     // The churned keys sort before these, so that their removal shifts the offsets of a listing.
-    let keys = fill(&context, "list:stays", COUNT).await?;
+    let keys = fill(&context, "list:stays", context.many()).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4)
         .map(|writer: usize| {
