@@ -49,7 +49,7 @@ impl NodePackages {
         // Written only after everything else.
         let done = folder.join("installed-lock.json");
         if !fs::read(&done).is_ok_and(|installed| installed == lock) {
-            remove_if_there(fs::remove_file(&done));
+            if_there(fs::remove_file(&done));
             install_packages(sources, &folder);
             place(&done, &lock);
         }
@@ -80,12 +80,14 @@ impl NodePackages {
 fn install_packages(sources: &Path, folder: &Path) {
     // An npm whose test was killed may still be writing, so each installation has a folder of its own.
     let unfinished = folder.join("unfinished");
-    remove_if_there(fs::remove_dir_all(&unfinished));
+    if_there(fs::remove_dir_all(&unfinished));
     fs::create_dir(&unfinished).unwrap();
     let fresh = tempfile::tempdir_in(&unfinished).unwrap();
     for name in ["package.json", "package-lock.json"] {
         fs::copy(sources.join(name), fresh.path().join(name)).unwrap();
     }
+    // Settings of npm, which some folders have.
+    if_there(fs::copy(sources.join(".npmrc"), fresh.path().join(".npmrc")).map(drop));
     let npm = Command::new("npm")
         .args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"])
         .current_dir(fresh.path())
@@ -100,10 +102,10 @@ fn install_packages(sources: &Path, folder: &Path) {
         String::from_utf8_lossy(&npm.stderr)
     );
     let modules = folder.join("node_modules");
-    remove_if_there(fs::remove_dir_all(&modules));
+    if_there(fs::remove_dir_all(&modules));
     fs::rename(fresh.path().join("node_modules"), modules).unwrap();
     drop(fresh);
-    remove_if_there(fs::remove_dir_all(unfinished));
+    if_there(fs::remove_dir_all(unfinished));
 }
 
 /// Locks a file for as long as the result lives. The lock of a process that is killed ends with it.
@@ -136,8 +138,9 @@ fn place(path: &Path, text: &[u8]) {
     fs::rename(unfinished, path).unwrap();
 }
 
-fn remove_if_there(removed: io::Result<()>) {
-    match removed {
+/// Panics if it failed, unless there was nothing.
+fn if_there(done: io::Result<()>) {
+    match done {
         Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
         _ => {}
     }
