@@ -295,7 +295,13 @@ impl PostgresOptions {
         options = match self.pooler {
             // What a pooler does not know at the start of a connection, it refuses.
             true => options.statement_cache_capacity(0).extra_float_digits(None),
-            false => options.options([("statement_timeout", self.timeout.as_millis().to_string())]),
+            false => options.options([
+                ("statement_timeout", self.timeout.as_millis().to_string()),
+                // Planning a statement for each of its values takes longer than running it. The plan that serves all of
+                // them must not be one that was best while the table was small.
+                ("plan_cache_mode", "force_generic_plan".to_owned()),
+                ("enable_seqscan", "off".to_owned()),
+            ]),
         };
         Ok(options.disable_statement_logging())
     }
