@@ -186,12 +186,9 @@ impl PostgresDriver {
         let (changes, change_jobs) = worker::queue(QUEUE);
         // One connection is left for everything else.
         let workers = options.pool_size - 1;
-        for number in 0..workers {
-            let store = Arc::clone(&store);
-            match number % 2 {
-                0 => tasks.spawn(gather::change(store, change_jobs.clone())),
-                _ => tasks.spawn(gather::read(store, read_jobs.clone())),
-            };
+        for _ in 0..workers {
+            tasks.spawn(gather::change(Arc::clone(&store), change_jobs.clone()));
+            tasks.spawn(gather::read(Arc::clone(&store), read_jobs.clone()));
         }
         if let Some(interval) = options.sweep_interval {
             let sweeping = sweep_every(interval, Arc::clone(&store));
