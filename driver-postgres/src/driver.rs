@@ -184,7 +184,8 @@ impl PostgresDriver {
         tasks.close();
         let (reads, read_jobs) = worker::queue(QUEUE);
         let (changes, change_jobs) = worker::queue(QUEUE);
-        // One connection is left for everything else.
+        // Either kind may use all connections but one. A task takes one only while it has something to send, and what needs
+        // one beside the tasks waits for the pool.
         let workers = options.pool_size - 1;
         for _ in 0..workers {
             tasks.spawn(gather::change(Arc::clone(&store), change_jobs.clone()));
