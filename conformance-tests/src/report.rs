@@ -62,11 +62,15 @@ impl Report {
             })
     }
 
-    /// Panics with the table of results if a case failed.
+    /// Panics if a case failed, with the failures and the table of all results.
     #[expect(clippy::panic, reason = "this is what an assertion does")]
     pub fn assert_passed(&self) {
         if !self.has_passed() {
-            panic!("the driver violates the contract:\n{self}");
+            // First the failures alone: a log may cut the middle of the table.
+            let failed = self.failed();
+            let failed: Vec<_> = failed.map(|(name, it)| format!("{name}: {it}")).collect();
+            let failed = failed.join("\n");
+            panic!("the driver violates the contract:\n{failed}\n\nAll cases:\n{self}");
         }
     }
 }

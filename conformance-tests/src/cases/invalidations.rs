@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use session_core::{
-    Conditions, Driver, Expiry, InvalidationListener, Key, Listing, Prefix, RemoveOptions,
+    Conditions, Driver, Entry, Expiry, InvalidationListener, Key, Listing, Prefix, RemoveOptions,
     TouchOptions, Write, WriteOptions,
 };
 
@@ -71,14 +71,13 @@ impl Ear {
 }
 
 /// Reads `key` for the listeners, and forgets what came before.
-async fn track(context: &Context, ear: &Ear, key: &Key) -> CaseResult {
+async fn track(context: &Context, ear: &Ear, key: &Key) -> Result<Option<Entry>, Failure> {
     context.driver.sync_invalidations().await?;
     context.driver.read_tracked(key).await?;
     context.driver.sync_invalidations().await?;
     ear.takes(key);
     // A change in between may have stopped the tracking.
-    context.driver.read_tracked(key).await?;
-    Ok(())
+    Ok(context.driver.read_tracked(key).await?)
 }
 
 async fn a_tracked_read_returns_what_a_read_does(context: Context) -> CaseResult {
@@ -196,15 +195,28 @@ async fn a_listener_hears_that_an_entry_expires(context: Context) -> CaseResult 
     let driver = &*context.driver;
     let ear = Ear::of(driver).await?;
     let key = context.key("k")?;
-    let soon = Expiry::At(context.soon());
-    context.write_until(&key, "value", soon).await?;
-    track(&context, &ear, &key).await?;
-    let limit = tokio::time::Instant::now() + Duration::from_secs(40);
+    // What expires before it is tracked is forgotten with the rest: the next entry gets more time.
+    let mut lifetime = context.short_ttl();
+    loop {
+        let expiry = Expiry::after(lifetime);
+        context.write_until(&key, "value", expiry).await?;
+        if track(&context, &ear, &key).await?.is_some() {
+            break;
+        }
+        lifetime *= 2;
+        if lifetime > context.short_ttl() * 64 {
+            return Err(Failure::new(
+                "a tracked read to find an entry that has not expired",
+                "nothing",
+            ));
+        }
+    }
+    let limit = tokio::time::Instant::now() + lifetime + Duration::from_secs(40);
     while !ear.takes(&key) {
         if tokio::time::Instant::now() > limit {
             return Err(Failure::new(
                 "the listener to hear of an expiry",
-                "nothing for 40 s",
+                "nothing for 40 s after it expired",
             ));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
