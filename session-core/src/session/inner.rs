@@ -62,7 +62,8 @@ impl Inner {
             return Ok(io);
         }
         let limit = self.manager.inner().settings.commit_deadline;
-        tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
+        let locked = Box::pin(tokio::time::timeout(limit, self.io.lock())).await;
+        locked.map_err(|_| {
             Error::new(
                 ErrorKind::Contended,
                 format!(
