@@ -62,7 +62,9 @@ pub(super) async fn commit(
     batch
         .units
         .extend(claimed.iter().map(|claimed| &*claimed.unit));
-    let mut results = batch.write(Backoff::new(deadline, limit)).await.into_iter();
+    // In two parts, a commit's future is not so large that an allocator takes a slower path for it.
+    let results = Box::pin(batch.write(Backoff::new(deadline, limit))).await;
+    let mut results = results.into_iter();
     let own = results.next();
     for (claimed, result) in claimed.into_iter().zip(results) {
         Claimed::answer(claimed, result);
