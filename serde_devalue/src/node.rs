@@ -163,9 +163,13 @@ impl<'a> Node<'a> {
 
     /// Returns the number, if it is one.
     pub fn as_f64(&self) -> Option<f64> {
-        match self.entry() {
-            Entry::Number(number) => Some(number),
-            _ => None,
+        let entries = self.document.entries();
+        match entries.head(self.slot) {
+            Some((span, b'0'..=b'9')) => Some(entries.unsigned(span)),
+            _ => match entries.entry(self.slot) {
+                Entry::Number(number) => Some(number),
+                _ => None,
+            },
         }
     }
 
