@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::cycle::reachable;
 use crate::document::{Document, NodeId};
 use crate::error::{Error, ErrorKind};
+use crate::limits::ParseOptions;
 use crate::node::Node;
 use crate::options::WriteOptions;
 use crate::writer::Writer;
@@ -109,7 +110,7 @@ impl Document {
     ) -> Result<Document, Error> {
         let mut writer = Writer::new(options);
         match self.write_map(&mut writer, &write, None) {
-            Ok(()) => writer.finish_document(),
+            Ok(()) => writer.take_document(ParseOptions::default()),
             Err(error) if error.kind() == ErrorKind::UnknownTag => {
                 Document::parse(self.append(options, &write)?)
             }
