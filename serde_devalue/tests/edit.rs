@@ -111,7 +111,7 @@ fn nothing_is_renumbered_around_an_unknown_tag_and_what_was_removed_is_blanked()
 
 #[test]
 fn a_rewrite_keeps_the_indices_around_an_unknown_tag_like_an_edit() {
-    let text = r#"[["Map",1,2,3,4],"token","secret","known",["Odd",{"x":7}]]"#;
+    let text = r#"[["Map",1,2,3,4],"token","secret","known",["Odd",{"x":3}]]"#;
     let document = Document::parse(text).unwrap();
     let rewritten = document.rewrite(WriteOptions::astro(), |writer| {
         for entry in document.root().map_entries()?.skip(1) {
@@ -223,7 +223,8 @@ proptest! {
             }
             Ok(())
         });
-        prop_assert_eq!(rewritten.unwrap().as_bytes(), edited.as_bytes());
+        let rewritten = rewritten.unwrap();
+        prop_assert_eq!(rewritten.as_bytes(), edited.as_bytes());
 
         let mut expected = values(&text);
         expected.retain(|(found, _)| found.as_ref() != Some(&removed));
