@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use dashmap::{DashMap, Entry as MapEntry};
+use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use session_core::{
     ChangeKind, ConflictState, Entry, Error, ErrorKind, Key, Outcome, Prefix, Result, Timestamp,
@@ -29,7 +30,7 @@ pub(crate) const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 pub(crate) const STEP: usize = 64;
 
 pub(crate) struct Entries {
-    map: DashMap<Arc<Key>, Slot>,
+    map: DashMap<Arc<Key>, Slot, RandomState>,
     index: Mutex<Index>,
     pub(crate) usage: Mutex<Usage>,
     pub(crate) watchers: Watchers,
@@ -108,7 +109,7 @@ impl Entries {
         };
         Self {
             // So many shards that no caller waits long while one of them grows.
-            map: DashMap::with_shard_amount(256),
+            map: DashMap::with_hasher_and_shard_amount(RandomState::default(), 256),
             index: Mutex::default(),
             usage: Mutex::new(usage),
             watchers: Watchers::default(),

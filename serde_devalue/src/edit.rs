@@ -85,6 +85,82 @@ impl Document {
         }
         Ok(edit)
     }
+
+    /// Writes the document anew, with the entries of its Map that `write` writes: alternating keys and values.
+    ///
+    /// ```
+    /// use serde_devalue::{Document, WriteOptions};
+    ///
+    /// let document = Document::parse(r#"[["Map",1,2,3,4],"user","Ann","home",["URL","file:////server/x"]]"#)?;
+    /// let rewritten = document.rewrite(WriteOptions::new(), |writer| {
+    ///     let (name, url) = document.root().map_entries()?.nth(1).unwrap()?;
+    ///     writer.copy(name)?;
+    ///     writer.copy(url)
+    /// })?;
+    /// assert_eq!(rewritten.as_bytes(), r#"[["Map",1,2],"home",["URL","file:////server/x"]]"#);
+    /// # Ok::<_, serde_devalue::Error>(())
+    /// ```
+    ///
+    /// It is for programs that know the entries already. Values are copied as in an [`Edit`], which finds them by name.
+    /// `write` may run several times, and must not write a key twice.
+    pub fn rewrite(
+        &self,
+        options: WriteOptions,
+        write: impl Fn(&mut Writer) -> Result<(), Error>,
+    ) -> Result<Document, Error> {
+        let mut writer = Writer::new(options);
+        match self.write_map(&mut writer, &write, None) {
+            Ok(()) => writer.take_document(ParseOptions::default()),
+            Err(error) if error.kind() == ErrorKind::UnknownTag => {
+                Document::parse(self.append(options, &write)?)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_map(
+        &self,
+        writer: &mut Writer,
+        write: &dyn Fn(&mut Writer) -> Result<(), Error>,
+        keep: Option<usize>,
+    ) -> Result<(), Error> {
+        let entries = self.root().document().entries();
+        writer.reserve(entries.text.len(), entries.count());
+        writer.begin_map();
+        if let Some(count) = keep {
+            writer.keep_indices(self.root(), count)?;
+        }
+        write(writer)?;
+        writer.end();
+        Ok(())
+    }
+
+    /// Writes the text with the indices of the document.
+    fn append(
+        &self,
+        options: WriteOptions,
+        write: &dyn Fn(&mut Writer) -> Result<(), Error>,
+    ) -> Result<String, Error> {
+        let count = self.root().document().entries().count();
+        // Entries at the end that are not used any more make room for new ones, so that the text does not grow.
+        let text = |keep| {
+            let mut writer = Writer::new(options);
+            self.write_map(&mut writer, write, Some(keep))?;
+            writer.finish()
+        };
+        let (_, used) = used_entries(text(count)?)?;
+        let kept = used.iter().take(count).rposition(|used| *used);
+        let kept = kept.map_or(1, |last| last + 1);
+        let (document, used) = used_entries(text(kept)?)?;
+        let mut text = String::with_capacity(document.as_bytes().len());
+        for (index, used) in (0..).zip(used) {
+            text.push(if index == 0 { '[' } else { ',' });
+            let entry = document.root().document().entries().entry_text(index);
+            text.push_str(entry.filter(|_| used).unwrap_or("0"));
+        }
+        text.push(']');
+        Ok(text)
+    }
 }
 
 impl<'a> Edit<'a> {
@@ -168,60 +244,22 @@ impl<'a> Edit<'a> {
     ///
     /// The options are for the values that were set.
     pub fn finish(self, options: WriteOptions) -> Result<String, Error> {
+        let write = |writer: &mut Writer| self.write(writer);
         let mut writer = Writer::new(options);
-        match (self.write(&mut writer, None), self.document) {
-            (Ok(()), _) => writer.finish(),
-            (Err(error), Some(document)) if error.kind() == ErrorKind::UnknownTag => {
-                self.append(options, document)
-            }
-            (Err(error), _) => Err(error),
-        }
-    }
-
-    /// Returns the edited document, which is not parsed again unless it has an unknown tag.
-    pub fn finish_document(self, options: WriteOptions) -> Result<Document, Error> {
-        let mut writer = Writer::new(options);
-        match (self.write(&mut writer, None), self.document) {
-            (Ok(()), _) => writer.finish_document(ParseOptions::default()),
-            (Err(error), Some(document)) if error.kind() == ErrorKind::UnknownTag => {
-                Document::parse(self.append(options, document)?)
-            }
-            (Err(error), _) => Err(error),
-        }
-    }
-
-    /// Writes the text with the indices of the document.
-    fn append(&self, options: WriteOptions, document: &Document) -> Result<String, Error> {
-        let count = document.root().document().entries().count();
-        // Entries at the end that are not used any more make room for new ones, so that the text does not grow.
-        let text = |keep| {
-            let mut writer = Writer::new(options);
-            self.write(&mut writer, Some(keep))?;
-            writer.finish()
+        let Some(document) = self.document else {
+            writer.begin_map();
+            write(&mut writer)?;
+            writer.end();
+            return writer.finish();
         };
-        let (_, used) = used_entries(text(count)?)?;
-        let kept = used.iter().take(count).rposition(|used| *used);
-        let kept = kept.map_or(1, |last| last + 1);
-        let (document, used) = used_entries(text(kept)?)?;
-        let mut text = String::with_capacity(document.as_bytes().len());
-        for (index, used) in (0..).zip(used) {
-            text.push(if index == 0 { '[' } else { ',' });
-            let entry = document.root().document().entries().entry_text(index);
-            text.push_str(entry.filter(|_| used).unwrap_or("0"));
+        match document.write_map(&mut writer, &write, None) {
+            Ok(()) => writer.finish(),
+            Err(error) if error.kind() == ErrorKind::UnknownTag => document.append(options, &write),
+            Err(error) => Err(error),
         }
-        text.push(']');
-        Ok(text)
     }
 
-    fn write(&self, writer: &mut Writer, keep: Option<usize>) -> Result<(), Error> {
-        if let Some(document) = self.document {
-            let entries = document.root().document().entries();
-            writer.reserve(entries.text.len(), entries.count());
-        }
-        writer.begin_map();
-        if let (Some(document), Some(count)) = (self.document, keep) {
-            writer.keep_indices(document.root(), count)?;
-        }
+    fn write(&self, writer: &mut Writer) -> Result<(), Error> {
         for entry in &self.entries {
             match (&entry.key, entry.node) {
                 (None, _) | (Some(Key::Other(_)), None) => continue,
@@ -233,7 +271,6 @@ impl<'a> Edit<'a> {
                 Value::New(write) => writer.one_value(write)?,
             }
         }
-        writer.end();
         Ok(())
     }
 }

@@ -128,7 +128,7 @@ impl<'t> References<'t> {
             return None;
         }
         for _ in 0..self.skip {
-            let _key = self.elements.next_key()?;
+            self.elements.skip_key()?;
         }
         self.skip = self.step - 1;
         let cursor = &mut self.elements.0;
@@ -605,9 +605,20 @@ impl<'t> Cursor<'t> {
     #[inline]
     fn quoted(&mut self) -> Quoted<'t> {
         let at = self.at;
-        let from = at + 1;
+        let plain = self.skip_string();
+        Quoted {
+            raw: self.text.get(at + 1..self.at - 1).unwrap_or_default(),
+            at,
+            plain,
+        }
+    }
+
+    /// Skips a string literal, and returns whether it contains no escapes.
+    #[inline]
+    fn skip_string(&mut self) -> bool {
+        let at = self.at;
         let bytes = self.text.as_bytes();
-        let mut end = from;
+        let mut end = at + 1;
         let mut plain = true;
         loop {
             end += plain_prefix(bytes.get(end..).unwrap_or_default());
@@ -622,11 +633,7 @@ impl<'t> Cursor<'t> {
         }
         self.at = end + 1;
         work::count(end - at);
-        Quoted {
-            raw: self.text.get(from..end).unwrap_or_default(),
-            at,
-            plain,
-        }
+        plain
     }
 
     /// Parses an integer of at most nine digits.
@@ -717,6 +724,17 @@ impl<'t> Iterator for Elements<'t> {
 }
 
 impl<'t> Elements<'t> {
+    /// Skips the next element, which is a key in valid devalue.
+    #[inline]
+    fn skip_key(&mut self) -> Option<()> {
+        self.0.separators();
+        if self.0.peek() == Some(b'"') {
+            self.0.skip_string();
+            return Some(());
+        }
+        self.next().map(drop)
+    }
+
     /// Returns the next element as a key. It is an error if it is no string.
     #[inline]
     pub(crate) fn next_key(&mut self) -> Option<Result<Quoted<'t>, Error>> {

@@ -126,7 +126,7 @@ pub fn to_document_with<T: Serialize + ?Sized>(
         ..Limits::default()
     };
     let options = ParseOptions::new().limits(limits).any_custom_tag();
-    let document = writer.finish_document(options)?;
+    let document = writer.take_document(options)?;
     if repeats_much {
         document.root().to_value()?;
     }

@@ -148,6 +148,7 @@ impl<'a> Node<'a> {
     /// Returns the string if it is valid UTF-8. It is borrowed if the text has no escapes.
     ///
     /// It is also `None` for a string with a lone surrogate; see [`as_js_string`](Self::as_js_string).
+    #[inline]
     pub fn as_str(&self) -> Option<Cow<'a, str>> {
         let quoted = self.document.entries().string(self.slot)?;
         quoted.text().into_utf8()
@@ -162,10 +163,15 @@ impl<'a> Node<'a> {
     }
 
     /// Returns the number, if it is one.
+    #[inline]
     pub fn as_f64(&self) -> Option<f64> {
-        match self.entry() {
-            Entry::Number(number) => Some(number),
-            _ => None,
+        let entries = self.document.entries();
+        match entries.head(self.slot) {
+            Some((span, b'0'..=b'9')) => Some(entries.unsigned(span)),
+            _ => match entries.entry(self.slot) {
+                Entry::Number(number) => Some(number),
+                _ => None,
+            },
         }
     }
 
@@ -206,6 +212,7 @@ impl<'a> Node<'a> {
     ///
     /// It is an error if the value is not an object. An item is an error if its key is `__proto__`, which devalue rejects,
     /// or has a lone surrogate. Duplicate keys are returned as they are; devalue uses the last value.
+    #[inline]
     pub fn object_entries(&self) -> Result<ObjectEntries<'a>, Error> {
         let entries = self.document.entries();
         let members = match entries.head(self.slot) {
@@ -278,6 +285,7 @@ pub struct MapEntries<'a> {
 impl<'a> Iterator for MapEntries<'a> {
     type Item = Result<(Node<'a>, Node<'a>), Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.elements.is_at_end() {
             return None;
@@ -311,6 +319,7 @@ pub struct ObjectEntries<'a> {
 impl<'a> Iterator for ObjectEntries<'a> {
     type Item = Result<(Cow<'a, str>, Node<'a>), Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.elements.is_at_end() {
             return None;
@@ -320,9 +329,16 @@ impl<'a> Iterator for ObjectEntries<'a> {
             self.budget.charge(VISIT + entries.length(slot))?;
             Ok(Node::new(document, slot))
         };
-        if let Some((key, slot)) = entries.next_plain_member(&mut self.elements) {
-            return Some(node(slot).map(|value| (Cow::Borrowed(key), value)));
+        match entries.next_plain_member(&mut self.elements) {
+            Some((key, slot)) => Some(node(slot).map(|value| (Cow::Borrowed(key), value))),
+            None => self.next_member(),
         }
+    }
+}
+
+impl<'a> ObjectEntries<'a> {
+    /// Returns the next member, of any form.
+    fn next_member(&mut self) -> Option<<Self as Iterator>::Item> {
         let key = self.elements.next()?;
         let value = self.elements.next();
         let at = self.elements.position();
@@ -335,8 +351,9 @@ impl<'a> Iterator for ObjectEntries<'a> {
                 return Err(Error::format(key.at, "a key that is `__proto__`"));
             }
             let value = value.ok_or_else(|| Error::format(at, "a key without a value"))?;
-            let slot = entries.follow(value)?.slot();
-            Ok((text, node(slot)?))
+            let slot = self.entries.follow(value)?.slot();
+            self.budget.charge(VISIT + self.entries.length(slot))?;
+            Ok((text, Node::new(self.document, slot)))
         })())
     }
 }

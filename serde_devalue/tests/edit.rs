@@ -110,6 +110,22 @@ fn nothing_is_renumbered_around_an_unknown_tag_and_what_was_removed_is_blanked()
 }
 
 #[test]
+fn a_rewrite_keeps_the_indices_around_an_unknown_tag_like_an_edit() {
+    let text = r#"[["Map",1,2,3,4],"token","secret","known",["Odd",{"x":3}]]"#;
+    let document = Document::parse(text).unwrap();
+    let rewritten = document.rewrite(WriteOptions::astro(), |writer| {
+        for entry in document.root().map_entries()?.skip(1) {
+            let (key, value) = entry?;
+            writer.copy(key)?;
+            writer.copy(value)?;
+        }
+        Ok(())
+    });
+    let edited = edited(text, |edit| _ = edit.remove("token"));
+    assert_eq!(rewritten.unwrap().as_bytes(), edited.unwrap().as_bytes());
+}
+
+#[test]
 fn a_reference_to_nothing_never_becomes_one_to_what_is_appended() {
     for value in [r#"["Odd",6]"#, r#"["Odd",{"x":[6]}]"#, r#"["Odd",5],[6]"#] {
         let text = format!(r#"[["Map",1,2,3,4],"token","secret","known",{value}]"#);
@@ -188,6 +204,27 @@ proptest! {
         edit.remove(&removed);
         edit.set_with(name.as_str(), |writer| writer.copy(new_document.root()));
         let edited = edit.finish(WriteOptions::new()).unwrap();
+        let rewritten = document.rewrite(WriteOptions::new(), |writer| {
+            let mut is_new = true;
+            for entry in document.root().map_entries()? {
+                let (key, value) = entry?;
+                let found = key.as_str();
+                if found.as_deref() == Some(&removed) {
+                    continue;
+                }
+                let is_set = found.as_deref() == Some(&name);
+                is_new &= !is_set;
+                writer.copy(key)?;
+                writer.copy(if is_set { new_document.root() } else { value })?;
+            }
+            if is_new {
+                writer.string(&name);
+                writer.copy(new_document.root())?;
+            }
+            Ok(())
+        });
+        let rewritten = rewritten.unwrap();
+        prop_assert_eq!(rewritten.as_bytes(), edited.as_bytes());
 
         let mut expected = values(&text);
         expected.retain(|(found, _)| found.as_ref() != Some(&removed));

@@ -69,6 +69,18 @@ impl Key {
         }
     }
 
+    /// Makes a key from a short ASCII text that is normalised.
+    #[cfg(feature = "session")]
+    pub(crate) fn of_ascii<const LEN: usize>(text: &[u8; LEN]) -> Self {
+        const { assert!(0 < LEN && LEN <= INLINE) };
+        let mut bytes = [0; INLINE];
+        if let Some(place) = bytes.first_chunk_mut() {
+            *place = *text;
+        }
+        let len = LEN as u8;
+        Self(Repr::Inline { len, bytes })
+    }
+
     /// Returns the normalised text. The key of a session is a secret: do not log it.
     #[inline]
     pub fn as_str(&self) -> &str {

@@ -27,8 +27,16 @@ impl Writer {
         Ok(text)
     }
 
+    /// Returns the document. It is not parsed, unless it is so large or its order so unusual that its entries must be found
+    /// anew.
+    ///
+    /// It is an error if the calls were not balanced or a value could not be written.
+    pub fn finish_document(mut self) -> Result<Document, Error> {
+        self.take_document(ParseOptions::default())
+    }
+
     /// Returns the document, as if its text were parsed.
-    pub(crate) fn finish_document(&mut self, options: ParseOptions) -> Result<Document, Error> {
+    pub(crate) fn take_document(&mut self, options: ParseOptions) -> Result<Document, Error> {
         let root = self.finished_root()?;
         let is_changed = self.lone_surrogate && self.options.version == Version::V5;
         if root < 0 || self.disordered && !self.ordered || is_changed {

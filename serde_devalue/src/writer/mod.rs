@@ -4,6 +4,7 @@ use std::fmt;
 
 use hashbrown::HashMap;
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use container::{
     Child, HOLE, INFINITY, NAN, NEGATIVE_INFINITY, NEGATIVE_ZERO, Shape, UNDEFINED, has_duplicates,
@@ -61,11 +62,11 @@ pub struct Writer {
     /// The finished entries in the order of completion, each after a comma.
     arena: String,
     /// The position in the arena of each entry, by index.
-    entries: Vec<Span>,
+    entries: SmallVec<[Span; 16]>,
     primitives: Primitives,
-    frames: Vec<Frame>,
+    frames: SmallVec<[Frame; 4]>,
     /// The children of the open containers so far.
-    children: Vec<Child>,
+    children: SmallVec<[Child; 16]>,
     /// The member keys of the open objects and the tags of other containers.
     keys: String,
     /// The new references of objects from other documents.
@@ -117,10 +118,10 @@ impl Writer {
         Self {
             options,
             arena: String::new(),
-            entries: Vec::new(),
+            entries: SmallVec::new(),
             primitives: Primitives::new(),
-            frames: Vec::new(),
-            children: Vec::new(),
+            frames: SmallVec::new(),
+            children: SmallVec::new(),
             keys: String::new(),
             known: HashMap::default(),
             copied: Copied::default(),
@@ -395,7 +396,7 @@ impl Writer {
         if self.frames.len() >= self.options.depth {
             self.too_deep();
         }
-        if self.frames.capacity() == 0 {
+        if self.arena.capacity() == 0 {
             // Enough for a typical session record without growth, and just below the size where allocators become
             // slower.
             self.reserve(744, 40);
@@ -421,8 +422,6 @@ impl Writer {
     pub(crate) fn reserve(&mut self, bytes: usize, entries: usize) {
         self.arena.reserve(bytes + 256);
         self.entries.reserve(entries + 8);
-        self.frames.reserve(8);
-        self.children.reserve(32);
         self.keys.reserve(128);
     }
 

@@ -215,7 +215,7 @@ impl Changes {
     }
 
     /// The names that this request set, in insertion order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, Option<&Item>)> {
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = (&str, Option<&Item>)> {
         self.entries
             .iter()
             .map(|(name, change)| (&**name, change.result.as_ref()))

@@ -485,8 +485,9 @@ impl Session {
     pub async fn expires_at(&self) -> Result<Option<Timestamp>> {
         self.ensure_loaded().await?;
         let state = self.0.state();
+        let manager = self.0.manager().inner();
         match &state.base {
-            Base::Present(snapshot) => Ok(self.0.manager().inner().expiry_of(snapshot)),
+            Base::Present(snapshot) => Ok(manager.expiry_of(snapshot, manager.now())),
             _ => Ok(None),
         }
     }

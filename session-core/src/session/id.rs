@@ -45,7 +45,7 @@ impl SessionId {
 
     /// The key of the session's record.
     pub(crate) fn key(&self) -> Key {
-        Key::from_normalised(self.expose())
+        Key::of_ascii(&self.0)
     }
 
     /// Parses the text form of a version 4 UUID. The case of its digits is not changed.

@@ -62,7 +62,8 @@ impl Inner {
             return Ok(io);
         }
         let limit = self.manager.inner().settings.commit_deadline;
-        tokio::time::timeout(limit, self.io.lock()).await.map_err(|_| {
+        let locked = Box::pin(tokio::time::timeout(limit, self.io.lock())).await;
+        locked.map_err(|_| {
             Error::new(
                 ErrorKind::Contended,
                 format!(
@@ -263,21 +264,24 @@ impl Inner {
     }
 
     fn report_commit(&self, committed: &Result<CommitOutput>) {
-        let (session, load_failure_reported) = {
+        let (id, load_failure_reported) = {
             let mut state = self.state.lock();
-            let session = state.id.map(|id| id.fingerprint());
-            (session, std::mem::take(&mut state.load_failure_reported))
+            let reported = std::mem::take(&mut state.load_failure_reported);
+            (state.id, reported)
         };
-        let manager = self.manager.inner();
+        let report = |event: &SessionEvent<'_>| {
+            let session = id.map(|id| id.fingerprint());
+            self.manager.inner().report(session, event);
+        };
         match committed {
             Ok(done) => match done.outcome {
-                SaveOutcome::Gone if done.lost => manager.report(session, &SessionEvent::Gone),
-                SaveOutcome::Stale => manager.report(session, &SessionEvent::Stale),
+                SaveOutcome::Gone if done.lost => report(&SessionEvent::Gone),
+                SaveOutcome::Stale => report(&SessionEvent::Stale),
                 _ => {}
             },
             // The handler's read has failed before, for the same reason.
             Err(_) if load_failure_reported => {}
-            Err(error) => manager.report(session, &SessionEvent::CommitFailed(error)),
+            Err(error) => report(&SessionEvent::CommitFailed(error)),
         }
     }
 

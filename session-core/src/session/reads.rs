@@ -1,6 +1,6 @@
 //! Which values a request has read, so that a commit can tell whether a new value was computed from an old one.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use super::encode::encoded;
 use super::record::Record;
@@ -9,7 +9,8 @@ use crate::Timestamp;
 /// The values that a request has read, each with the record in which it saw them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reads {
-    keys: BTreeMap<Box<str>, Seen>,
+    /// In the order of their names.
+    keys: SmallVec<[(Box<str>, Seen); 1]>,
     /// The record whose names or entries were all read.
     all: Option<Seen>,
 }
@@ -20,9 +21,11 @@ pub(crate) type Seen = Option<Record>;
 impl Reads {
     /// Notes that the request has seen the value called `name`, or that there is none.
     pub(crate) fn note(&mut self, name: &str, seen: Seen) {
-        match self.keys.get_mut(name) {
-            Some(earlier) => *earlier = seen,
-            None => drop(self.keys.insert(name.into(), seen)),
+        let place = self.place(name);
+        match place.map(|place| self.keys.get_mut(place)) {
+            Ok(Some((_, earlier))) => *earlier = seen,
+            Ok(None) => {}
+            Err(place) => self.keys.insert(place, (name.into(), seen)),
         }
     }
 
@@ -40,7 +43,12 @@ impl Reads {
 
     /// What the request has seen of `name`; `None` if it has not read it.
     pub(crate) fn of(&self, name: &str) -> Option<&Seen> {
-        self.keys.get(name).or(self.all.as_ref())
+        let key = self.place(name).ok().and_then(|place| self.keys.get(place));
+        key.map(|(_, seen)| seen).or(self.all.as_ref())
+    }
+
+    fn place(&self, name: &str) -> std::result::Result<usize, usize> {
+        self.keys.binary_search_by(|(known, _)| (**known).cmp(name))
     }
 
     /// Whether every value that was read is the same in `now`.

@@ -23,18 +23,18 @@ pub(crate) enum Renewal {
 }
 
 impl ManagerInner {
-    /// When a record that is used now expires.
-    pub(crate) fn expiry_of(&self, snapshot: &Snapshot) -> Option<Timestamp> {
+    /// When a record that is used `now` expires.
+    pub(crate) fn expiry_of(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Timestamp> {
         let lifetime = snapshot.record.lifetime();
         let last_value_expiry = snapshot.record.last_value_expiry();
         self.rules
-            .expires_at(lifetime.as_ref(), last_value_expiry, self.now())
+            .expires_at(lifetime.as_ref(), last_value_expiry, now)
     }
 
     /// How a record that was only read is to be renewed now, if it is.
     pub(crate) fn renewal(&self, snapshot: &Snapshot) -> Option<Renewal> {
         let now = self.now();
-        let wanted = self.expiry_of(snapshot);
+        let wanted = self.expiry_of(snapshot, now);
         // All of its values have expired: a read neither ends nor keeps it.
         if wanted.is_some_and(|wanted| wanted <= now) {
             return None;
@@ -61,7 +61,7 @@ impl ManagerInner {
     pub(crate) fn max_age_of(&self, snapshot: &Snapshot) -> Option<Duration> {
         let lifetime = snapshot.record.lifetime();
         let persistent = lifetime.is_some_and(|lifetime| lifetime.persistent);
-        self.max_age(persistent, self.expiry_of(snapshot))
+        self.max_age(persistent, self.expiry_of(snapshot, self.now()))
     }
 
     pub(crate) fn max_age(
@@ -116,7 +116,7 @@ impl ManagerInner {
 
     /// Moves the expiry of a record; `None` if another request has changed the record.
     async fn touch(&self, id: SessionId, snapshot: &Snapshot) -> Result<Option<Snapshot>> {
-        let expires_at = self.expiry_of(snapshot);
+        let expires_at = self.expiry_of(snapshot, self.now());
         let version = snapshot.version.clone().filter(|_| self.has_conditions());
         let options = TouchOptions::to(record_expiry(expires_at)).with_version(version);
         let touched = self.driver()?.touch(&id.key(), options).await?;

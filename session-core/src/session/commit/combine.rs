@@ -56,13 +56,13 @@ pub(super) async fn commit(
         manager,
         turn,
         id,
-        units: Vec::new(),
+        units: vec![&*unit],
     };
-    batch.units.push(&unit);
-    batch
-        .units
-        .extend(claimed.iter().map(|claimed| &*claimed.unit));
-    let mut results = batch.write(Backoff::new(deadline, limit)).await.into_iter();
+    let others = claimed.iter().map(|claimed| &*claimed.unit);
+    batch.units.extend(others);
+    // In two parts, a commit's future is not so large that an allocator takes a slower path for it.
+    let results = Box::pin(batch.write(Backoff::new(deadline, limit))).await;
+    let mut results = results.into_iter();
     let own = results.next();
     for (claimed, result) in claimed.into_iter().zip(results) {
         Claimed::answer(claimed, result);

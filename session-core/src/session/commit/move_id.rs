@@ -178,7 +178,7 @@ impl Old {
         let lifetime = snapshot.record.lifetime();
         Ok(Some(Encoded {
             record: snapshot.record.clone(),
-            expires_at: manager.expiry_of(snapshot),
+            expires_at: manager.expiry_of(snapshot, manager.now()),
             lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(now)),
         }))
     }

@@ -184,7 +184,7 @@ impl CommitQueue {
             }
             Entry::Occupied(mut others) => others.get_mut().push(unit, first)?,
         };
-        let answer = pending.answer(deadline, limit).await;
+        let answer = Box::pin(pending.answer(deadline, limit)).await;
         answer.map_err(|error| contended(limit).with_outcome(error.outcome()))
     }
 

@@ -159,7 +159,7 @@ impl CookieBacking {
                 let lifetime = snapshot.record.lifetime();
                 let encoded = Encoded {
                     record: snapshot.record.clone(),
-                    expires_at: manager.expiry_of(snapshot),
+                    expires_at: manager.expiry_of(snapshot, manager.now()),
                     lifetime: lifetime.unwrap_or_else(|| manager.rules.begin(now)),
                 };
                 (encoded, SaveOutcome::Unchanged)

@@ -1,11 +1,11 @@
 //! Encodes a record from an old one and changes. Entries that do not change are copied as text.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_devalue::{Document, Edit, Node, WriteOptions, Writer};
+use serde_devalue::{Document, Node, WriteOptions, Writer};
+use smallvec::{SmallVec, smallvec};
 
 use super::changes::{Changes, Flash};
 use super::lifetime::{LifetimeRules, RecordLifetime, Timeout};
@@ -127,63 +127,127 @@ pub(crate) fn record_of(
         .iter()
         .map(|(name, item)| (Cow::Borrowed(*name), item.node()))
         .collect();
-    let mut edit = Edit::new();
-    for (name, item) in items {
-        edit.set_with(*name, |writer| write_item(writer, item));
-    }
-    if !flashes.is_empty() {
-        edit.set_with(FLASH_ENTRY, |writer| write_flashes(writer, &flashes));
-    }
-    if let Some(lifetime) = lifetime {
-        edit.set_with(LIFETIME_ENTRY, |writer| write_lifetime(writer, lifetime));
-    }
-    let text = edit.finish(WriteOptions::astro());
-    text.map(crate::Bytes::from).map_err(unserializable)
+    let document = new_map(|writer| {
+        for (name, item) in items {
+            writer.string(name);
+            write_item(writer, item)?;
+        }
+        if !flashes.is_empty() {
+            writer.string(FLASH_ENTRY);
+            write_flashes(writer, &flashes)?;
+        }
+        if let Some(lifetime) = lifetime {
+            writer.string(LIFETIME_ENTRY);
+            write_lifetime(writer, lifetime);
+        }
+        Ok(())
+    });
+    let document = document.map_err(unserializable)?;
+    Ok(document.as_bytes().clone())
+}
+
+/// Writes a Map with these entries.
+fn new_map(
+    write: impl Fn(&mut Writer) -> Result<(), serde_devalue::Error>,
+) -> Result<Document, serde_devalue::Error> {
+    let mut writer = Writer::new(WriteOptions::astro());
+    writer.begin_map();
+    write(&mut writer)?;
+    writer.end();
+    writer.finish_document()
 }
 
 /// The record with these changes, and with `lifetime` if it is new.
-fn edited(
-    base: Option<&Record>,
-    changes: &Changes,
-    flashes: &[(Cow<'_, str>, Node<'_>)],
-    lifetime: Option<&RecordLifetime>,
+fn edited<'a>(
+    base: Option<&'a Record>,
+    changes: &'a Changes,
+    flashes: &'a [(Cow<'a, str>, Node<'a>)],
+    lifetime: Option<&'a RecordLifetime>,
     now: Timestamp,
 ) -> Result<Document> {
-    let mut edit = match base {
-        Some(base) => base.document().edit().map_err(unserializable)?,
-        None => Edit::new(),
+    let flashes = match flashes {
+        [] => Change::Remove,
+        flashes if changes.is_cleared() || changes.flashes().next().is_some() => {
+            Change::Flashes(flashes)
+        }
+        _ => Change::Keep,
     };
-    let gone: HashSet<_> = base
-        .into_iter()
-        .flat_map(Record::own_entries)
-        .filter(|entry| changes.is_cleared() || is_expired(entry.expires, now))
-        .map(|entry| entry.name.id())
-        .collect();
-    if !gone.is_empty() {
-        edit.retain(|name, _| !gone.contains(&name.id()));
-    }
-    for (name, item) in changes.names() {
-        match item {
-            Some(item) if !is_expired(item.expires, now) => {
-                edit.set_with(name, move |writer| write_item(writer, item));
+    let lifetime = lifetime.map_or(Change::Keep, Change::Lifetime);
+    let item = |item: Option<&'a Item>| match item {
+        Some(item) if !is_expired(item.expires, now) => Change::Item(item),
+        _ => Change::Remove,
+    };
+    let write = |writer: &mut Writer| {
+        let (mut flashes, mut lifetime) = (flashes, lifetime);
+        let mut placed: SmallVec<[bool; 16]> = smallvec![false; changes.names().len()];
+        for entry in base.into_iter().flat_map(Record::entries) {
+            let change = match entry.text_name().as_deref() {
+                Some(FLASH_ENTRY) => std::mem::replace(&mut flashes, Change::Keep),
+                Some(LIFETIME_ENTRY) => std::mem::replace(&mut lifetime, Change::Keep),
+                _ if changes.is_cleared() || is_expired(entry.expires, now) => continue,
+                name => match name.and_then(|name| changes.position(name)) {
+                    Some((position, new)) => {
+                        if let Some(placed) = placed.get_mut(position) {
+                            *placed = true;
+                        }
+                        item(new)
+                    }
+                    None => Change::Keep,
+                },
+            };
+            match change {
+                Change::Remove => {}
+                Change::Keep => {
+                    writer.copy(entry.name)?;
+                    writer.copy(entry.value)?;
+                }
+                change => {
+                    writer.copy(entry.name)?;
+                    change.write(writer)?;
+                }
             }
-            _ => {
-                edit.remove(name);
+        }
+        let items = changes.names().zip(placed).filter(|(_, placed)| !placed);
+        let items = items.map(|((name, new), _)| (name, item(new)));
+        let reserved = [(FLASH_ENTRY, flashes), (LIFETIME_ENTRY, lifetime)];
+        for (name, change) in items.chain(reserved) {
+            if !matches!(change, Change::Keep | Change::Remove) {
+                writer.string(name);
+                change.write(writer)?;
+            }
+        }
+        Ok(())
+    };
+    let document = match base {
+        Some(base) => base.document().rewrite(WriteOptions::astro(), write),
+        None => new_map(write),
+    };
+    document.map_err(unserializable)
+}
+
+/// What happens to an entry.
+#[derive(Clone, Copy)]
+enum Change<'a> {
+    Keep,
+    Remove,
+    Item(&'a Item),
+    Flashes(&'a [(Cow<'a, str>, Node<'a>)]),
+    Lifetime(&'a RecordLifetime),
+}
+
+impl Change<'_> {
+    /// Writes the new value, if there is one.
+    fn write(self, writer: &mut Writer) -> Result<(), serde_devalue::Error> {
+        match self {
+            Self::Keep | Self::Remove => Ok(()),
+            Self::Item(item) => write_item(writer, item),
+            Self::Flashes(flashes) => write_flashes(writer, flashes),
+            Self::Lifetime(lifetime) => {
+                write_lifetime(writer, lifetime);
+                Ok(())
             }
         }
     }
-    if flashes.is_empty() {
-        edit.remove(FLASH_ENTRY);
-    } else if changes.is_cleared() || changes.flashes().next().is_some() {
-        edit.set_with(FLASH_ENTRY, move |writer| write_flashes(writer, flashes));
-    }
-    if let Some(lifetime) = lifetime {
-        edit.set_with(LIFETIME_ENTRY, move |writer| {
-            write_lifetime(writer, lifetime)
-        });
-    }
-    let document = edit.finish_document(WriteOptions::astro());
-    document.map_err(unserializable)
 }
 
 fn merge_flashes<'a>(
@@ -271,10 +335,7 @@ fn write_expires(writer: &mut Writer, expires: Option<f64>) {
     }
 }
 
-fn write_lifetime(
-    writer: &mut Writer,
-    lifetime: &RecordLifetime,
-) -> Result<(), serde_devalue::Error> {
+fn write_lifetime(writer: &mut Writer, lifetime: &RecordLifetime) {
     writer.begin_object();
     writer.key("data");
     writer.begin_object();
@@ -310,7 +371,6 @@ fn write_lifetime(
     writer.end();
     write_expires(writer, None);
     writer.end();
-    Ok(())
 }
 
 fn idle_millis(idle: Duration) -> Timestamp {

@@ -202,33 +202,30 @@ fn read_entries(
     entries: &mut Entries,
 ) -> Result<Reserved, serde_devalue::Error> {
     let mut reserved = Reserved::default();
-    let mut names: SmallVec<[Option<Cow<'_, str>>; 8]> = SmallVec::new();
-    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    // A name that is not a string is known by its entry.
+    type Name<'a> = std::result::Result<Cow<'a, str>, NodeId>;
+    let mut names: SmallVec<[Name<'_>; 8]> = SmallVec::new();
+    let mut places: HashMap<Name<'_>, usize> = HashMap::new();
     for entry in root {
         let (name, value) = entry?;
         let entry = RecordEntry::parse(name, value)?;
-        let name = name.as_str();
+        let name = name.as_str().ok_or(name.id());
         let next = entries.len();
-        let place = match &name {
-            // In a record of usual size, a linear search is faster than hashing.
-            Some(_) if next < SMALL => names.iter().position(|earlier| *earlier == name),
-            Some(text) => {
-                if places.is_empty() {
-                    let names = names.drain(..).enumerate();
-                    places.extend(names.filter_map(|(place, name)| Some((name?, place))));
-                }
-                let place = *places.entry(text.clone()).or_insert(next);
-                (place < next).then_some(place)
-            }
-            None => None,
+        // In a record of usual size, a linear search is faster than hashing.
+        let place = if next < SMALL {
+            names.iter().position(|earlier| *earlier == name)
+        } else {
+            places.extend(names.drain(..).zip(0..));
+            let place = *places.entry(name.clone()).or_insert(next);
+            (place < next).then_some(place)
         };
         if let Some(earlier) = place.and_then(|place| entries.get_mut(place)) {
             *earlier = entry;
             continue;
         }
         match name.as_deref() {
-            Some(FLASH_ENTRY) => reserved.flash = Some(next),
-            Some(LIFETIME_ENTRY) => reserved.lifetime = Some(next),
+            Ok(FLASH_ENTRY) => reserved.flash = Some(next),
+            Ok(LIFETIME_ENTRY) => reserved.lifetime = Some(next),
             _ => {}
         }
         entries.push(entry);
