@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use dashmap::{DashMap, Entry as MapEntry};
-use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use session_core::{
     ChangeKind, ConflictState, Entry, Error, ErrorKind, Key, Outcome, Prefix, Result, Timestamp,
@@ -30,7 +29,7 @@ pub(crate) const NEVER: Timestamp = Timestamp::from_millis(u64::MAX);
 pub(crate) const STEP: usize = 64;
 
 pub(crate) struct Entries {
-    map: DashMap<Arc<Key>, Slot, RandomState>,
+    map: DashMap<Arc<Key>, Slot>,
     index: Mutex<Index>,
     pub(crate) usage: Mutex<Usage>,
     pub(crate) watchers: Watchers,
@@ -109,7 +108,7 @@ impl Entries {
         };
         Self {
             // So many shards that no caller waits long while one of them grows.
-            map: DashMap::with_hasher_and_shard_amount(RandomState::default(), 256),
+            map: DashMap::with_shard_amount(256),
             index: Mutex::default(),
             usage: Mutex::new(usage),
             watchers: Watchers::default(),
