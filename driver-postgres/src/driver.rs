@@ -700,9 +700,10 @@ impl Driver for PostgresDriver {
     async fn listen(&self, listener: Arc<dyn InvalidationListener>) -> Result<()> {
         let listen = async {
             let invalidations = self.invalidations()?;
-            invalidations.add(listener);
             let start = || self.start_listening(invalidations);
             self.listening.get_or_try_init(start).await?;
+            // Not before, so that the listener of a failed call is not kept.
+            invalidations.add(listener);
             Ok(())
         };
         self.operations.read("listen", listen).await

@@ -151,6 +151,7 @@ async fn a_table_notifies_only_if_it_was_migrated_so() {
         let error = driver.listen(ear.clone()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert!(error.to_string().contains("`invalidation_sql`"), "{error}");
+        assert_eq!(Arc::strong_count(&ear), 1, "the driver kept the listener");
         // Twice, since it can be run again.
         for _ in 0..2 {
             database.psql(&options.invalidation_sql().unwrap());
