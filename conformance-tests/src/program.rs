@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 
@@ -13,6 +14,9 @@ use crate::subject::Subject;
 
 /// The variable by which Rust's harness, too, is told how many tests run at once.
 const THREADS: &str = "RUST_TEST_THREADS";
+
+/// How many cases run at once on a machine with few processors. They mostly wait for entries to expire.
+const AT_ONCE: usize = 8;
 
 /// A test program with one test for each case of the suite and each subject.
 ///
@@ -47,6 +51,8 @@ const THREADS: &str = "RUST_TEST_THREADS";
 /// A test is named `subject::case`. A case that does not apply to the subject is `ignored`, with the reason. A case
 /// that hangs fails after its limit and names the operation.
 ///
+/// Eight cases run at once, or as many as there are processors: most of them wait for entries to expire.
+///
 /// The usual arguments work: a filter, `--exact`, `--skip`, `--list`, `--test-threads`, `--format`. Output is never
 /// captured, and only one filter is accepted.
 #[derive(Default)]
@@ -80,7 +86,9 @@ impl TestProgram {
         let mut arguments = Arguments::from_args();
         if arguments.test_threads.is_none() {
             let threads = std::env::var(THREADS).ok();
-            arguments.test_threads = threads.and_then(|threads| threads.parse().ok());
+            let threads = threads.and_then(|threads| threads.parse().ok());
+            let processors = available_parallelism().map_or(1, usize::from);
+            arguments.test_threads = Some(threads.unwrap_or(processors.max(AT_ONCE)));
         }
         self.conclude(&arguments).exit_code()
     }

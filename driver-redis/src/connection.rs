@@ -1,5 +1,6 @@
 //! Connections of the `redis` crate, and what callers need to know about the end of one.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -248,12 +249,18 @@ impl Connection {
     /// After a timeout the connection is given up, so that what nobody waits for is not carried out much later.
     pub(crate) async fn send(&self, commands: &Pipeline, deadline: Instant) -> Result<Vec<Value>> {
         let began = Instant::now();
-        let place = timeout_at(deadline, self.places.acquire()).await;
-        if place.is_err() || Instant::now() >= deadline {
+        let (place, now) = match self.places.try_acquire() {
+            Ok(place) => (Some(place), began),
+            Err(_) => {
+                let place = timeout_at(deadline, self.places.acquire()).await;
+                (place.ok().and_then(Result::ok), Instant::now())
+            }
+        };
+        if place.is_none() || now >= deadline {
             self.timed_out(began);
             return Err(no_answer(self.timeout).with_outcome(Outcome::NotApplied));
         }
-        if self.silence.ask() > self.timeout {
+        if self.silence.ask(now) > self.timeout {
             self.end.cancel();
         }
         if self.end.is_cancelled() {
@@ -261,7 +268,8 @@ impl Connection {
         }
         let mut redis = self.redis.clone();
         let answer = redis.send_packed_commands(commands, 0, commands.len());
-        let answer = timeout_at(deadline, answer);
+        // In its place, so that it is not held twice: it is large.
+        let answer = pin!(timeout_at(deadline, answer));
         let answer = match self.has_own_task {
             true => Some(answer.await),
             false => self.end.run_until_cancelled(answer).await,
@@ -307,10 +315,11 @@ impl Drop for Connection {
 pub(crate) struct Silence(AtomicU64);
 
 impl Silence {
-    /// Something is sent now. Returns how long an earlier call has been waiting in silence.
-    fn ask(&self) -> Duration {
+    /// Something is sent `now`. Returns how long an earlier call has been waiting in silence.
+    fn ask(&self, now: Instant) -> Duration {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        let now = 1 + u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        let now = now.saturating_duration_since(*START).as_millis();
+        let now = 1 + u64::try_from(now).unwrap_or(u64::MAX - 1);
         let order = Ordering::Relaxed;
         let since = self.0.compare_exchange(0, now, order, order);
         Duration::from_millis(now.saturating_sub(since.err().unwrap_or(now)))

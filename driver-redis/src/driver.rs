@@ -174,7 +174,7 @@ impl RedisDriver {
             let read = self
                 .router
                 .read_at_replica(key.as_str(), operation, deadline);
-            if let Some(replies) = read.await {
+            if let Some(replies) = Box::pin(read).await {
                 return Ok(replies);
             }
         }

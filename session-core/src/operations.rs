@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
 use crate::{Error, ErrorKind, Outcome, Result};
 
 /// How long one operation may take by default: 5 s.
@@ -61,32 +64,32 @@ impl Operations {
     }
 
     /// Runs an operation that changes nothing, so that each of its errors says that it was not applied.
-    pub async fn read<T>(
+    pub fn read<T>(
         &self,
         operation: &'static str,
         future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let result = self.run(operation, Outcome::NotApplied, future).await;
-        result.map_err(|error| error.with_outcome(Outcome::NotApplied))
+    ) -> impl Future<Output = Result<T>> {
+        let result = self.run(operation, Outcome::NotApplied, future);
+        result.map(|result| result.map_err(|error| error.with_outcome(Outcome::NotApplied)))
     }
 
     /// Runs an operation that changes something. When it times out, it may have been applied.
-    pub async fn change<T>(
+    pub fn change<T>(
         &self,
         operation: &'static str,
         future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.run(operation, Outcome::Unknown, future).await
+    ) -> impl Future<Output = Result<T>> {
+        self.run(operation, Outcome::Unknown, future)
     }
 
     /// Runs `count` changes that have a result each. When they time out, each may have been applied.
-    pub async fn changes<T>(
+    pub fn changes<T>(
         &self,
         operation: &'static str,
         count: usize,
         future: impl Future<Output = Vec<Result<T>>>,
-    ) -> Vec<Result<T>> {
-        match tokio::time::timeout(self.timeout, future).await {
+    ) -> impl Future<Output = Vec<Result<T>>> {
+        timeout(self.timeout, future).map(move |results| match results {
             Ok(results) => results
                 .into_iter()
                 .map(|result| self.name(operation, result))
@@ -94,7 +97,7 @@ impl Operations {
             Err(_) => std::iter::repeat_with(|| Err(self.timed_out(operation, Outcome::Unknown)))
                 .take(count)
                 .collect(),
-        }
+        })
     }
 
     /// Combines the results of the parts of one change, such as the removals of a batch.
@@ -119,16 +122,17 @@ impl Operations {
         }
     }
 
-    async fn run<T>(
+    /// Adapters, and not async functions: each of those would hold the future twice, and make a call slower by that.
+    fn run<T>(
         &self,
         operation: &'static str,
         outcome: Outcome,
         future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        match tokio::time::timeout(self.timeout, future).await {
+    ) -> impl Future<Output = Result<T>> {
+        timeout(self.timeout, future).map(move |result| match result {
             Ok(result) => self.name(operation, result),
             Err(_) => Err(self.timed_out(operation, outcome)),
-        }
+        })
     }
 
     fn timed_out(&self, operation: &'static str, outcome: Outcome) -> Error {
@@ -151,6 +155,18 @@ pub(crate) fn timed_out(timeout: Duration) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_operation_holds_its_future_once() {
+        let operations = Operations::new("shelf", DEFAULT_TIMEOUT);
+        let value = [0_u8; 4096];
+        let future = async move {
+            tokio::task::yield_now().await;
+            Ok(value)
+        };
+        let size = size_of_val(&future);
+        assert!(size_of_val(&operations.read("read", future)) < size + 1024);
+    }
 
     #[test]
     fn a_change_of_several_parts_was_not_applied_only_if_no_part_was() {

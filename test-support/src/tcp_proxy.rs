@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,6 +23,9 @@ struct Shared {
     /// Counts the cuts. Each connection closes when it changes.
     cuts: watch::Sender<usize>,
     connections: AtomicUsize,
+    round_trips: AtomicUsize,
+    /// Whether the last data were a request.
+    is_asked: AtomicBool,
 }
 
 /// A fault of a [`TcpProxy`].
@@ -50,6 +53,8 @@ impl TcpProxy {
             fault: watch::Sender::default(),
             cuts: watch::Sender::default(),
             connections: AtomicUsize::new(0),
+            round_trips: AtomicUsize::new(0),
+            is_asked: AtomicBool::new(false),
         });
         let mut tasks = JoinSet::new();
         let accepting = Arc::clone(&shared);
@@ -88,6 +93,14 @@ impl TcpProxy {
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
+
+    /// Returns how many requests were made, where requests that are sent before the first of them is answered count as
+    /// one. With a [`Delay`](TcpFault::Delay), what is sent together is not answered in between.
+    ///
+    /// It counts requests of all connections together.
+    pub fn round_trips(&self) -> usize {
+        self.shared.round_trips.load(Ordering::SeqCst)
+    }
 }
 
 async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
@@ -100,8 +113,8 @@ async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let requests = pump(from_client, to_server, shared.fault.subscribe(), false);
-    let answers = pump(from_server, to_client, shared.fault.subscribe(), true);
+    let requests = pump(from_client, to_server, &shared, false);
+    let answers = pump(from_server, to_client, &shared, true);
     tokio::select! {
         () = requests => {}
         () = answers => {}
@@ -110,12 +123,8 @@ async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
 }
 
 /// Forwards data until one side closes or a fault cuts the connection.
-async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut fault: watch::Receiver<TcpFault>,
-    are_answers: bool,
-) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, are_answers: bool) {
+    let mut fault = shared.fault.subscribe();
     let mut buffer = vec![0; 16 * 1024];
     let mut handed_on = 0;
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
@@ -136,6 +145,10 @@ async fn pump(
             TcpFault::LoseAnswers | TcpFault::CutAfter(_) => {}
         }
         handed_on += piece.len();
+        let was_asked = shared.is_asked.swap(!are_answers, Ordering::SeqCst);
+        if !are_answers && !was_asked {
+            shared.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
         if to.write_all(piece).await.is_err() {
             return;
         }

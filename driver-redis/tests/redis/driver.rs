@@ -36,40 +36,51 @@ async fn each_read_and_each_conditional_write_is_one_round_trip() {
     let other = RemoveOptions::if_version(Version::from_bytes(b"other"));
     let met = driver.remove(&key("n"), other).await.unwrap();
     assert!(matches!(met, RemoveOutcome::Conflict(_)));
-    let (delay, n) = (Duration::from_millis(50), key("n"));
-    proxy.set(TcpFault::Delay(delay));
-    let entry = took(2 * delay, driver.read(&n)).await.unwrap().unwrap();
+    let n = key("n");
+    // So that what is sent together is not answered in between.
+    proxy.set(TcpFault::Delay(Duration::from_millis(50)));
+    let entry = in_one_round_trip(&proxy, driver.read(&n))
+        .await
+        .unwrap()
+        .unwrap();
     let version = entry.version.unwrap();
     let write = |version| driver.write(&n, "3".into(), WriteOptions::if_version(version));
-    let written = took(2 * delay, write(version.clone())).await.unwrap();
+    let written = in_one_round_trip(&proxy, write(version.clone()))
+        .await
+        .unwrap();
     assert!(matches!(written, WriteOutcome::Written { .. }));
     // A conflict brings what is there.
-    let met = took(2 * delay, write(version.clone())).await.unwrap();
+    let met = in_one_round_trip(&proxy, write(version.clone()))
+        .await
+        .unwrap();
     assert!(
         matches!(met, WriteOutcome::Conflict(ConflictState::Present(entry)) if entry.value == "3")
     );
     let remove = driver.remove(&n, RemoveOptions::if_version(version));
-    let met = took(2 * delay, remove).await.unwrap();
+    let met = in_one_round_trip(&proxy, remove).await.unwrap();
     assert!(matches!(
         met,
         RemoveOutcome::Conflict(ConflictState::Present(_))
     ));
     let touch = TouchOptions::to(Expiry::after(Duration::from_secs(60)));
-    assert!(took(2 * delay, driver.touch(&n, touch)).await.unwrap());
+    assert!(
+        in_one_round_trip(&proxy, driver.touch(&n, touch))
+            .await
+            .unwrap()
+    );
     let keys: Vec<_> = (0..100).map(|n| key(&format!("k{n}"))).collect();
-    took(2 * delay, driver.read_many(&keys)).await.unwrap();
-    took(2 * delay, driver.remove_many(&keys)).await.unwrap();
+    in_one_round_trip(&proxy, driver.read_many(&keys))
+        .await
+        .unwrap();
+    in_one_round_trip(&proxy, driver.remove_many(&keys))
+        .await
+        .unwrap();
 }
 
-/// That `call` takes one way there and one back, and not twice that.
-async fn took<T>(round_trip: Duration, call: impl Future<Output = T>) -> T {
-    let began = Instant::now();
+async fn in_one_round_trip<T>(proxy: &TcpProxy, call: impl Future<Output = T>) -> T {
+    let before = proxy.round_trips();
     let result = call.await;
-    let elapsed = began.elapsed();
-    assert!(
-        elapsed >= round_trip && elapsed < 2 * round_trip,
-        "{elapsed:?}"
-    );
+    assert_eq!(proxy.round_trips(), before + 1);
     result
 }
 
