@@ -334,18 +334,24 @@ impl Players {
 
 async fn play(driver: &impl Driver, name: &Key, value: String) {
     let entry = driver.read(name).await;
+    let version = entry.ok().flatten().and_then(|entry| entry.version);
+    let expiry = match fastrand::bool() {
+        true => Expiry::Never,
+        false => Expiry::after(Duration::from_millis(fastrand::u64(10..1_000))),
+    };
+    let options = WriteOptions::default().with_expiry(expiry);
     match fastrand::u32(..20) {
-        0 => drop(
-            driver
-                .write(name, value.into(), WriteOptions::default())
-                .await,
-        ),
+        0 => drop(driver.write(name, value.into(), options).await),
         1 => drop(driver.remove(name, RemoveOptions::default()).await),
         2..5 => {
-            let version = entry.ok().flatten().and_then(|entry| entry.version);
             let condition = version.map_or(WriteCondition::IfAbsent, WriteCondition::IfVersion);
-            let options = WriteOptions::default().with_condition(condition);
+            let options = options.with_condition(condition);
             drop(driver.write(name, value.into(), options).await);
+        }
+        5 => drop(driver.touch(name, TouchOptions::to(expiry)).await),
+        6 => {
+            let options = TouchOptions::to(expiry).with_version(version);
+            drop(driver.touch(name, options).await);
         }
         _ => {}
     }
