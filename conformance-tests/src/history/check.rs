@@ -16,6 +16,8 @@ use super::{Call, Event, Lasts};
 pub struct Disorder {
     /// The calls that contradict each other. All are on one key.
     pub calls: Vec<Call>,
+    /// The wall-clock time at which the recording began.
+    pub started: Timestamp,
     /// Whether the search was given up, because too many calls are open at once.
     pub given_up: bool,
 }
@@ -29,8 +31,14 @@ impl fmt::Display for Disorder {
                 "the history of a key has {count} calls, too many of them open; use more keys"
             );
         }
-        writeln!(f, "no order of these calls explains their answers:")?;
-        f.write_str(&table(&self.calls))
+        let begins = self.calls.iter().map(|call| call.begin);
+        let first = begins.min().unwrap_or_default();
+        let zero = self.started.saturating_add(first).as_millis();
+        writeln!(
+            f,
+            "no order of these calls explains their answers; their times count from {zero} ms:"
+        )?;
+        f.write_str(&table(&self.calls, first))
     }
 }
 
@@ -165,6 +173,7 @@ impl Part {
         if given_up {
             return Disorder {
                 calls: self.calls.clone(),
+                started: self.started,
                 given_up,
             };
         }
@@ -200,6 +209,7 @@ impl Part {
         let window = latest.checked_sub(1).and_then(|latest| begins.get(latest));
         Disorder {
             calls: window.map_or(calls.clone(), from),
+            started: self.started,
             given_up,
         }
     }

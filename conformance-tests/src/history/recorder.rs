@@ -41,9 +41,10 @@ impl Recorder {
     ///
     /// Without it, an entry that is written with [`Expiry::Default`] may be gone at any time.
     pub fn with_default_ttl(default_ttl: impl Into<Option<Duration>>) -> Self {
+        let (started, zero) = both_clocks();
         let shared = Shared {
-            history: Mutex::new(History::new(Timestamp::now())),
-            zero: Instant::now(),
+            history: Mutex::new(History::new(started)),
+            zero,
             drivers: AtomicUsize::new(0),
             default_ttl: default_ttl.into(),
         };
@@ -99,6 +100,19 @@ impl Default for Recorder {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Reads both clocks at the same time. On a busy machine there may be a pause between the two.
+fn both_clocks() -> (Timestamp, Instant) {
+    let readings = std::iter::repeat_with(|| {
+        let (before, time, after) = (Instant::now(), Timestamp::now(), Instant::now());
+        (after.duration_since(before), time, after)
+    });
+    let closest = readings.take(8).min_by_key(|(pause, ..)| *pause);
+    closest.map_or_else(
+        || (Timestamp::now(), Instant::now()),
+        |(_, time, at)| (time, at),
+    )
 }
 
 /// A driver whose operations are recorded. A [`Recorder`] makes it.

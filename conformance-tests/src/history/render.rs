@@ -8,13 +8,8 @@ use session_core::{Version, WriteCondition};
 use super::{Call, Event, Lasts, Seen};
 use crate::failure::excerpt;
 
-/// One line a call, in the order of their beginnings.
-pub(super) fn table(calls: &[Call]) -> String {
-    let first = calls
-        .iter()
-        .map(|call| call.begin)
-        .min()
-        .unwrap_or_default();
+/// One line a call, in the order of their beginnings, with times since `first`.
+pub(super) fn table(calls: &[Call], first: Duration) -> String {
     let since = |time: Duration| time.saturating_sub(first).as_secs_f64() * 1_000.0;
     let lines = calls.iter().map(|call| {
         let end = match call.end {
