@@ -52,13 +52,15 @@ const QUEUE: usize = 1_024;
 
 /// A driver that stores entries in a table of a PostgreSQL database.
 ///
-/// ```no_run
+/// ```
 /// use driver_postgres::{PostgresDriver, PostgresOptions};
 /// use session_core::{Driver, DriverExt};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> session_core::Result<()> {
-/// let driver = PostgresDriver::open(PostgresOptions::new("postgres://app@localhost/app")).await?;
+/// # let server = test_support::PostgresServer::start();
+/// # let url = server.url(&server.create_database());
+/// let driver = PostgresDriver::open(PostgresOptions::new(url)).await?;
 /// driver.put("greeting", "hello").await?;
 /// driver.close().await?;
 /// # Ok(())
@@ -114,11 +116,18 @@ impl PostgresDriver {
 
     /// Uses a pool of the application, which stays open when the driver is closed.
     ///
-    /// ```no_run
+    /// ```
     /// use driver_postgres::{PostgresDriver, PostgresOptions};
+    /// use session_core::{Driver, DriverExt};
     ///
-    /// # async fn example(pool: sqlx::PgPool) -> session_core::Result<()> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = test_support::PostgresServer::start();
+    /// # let url = server.url(&server.create_database());
+    /// let pool = sqlx::PgPool::connect(&url).await?;
     /// let driver = PostgresDriver::from_pool(pool, PostgresOptions::default()).await?;
+    /// driver.put("greeting", "hello").await?;
+    /// driver.close().await?;
     /// # Ok(())
     /// # }
     /// ```

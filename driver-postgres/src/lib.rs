@@ -1,14 +1,16 @@
 //! A driver for [`session_core`] that stores entries in a table of a PostgreSQL database: the one that unstorage and Astro
 //! write, or one of bytes.
 //!
-//! ```no_run
+//! ```
 //! use driver_postgres::{PostgresDriver, PostgresOptions};
 //! use session_core::{Driver, DriverExt, Result};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
-//! let options = PostgresOptions::new("postgres://app@localhost/app").with_prefix("sessions");
+//! # let server = test_support::PostgresServer::start();
+//! # let url = server.url(&server.create_database());
+//! let options = PostgresOptions::new(url).with_prefix("sessions");
 //! let driver = PostgresDriver::open(options).await?;
 //! driver.put_with_ttl("greeting", "hello", Duration::from_secs(60)).await?;
 //! assert_eq!(driver.get("greeting").await?.unwrap(), "hello");

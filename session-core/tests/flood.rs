@@ -27,7 +27,7 @@ const CLIENTS: usize = 50;
 const FLOOD: Duration = Duration::from_secs(10);
 /// The commit deadline and a second.
 const LIMIT: Duration = Duration::from_secs(3);
-const MEBIBYTE: usize = 1024 * 1024;
+const MEBIBYTE: u64 = 1024 * 1024;
 
 /// A memory driver that is 5 ms away.
 struct Distant(MemoryDriver);
@@ -77,13 +77,6 @@ async fn increment(session: Session) -> Result<(), Error> {
 
 async fn logout(session: Session) -> Result<(), Error> {
     session.destroy().await
-}
-
-/// The resident memory of this process, in bytes.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * 4_096
 }
 
 /// Sends requests until the time is over, and disconnects after each without an answer.
@@ -146,7 +139,7 @@ async fn clients_that_disconnect_at_once_cost_no_memory_and_delay_no_logout() {
         let answer = answer.expect("a logout is answered within the commit deadline and a second");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.contains("Max-Age=0"), "{answer}");
-        memory.push(resident());
+        memory.push(test_support::memory());
     }
     let grown = memory[1].saturating_sub(memory[0]);
     assert!(grown < 20 * MEBIBYTE, "grew by {grown} bytes");

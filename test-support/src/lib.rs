@@ -49,7 +49,7 @@ pub use dynamodb::{Dynalite, Ministack};
 pub use hostile_http::hostile_http;
 pub use http_proxy::{HttpFault, HttpProxy, Seen};
 pub use limit::step;
-pub use memory::memory_growth;
+pub use memory::{memory, memory_growth, peak_memory};
 pub use node::NodePackages;
 pub use peer::Peer;
 pub use port::free_port;

@@ -23,9 +23,9 @@ pub async fn memory_growth(name: &str, work: impl Future<Output = ()>) -> u64 {
     if std::env::var_os(MEASURED).is_some_and(|measured| measured == name) {
         // Makes the current size the peak.
         std::fs::write("/proc/self/clear_refs", "5").unwrap();
-        let before = kib("VmRSS:");
+        let before = memory();
         work.await;
-        let growth = kib("VmHWM:").saturating_sub(before) * 1_024;
+        let growth = peak_memory().saturating_sub(before);
         println!("measured: {growth}");
         return growth;
     }
@@ -45,9 +45,20 @@ pub async fn memory_growth(name: &str, work: impl Future<Output = ()>) -> u64 {
     line.unwrap().trim().parse().unwrap()
 }
 
-/// A value of this process in `/proc/self/status`, in KiB.
-fn kib(field: &str) -> u64 {
+/// Returns the resident memory of this process, in bytes.
+pub fn memory() -> u64 {
+    bytes("VmRSS:")
+}
+
+/// Returns the most resident memory that this process ever had, in bytes.
+pub fn peak_memory() -> u64 {
+    bytes("VmHWM:")
+}
+
+/// A value of this process in `/proc/self/status`, which has it in KiB.
+fn bytes(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1_024
 }

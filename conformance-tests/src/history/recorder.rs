@@ -104,15 +104,15 @@ impl Default for Recorder {
 
 /// Reads both clocks at the same time. On a busy machine there may be a pause between the two.
 fn both_clocks() -> (Timestamp, Instant) {
-    let readings = std::iter::repeat_with(|| {
+    let read = || {
         let (before, time, after) = (Instant::now(), Timestamp::now(), Instant::now());
         (after.duration_since(before), time, after)
+    };
+    let pause_of = |(pause, ..): &(Duration, Timestamp, Instant)| *pause;
+    let (_, time, at) = (1..8).fold(read(), |closest, _| {
+        std::cmp::min_by_key(closest, read(), pause_of)
     });
-    let closest = readings.take(8).min_by_key(|(pause, ..)| *pause);
-    closest.map_or_else(
-        || (Timestamp::now(), Instant::now()),
-        |(_, time, at)| (time, at),
-    )
+    (time, at)
 }
 
 /// A driver whose operations are recorded. A [`Recorder`] makes it.

@@ -77,6 +77,7 @@ async fn each_read_and_each_conditional_write_is_one_round_trip() {
         .unwrap();
 }
 
+/// Checks that nothing of `call` waits for the answer to another part of it.
 async fn in_one_round_trip<T>(proxy: &TcpProxy, call: impl Future<Output = T>) -> T {
     let before = proxy.round_trips();
     let result = call.await;

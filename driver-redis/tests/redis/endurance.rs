@@ -85,7 +85,7 @@ async fn nothing_is_lost_or_late_while_a_cluster_is_disrupted() {
         disrupt(kind, &mut servers, &round).await;
         tokio::time::sleep_until(until.into()).await;
         round.finish(kind).await;
-        memory.push(resident_memory());
+        memory.push(test_support::memory());
     }
     let after_one_of_each = memory[..kinds.len()].iter().max().unwrap();
     let at_the_end = memory[memory.len() - kinds.len()..].iter().max().unwrap();
@@ -310,15 +310,4 @@ async fn ask(address: SocketAddr, commands: &str) -> std::io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
-}
-
-/// The memory of this process, in bytes.
-fn resident_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kibibytes * 1024
 }

@@ -264,18 +264,8 @@ async fn callers_that_give_up_leave_nothing_behind() {
         "{:?}",
         back.elapsed()
     );
-    let peak = peak_memory();
-    assert!(peak < 600 * 1024, "the process had {peak} KiB at its peak");
-}
-
-/// The most memory that this process ever had, in KiB.
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    let peak = test_support::peak_memory();
+    assert!(peak < 600 << 20, "the process had {peak} bytes at its peak");
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,14 +14,7 @@ use crate::serving::Server;
 const MEASURED: &str = "SESSION_SERVER_TEST_MEASURED";
 
 const KEYS: usize = 200_000;
-const MOST_KIB: u64 = 100 * 1_024;
-
-/// A value of this process in `/proc/self/status`, in KiB.
-fn kib(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
+const MOST: u64 = 100 << 20;
 
 /// Runs the test `name` in a separate process, and returns the number that it prints.
 fn measured(name: &str) -> u64 {
@@ -37,7 +30,7 @@ fn measured(name: &str) -> u64 {
         .find_map(|line| line.split("measured: ").nth(1))
         .unwrap();
     let measured = line.split_whitespace().next().unwrap().parse().unwrap();
-    println!("{name}: {measured} KiB");
+    println!("{name}: {measured} bytes");
     measured
 }
 
@@ -85,7 +78,7 @@ async fn list_and_clear(storage: &Storage) {
     assert_eq!(count_listed(&server).await, KEYS);
     server.exchange(request("DELETE", "/kv/base/")).await;
     assert_eq!(count_listed(&server).await, 0);
-    println!("measured: {}", kib("VmHWM:"));
+    println!("measured: {}", test_support::peak_memory());
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +92,7 @@ async fn many_keys_of_a_file_are_listed_and_cleared_in_little_memory() {
         return;
     }
     let name = "memory::many_keys_of_a_file_are_listed_and_cleared_in_little_memory";
-    assert!(measured(name) < MOST_KIB);
+    assert!(measured(name) < MOST);
 }
 
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,13 +102,13 @@ async fn many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it() 
         return;
     }
     let name = "memory::many_keys_of_a_map_are_listed_and_cleared_in_little_memory_beside_it";
-    assert!(measured(name) < MOST_KIB);
+    assert!(measured(name) < MOST);
 }
 
 /// How much the memory grows under gigabytes of requests, most of which are rejected.
 #[test_support::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_requests_leave_the_memory_flat() {
-    const GROWTH_KIB: u64 = 16 * 1_024;
+    const GROWTH: u64 = 16 << 20;
     if std::env::var_os(MEASURED).is_some() {
         let storage = storage();
         let server = Server::start(open(&storage).with_max_body(64 * 1_024)).await;
@@ -141,13 +134,13 @@ async fn hostile_requests_leave_the_memory_flat() {
             }
         };
         round().await;
-        let before = kib("VmHWM:");
+        let before = test_support::peak_memory();
         for _ in 0..4 {
             round().await;
         }
-        println!("measured: {}", kib("VmHWM:") - before);
+        println!("measured: {}", test_support::peak_memory() - before);
         return;
     }
     let grown = measured("memory::hostile_requests_leave_the_memory_flat");
-    assert!(grown < GROWTH_KIB, "{grown} KiB");
+    assert!(grown < GROWTH, "{grown} bytes");
 }
